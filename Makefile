@@ -1,0 +1,56 @@
+# `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOAD_SECONDS ?= 30
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check format loadtest lock image-test clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/runtime: requirements.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/dev: requirements.txt requirements-dev.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	touch $@ $(VENV)/runtime
+
+serve: $(VENV)/runtime ## run the service on http://127.0.0.1:8000, with ./data as its store
+	$(BIN)/gunicorn
+
+test: $(VENV)/dev ## run all tests
+	$(BIN)/pytest
+
+check: $(VENV)/dev ## lint, types and layering
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev ## put the code into its form
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+loadtest: $(VENV)/dev ## run locust for 30 s (LOAD_SECONDS) against a server it starts and stops
+	$(BIN)/python loadtest/run.py --seconds $(LOAD_SECONDS)
+
+# pip-compile would write the addresses it is configured with into the lock.
+LOCK = $(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-trusted-host \
+	--no-emit-find-links --no-header --allow-unsafe --upgrade
+
+lock: $(VENV)/dev ## make requirements*.txt anew from pyproject.toml
+	$(LOCK) --output-file requirements.txt pyproject.toml
+	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+
+image-test: ## build the image and prove, with a real Docker, that an upload outlives its container
+	tests/image/run
+
+clean: ## remove what the targets made, but never ./data
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,130 @@
+"""What a store guarantees: the contract that every store passes in tests/store_contract.py.
+
+The errors of a store:
+
+    StorageError
+    ├── NotFound             there is no such file
+    ├── NameTaken            another file has the name
+    ├── StorageFull          no room, or none that may be used
+    ├── StorageUnavailable   the store does not answer, or answers with a fault
+    └── Busy                 this process has no means left just now (descriptors, memory)
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from fileservice.names import FileName
+
+
+class StorageError(Exception):
+    """Something the store could not do."""
+
+
+class NotFound(StorageError):
+    def __init__(self, name: FileName) -> None:
+        super().__init__(f"there is no file named {name!r}")
+        self.name = name
+
+
+class NameTaken(StorageError):
+    def __init__(self, name: FileName) -> None:
+        super().__init__(
+            f"there is already a file named {name!r}; choose another name, or delete that one"
+        )
+        self.name = name
+
+
+class StorageFull(StorageError):
+    """There is no room for the file."""
+
+
+class StorageUnavailable(StorageError):
+    """The store cannot do its work at present."""
+
+
+class Busy(StorageError):
+    """The process has run out of descriptors or memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was found out about the bytes of a file while they came in."""
+
+    media_type: str
+    charset: str | None = None
+    """The name of the text's encoding; None for what is not text, or in no encoding we can tell."""
+    sha256: bytes | None = None
+    """The digest of all bytes; None where it was never computed or is out of date."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """What is known about a published file; true for as long as the file exists."""
+
+    name: FileName
+    size: int
+    """Bytes."""
+    modified_ns: int
+    """Nanoseconds since the Unix epoch."""
+    content: Content
+    version: str
+    """Changes whenever the bytes do; text that may stand in an entity tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A published file opened for reading; `body` is seekable and must be closed."""
+
+    file: StoredFile
+    body: BinaryIO
+
+
+class Writer(Protocol):
+    """One file on its way in, invisible until `publish`. It must be closed, whatever happens."""
+
+    def write(self, block: bytes) -> None:
+        """Append `block`, all of it. Raises StorageFull, StorageUnavailable."""
+
+    def fileno(self) -> int:
+        """A descriptor from which the bytes written so far can be read at any offset."""
+
+    def publish(self, name: FileName, content: Content) -> StoredFile:
+        """Make the file visible as `name`, whole, durably and in one step.
+
+        Of any number of writers that publish one name, in any processes, one succeeds; the
+        others get NameTaken and change nothing.
+        """
+
+    def close(self) -> None:
+        """Give back what the writer holds; what was not published is gone."""
+
+
+class Store(Protocol):
+    """A flat set of immutable files. Every call may block and may raise StorageUnavailable."""
+
+    def writer(self) -> Writer:
+        """Begin a file. Whatever a dead process had begun is swept in time."""
+
+    def open(self, name: FileName) -> Opened:
+        """Open a file; description and bytes are of one and the same file. Raises NotFound."""
+
+    def stat(self, name: FileName) -> StoredFile:
+        """Describe a file. Raises NotFound."""
+
+    def delete(self, name: FileName, version: str | None = None) -> None:
+        """Remove a file durably; with `version`, only if it is still that one (else NotFound)."""
+
+    def list(self, after: str = "", prefix: str = "", contains: str = "") -> Iterator[StoredFile]:
+        """The files in code point order of their names, from the first one past `after`.
+
+        A cursor, not a snapshot: files that are there throughout come exactly once, whatever is
+        published or deleted meanwhile. `contains` ignores case. Memory does not grow with the
+        number of files.
+        """
+
+    def free_space(self) -> int | None:
+        """Bytes that may still be written; None where the store has no such limit."""
+
+    def sweep(self) -> None:
+        """Remove what dead writers left behind."""

@@ -1,0 +1,111 @@
+"""Admission: what can be refused before a byte of the body is read.
+
+Refused
+├── NoExtension          the name has none
+├── ExtensionNotAllowed  the operator does not take such files
+├── TooLarge             more bytes than one file may have
+└── Unmet                a condition of the request does not hold
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fileservice.filetypes import FileType
+from fileservice.names import FileName
+from fileservice.storage import NameTaken, NotFound, StorageFull, Store, StoredFile
+
+
+class Refused(Exception):
+    """The upload is against the rules."""
+
+
+class NoExtension(Refused):
+    def __init__(self, name: FileName) -> None:
+        super().__init__(f"the name {name!r} has no extension; give it one, such as {name}.pdf")
+
+
+class ExtensionNotAllowed(Refused):
+    def __init__(self, extension: str, allowed: Mapping[str, FileType]) -> None:
+        super().__init__(f"files of the kind .{extension} are not taken here")
+        self.extension = extension
+        self.allowed = sorted(allowed)
+
+
+class TooLarge(Refused):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the file is larger than the {limit} bytes that one may have here")
+        self.limit = limit
+
+
+class Unmet(Refused):
+    """The client asked for the upload only if a name is free, and it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator lets in; sizes in bytes."""
+
+    types: Mapping[str, FileType]
+    max_size: int
+    min_free: int
+    """Space that uploads leave free in the store."""
+    digest: bool
+    """Whether the SHA-256 of every file is computed and kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a client says of its file before it sends the bytes."""
+
+    name: FileName
+    length: int | None
+    """Bytes of the file, or of a form around it; None where the client does not say."""
+    digests: Mapping[str, bytes] = field(default_factory=dict)
+    """Digests that the file must have, by their names in RFC 9530: sha-256, sha-512."""
+    create_only: bool = False
+    """Refuse a taken name as an unmet condition (If-None-Match: *)."""
+
+
+def admit(offer: Offer, rules: Rules, store: Store) -> tuple[FileType, StoredFile | None]:
+    """The type that the file must be of, and the stored file if this upload was done before.
+
+    Raises a Refused, NameTaken or StorageFull.
+    """
+    file_type = _type_of(offer.name, rules)
+    if offer.length is not None and offer.length > rules.max_size:
+        raise TooLarge(rules.max_size)
+    try:
+        stored = store.stat(offer.name)
+    except NotFound:
+        leave_free(store, rules, offer.length or 0)
+        return file_type, None
+    if not is_repetition(offer, stored):
+        raise taken(offer)
+    return file_type, stored
+
+
+def is_repetition(offer: Offer, stored: StoredFile) -> bool:
+    """Whether the client declares the very bytes that are stored under the name (RFC 9530)."""
+    declared = offer.digests.get("sha-256")
+    return declared is not None and declared == stored.content.sha256
+
+
+def taken(offer: Offer) -> Exception:
+    """The error that tells this client that the name is taken."""
+    error = NameTaken(offer.name)
+    return Unmet(str(error)) if offer.create_only else error
+
+
+def leave_free(store: Store, rules: Rules, coming: int) -> None:
+    """Raise StorageFull if `coming` bytes more would eat into the space to be left free."""
+    free = store.free_space()
+    if free is not None and free - coming < rules.min_free:
+        raise StorageFull("there is not enough room left in the storage for this file")
+
+
+def _type_of(name: FileName, rules: Rules) -> FileType:
+    if not name.extension:
+        raise NoExtension(name)
+    if name.extension not in rules.types:
+        raise ExtensionNotAllowed(name.extension, rules.types)
+    return rules.types[name.extension]

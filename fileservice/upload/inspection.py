@@ -1,0 +1,160 @@
+"""Inspection: whether the bytes are what the name's extension says.
+
+Magic bytes are judged at the head, as soon as it is there, so that a wrong type stops early. Some
+types show only in the finished file: the directory of an OLE document may lie anywhere, that of a
+zip archive lies at its end. Text must be text from its first byte to its last.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+
+# isort: off
+import pylibmagic  # noqa: F401  # first: it puts its libmagic where python-magic looks for one
+import magic
+# isort: on
+
+from fileservice.filetypes import TABLE, Family, FileType
+from fileservice.upload import archive
+from fileservice.upload.text import NotText, TextScan
+
+_HEAD = 4096
+_OLE_SIGNATURE = bytes.fromhex("D0CF11E0A1B11AE1")
+_ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+_PARSED_JSON = 1 << 20
+"""A JSON text up to this size is parsed; of a longer one, its first and last character count."""
+_BINARY_MAGIC = frozenset(
+    name
+    for row in TABLE.values()
+    if row.family not in (Family.TEXT, Family.JSON)
+    for name in row.magic
+)
+_TEXTUAL = (Family.TEXT, Family.JSON)
+
+
+class ContentMismatch(Exception):
+    """The content is not of the type that the extension promises."""
+
+    def __init__(self, file_type: FileType, found: str) -> None:
+        super().__init__(
+            f"the name says .{file_type.extension} ({file_type.media_type}), but the content is"
+            f" {found}; give the file the extension that fits its content"
+        )
+        self.expected = file_type.media_type
+        self.found = found
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the content is."""
+
+    media_type: str
+    charset: str | None
+
+
+class Inspector:
+    """Judges one file of the type that its name promises."""
+
+    def __init__(self, file_type: FileType) -> None:
+        self._type = file_type
+        self._head = bytearray()
+        self._judged = False
+        self._text = TextScan() if file_type.family in _TEXTUAL else None
+
+    def feed(self, block: bytes) -> None:
+        """Look at the next block. Raises ContentMismatch as soon as it is certain."""
+        if self._text:
+            try:
+                self._text.feed(block)
+            except NotText as error:
+                raise ContentMismatch(self._type, str(error)) from None
+        if not self._judged:
+            self._head += block
+            if len(self._head) >= _HEAD:
+                self._judge_head()
+
+    def conclude(self, descriptor: int, size: int) -> Verdict:
+        """Judge the whole file, all of whose bytes can be read from `descriptor`."""
+        if not self._judged:
+            self._judge_head()
+        charset = None
+        if self._text:
+            try:
+                charset = self._text.conclude()
+            except NotText as error:
+                raise ContentMismatch(self._type, str(error)) from None
+        match self._type.family:
+            case Family.JSON:
+                self._require(_is_json(descriptor, size), "not a JSON text")
+                charset = None  # RFC 8259 section 11: the media type has no such parameter
+            case Family.OLE:
+                found = _identify_file(descriptor)
+                self._require(found in self._type.magic, found)
+            case Family.ZIP:
+                found = _identify_file(descriptor)
+                self._require(archive.is_a(self._type, descriptor, found), found)
+        return Verdict(self._type.media_type, charset)
+
+    def _judge_head(self) -> None:
+        head = bytes(self._head)
+        self._judged = True
+        self._head.clear()
+        found = _identify(head)
+        match self._type.family:
+            case Family.SIGNATURE:
+                self._require(found in self._type.magic, found)
+            case Family.OLE:
+                self._require(head.startswith(_OLE_SIGNATURE), found)
+            case Family.ZIP:
+                self._require(head.startswith(_ZIP_SIGNATURES), found)
+            case Family.TEXT | Family.JSON:
+                self._require(found not in _BINARY_MAGIC, found)
+
+    def _require(self, holds: bool, found: str) -> None:
+        if not holds:
+            raise ContentMismatch(self._type, found)
+
+
+_idle_magic: list[magic.Magic] = []
+
+
+def _identify(head: bytes) -> str:
+    """What libmagic calls these bytes."""
+    libmagic = _borrow()
+    found: str = libmagic.from_buffer(head)
+    _idle_magic.append(libmagic)
+    return found
+
+
+def _identify_file(descriptor: int) -> str:
+    """What libmagic calls the file, of which it may read any part."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    libmagic = _borrow()
+    found: str = libmagic.from_descriptor(descriptor)
+    _idle_magic.append(libmagic)
+    return found
+
+
+def _borrow() -> magic.Magic:
+    # A cookie of libmagic serves one thread at a time. Taking from a list and appending to it
+    # are atomic, so there are as many as were ever in use at once, and no lock.
+    try:
+        return _idle_magic.pop()
+    except IndexError:
+        return magic.Magic(mime=True)
+
+
+def _is_json(descriptor: int, size: int) -> bool:
+    if size <= _PARSED_JSON:
+        try:
+            json.loads(os.pread(descriptor, size, 0), parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            return False
+        return True
+    first = os.pread(descriptor, _HEAD, 0).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    last = os.pread(descriptor, _HEAD, size - _HEAD).rstrip()[-1:]
+    return (first, last) in ((b"{", b"}"), (b"[", b"]"), (b'"', b'"'))
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,1 @@
+"""HTTP, and nothing but HTTP: requests into calls, results and errors into answers."""

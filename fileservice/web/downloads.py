@@ -1,0 +1,67 @@
+"""GET, HEAD and DELETE /download/<name>: the way out, and the end."""
+
+from flask import Blueprint, Response, request
+
+from fileservice.download.conditional import Outcome, evaluate, range_applies
+from fileservice.download.ranges import ByteRange, select
+from fileservice.names import BadName, FileName
+from fileservice.storage import NotFound, Opened
+from fileservice.web.problems import NoSuchFile, PreconditionFailed
+from fileservice.web.records import validators
+from fileservice.web.requests import conditions, raw_name
+from fileservice.web.send import not_modified, send
+from fileservice.web.service import Service
+
+
+def routes(service: Service) -> Blueprint:
+    """The routes for stored files."""
+    blueprint = Blueprint("downloads", __name__)
+
+    @blueprint.get("/download/<path:name>")
+    def download(name: str) -> Response:  # noqa: ARG001  # see raw_name
+        opened = service.store.open(_name())
+        try:
+            return _respond(opened)
+        except BaseException:
+            opened.body.close()
+            raise
+
+    @blueprint.delete("/download/<path:name>")
+    def delete(name: str) -> Response:  # noqa: ARG001  # see raw_name
+        file_name = _name()
+        asked = conditions()
+        while True:
+            file = service.store.stat(file_name)
+            if evaluate("DELETE", asked, validators(file)) is not Outcome.PROCEED:
+                raise PreconditionFailed
+            try:
+                service.offload(service.store.delete, file_name, file.version)
+            except NotFound:
+                continue  # another file took its place, or none: look again
+            response = Response(status=204)
+            del response.headers["Content-Type"]
+            return response
+
+    return blueprint
+
+
+def _name() -> FileName:
+    raw = raw_name("/download/")
+    try:
+        return FileName.parse_bytes(raw)
+    except BadName:
+        raise NoSuchFile(raw.decode(errors="replace")) from None
+
+
+def _respond(opened: Opened) -> Response:
+    asked, current = conditions(), validators(opened.file)
+    match evaluate(request.method, asked, current):
+        case Outcome.PRECONDITION_FAILED:
+            raise PreconditionFailed
+        case Outcome.NOT_MODIFIED:
+            opened.body.close()
+            return not_modified(opened.file)
+    ranges: tuple[ByteRange, ...] = ()
+    if request.method == "GET" and range_applies(asked, current):
+        ranges = select(request.headers.get("Range"), opened.file.size)
+    return send(opened, ranges, inline="inline" in request.args)

@@ -1,0 +1,112 @@
+"""GET /download: the stored files, whole or a page at a time."""
+
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, request
+from werkzeug.datastructures import MultiDict
+
+from fileservice.storage import StoredFile
+from fileservice.web.problems import BadQuery
+from fileservice.web.records import record
+from fileservice.web.service import Service
+
+_BATCH = 250
+LARGEST_PAGE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which files are asked for; see "Listing" in the contract."""
+
+    limit: int | None
+    after: str
+    prefix: str
+    q: str
+
+    @classmethod
+    def parse(cls, arguments: MultiDict[str, str]) -> "Query":
+        """Read the query string's arguments. Raises BadQuery."""
+        return cls(
+            limit=_limit(arguments["limit"]) if "limit" in arguments else None,
+            **{
+                name: unicodedata.normalize("NFC", arguments.get(name, ""))
+                for name in ("after", "prefix", "q")
+            },
+        )
+
+    def next(self, last: StoredFile) -> str:
+        """The query string that asks for what follows `last`."""
+        fields = {"limit": self.limit, "prefix": self.prefix, "q": self.q}
+        return urlencode({name: value for name, value in fields.items() if value}) + (
+            "&" + urlencode({"after": last.name})
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some files, and whether more follow."""
+
+    files: list[StoredFile]
+    more: bool
+
+
+def page(service: Service, query: Query, limit: int) -> Page:
+    """The first `limit` files that `query` asks for."""
+    files = service.offload(lambda: list(islice(_matching(service, query), limit + 1)))
+    return Page(files[:limit], more=len(files) > limit)
+
+
+def routes(service: Service) -> Blueprint:
+    """The route for the list."""
+    blueprint = Blueprint("listing", __name__)
+
+    @blueprint.get("/download")
+    def listing() -> Response:
+        query = Query.parse(request.args)
+        base = service.base_url()
+        if query.limit is None:
+            batches = _batches(service, _matching(service, query))
+            first = next(batches)  # what fails at once is still answered as an error
+            return Response(_stream(chain((first,), batches), base), mimetype="application/json")
+        found = page(service, query, query.limit)
+        body = json.dumps([record(file, base) for file in found.files])
+        response = Response(body, mimetype="application/json")
+        if found.more:
+            url = f"{base}/download?{query.next(found.files[-1])}"
+            response.headers["Link"] = f'<{url}>; rel="next"'
+        return response
+
+    return blueprint
+
+
+def _matching(service: Service, query: Query) -> Iterator[StoredFile]:
+    return service.store.list(after=query.after, prefix=query.prefix, contains=query.q)
+
+
+def _batches(service: Service, files: Iterator[StoredFile]) -> Iterator[list[StoredFile]]:
+    while True:
+        batch = service.offload(lambda: list(islice(files, _BATCH)))
+        yield batch
+        if len(batch) < _BATCH:
+            return
+
+
+def _stream(batches: Iterable[list[StoredFile]], base: str) -> Iterator[str]:
+    yield "["
+    separator = ""
+    for batch in batches:
+        if batch:
+            yield separator + ",\n".join(json.dumps(record(file, base)) for file in batch)
+            separator = ",\n"
+    yield "]\n"
+
+
+def _limit(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= LARGEST_PAGE:
+        return int(text)
+    raise BadQuery(f"limit must be a whole number from 1 to {LARGEST_PAGE}")

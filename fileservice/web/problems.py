@@ -1,0 +1,138 @@
+"""Problems: the one table that turns what went wrong into an answer (RFC 9457)."""
+
+import json
+import logging
+import secrets
+from dataclasses import dataclass
+
+from flask import Flask, Response, render_template
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import NotFound as NoSuchPath
+
+from fileservice import storage, upload
+from fileservice.download.ranges import Unsatisfiable, unsatisfied
+from fileservice.names import BadName
+from fileservice.web import body
+from fileservice.web.digests import BadDigestHeader
+from fileservice.web.requests import prefers_html
+from fileservice.web.security import PAGE_HEADERS
+
+_log = logging.getLogger(__name__)
+
+
+class NoSuchFile(Exception):
+    """A name that no stored file can have."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no file named {name!r}")
+        self.name = name
+
+
+class PreconditionFailed(Exception):
+    def __init__(self) -> None:
+        super().__init__("the file is not in the state that the request's conditions ask for")
+
+
+class BadQuery(ValueError):
+    """An argument in the query string makes no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kind of problem; `retry_after` in seconds."""
+
+    code: str
+    status: int
+    title: str
+    raised: tuple[type[Exception], ...] = ()
+    retry_after: int | None = None
+
+
+TABLE = (
+    Row("no-file", 400, "No file in the form", (body.NoFile,)),
+    Row("one-file-only", 400, "One file at a time", (body.OneFileOnly,)),
+    Row("bad-form", 400, "The form cannot be read", (body.BadForm,)),
+    Row("bad-name", 400, "The name cannot be used", (BadName,)),
+    Row("no-extension", 400, "The name has no extension", (upload.NoExtension,)),
+    Row("bad-digest-header", 400, "The digest field cannot be read", (BadDigestHeader,)),
+    Row("incomplete-body", 400, "The file is not complete", (body.IncompleteBody,)),
+    Row("digest-mismatch", 400, "The digest does not match", (upload.DigestMismatch,)),
+    Row("bad-request", 400, "The request makes no sense", (BadQuery,)),
+    Row("not-found", 404, "Not found", (storage.NotFound, NoSuchFile, NoSuchPath)),
+    Row("method-not-allowed", 405, "Method not allowed", (MethodNotAllowed,)),
+    Row("too-slow", 408, "The upload stalled", (body.TooSlow,)),
+    Row("name-taken", 409, "The name is taken", (storage.NameTaken,)),
+    Row("length-required", 411, "There is no body", (body.LengthRequired,)),
+    Row("precondition-failed", 412, "A condition does not hold",
+        (upload.Unmet, PreconditionFailed)),
+    Row("too-large", 413, "The file is too large", (upload.TooLarge,)),
+    Row("extension-not-allowed", 415, "Not a kind of file taken here",
+        (upload.ExtensionNotAllowed,)),
+    Row("content-mismatch", 415, "The content is not what the name says",
+        (upload.ContentMismatch,)),
+    Row("range-not-satisfiable", 416, "No such bytes in the file", (Unsatisfiable,)),
+    Row("internal", 500, "Something went wrong here", (Exception,)),
+    Row("busy", 503, "The service is busy", (storage.Busy,), retry_after=2),
+    Row("storage-unavailable", 503, "The storage does not answer", (storage.StorageUnavailable,),
+        retry_after=10),
+    Row("storage-full", 507, "No room left", (storage.StorageFull,)),
+)  # fmt: skip
+
+_BY_ERROR = {error: row for row in TABLE for error in row.raised}
+_BY_STATUS = {row.status: row for row in reversed(TABLE)}
+
+
+def register(app: Flask) -> None:
+    """Have `app` answer every error from the table."""
+    app.register_error_handler(Exception, answer)
+
+
+def answer(error: Exception) -> Response:
+    """The answer to `error`: JSON, or a page for those who prefer HTML."""
+    row = _row_of(error)
+    problem: dict[str, object] = {
+        "type": f"urn:fileservice:problem:{row.code}",
+        "title": row.title,
+        "status": row.status,
+        "code": row.code,
+    } | _facts(error, row)
+    response = _page(problem) if prefers_html() else _json(problem)
+    response.status_code = row.status
+    response.headers["Vary"] = "Accept"
+    if row.retry_after:
+        response.headers["Retry-After"] = str(row.retry_after)
+    if isinstance(error, Unsatisfiable):
+        response.headers["Content-Range"] = unsatisfied(error.size)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
+
+
+def _row_of(error: Exception) -> Row:
+    kinds = type(error).__mro__
+    row = next(_BY_ERROR[kind] for kind in kinds if kind in _BY_ERROR)
+    if isinstance(error, HTTPException) and row.code == "internal":
+        return _BY_STATUS.get(error.code or 500, row)
+    return row
+
+
+def _facts(error: Exception, row: Row) -> dict[str, object]:
+    if isinstance(error, HTTPException):
+        return {"detail": error.description}
+    if row.code == "internal":
+        incident = secrets.token_hex(6)
+        _log.error("internal error %s", incident, exc_info=error)
+        return {"detail": f"the log says more under the id {incident}", "id": incident}
+    if row.status >= 500:
+        _log.error("%s: %s", row.code, error)
+    return {"detail": str(error)} | vars(error)
+
+
+def _json(problem: dict[str, object]) -> Response:
+    return Response(json.dumps(problem) + "\n", content_type="application/problem+json")
+
+
+def _page(problem: dict[str, object]) -> Response:
+    return Response(
+        render_template("problem.html", problem=problem), mimetype="text/html", headers=PAGE_HEADERS
+    )

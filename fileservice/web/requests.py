@@ -1,0 +1,30 @@
+"""What several routes read from a request."""
+
+from flask import request
+
+from fileservice.download.conditional import Conditions
+
+
+def raw_name(prefix: str) -> bytes:
+    """What follows `prefix` in the path, percent-decoded once and in no other way changed."""
+    return request.environ["PATH_INFO"].removeprefix(prefix).encode("latin-1")  # type: ignore[no-any-return]
+
+
+def prefers_html() -> bool:
+    """Whether a person is likely to read the answer: browsers name text/html, others do not."""
+    accepted = request.accept_mimetypes
+    return accepted["text/html"] > max(
+        accepted["application/json"], accepted["application/problem+json"]
+    )
+
+
+def conditions() -> Conditions:
+    """The conditions of the request (RFC 9110 section 13.1)."""
+    headers = request.headers
+    return Conditions(
+        if_match=headers.get("If-Match"),
+        if_none_match=headers.get("If-None-Match"),
+        if_modified_since=headers.get("If-Modified-Since"),
+        if_unmodified_since=headers.get("If-Unmodified-Since"),
+        if_range=headers.get("If-Range"),
+    )

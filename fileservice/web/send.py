@@ -1,0 +1,134 @@
+"""Send: the answer that carries a file, whole or by ranges."""
+
+import io
+import secrets
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+from flask import Response, send_file
+
+from fileservice.download.conditional import format_date
+from fileservice.download.ranges import ByteRange, content_range
+from fileservice.filetypes import INLINE_MEDIA_TYPES
+from fileservice.storage import Opened, StoredFile
+from fileservice.web.records import (
+    content_disposition,
+    content_type,
+    etag,
+    representation_headers,
+)
+from fileservice.web.security import FILE_HEADERS
+
+_BLOCK = 256 * 1024
+
+
+def send(opened: Opened, ranges: tuple[ByteRange, ...], *, inline: bool) -> Response:
+    """The answer with the file, or with `ranges` of it; it closes the file when it has been sent.
+
+    200, 206 with one range, or 206 multipart/byteranges (RFC 9110 section 15.3.7).
+    """
+    file = opened.file
+    match ranges:
+        case ():
+            return _response(opened, opened.body, file.size, inline)
+        case (only,):
+            part = cast(BinaryIO, Section(opened.body, only))
+            response = _response(opened, part, only.length, inline)
+            response.headers["Content-Range"] = content_range(only, file.size)
+        case _:
+            parts = Parts(opened, ranges)
+            response = _response(opened, opened.body, parts.length, inline)
+            response.response = parts
+            response.content_type = f"multipart/byteranges; boundary={parts.boundary}"
+    response.status_code = 206
+    return response
+
+
+def not_modified(file: StoredFile) -> Response:
+    """304, with the fields that RFC 9110 section 15.4.5 wants of it."""
+    return Response(status=304, headers={"ETag": etag(file), "Cache-Control": "no-cache"})
+
+
+def _response(opened: Opened, body: BinaryIO, length: int, inline: bool) -> Response:
+    file = opened.file
+    shown = inline and file.content.media_type in INLINE_MEDIA_TYPES
+    response = send_file(body, mimetype=file.content.media_type, conditional=False, etag=False)
+    response.content_type = content_type(file)
+    response.headers["Content-Disposition"] = content_disposition(
+        "inline" if shown else "attachment", file.name
+    )
+    response.content_length = length
+    response.headers["Last-Modified"] = format_date(file.modified_ns // 1_000_000_000)
+    response.headers["Accept-Ranges"] = "bytes"
+    response.headers.update(representation_headers(file))
+    response.headers.update(FILE_HEADERS)
+    return response
+
+
+class Section(io.RawIOBase):
+    """One range of a file, as a file that ends where the range does.
+
+    Positions are those of the whole file, since its descriptor is what a server may send from.
+    """
+
+    def __init__(self, body: BinaryIO, part: ByteRange) -> None:
+        self._body = body
+        self._end = part.last + 1
+        body.seek(part.first)
+
+    def fileno(self) -> int:
+        return self._body.fileno()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._body.seek(offset, whence)
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._body.read(min(len(buffer), self._end - self._body.tell()))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._body.close()
+        super().close()
+
+
+class Parts:
+    """The body of a multipart/byteranges answer (RFC 9110 section 14.6), made as it is sent."""
+
+    def __init__(self, opened: Opened, ranges: tuple[ByteRange, ...]) -> None:
+        self.boundary = secrets.token_hex(16)
+        self._body = opened.body
+        self._parts = [(self._heading(opened.file, part), part) for part in ranges]
+        self._end = f"\r\n--{self.boundary}--\r\n".encode()
+        self.length = sum(len(heading) + part.length for heading, part in self._parts) + len(
+            self._end
+        )
+
+    def __iter__(self) -> Iterator[bytes]:
+        for heading, part in self._parts:
+            yield heading
+            self._body.seek(part.first)
+            left = part.length
+            while left:
+                block = self._body.read(min(left, _BLOCK))
+                if not block:
+                    raise EOFError("the file is shorter than it was when it was opened")
+                left -= len(block)
+                yield block
+        yield self._end
+
+    def close(self) -> None:
+        self._body.close()
+
+    def _heading(self, file: StoredFile, part: ByteRange) -> bytes:
+        return (
+            f"\r\n--{self.boundary}\r\n"
+            f"Content-Type: {content_type(file)}\r\n"
+            f"Content-Range: {content_range(part, file.size)}\r\n\r\n"
+        ).encode()

@@ -1,0 +1,106 @@
+"""POST /upload, and POST or PUT /upload/<name>: the ways in."""
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from flask import Blueprint, Response, jsonify, redirect, request, url_for
+
+from fileservice.download.conditional import Conditions, Outcome, evaluate
+from fileservice.names import FileName
+from fileservice.storage import NotFound
+from fileservice.upload import Offer, Receipt, Unmet, receive
+from fileservice.web import body
+from fileservice.web.digests import declared_digests, verified
+from fileservice.web.records import record, representation_headers, validators
+from fileservice.web.requests import prefers_html, raw_name
+from fileservice.web.service import Service, download_url
+
+STORED_COOKIE = "stored"
+"""Carries the name of the file just stored from the answer to a form to the page."""
+_COOKIE_SECONDS = 60
+_FORM_OVERHEAD = 128 * 1024
+"""A form may be larger than its file by this many bytes, and is not refused for it."""
+
+
+class PartialUpload(body.IncompleteBody):
+    def __init__(self) -> None:
+        super().__init__("the request sends only a part of the file (Content-Range); send it whole")
+
+
+def routes(service: Service) -> Blueprint:
+    """The routes for uploads."""
+    blueprint = Blueprint("uploads", __name__)
+
+    @blueprint.post("/upload")
+    def upload_form() -> Response:
+        length = body.declared_length(request.environ)
+        form = verified(
+            body.blocks(request.environ, service.idle_timeout), declared_digests(request.headers)
+        )
+        sent_name, blocks = body.form_file(request.headers.get("Content-Type", ""), form)
+        offer = Offer(
+            name=FileName.parse(sent_name),
+            length=max(0, length - _FORM_OVERHEAD) if length else None,
+            create_only=_create_only(),
+        )
+        receipt = take_in(offer, blocks)
+        return _back_to_page(receipt) if prefers_html() else _answer(receipt, service)
+
+    @blueprint.route("/upload/<path:name>", methods=["POST", "PUT"])
+    def upload_raw(name: str) -> Response:  # noqa: ARG001  # see raw_name
+        offer = Offer(
+            name=FileName.parse_bytes(raw_name("/upload/")),
+            length=body.declared_length(request.environ),
+            digests=declared_digests(request.headers),
+            create_only=_create_only(),
+        )
+        if "Content-Range" in request.headers:  # RFC 9110 section 14.5
+            raise PartialUpload
+        return _answer(take_in(offer, body.blocks(request.environ, service.idle_timeout)), service)
+
+    def take_in(offer: Offer, blocks: Iterable[bytes]) -> Receipt:
+        _require_match(service, offer.name)
+        service.sweep_when_due()
+        return receive(
+            offer, blocks, rules=service.rules, store=service.store, offload=service.offload
+        )
+
+    return blueprint
+
+
+def _create_only() -> bool:
+    return request.headers.get("If-None-Match", "").strip() == "*"
+
+
+def _require_match(service: Service, name: FileName) -> None:
+    """Honour If-Match, which a service that never overwrites can only refuse or find taken."""
+    wanted = request.headers.get("If-Match")
+    if wanted is None:
+        return
+    try:
+        current = validators(service.store.stat(name))
+    except NotFound:
+        current = None
+    if evaluate("PUT", Conditions(if_match=wanted), current) is not Outcome.PROCEED:
+        raise Unmet(f"no stored file named {name!r} matches If-Match")
+
+
+def _answer(receipt: Receipt, service: Service) -> Response:
+    base = service.base_url()
+    response = jsonify(record(receipt.file, base))
+    response.status_code = 201 if receipt.created else 200
+    response.headers.update(representation_headers(receipt.file))
+    response.headers["Location"] = download_url(base, receipt.file.name)
+    return response
+
+
+def _back_to_page(receipt: Receipt) -> Response:
+    response: Response = redirect(url_for("pages.upload_page"), 303)  # type: ignore[assignment]
+    response.set_cookie(
+        STORED_COOKIE,
+        quote(receipt.file.name, safe=""),
+        max_age=_COOKIE_SECONDS,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response

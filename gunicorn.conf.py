@@ -1,0 +1,41 @@
+"""How gunicorn runs the service: type `gunicorn` in this directory."""
+
+import os
+import sys
+
+from fileservice.settings import Settings, SettingsError
+from fileservice.storage import StorageError, open_store
+
+try:
+    _settings = Settings.from_environ(os.environ)
+except SettingsError as _error:
+    sys.exit(str(_error))
+
+wsgi_app = "fileservice.app:create_app()"
+bind = _settings.bind
+workers = _settings.workers
+worker_class = "gevent"
+worker_connections = 2000
+keepalive = 30
+graceful_timeout = 30
+timeout = 60
+errorlog = "-"
+control_socket_disable = True
+
+# X-Forwarded-* is the application's business, which knows whom to believe (TRUSTED_PROXIES).
+forwarded_allow_ips = ""
+secure_scheme_headers = {}
+
+
+def on_starting(server):
+    """Prove that the store works before any worker is started."""
+    try:
+        open_store(_settings.store_url, fsync=_settings.fsync)
+    except StorageError as error:
+        sys.exit(
+            f"fileservice cannot start:\n  FILESERVICE_STORE_URL={_settings.store_url!r}: {error}"
+        )
+    if not _settings.fsync:
+        server.log.warning(
+            "FILESERVICE_FSYNC=false: an upload that was answered 201 may be lost in a power cut"
+        )

@@ -1,0 +1,139 @@
+"""The mix: uploads of several sizes, downloads whole and by range, conditions, listings.
+
+    locust -f loadtest/locustfile.py --headless -u 20 -r 10 -t 30s --host http://127.0.0.1:8000
+
+Every byte and every status is checked; locust ends with an exit code other than 0 if any was wrong.
+Files are named load-<random>.txt, and each user deletes its own when it stops.
+"""
+
+import base64
+import hashlib
+import random
+import secrets
+from dataclasses import dataclass
+
+from locust import HttpUser, between, task
+
+_SIZES = {"1 KiB": 1 << 10, "64 KiB": 64 << 10, "1 MiB": 1 << 20, "8 MiB": 8 << 20}
+_WEIGHTS = (60, 25, 12, 3)
+_KEPT = 20
+"""Files that one user keeps; older ones are deleted, so that a long run does not fill the disk."""
+_ALPHABET = bytes(range(0x20, 0x7F)) + b"\n"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A file that was acknowledged, and all that must come back."""
+
+    name: str
+    data: bytes
+    etag: str
+
+
+def text(size: int) -> bytes:
+    """`size` bytes of text that no other call gives."""
+    line = bytes(random.choices(_ALPHABET, k=1021))
+    return (secrets.token_hex(16).encode() + line * (size // len(line) + 1))[:size]
+
+
+class Visitor(HttpUser):
+    """Someone who stores files and fetches them again."""
+
+    wait_time = between(0, 0.05)
+
+    def on_start(self) -> None:
+        self.files: list[Sent] = []
+        self.upload()
+
+    def on_stop(self) -> None:
+        for sent in self.files:
+            self._delete(sent)
+
+    @task(6)
+    def upload(self) -> None:
+        label = random.choices(list(_SIZES), _WEIGHTS)[0]
+        data = text(_SIZES[label])
+        name = f"load-{secrets.token_hex(8)}.txt"
+        match random.choice(("PUT", "chunked PUT", "form")):
+            case "PUT":
+                sending = {"method": "PUT", "url": f"/upload/{name}", "data": data}
+            case "chunked PUT":
+                pieces = (data[at : at + 50_000] for at in range(0, len(data), 50_000))
+                sending = {"method": "PUT", "url": f"/upload/{name}", "data": pieces}
+            case _:
+                files = {"file": (name, data)}
+                sending = {"method": "POST", "url": "/upload", "files": files}
+        with self.client.request(
+            **sending, name=f"upload {label}", catch_response=True
+        ) as response:
+            if response.status_code != 201:
+                response.failure(f"{response.status_code}: {response.text[:200]}")
+                return
+            digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
+            if response.headers.get("Repr-Digest") not in (None, f"sha-256=:{digest}:"):
+                response.failure("the digest is not that of the bytes sent")
+            self.files.append(Sent(name, data, response.headers["ETag"]))
+        if len(self.files) > _KEPT:
+            self._delete(self.files.pop(0))
+
+    @task(10)
+    def download(self) -> None:
+        if self.files:
+            sent = random.choice(self.files)
+            self._get(sent, "download", 200, sent.data)
+
+    @task(6)
+    def download_range(self) -> None:
+        if self.files:
+            sent = random.choice(self.files)
+            first = random.randrange(len(sent.data))
+            last = random.randrange(first, len(sent.data))
+            self._get(
+                sent, "range", 206, sent.data[first : last + 1], Range=f"bytes={first}-{last}"
+            )
+
+    @task(4)
+    def revalidate(self) -> None:
+        if self.files:
+            sent = random.choice(self.files)
+            self._get(sent, "not modified", 304, b"", **{"If-None-Match": sent.etag})
+
+    @task(2)
+    def list_page(self) -> None:
+        with self.client.get(
+            "/download?limit=100&prefix=load-", name="list", catch_response=True
+        ) as response:
+            if response.status_code != 200:
+                response.failure(f"{response.status_code}: {response.text[:200]}")
+                return
+            names = [record["filename"] for record in response.json()]
+            if names != sorted(names) or len(names) > 100:
+                response.failure("the page is not sorted, or too long")
+
+    @task(1)
+    def upload_taken_name(self) -> None:
+        if self.files:
+            sent = random.choice(self.files)
+            with self.client.put(
+                f"/upload/{sent.name}", data=b"x", name="taken name", catch_response=True
+            ) as response:
+                if response.status_code == 409:
+                    response.success()
+                else:
+                    response.failure(f"{response.status_code} where the name is taken")
+
+    def _get(self, sent: Sent, label: str, status: int, body: bytes, **headers: str) -> None:
+        with self.client.get(
+            f"/download/{sent.name}", headers=headers, name=label, catch_response=True
+        ) as response:
+            if response.status_code != status:
+                response.failure(f"{response.status_code} instead of {status}")
+            elif response.content != body:
+                response.failure(f"{len(response.content)} bytes, not the {len(body)} expected")
+
+    def _delete(self, sent: Sent) -> None:
+        with self.client.delete(
+            f"/download/{sent.name}", name="delete", catch_response=True
+        ) as response:
+            if response.status_code != 204:
+                response.failure(f"{response.status_code} instead of 204")

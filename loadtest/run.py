@@ -1,0 +1,63 @@
+"""Run locust against a server that this starts, on a free port and an empty store, and stops."""
+
+import argparse
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+@contextlib.contextmanager
+def serving(**settings: str) -> Iterator[str]:
+    """The base URL of a server with these settings (names without their prefix)."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="fileservice-load-") as store:
+        defaults = {"BIND": f"127.0.0.1:{port}", "STORE_URL": store}
+        variables = {f"FILESERVICE_{name}": text for name, text in (defaults | settings).items()}
+        server = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn"], cwd=ROOT, env=os.environ | variables
+        )
+        try:
+            _wait(f"http://127.0.0.1:{port}/healthz", server)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(60)
+
+
+def _wait(url: str, server: "subprocess.Popen[bytes]") -> None:
+    for _ in range(200):
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return
+        if server.poll() is not None:
+            sys.exit("the server did not start")
+        time.sleep(0.05)
+    sys.exit("the server did not answer within 10 s")
+
+
+def main() -> int:
+    """Run the mix, and give locust's exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--users", type=int, default=20)
+    arguments = parser.parse_args()
+    with serving() as url:
+        locust = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtest/locustfile.py")]
+        options = ["--headless", "--only-summary", "-u", str(arguments.users), "-r", "10"]
+        return subprocess.call(
+            [*locust, *options, "-t", f"{arguments.seconds}s", "--host", url], cwd=ROOT
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

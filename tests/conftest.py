@@ -1,0 +1,48 @@
+"""Fixtures: real servers on real sockets, and the real documents."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from live import LiveServer
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
+    """Start servers of this test's own: `start_server(MAX_FILE_SIZE="1MiB", WORKERS="2")`."""
+    servers: list[LiveServer] = []
+
+    def start(**settings: str) -> LiveServer:
+        settings.setdefault("STORE_URL", str(tmp_path / "store"))
+        server = LiveServer(settings)
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """One server with the default settings and two workers, for all tests that can share it."""
+    server = LiveServer(
+        {"STORE_URL": str(tmp_path_factory.mktemp("shared") / "store"), "WORKERS": "2"}
+    )
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(shared_server: LiveServer) -> LiveServer:
+    """The shared server, emptied."""
+    shared_server.clear()
+    return shared_server
+
+
+@pytest.fixture
+def sample() -> Callable[[str], Path]:
+    """The path of a real document: `sample("note.pdf")`."""
+    return lambda name: SAMPLES / name
