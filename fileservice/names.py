@@ -10,7 +10,8 @@ MAX_BYTES = 255
 _RESERVED = re.compile(
     r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])(?:\..*)?", re.IGNORECASE
 )
-_UNSAFE_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Control characters, separators of lines, and surrogates, which UTF-8 cannot have."""
 
 
 class BadName(ValueError):
@@ -56,7 +57,7 @@ def _broken_rule(name: str) -> str | None:
         return "the name is empty"
     if "/" in name or "\\" in name:
         return "the name must be one path segment, without / or \\"
-    if any(unicodedata.category(char) in _UNSAFE_CATEGORIES for char in name):
+    if _CONTROL.search(name):
         return "the name must not contain control characters"
     if name.startswith("."):
         return "the name must not begin with a dot"

@@ -50,7 +50,6 @@ class Settings:
     fsync: bool
     digest: bool
     idle_timeout: float
-    upload_expiry: float
     public_url: str | None
     trusted_proxies: tuple[Network, ...]
 
@@ -174,7 +173,6 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "FSYNC": ("true", _boolean),
     "DIGEST": ("sha-256", _digest),
     "IDLE_TIMEOUT": ("30s", _duration),
-    "UPLOAD_EXPIRY": ("24h", _duration),
     "PUBLIC_URL": ("", _public_url),
     "TRUSTED_PROXIES": ("", _networks),
 }
