@@ -3,8 +3,10 @@
 import codecs
 import re
 
-_CONTROL = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
-_CONTROL_CHARACTER = re.compile("[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f\ufffe]")
+_CONTROL = frozenset((*range(0x07), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x7F))
+"""What text does not use of the control characters: libmagic draws the line at the same place."""
+_TEXT_BYTES = bytes(byte for byte in range(256) if byte not in _CONTROL)
+_CONTROL_CHARACTER = re.compile(f"[{re.escape(''.join(map(chr, sorted(_CONTROL))))}\ufffe]")
 
 
 class NotText(Exception):
@@ -61,9 +63,11 @@ class TextScan:
             if _CONTROL_CHARACTER.search(text):
                 raise NotText("not text: it contains control characters")
             return
-        if _CONTROL.search(block):
+        if block.translate(None, _TEXT_BYTES):  # ten times as fast as a regular expression
             raise NotText("not text: it contains control characters")
         if self._charset == "utf-8":
+            if block.isascii() and not final and not self._decoder.getstate()[0]:
+                return
             try:
                 self._decoder.decode(block, final)
             except UnicodeDecodeError:
