@@ -3,6 +3,7 @@
 import os
 import sys
 
+from fileservice.serving.worker import TransferWorker
 from fileservice.settings import Settings, SettingsError
 from fileservice.storage import StorageError, open_store
 
@@ -14,7 +15,8 @@ except SettingsError as _error:
 wsgi_app = "fileservice.app:create_app()"
 bind = _settings.bind
 workers = _settings.workers
-worker_class = "gevent"
+worker_class = TransferWorker
+TransferWorker.idle_timeout = _settings.idle_timeout
 worker_connections = 2000
 keepalive = 30
 graceful_timeout = 30

@@ -5,16 +5,26 @@ from typing import ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+R = TypeVar("R", covariant=True)
+
+
+class Pending(Protocol[R]):
+    """Work that is being done elsewhere."""
+
+    def wait(self) -> None:
+        """Wait for the end of the work, whatever comes of it and whatever happens meanwhile."""
+
+    def result(self) -> R:
+        """Wait, and give what the work gave or raise what it raised."""
 
 
 class Offload(Protocol):
-    """Runs a function elsewhere, waits for its end whatever happens, and gives what it gave."""
+    """Runs functions where they do not hold up the others."""
 
-    def __call__(
+    def __call__(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
+        """Run `function`, and give what it gave."""
+
+    def start(
         self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs
-    ) -> T: ...
-
-
-def inline(function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
-    """The Offload that stays where it is: for servers with a thread a request."""
-    return function(*arguments, **keywords)
+    ) -> Pending[T]:
+        """Begin to run `function`; the caller must wait for it before it lets go of anything."""

@@ -7,7 +7,7 @@ from typing import Any
 from fileservice.storage import Store, Writer
 from fileservice.upload.admission import Offer, Rules, TooLarge, leave_free
 from fileservice.upload.inspection import Inspector
-from fileservice.upload.offloading import Offload
+from fileservice.upload.offloading import Offload, Pending
 
 _SPACE_CHECK = 64 << 20
 """Bytes between looks at the free space, for bodies whose length nobody declared."""
@@ -29,9 +29,21 @@ class Stream:
         self.size = 0
 
     def pump(self, blocks: Iterable[bytes], offload: Offload) -> None:
-        """Take in all `blocks`. Raises TooLarge, ContentMismatch, StorageFull."""
-        for block in blocks:
-            offload(self._take, block)
+        """Take in all `blocks`; while one is worked on, the next is received.
+
+        Raises TooLarge, ContentMismatch, StorageFull, and whatever `blocks` raises.
+        """
+        pending: Pending[None] | None = None
+        try:
+            for block in blocks:
+                if pending:
+                    pending.result()
+                pending = offload.start(self._take, block)
+        finally:
+            if pending:
+                pending.wait()
+        if pending:
+            pending.result()
 
     def digests(self) -> dict[str, bytes]:
         """The digests of all that has passed, by their names in RFC 9530."""

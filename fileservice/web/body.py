@@ -18,7 +18,10 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-_BLOCK = 256 * 1024
+_FIRST_BLOCK = 16 * 1024
+_LARGEST_BLOCK = 1 << 20
+"""Blocks grow from the one size to the other, so that a client that trickles costs little memory
+and one that streams few switches."""
 _OTHER_FIELDS = 64 * 1024
 """Bytes that all fields of a form beside the file may have together."""
 _MOST_FIELDS = 64
@@ -71,17 +74,16 @@ def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[bytes]:
     """The body as it arrives, to its declared end.
 
     Raises IncompleteBody when the client stops before, since servers give a body that was cut
-    off as if that were its end, and TooSlow when it sends nothing for `idle_timeout` seconds.
+    off as if that were its end, and TooSlow when the server has waited in vain for `idle_timeout`
+    seconds.
     """
     length = declared_length(environ)
-    connection = environ.get("gunicorn.socket")
-    if connection:
-        connection.settimeout(idle_timeout)
-    received = 0
+    received, size = 0, _FIRST_BLOCK
     while length is None or received < length:
-        wanted = _BLOCK if length is None else min(_BLOCK, length - received)
         try:
-            block = environ["wsgi.input"].read(wanted)
+            block = environ["wsgi.input"].read(
+                size if length is None else min(size, length - received)
+            )
         except TimeoutError:
             raise TooSlow(idle_timeout) from None
         except Exception as error:  # each server has its own for a body that breaks off
@@ -89,6 +91,7 @@ def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[bytes]:
         if not block:
             break
         received += len(block)
+        size = min(2 * size, _LARGEST_BLOCK)
         yield block
     if length is not None and received < length:
         raise IncompleteBody(f"the body ended after {received} of {length} bytes")

@@ -17,7 +17,7 @@ def routes(service: Service) -> Blueprint:
     """The routes for stored files."""
     blueprint = Blueprint("downloads", __name__)
 
-    @blueprint.get("/download/<path:name>")
+    @blueprint.get("/download/<name:name>")
     def download(name: str) -> Response:  # noqa: ARG001  # see raw_name
         opened = service.store.open(_name())
         try:
@@ -26,7 +26,7 @@ def routes(service: Service) -> Blueprint:
             opened.body.close()
             raise
 
-    @blueprint.delete("/download/<path:name>")
+    @blueprint.delete("/download/<name:name>")
     def delete(name: str) -> Response:  # noqa: ARG001  # see raw_name
         file_name = _name()
         asked = conditions()

@@ -1,8 +1,21 @@
 """What several routes read from a request."""
 
 from flask import request
+from werkzeug.routing import BaseConverter
 
 from fileservice.download.conditional import Conditions
+
+CONDITIONAL_FIELDS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
+
+
+class NameConverter(BaseConverter):
+    """The rest of a path, whatever it is, so that a bad name is refused for what is wrong with it.
+
+    Only routes are found with it; the name itself is read by `raw_name`.
+    """
+
+    regex = r"[\s\S]+"
+    part_isolating = False
 
 
 def raw_name(prefix: str) -> bytes:

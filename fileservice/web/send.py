@@ -113,14 +113,17 @@ class Parts:
     def __iter__(self) -> Iterator[bytes]:
         for heading, part in self._parts:
             yield heading
-            self._body.seek(part.first)
-            left = part.length
-            while left:
-                block = self._body.read(min(left, _BLOCK))
-                if not block:
-                    raise EOFError("the file is shorter than it was when it was opened")
-                left -= len(block)
+            section = Section(self._body, part)
+            while block := section.read(_BLOCK):
                 yield block
+        yield self._end
+
+    @property
+    def segments(self) -> Iterator[bytes | tuple[int, int, int]]:
+        """As bytes and (descriptor, offset, count), for servers that let the kernel send."""
+        for heading, part in self._parts:
+            yield heading
+            yield self._body.fileno(), part.first, part.length
         yield self._end
 
     def close(self) -> None:

@@ -1,18 +1,19 @@
 """POST /upload, and POST or PUT /upload/<name>: the ways in."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from urllib.parse import quote
 
 from flask import Blueprint, Response, jsonify, redirect, request, url_for
 
-from fileservice.download.conditional import Conditions, Outcome, evaluate
+from fileservice.download.conditional import Outcome, evaluate
 from fileservice.names import FileName
 from fileservice.storage import NotFound
 from fileservice.upload import Offer, Receipt, Unmet, receive
 from fileservice.web import body
 from fileservice.web.digests import declared_digests, verified
 from fileservice.web.records import record, representation_headers, validators
-from fileservice.web.requests import prefers_html, raw_name
+from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, prefers_html, raw_name
 from fileservice.web.service import Service, download_url
 
 STORED_COOKIE = "stored"
@@ -46,7 +47,7 @@ def routes(service: Service) -> Blueprint:
         receipt = take_in(offer, blocks)
         return _back_to_page(receipt) if prefers_html() else _answer(receipt, service)
 
-    @blueprint.route("/upload/<path:name>", methods=["POST", "PUT"])
+    @blueprint.route("/upload/<name:name>", methods=["POST", "PUT"])
     def upload_raw(name: str) -> Response:  # noqa: ARG001  # see raw_name
         offer = Offer(
             name=FileName.parse_bytes(raw_name("/upload/")),
@@ -59,7 +60,8 @@ def routes(service: Service) -> Blueprint:
         return _answer(take_in(offer, body.blocks(request.environ, service.idle_timeout)), service)
 
     def take_in(offer: Offer, blocks: Iterable[bytes]) -> Receipt:
-        _require_match(service, offer.name)
+        if any(field in request.headers for field in CONDITIONAL_FIELDS):
+            _check_conditions(service, offer.name)
         service.sweep_when_due()
         return receive(
             offer, blocks, rules=service.rules, store=service.store, offload=service.offload
@@ -72,17 +74,20 @@ def _create_only() -> bool:
     return request.headers.get("If-None-Match", "").strip() == "*"
 
 
-def _require_match(service: Service, name: FileName) -> None:
-    """Honour If-Match, which a service that never overwrites can only refuse or find taken."""
-    wanted = request.headers.get("If-Match")
-    if wanted is None:
-        return
+def _check_conditions(service: Service, name: FileName) -> None:
+    """Refuse an upload whose conditions do not hold (RFC 9110 section 13.1).
+
+    All but If-None-Match: *, which only the store can decide when uploads race.
+    """
+    asked = conditions()
+    if _create_only():
+        asked = replace(asked, if_none_match=None)
     try:
         current = validators(service.store.stat(name))
     except NotFound:
         current = None
-    if evaluate("PUT", Conditions(if_match=wanted), current) is not Outcome.PROCEED:
-        raise Unmet(f"no stored file named {name!r} matches If-Match")
+    if evaluate(request.method, asked, current) is not Outcome.PROCEED:
+        raise Unmet(f"the file {name!r} is not in the state that the request's conditions ask for")
 
 
 def _answer(receipt: Receipt, service: Service) -> Response:

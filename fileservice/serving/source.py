@@ -1,0 +1,41 @@
+"""Source: the bytes of a connection, and those of them that were read too early."""
+
+import time
+
+from gevent.socket import socket
+from gunicorn.http.unreader import Unreader
+
+_SMALL = 8192
+_SCRATCH = 64 * 1024
+
+
+class Source(Unreader):  # type: ignore[misc]  # gunicorn has no types
+    """What gunicorn's parsers read from, and the bodies after them.
+
+    Every read waits at most as long as the connection's timeout; while `deadline` (on the clock of
+    time.monotonic) is set, all of them together wait until then.
+    """
+
+    def __init__(self, connection: socket) -> None:
+        super().__init__()
+        self._connection = connection
+        self._scratch: bytearray | None = None
+        self.deadline: float | None = None
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        """The next bytes from the socket, b"" at the end; more than a few if a body wants them."""
+        if self.deadline is not None:
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the request's head took too long")
+            self._connection.settimeout(left)
+        if size_hint is None or size_hint <= _SMALL:
+            return self._connection.recv(_SMALL)
+        if self._scratch is None:
+            self._scratch = bytearray(_SCRATCH)
+        received = self._connection.recv_into(self._scratch, min(size_hint, _SCRATCH))
+        return bytes(memoryview(self._scratch)[:received])
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill `view` as far as one read from the socket goes; 0 at the end."""
+        return self._connection.recv_into(view)

@@ -1,0 +1,109 @@
+"""Bytes onto a connection: from memory, and from files by the kernel."""
+
+import errno
+import os
+import socket as sockets
+import ssl
+import time
+
+import gevent
+from gevent.socket import socket, wait_write
+
+_SLICE = 1 << 20
+"""Bytes the kernel is asked to send at a time."""
+_TURN = 4 << 20
+"""Bytes after which other connections get their turn."""
+_BLOCK = 256 * 1024
+
+LINGER_BYTES = 256 << 20
+LINGER_SECONDS = 30.0
+LINGER_IDLE_SECONDS = 5.0
+
+
+def send(connection: socket, data: bytes, flags: int = 0) -> None:
+    """Send all of `data`, as long as the client takes some of it within each timeout."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[connection.send(rest, flags) :]
+
+
+def send_file(connection: socket, descriptor: int, offset: int, count: int) -> None:
+    """Send `count` bytes of a file, in turns with the other connections.
+
+    Raises TimeoutError when the client takes nothing for the connection's timeout, and EOFError
+    when the file has become shorter.
+    """
+    if isinstance(connection, ssl.SSLSocket):
+        _send_blocks(connection, descriptor, offset, count)
+        return
+    out, timeout = connection.fileno(), connection.gettimeout()
+    turn = _TURN
+    while count:
+        try:
+            sent = os.sendfile(out, descriptor, offset, min(count, _SLICE))
+        except BlockingIOError:
+            wait_write(out, timeout, TimeoutError("the client takes nothing"))
+            continue
+        if not sent:
+            raise EOFError("the file is shorter than it was")
+        offset += sent
+        count -= sent
+        turn -= sent
+        if turn <= 0:
+            turn = _TURN
+            gevent.sleep(0)
+
+
+def _send_blocks(connection: socket, descriptor: int, offset: int, count: int) -> None:
+    while count:
+        block = os.pread(descriptor, min(count, _BLOCK), offset)
+        if not block:
+            raise EOFError("the file is shorter than it was")
+        send(connection, block)
+        offset += len(block)
+        count -= len(block)
+
+
+_discarded = bytearray(1 << 20)
+
+
+def discard(connection: socket, count: int) -> bool:
+    """Take `count` bytes off the connection; whether they all came."""
+    return _discard(connection, count, time.monotonic() + LINGER_IDLE_SECONDS) == count
+
+
+def linger(connection: socket) -> None:
+    """Close for writing, and let the client finish sending, so that it reads the last answer.
+
+    A connection closed over unread bytes is reset, and a reset overtakes the answer (RFC 9112
+    section 9.6).
+    """
+    try:
+        connection.shutdown(sockets.SHUT_WR)
+        _discard(connection, LINGER_BYTES, time.monotonic() + LINGER_SECONDS)
+    except OSError as error:
+        if error.errno not in (errno.ENOTCONN, errno.ECONNRESET, errno.EPIPE, None):
+            raise
+
+
+def _discard(connection: socket, count: int, deadline: float) -> int:
+    # On TCP, MSG_TRUNC drops what was received without copying it.
+    flags = 0 if isinstance(connection, ssl.SSLSocket) else sockets.MSG_TRUNC
+    left, turn = count, _TURN
+    while left:
+        seconds = min(LINGER_IDLE_SECONDS, deadline - time.monotonic())
+        if seconds <= 0:
+            break
+        connection.settimeout(seconds)
+        try:
+            received = connection.recv_into(_discarded, min(left, len(_discarded)), flags)
+        except TimeoutError:
+            break
+        if not received:
+            break
+        left -= received
+        turn -= received
+        if turn <= 0:
+            turn = _TURN
+            gevent.sleep(0)
+    return count - left

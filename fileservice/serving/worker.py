@@ -1,0 +1,234 @@
+"""TransferWorker: gunicorn's gevent worker, with the way of the bytes made straight."""
+
+import io
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from socket import SHUT_RD
+from typing import Any, ClassVar
+
+import gevent
+from gevent.event import Event
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gevent.socket import socket
+from gunicorn.http import wsgi
+from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.http.errors import InvalidHeader, NoMoreData
+from gunicorn.http.message import Request
+from gunicorn.sock import ssl_context
+from gunicorn.workers.ggevent import GeventWorker
+
+from fileservice.serving.body import Body, ChunkedBody, LengthBody
+from fileservice.serving.refusals import REFUSED, refusal
+from fileservice.serving.response import TransferResponse
+from fileservice.serving.source import Source
+from fileservice.serving.transmit import discard, linger, send
+
+_SMALL_BODY = 64 * 1024
+"""An unread body up to this size (bytes) is read and thrown away to keep the connection."""
+_KILL_SECONDS = 2.0
+"""How long handlers may take to clean up after their grace is over."""
+
+
+class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
+    """One process that serves connections; the attributes are for gunicorn.conf.py to set."""
+
+    idle_timeout: ClassVar[float] = 30.0
+    """Seconds that a client may neither send nor take a byte, in a body or an answer."""
+    head_timeout: ClassVar[float] = 15.0
+    """Seconds from the first byte of a request's head to its last."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self._stopping = Event()
+        self._idle: set[socket] = set()
+
+    def run(self) -> None:
+        """Serve until told to stop; then let running transfers finish within the grace period."""
+        servers = [self._listen(listener) for listener in self.sockets]
+        while self.alive:
+            self.notify()
+            self._stopping.wait(1.0)
+        for server in servers:
+            server.close()
+        for connection in self._idle:
+            with suppress(OSError):
+                connection.shutdown(SHUT_RD)
+        # The master kills at the end of the grace period; what is cut must be cleaned up by then.
+        deadline = time.monotonic() + max(0.0, self.cfg.graceful_timeout - 2 * _KILL_SECONDS)
+        while any(server.pool for server in servers):
+            if time.monotonic() > deadline:
+                self.log.warning("the grace period is over: running transfers are cut")
+                for server in servers:
+                    server.pool.kill(timeout=_KILL_SECONDS)  # type: ignore[union-attr]
+                return
+            self.notify()
+            gevent.sleep(0.05)
+
+    def _listen(self, listener: socket) -> StreamServer:
+        listener.setblocking(True)
+        server = StreamServer(
+            listener,
+            handle=partial(self.handle, listener),
+            spawn=Pool(self.worker_connections),
+            **({"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}),
+        )
+        if self.cfg.workers > 1:
+            server.max_accept = 1  # leave the next connection to a worker that is free
+        server.start()
+        return server
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        super().handle_exit(sig, frame)
+        self._stopping.set()
+
+    def stop_soon(self) -> None:
+        """Let another worker take this one's place."""
+        self.alive = False
+        self._stopping.set()
+
+    def handle(self, listener: socket, client: socket, addr: Any) -> None:
+        """Serve one connection to its end."""
+        try:
+            Connection(self, listener, client, addr).serve()
+        except (ConnectionError, TimeoutError, NoMoreData) as error:
+            self.log.debug("connection from %s: %s", addr, error)
+        except gevent.GreenletExit:
+            self.log.info("connection from %s was cut by the shutdown", addr)
+        except Exception:
+            self.log.exception("connection from %s failed", addr)
+        finally:
+            client.close()
+
+    @contextmanager
+    def idle(self, connection: socket) -> Iterator[None]:
+        """While it waits for a request, a connection may be closed by a shutdown."""
+        self._idle.add(connection)
+        try:
+            yield
+        finally:
+            self._idle.discard(connection)
+
+
+class Connection:
+    """One client's requests, one after the other."""
+
+    def __init__(self, worker: TransferWorker, listener: socket, client: socket, addr: Any) -> None:
+        self._worker = worker
+        self._cfg = worker.cfg
+        self._client = client
+        self._addr = addr
+        self._server = listener.getsockname()
+        self._source = Source(client)
+
+    def serve(self) -> None:
+        """Answer requests until either side has had enough."""
+        number = 0
+        while True:
+            number += 1
+            try:
+                request = self._next_request(number)
+            except REFUSED as error:
+                self._refuse(error)
+                return
+            if request is None or not self._answer(request):
+                return
+            gevent.sleep(0)  # a client that never makes us wait must not keep the others waiting
+
+    def _next_request(self, number: int) -> Request | None:
+        """The head of the next request; None when no further one comes."""
+        source, worker = self._source, self._worker
+        early = source.take_buffered()
+        if not early:
+            self._client.settimeout(self._cfg.keepalive if number > 1 else worker.head_timeout)
+            with worker.idle(self._client):
+                if number > 1 and not worker.alive:
+                    return None
+                try:
+                    early = source.chunk()
+                except TimeoutError:
+                    return None
+        if not early:
+            return None
+        source.unread(early)
+        source.deadline = time.monotonic() + worker.head_timeout
+        request = Request(self._cfg, source, self._addr, number)
+        source.deadline = None
+        if request.version >= (1, 1) and not any(name == "HOST" for name, _ in request.headers):
+            raise InvalidHeader("HOST is missing")  # RFC 9112 section 3.2
+        self._client.settimeout(worker.idle_timeout)
+        return request
+
+    def _answer(self, request: Request) -> bool:
+        """Have the application answer; whether the connection can go on."""
+        worker, started = self._worker, datetime.now(UTC)
+        expects = request._expected_100_continue
+        request._expected_100_continue = False  # gunicorn would answer it at once
+        body = self._body(request, expects)
+        request.body = io.BufferedReader(body)
+        response, environ = wsgi.create(
+            request,
+            self._client,
+            self._addr,
+            self._server,
+            self._cfg,
+            response_class=TransferResponse,
+            response_args=(lambda: not _reusable(body, awaited=expects and not body.begun),),
+        )
+        environ["wsgi.multithread"] = True
+        self._count_request()
+        if not worker.alive:
+            response.force_close()
+        try:
+            answer = worker.wsgi(environ, response.start_response)
+        except Exception as error:
+            worker.log.exception("the application failed")
+            self._refuse(error)
+            return False
+        try:
+            response.send_body(answer)
+        finally:
+            if hasattr(answer, "close"):
+                answer.close()
+            worker.log.access(response, request, environ, datetime.now(UTC) - started)
+        if response.should_close():
+            linger(self._client)
+            return False
+        return discard(self._client, body.forget_received() or 0)
+
+    def _refuse(self, error: Exception) -> None:
+        self._client.settimeout(self._worker.idle_timeout)
+        send(self._client, refusal(error))
+        linger(self._client)
+
+    def _body(self, request: Request, expects: bool) -> Body:
+        def begin() -> None:
+            if expects:
+                send(self._client, b"HTTP/1.1 100 Continue\r\n\r\n")
+
+        reader = request.body.reader
+        if isinstance(reader, ChunkedReader):
+            return ChunkedBody(reader, begin)
+        length = reader.length if isinstance(reader, LengthReader) else 0
+        return LengthBody(self._source, begin, length)
+
+    def _count_request(self) -> None:
+        worker = self._worker
+        worker.nr += 1
+        if worker.nr >= worker.max_requests and worker.alive:
+            worker.log.info("Autorestarting worker after current request.")
+            worker.stop_soon()
+
+
+def _reusable(body: Body, *, awaited: bool) -> bool:
+    """Whether the next request can follow this body on the connection.
+
+    A client that awaits 100 Continue may send the body or not once it has the final answer: where
+    the next request begins is then unknown.
+    """
+    if body.at_end or body.failed:
+        return body.at_end
+    return not awaited and body.left is not None and body.left <= _SMALL_BODY
