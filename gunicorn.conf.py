@@ -1,6 +1,7 @@
 """How gunicorn runs the service: type `gunicorn` in this directory."""
 
 import os
+import resource
 import sys
 
 from fileservice.serving.worker import TransferWorker
@@ -23,6 +24,10 @@ graceful_timeout = 30
 timeout = 60
 errorlog = "-"
 control_socket_disable = True
+
+# An upload takes two descriptors, and the usual soft limit of 1,024 is there for the sake of select().
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
 
 # X-Forwarded-* is the application's business, which knows whom to believe (TRUSTED_PROXIES).
 forwarded_allow_ips = ""

@@ -112,6 +112,9 @@ class Store(Protocol):
     def stat(self, name: FileName) -> StoredFile:
         """Describe a file. Raises NotFound."""
 
+    def taken(self, name: FileName) -> bool:
+        """Whether a file could not be published under this name now, whatever stands there."""
+
     def delete(self, name: FileName, version: str | None = None) -> None:
         """Remove a file durably; with `version`, only if it is still that one (else NotFound)."""
 

@@ -103,6 +103,9 @@ class LocalStore:
             finally:
                 os.close(descriptor)
 
+    def taken(self, name: FileName) -> bool:
+        return os.path.lexists(self._path(name))
+
     def delete(self, name: FileName, version: str | None = None) -> None:
         with _errors_named():
             descriptor = self._descriptor(name)

@@ -21,7 +21,7 @@ from fileservice.upload.admission import (
     TooLarge,
     Unmet,
     admit,
-    is_repetition,
+    earlier_upload,
     taken,
 )
 from fileservice.upload.inspection import ContentMismatch, Inspector
@@ -81,8 +81,8 @@ def _conclude(
     try:
         file = publish(offer, rules, writer, verdict, stream.digests())
     except NameTaken:
-        stored = store.stat(offer.name)
-        if not is_repetition(offer, stored):
+        earlier = earlier_upload(offer, store)
+        if not earlier:
             raise taken(offer) from None
-        return Receipt(stored, created=False)
+        return Receipt(earlier, created=False)
     return Receipt(file, created=True)

@@ -74,20 +74,25 @@ def admit(offer: Offer, rules: Rules, store: Store) -> tuple[FileType, StoredFil
     file_type = _type_of(offer.name, rules)
     if offer.length is not None and offer.length > rules.max_size:
         raise TooLarge(rules.max_size)
+    if not store.taken(offer.name):
+        leave_free(store, rules, offer.length or 0)
+        return file_type, None
+    earlier = earlier_upload(offer, store)
+    if not earlier:
+        raise taken(offer)
+    return file_type, earlier
+
+
+def earlier_upload(offer: Offer, store: Store) -> StoredFile | None:
+    """The file stored under the name, if the client declares its very bytes (RFC 9530)."""
+    declared = offer.digests.get("sha-256")
+    if not declared:
+        return None
     try:
         stored = store.stat(offer.name)
     except NotFound:
-        leave_free(store, rules, offer.length or 0)
-        return file_type, None
-    if not is_repetition(offer, stored):
-        raise taken(offer)
-    return file_type, stored
-
-
-def is_repetition(offer: Offer, stored: StoredFile) -> bool:
-    """Whether the client declares the very bytes that are stored under the name (RFC 9530)."""
-    declared = offer.digests.get("sha-256")
-    return declared is not None and declared == stored.content.sha256
+        return None
+    return stored if stored.content.sha256 == declared else None
 
 
 def taken(offer: Offer) -> Exception:
