@@ -25,7 +25,7 @@ timeout = 60
 errorlog = "-"
 control_socket_disable = True
 
-# An upload takes two descriptors, and the usual soft limit of 1,024 is there for the sake of select().
+# An upload takes two descriptors; the usual soft limit of 1,024 is there for select() only.
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
 

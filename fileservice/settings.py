@@ -87,8 +87,10 @@ def _store_url(text: str) -> str:
 
 
 def _bind(text: str) -> str:
-    _host, _, port = text.rpartition(":")
-    if text.startswith("unix:") or (port.isascii() and port.isdigit() and int(port) < 65536):
+    host, _, port = text.rpartition(":")
+    if re.fullmatch(r"unix:.+", text):
+        return text
+    if host and port.isascii() and port.isdigit() and int(port) < 65536:
         return text
     raise ValueError("must be HOST:PORT or unix:PATH")
 
@@ -150,6 +152,7 @@ def _public_url(text: str) -> str | None:
         return None
     try:
         parts = urlsplit(text)
+        _ = parts.port  # raises for one that is no number
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:

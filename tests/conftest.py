@@ -1,10 +1,17 @@
 """Fixtures: real servers on real sockets, and the real documents."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from live import LiveServer
+from needs import require
+
+hypothesis.settings.register_profile("fileservice", deadline=None)
+hypothesis.settings.load_profile("fileservice")
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -22,7 +29,7 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
 
     yield start
     for server in servers:
-        server.stop()
+        server.kill()
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +53,24 @@ def server(shared_server: LiveServer) -> LiveServer:
 def sample() -> Callable[[str], Path]:
     """The path of a real document: `sample("note.pdf")`."""
     return lambda name: SAMPLES / name
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], str]:
+    """The path of a program: `tool("curl")`. Only outside of CI may one be missing."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            require(f"{name} is not installed")
+        assert path
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def root() -> None:
+    """The test mounts file systems or looks into other processes."""
+    if os.geteuid() != 0:
+        require("only root can mount file systems")

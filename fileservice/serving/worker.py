@@ -1,6 +1,7 @@
 """TransferWorker: gunicorn's gevent worker, with the way of the bytes made straight."""
 
 import io
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ from fileservice.serving.response import TransferResponse
 from fileservice.serving.source import Source
 from fileservice.serving.transmit import discard, linger, send
 
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?")
 _SMALL_BODY = 64 * 1024
 """An unread body up to this size (bytes) is read and thrown away to keep the connection."""
 _KILL_SECONDS = 2.0
@@ -157,8 +159,9 @@ class Connection:
         source.deadline = time.monotonic() + worker.head_timeout
         request = Request(self._cfg, source, self._addr, number)
         source.deadline = None
-        if request.version >= (1, 1) and not any(name == "HOST" for name, _ in request.headers):
-            raise InvalidHeader("HOST is missing")  # RFC 9112 section 3.2
+        host = next((value for name, value in request.headers if name == "HOST"), None)
+        if not _HOST.fullmatch(host or "") and (host or request.version >= (1, 1)):
+            raise InvalidHeader("HOST")  # RFC 9112 section 3.2
         self._client.settimeout(worker.idle_timeout)
         return request
 

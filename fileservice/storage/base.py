@@ -16,6 +16,8 @@ from typing import BinaryIO, Protocol
 
 from fileservice.names import FileName
 
+_END_OF_9999 = 253_402_300_799
+
 
 class StorageError(Exception):
     """Something the store could not do."""
@@ -70,6 +72,11 @@ class StoredFile:
     content: Content
     version: str
     """Changes whenever the bytes do; text that may stand in an entity tag."""
+
+    @property
+    def modified(self) -> int:
+        """Seconds since the Unix epoch, held within the years that HTTP can name."""
+        return max(0, min(self.modified_ns // 1_000_000_000, _END_OF_9999))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
     ROOT/report.pdf               a published file; put there by whatever means, it is served
     ROOT/.fileservice/staging/    files on their way in (see staging)
     ROOT/.fileservice/names       the index of names (see index)
+    ROOT/.fileservice/lock        locked while a published name is removed
 
 A file's digest and checked type are kept in its extended attributes: `user.shatag.sha256` and
 `user.shatag.ts` as cshatag reads and writes them, `user.mime_type` as freedesktop.org has it. A
@@ -63,11 +64,11 @@ class LocalStore:
 
     def __init__(self, root: Path, *, fsync: bool) -> None:
         self._root = os.path.abspath(os.fsencode(root))
-        self._staging = os.path.join(self._root, b".fileservice", b"staging")
+        private = os.path.join(self._root, b".fileservice")
+        self._staging = os.path.join(private, b"staging")
+        self._lock = os.path.join(private, b"lock")
         self._fsync = fsync
-        self._index = NameIndex(
-            self._root, os.path.join(self._root, b".fileservice", b"names"), self._staging
-        )
+        self._index = NameIndex(self._root, os.path.join(private, b"names"), self._staging)
         with _errors_named():
             os.makedirs(self._staging, exist_ok=True)
             self._prove_links()
@@ -75,16 +76,17 @@ class LocalStore:
 
     def _prove_links(self) -> None:
         descriptor, path = staging.create(self._staging)
-        os.close(descriptor)
         try:
             os.link(path, path + b"-link")
             os.unlink(path + b"-link")
         finally:
             os.unlink(path)
+            os.close(descriptor)  # last: while it is locked, no other process sweeps it
 
     def writer(self) -> "LocalWriter":
         with _errors_named():
-            return LocalWriter(self._root, *staging.create(self._staging), fsync=self._fsync)
+            descriptor, path = staging.create(self._staging)
+        return LocalWriter(self._root, self._lock, descriptor, path, fsync=self._fsync)
 
     def open(self, name: FileName) -> Opened:
         with _errors_named():
@@ -110,14 +112,9 @@ class LocalStore:
         with _errors_named():
             descriptor = self._descriptor(name)
             try:
-                # Whoever deletes holds the file's lock, and nobody can publish over a taken name:
-                # so under the lock the name still means this file, or has been deleted.
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                if not os.path.samestat(os.fstat(descriptor), os.lstat(self._path(name))):
-                    raise NotFound(name)
                 if version is not None and _describe(name, descriptor).version != version:
                     raise NotFound(name)
-                os.unlink(self._path(name))
+                _remove(self._path(name), descriptor, self._lock)
             except FileNotFoundError:
                 raise NotFound(name) from None
             finally:
@@ -164,6 +161,8 @@ class LocalStore:
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
                 raise NotFound(name) from None
+            if error.errno == errno.EACCES and os.access(self._root, os.R_OK | os.X_OK):
+                raise NotFound(name) from None  # put there by somebody who keeps it to himself
             raise
         if not S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
@@ -174,8 +173,11 @@ class LocalStore:
 class LocalWriter:
     """See `storage.base.Writer`."""
 
-    def __init__(self, root: bytes, descriptor: int, path: bytes, *, fsync: bool) -> None:
+    def __init__(
+        self, root: bytes, lock: bytes, descriptor: int, path: bytes, *, fsync: bool
+    ) -> None:
         self._root = root
+        self._lock = lock
         self._descriptor = descriptor
         self._path = path
         self._fsync = fsync
@@ -203,7 +205,7 @@ class LocalWriter:
                 try:
                     _sync_directory(self._root)
                 except OSError:
-                    os.unlink(target)  # what may not last must not be seen to be there
+                    _remove(target, self._descriptor, self._lock)  # it may not last
                     raise
             return replace(_describe(name, self._descriptor), content=content)
 
@@ -264,6 +266,22 @@ def _timestamp(nanoseconds: int) -> str:
     """Seconds and nanoseconds as cshatag writes them."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     return f"{seconds}.{rest:09d}"
+
+
+def _remove(path: bytes, descriptor: int, lock: bytes) -> None:
+    """Remove the name `path` if it is one of the opened file. Raises FileNotFoundError.
+
+    Names are removed under one lock, and nobody can publish over a taken name: so between the look
+    and the removal the name cannot come to mean another file.
+    """
+    lock_descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(lock_descriptor, fcntl.LOCK_EX)
+        if not os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+            raise FileNotFoundError(errno.ENOENT, "the name belongs to another file by now")
+        os.unlink(path)
+    finally:
+        os.close(lock_descriptor)
 
 
 def _sync_directory(path: bytes) -> None:

@@ -1,5 +1,6 @@
 """Zip archives, and the document formats that are zip archives with known members."""
 
+import lzma
 import os
 import struct
 import zipfile
@@ -11,7 +12,7 @@ _END_RECORD = b"PK\x05\x06"
 _ZIP64_LOCATOR = b"PK\x06\x07"
 _END_RECORD_REACH = 22 + 65535
 """How far from the end of the file the end record can begin (APPNOTE.TXT section 4.3.16)."""
-_LARGEST_DIRECTORY = 8 << 20
+_LARGEST_DIRECTORY = 1 << 20
 """A directory of members is read into memory only up to this size, in bytes."""
 _UNSURE = ("application/zip", "application/octet-stream")
 
@@ -24,6 +25,8 @@ _BROKEN = (
     RuntimeError,
     EOFError,
     ValueError,
+    OSError,
+    lzma.LZMAError,
 )
 """What zipfile raises for archives that are damaged, encrypted, or use what it cannot."""
 

@@ -85,6 +85,7 @@ class Inspector:
                 raise ContentMismatch(self._type, str(error)) from None
         match self._type.family:
             case Family.JSON:
+                self._require(charset == "utf-8", "not in UTF-8, as JSON must be")
                 self._require(_is_json(descriptor, size), "not a JSON text")
                 charset = None  # RFC 8259 section 11: the media type has no such parameter
             case Family.OLE:
@@ -96,7 +97,7 @@ class Inspector:
         return Verdict(self._type.media_type, charset)
 
     def _judge_head(self) -> None:
-        head = bytes(self._head)
+        head = bytes(self._head[:_HEAD])  # no more, so that the verdict is the same for any blocks
         self._judged = True
         self._head.clear()
         found = _identify(head)
@@ -147,7 +148,8 @@ def _borrow() -> magic.Magic:
 def _is_json(descriptor: int, size: int) -> bool:
     if size <= _PARSED_JSON:
         try:
-            json.loads(os.pread(descriptor, size, 0), parse_constant=_refuse_constant)
+            text = os.pread(descriptor, size, 0)
+            json.loads(text, parse_constant=_refuse_constant, parse_int=str)
         except (ValueError, RecursionError):
             return False
         return True

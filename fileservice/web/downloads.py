@@ -64,4 +64,4 @@ def _respond(opened: Opened) -> Response:
     ranges: tuple[ByteRange, ...] = ()
     if request.method == "GET" and range_applies(asked, current):
         ranges = select(request.headers.get("Range"), opened.file.size)
-    return send(opened, ranges, inline="inline" in request.args)
+    return send(opened, ranges, inline=request.args.get("inline") == "1")

@@ -63,6 +63,6 @@ def human_size(size: int) -> str:
     return f"{amount:.0f} {_UNITS[unit]}" if unit == 0 else f"{amount:.1f} {_UNITS[unit]}"
 
 
-def utc(nanoseconds: int) -> datetime:
-    """A point in time, to the second."""
-    return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC)
+def utc(seconds: int) -> datetime:
+    """A point in time, given in seconds since the Unix epoch."""
+    return datetime.fromtimestamp(seconds, UTC)

@@ -13,7 +13,7 @@ from fileservice.web.service import download_url
 
 def record(file: StoredFile, base: str) -> dict[str, str | int | None]:
     """The JSON record of a file whose service is reached at `base`."""
-    modified = datetime.fromtimestamp(file.modified_ns // 1_000_000_000, UTC)
+    modified = datetime.fromtimestamp(file.modified, UTC)
     return {
         "filename": file.name,
         "url": download_url(base, file.name),
@@ -53,4 +53,4 @@ def representation_headers(file: StoredFile) -> dict[str, str]:
 
 def validators(file: StoredFile) -> Validators:
     """What conditions are held against."""
-    return Validators(etag=etag(file), modified=file.modified_ns // 1_000_000_000)
+    return Validators(etag=etag(file), modified=file.modified)

@@ -58,7 +58,7 @@ def _response(opened: Opened, body: BinaryIO, length: int, inline: bool) -> Resp
         "inline" if shown else "attachment", file.name
     )
     response.content_length = length
-    response.headers["Last-Modified"] = format_date(file.modified_ns // 1_000_000_000)
+    response.headers["Last-Modified"] = format_date(file.modified)
     response.headers["Accept-Ranges"] = "bytes"
     response.headers.update(representation_headers(file))
     response.headers.update(FILE_HEADERS)

@@ -1,8 +1,6 @@
 """What the tests over HTTP share beside their servers."""
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -22,31 +20,3 @@ def wire(server: LiveServer) -> Iterator[Wire]:
     """A raw connection to the shared server, emptied."""
     with Wire(server) as wire:
         yield wire
-
-
-@pytest.fixture(scope="session")
-def tool() -> Callable[[str], str]:
-    """The path of a program: `tool("curl")`. Only outside of CI may one be missing."""
-
-    def find(name: str) -> str:
-        path = shutil.which(name)
-        if path is None:
-            require(f"{name} is not installed")
-        assert path
-        return path
-
-    return find
-
-
-@pytest.fixture(scope="session")
-def root() -> None:
-    """The test mounts file systems or looks into other processes."""
-    if os.geteuid() != 0:
-        require("only root can mount file systems")
-
-
-def require(missing: str) -> None:
-    """Skip for what is missing here; fail where everything must be there."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{missing}, and in CI it must be")
-    pytest.skip(missing)

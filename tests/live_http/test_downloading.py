@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
@@ -240,6 +241,27 @@ def test_a_file_from_any_time_is_served_and_listed(
     assert answer.headers["Last-Modified"] == date(seconds)
     assert len(wire.ask(request("GET /download")).json()) == 1
     assert wire.ask(request("GET /upload")).status == 200
+
+
+def test_one_file_from_beyond_the_calendar_does_not_hide_the_others(
+    root: None, tool: Callable[[str], str], start_server: Callable[..., LiveServer], tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"  # one that can hold such a date: ext4 cannot, XFS and tmpfs can
+    disk.mkdir()
+    subprocess.run([tool("mount"), "-t", "tmpfs", "tmpfs", str(disk)], check=True)
+    try:
+        server = start_server(STORE_URL=str(disk / "store"), WORKERS="1")
+        for name in ("a.txt", "b.txt", "c.txt"):
+            (server.store / name).write_bytes(TEXT)
+        year_10000 = 253_402_300_800
+        os.utime(server.store / "b.txt", (year_10000, year_10000))
+        assert ask(server, request("GET /download/b.txt")).body == TEXT
+        for path in ("/upload", "/download?limit=5", "/download"):
+            answer = ask(server, request(f"GET {path}"))
+            assert answer.status == 200
+            assert b"c.txt" in answer.body
+    finally:
+        subprocess.run([tool("umount"), "-l", str(disk)], check=True)
 
 
 def test_validators_outlive_a_restart(start_server: Callable[..., LiveServer]) -> None:

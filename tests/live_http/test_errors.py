@@ -359,6 +359,16 @@ def test_a_slow_client_that_never_stalls_is_served(
         assert wire.ask(request("DELETE /download/slow.txt")).status == 204
 
 
+@pytest.mark.parametrize(
+    "host", ["Host: a b", "Host: [::1", "Host: a/b", "Host: a\r\nHost: b", "X-Host: a"]
+)
+def test_a_host_that_is_none_is_refused(server: LiveServer, host: str) -> None:
+    # RFC 9112 section 3.2: MUST; and the URLs in the answers are made of it.
+    head = f"PUT /upload/a.txt HTTP/1.1\r\n{host}\r\nContent-Length: {len(TEXT)}\r\n\r\n"
+    assert ask(server, head.encode() + TEXT).status == 400
+    assert_holds_only(server, [])
+
+
 FEW_DESCRIPTORS = 64
 
 

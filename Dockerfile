@@ -1,0 +1,58 @@
+# The base is named once: the virtual environment of one stage has to find its Python in the other.
+FROM python:3.13-slim-trixie AS base
+
+
+FROM base AS build
+
+# gunicorn_h1c is published as source only; the compiler stays behind in this stage.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
+
+# For those who reach Python's packages through a mirror: --build-arg PIP_INDEX_URL=...
+ARG PIP_INDEX_URL
+
+COPY requirements.txt /tmp/
+RUN python -m venv --without-pip /opt/venv \
+    && python -m pip --python /opt/venv/bin/python install --no-cache-dir \
+        --disable-pip-version-check --requirement /tmp/requirements.txt
+
+# The modes of the checkout are whatever somebody's umask made them; the service has to read these.
+COPY gunicorn.conf.py /app/
+COPY fileservice /app/fileservice
+RUN python -m compileall -q /app/fileservice && chmod -R u=rwX,go=rX /app
+
+
+FROM base
+
+# By number, so that an orchestrator can tell that it is not root. An empty volume that is mounted
+# on /data takes over its owner.
+RUN groupadd --gid 10001 fileservice \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \
+        --shell /usr/sbin/nologin fileservice \
+    && install --directory --owner=10001 --group=10001 --mode=0750 /data
+
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    FILESERVICE_BIND=0.0.0.0:8000 \
+    FILESERVICE_STORE_URL=/data
+
+WORKDIR /app
+USER 10001:10001
+VOLUME /data
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+
+# http.client, unlike urllib, never goes through a proxy that the environment names.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["python", "-c", "\
+import http.client, os; \
+host, _, port = os.environ['FILESERVICE_BIND'].rpartition(':'); \
+service = http.client.HTTPConnection(host.strip('[]') or 'localhost', int(port), timeout=4); \
+service.request('GET', '/healthz'); \
+raise SystemExit(service.getresponse().status != 200)"]
+
+CMD ["gunicorn"]

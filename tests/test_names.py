@@ -1,0 +1,189 @@
+"""FileName: which texts may name a file."""
+
+import unicodedata
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from fileservice.names import BadName, FileName
+
+DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
+    device + digit for device in ("com", "lpt") for digit in "0123456789¹²³"
+}
+
+ODD = st.sampled_from(
+    [".", "/", "\\", " ", "\0", "\n", "\x7f", "\x85", "e\u0301", "CON", "COM¹", "é"]
+)
+TEXTS = st.text(max_size=80) | st.lists(ODD | st.text(max_size=3), max_size=8).map("".join)
+
+
+def accepted(text: str) -> FileName | None:
+    try:
+        return FileName.parse(text)
+    except BadName:
+        return None
+
+
+class TestEveryText:
+    @given(TEXTS)
+    def test_what_is_accepted_obeys_every_rule(self, text: str) -> None:
+        name = accepted(text)
+        assume(name is not None)
+        assert name is not None
+
+        assert 1 <= len(name.encode()) <= 255
+        assert not set(name) & {"/", "\\", "\0"}
+        assert all(unicodedata.category(character) not in ("Cc", "Cs") for character in name)
+        assert name[0] not in ". "
+        assert name[-1] not in ". "
+        assert unicodedata.is_normalized("NFC", name)
+        assert name.split(".")[0].lower() not in DEVICES
+
+    @given(TEXTS)
+    def test_what_is_accepted_is_the_text_itself_in_nfc(self, text: str) -> None:
+        name = accepted(text)
+
+        assert name is None or name == unicodedata.normalize("NFC", text)
+
+    @given(TEXTS)
+    def test_an_accepted_name_is_accepted_again_and_stays_as_it_is(self, text: str) -> None:
+        name = accepted(text)
+        assume(name is not None)
+        assert name is not None
+
+        assert FileName.parse(name) == name
+        assert FileName.parse_bytes(name.encode()) == name
+
+    @given(TEXTS)
+    def test_a_text_and_its_decomposed_form_are_one_name(self, text: str) -> None:
+        assert accepted(text) == accepted(unicodedata.normalize("NFD", text))
+
+    @given(st.binary(max_size=60))
+    def test_bytes_are_judged_as_the_utf_8_they_are(self, raw: bytes) -> None:
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            with pytest.raises(BadName, match="UTF-8"):
+                FileName.parse_bytes(raw)
+            return
+        try:
+            assert FileName.parse_bytes(raw) == accepted(text)
+        except BadName:
+            assert accepted(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sample.pdf",
+        "no extension",
+        "a",
+        "two.dots.tar.gz",
+        "a..b",
+        "Straße № 5 … Übersicht (final)!.docx",
+        "日本語.txt",
+        "👩‍👩‍👧.png",
+        "100% & more?#.txt",
+        "-rf",
+        "~",
+        "con-text.txt",
+        "console.txt",
+        "com.txt",
+        "com10.txt",
+        "nul_.txt",
+        "a.con",
+        "a b.txt",
+    ],
+)
+def test_an_honest_name_is_taken_as_it_is(text: str) -> None:
+    assert FileName.parse(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty"),
+        (".", "dot"),
+        ("..", "dot"),
+        (".htaccess", "begin with a dot"),
+        (".fileservice", "begin with a dot"),
+        ("a.txt.", "end with a dot"),
+        (" a.txt", "space"),
+        ("a.txt ", "space"),
+        ("a.txt\u00a0", "space"),
+        (" ", "space"),
+        ("a/b.txt", "segment"),
+        ("../a.txt", "segment"),
+        ("/etc/passwd", "segment"),
+        ("a\\b.txt", "segment"),
+        ("C:\\a.txt", "segment"),
+        ("a\0.txt", "control"),
+        ("a.txt\0", "control"),
+        ("a\nb.txt", "control"),
+        ("a.txt\n", "control"),
+        ("\ta.txt", "control"),
+        ("a\x7f.txt", "control"),
+        ("a\x85.txt", "control"),
+        ("a\u2028.txt", "control"),
+        ("a\ud800.txt", "control"),
+    ],
+)
+def test_a_name_that_breaks_a_rule_is_refused_with_the_rule(text: str, reason: str) -> None:
+    with pytest.raises(BadName, match=reason):
+        FileName.parse(text)
+
+
+@pytest.mark.parametrize("character", [*map(chr, range(32)), *map(chr, range(0x7F, 0xA0))])
+def test_no_control_character_may_stand_in_a_name(character: str) -> None:
+    assert accepted(f"a{character}b.txt") is None
+
+
+@pytest.mark.parametrize("device", sorted(DEVICES))
+def test_the_devices_of_windows_are_reserved_in_any_case_and_with_any_extension(
+    device: str,
+) -> None:
+    for name in (device, device.upper(), device.title(), f"{device}.txt", f"{device}.tar.gz"):
+        with pytest.raises(BadName, match="Windows"):
+            FileName.parse(name)
+
+
+@pytest.mark.parametrize(("character", "bytes_each"), [("a", 1), ("é", 2), ("語", 3), ("👍", 4)])
+def test_a_name_has_255_bytes_at_most_and_never_a_piece_of_a_character(
+    character: str, bytes_each: int
+) -> None:
+    count = 255 // bytes_each
+    longest = character * count + "x" * (255 - count * bytes_each)
+
+    assert FileName.parse(longest) == longest
+    with pytest.raises(BadName, match="255 bytes"):
+        FileName.parse(longest + "x")
+    with pytest.raises(BadName, match="255 bytes"):
+        FileName.parse(character * (count + 1))
+
+
+def test_the_length_that_counts_is_that_of_the_composed_form() -> None:
+    assert FileName.parse("e\u0301" * 127) == "é" * 127
+
+
+@pytest.mark.parametrize("raw", [b"\xff.txt", b"caf\xe9.txt", b"\xc0\xaf.txt", b"\xed\xa0\x80.txt"])
+def test_bytes_that_are_not_utf_8_are_no_name(raw: bytes) -> None:
+    with pytest.raises(BadName, match="UTF-8"):
+        FileName.parse_bytes(raw)
+
+
+@pytest.mark.parametrize(
+    ("name", "extension"),
+    [
+        ("a.pdf", "pdf"),
+        ("A.PDF", "pdf"),
+        ("a.tar.gz", "gz"),
+        ("a", ""),
+        ("a.b c", "b c"),
+        ("a..txt", "txt"),
+    ],
+)
+def test_the_extension_is_what_follows_the_last_dot_in_lower_case(
+    name: str, extension: str
+) -> None:
+    assert FileName.parse(name).extension == extension
