@@ -12,10 +12,11 @@ RUN apt-get update \
 # For those who reach Python's packages through a mirror: --build-arg PIP_INDEX_URL=...
 ARG PIP_INDEX_URL
 
-COPY requirements.txt /tmp/
+COPY requirements.txt requirements-fast.txt /tmp/
 RUN python -m venv --without-pip /opt/venv \
     && python -m pip --python /opt/venv/bin/python install --no-cache-dir \
-        --disable-pip-version-check --requirement /tmp/requirements.txt
+        --disable-pip-version-check --requirement /tmp/requirements.txt \
+        --requirement /tmp/requirements-fast.txt
 
 # The modes of the checkout are whatever somebody's umask made them; the service has to read these.
 COPY gunicorn.conf.py /app/

@@ -14,12 +14,20 @@ help: ## list the targets
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/runtime: requirements.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+PIP = $(BIN)/pip install --quiet --disable-pip-version-check
+
+$(VENV)/runtime: requirements.txt requirements-fast.txt | $(BIN)/python
+	$(PIP) -r requirements.txt
+	$(FAST)
 	touch $@
 
+# gunicorn's parser in C comes as source; where it cannot be compiled, the one in Python does.
+FAST = @$(PIP) -r requirements-fast.txt 2>/dev/null \
+	|| echo "No C compiler: gunicorn parses requests in Python, a little slower."
+
 $(VENV)/dev: requirements.txt requirements-dev.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	$(PIP) -r requirements.txt -r requirements-dev.txt
+	$(FAST)
 	touch $@ $(VENV)/runtime
 
 serve: $(VENV)/runtime ## run the service on http://127.0.0.1:8000, with ./data as its store
@@ -47,6 +55,7 @@ LOCK = $(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-t
 
 lock: $(VENV)/dev ## make requirements*.txt anew from pyproject.toml
 	$(LOCK) --output-file requirements.txt pyproject.toml
+	$(LOCK) --extra fast --constraint requirements.txt --output-file requirements-fast.txt pyproject.toml
 	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
 image-test: ## build the image and prove, with a real Docker, that an upload outlives its container

@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol
 
 from fileservice.names import FileName
 
-_END_OF_9999 = 253_402_300_799
+_YEAR_1, _END_OF_9999 = -62_135_596_800, 253_402_300_799
 
 
 class StorageError(Exception):
@@ -76,7 +76,7 @@ class StoredFile:
     @property
     def modified(self) -> int:
         """Seconds since the Unix epoch, held within the years that HTTP can name."""
-        return max(0, min(self.modified_ns // 1_000_000_000, _END_OF_9999))
+        return max(_YEAR_1, min(self.modified_ns // 1_000_000_000, _END_OF_9999))
 
 
 @dataclass(frozen=True, slots=True)
