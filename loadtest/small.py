@@ -1,0 +1,180 @@
+"""The rows about small requests, crowds, memory and refusals."""
+
+import re
+import shutil
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import contenders
+import wire
+from contenders import Contender
+
+if TYPE_CHECKING:
+    from peers import Bench
+
+MIB = 1 << 20
+_CROWD = 1000
+_PROBE_SECONDS = 10
+
+
+def small_requests(bench: "Bench") -> None:
+    """GET of 1 KiB over 32 connections kept alive, alone and beside two large downloads."""
+    if not shutil.which("wrk"):
+        bench.missing.add("wrk (Debian's wrk)")
+        return
+    large = bench.base / "large.bmp"
+    with large.open("wb") as file:
+        file.truncate(4096 * MIB)
+    with bench.running(
+        ours=lambda: contenders.fileservice(bench.base, workers=bench.workers),
+        stock=lambda: contenders.fileservice(bench.base, workers=bench.workers, stock=True),
+        copyparty=lambda: contenders.copyparty(bench.base, workers=bench.workers),
+    ) as servers:
+        for server in servers.values():
+            (server.files / "small.txt").write_bytes(b"x" * 1024)
+            (server.files / "large.bmp").hardlink_to(large)
+        found: dict[str, list[Wrk]] = {name: [] for name in servers}
+        for turn in range(bench.rounds + 1):
+            for name, server in servers.items():
+                run = Wrk(server)
+                if turn:
+                    found[name].append(run)
+        rates = {name: statistics.median(r.rate for r in runs) for name, runs in found.items()}
+        for name in rates.keys() - {"ours"}:
+            bench.judge(f"GET 1 KiB, 32 connections: ours at least 1.5 × the rate of {name}"
+                        " (time per request)",
+                        1e6 / rates["ours"], 1e6 / rates[name], 1 / 1.5, "µs")  # fmt: skip
+        p50 = statistics.median(run.p50 for run in found["ours"])
+        p99 = statistics.median(run.p99 for run in found["ours"])
+        bench.judge("GET 1 KiB, 32 connections: p99 against p50", p99, p50, 2.0, "ms")
+        beside = [_beside_downloads(servers["ours"]) for _ in range(bench.rounds)]
+        bench.judge("the same beside two downloads of 4 GiB: p99 against that alone",
+                    statistics.median(run.p99 for run in beside), p99, 5.0, "ms")  # fmt: skip
+    large.unlink()
+
+
+class Wrk:
+    """One run of wrk: requests per second, and percentiles of the latency in milliseconds."""
+
+    def __init__(self, server: Contender, seconds: int = 4) -> None:
+        url = f"http://127.0.0.1:{server.port}{server.get}small.txt"
+        options = ["-t1", "-c32", f"-d{seconds}s", "--latency", url]
+        said = subprocess.run(["wrk", *options], check=True, capture_output=True, text=True).stdout
+        if "Non-2xx" in said or "Socket errors" in said:
+            raise wire.Unexpected(said)
+        self.rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])  # type: ignore[index]
+        self.p50, self.p99 = (self._percentile(said, percent) for percent in (50, 99))
+
+    @staticmethod
+    def _percentile(said: str, percent: int) -> float:
+        number, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", said).groups()  # type: ignore[union-attr]
+        return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+
+
+def _beside_downloads(server: Contender) -> Wrk:
+    going = True
+
+    def download() -> None:
+        while going:
+            wire.get(server.port, f"{server.get}large.bmp", 4096 * MIB)
+
+    threads = [threading.Thread(target=download) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        return Wrk(server)
+    finally:
+        going = False
+        for thread in threads:
+            thread.join()
+
+
+def memory(bench: "Bench") -> None:
+    """Resident memory while 4 times the size goes in and out."""
+    with contenders.fileservice(bench.base, workers=bench.workers) as server:
+        size = 4 * bench.size
+        big = wire.sample_file(bench.base / "big.bmp", size)
+        warm = wire.sample_file(bench.base / "warm.bmp", 64 * MIB)
+        for turn in range(4):
+            wire.put(server.port, f"{server.put}put-warm{turn}.bmp", warm)
+            wire.get(server.port, f"{server.get}put-warm{turn}.bmp", 64 * MIB)
+        up = _growth(server, lambda: wire.put(server.port, f"{server.put}put-big.bmp", big))
+        down = _growth(server, lambda: wire.get(server.port, f"{server.get}put-big.bmp", size))
+        bench.judge_limit(f"memory grown in a PUT of {size // MIB} MiB", up / MIB, 16, "MiB")
+        bench.judge_limit(f"memory grown in a GET of {size // MIB} MiB", down / MIB, 16, "MiB")
+        big.unlink()
+        warm.unlink()
+
+
+def _growth(server: Contender, action: Callable[[], None]) -> int:
+    before, most, done = server.memory(), 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not done.wait(0.05):
+            most = max(most, server.memory())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        action()
+    finally:
+        done.set()
+        watcher.join()
+    return max(most, server.memory()) - before
+
+
+def crowd(bench: "Bench") -> None:
+    """A thousand uploads that trickle, and a visitor who asks for a small file all the while."""
+    with contenders.fileservice(bench.base, workers=bench.workers, IDLE_TIMEOUT="60s") as server:
+        (server.files / "small.txt").write_bytes(b"x" * 1024)
+        path = f"{server.get}small.txt"
+        for _ in range(50):
+            wire.get(server.port, path, 1024)
+        before = server.memory()
+        uploads = [
+            wire.begin_put(server.port, f"{server.put}put-{number}.txt", MIB, b"some text\n")
+            for number in range(_CROWD)
+        ]
+        latencies = []
+        start = time.monotonic()
+        while time.monotonic() - start < _PROBE_SECONDS:
+            for upload in uploads[len(latencies) % 10 :: 10]:
+                upload.send(b"more text\n")
+            begun = time.monotonic()
+            wire.get(server.port, path, 1024)
+            latencies.append((time.monotonic() - begun) * 1000)
+        grown = server.memory() - before
+        for upload in uploads:
+            upload.close()
+    p99 = statistics.quantiles(latencies, n=100)[98]
+    bench.judge_limit(f"{_CROWD} trickling uploads: p99 of a probe", p99, 100, "ms")
+    bench.judge_limit("the same: memory for each", grown / _CROWD / 1024, 128, "KiB")
+
+
+def refusals(bench: "Bench") -> None:
+    """A body of 64 MiB that is not wanted, from a client that sends it all before it listens."""
+    times = 100
+    body: Path = wire.sample_file(bench.base / "refused.bmp", 64 * MIB)
+    with contenders.fileservice(bench.base, workers=bench.workers) as server:
+        wire.put(server.port, f"{server.put}put-1.bmp", body)
+        before = server.cpu()
+        for _ in range(times):
+            wire.refused_put(server.port, f"{server.put}put-1.bmp", body)
+        spent = (server.cpu() - before) / times * 1000
+    body.unlink()
+    bench.judge_limit("64 MiB refused: CPU of each", spent, 20, "ms")
+    bench.note("the same: clients that read the 409", f"{times} of {times}")
+
+
+ROWS = {
+    "small_requests": small_requests,
+    "memory": memory,
+    "crowd": crowd,
+    "refusals": refusals,
+}

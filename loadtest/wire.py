@@ -1,0 +1,126 @@
+"""Clients that cost little: the kernel sends from files, and drops what it receives."""
+
+import os
+import socket
+from pathlib import Path
+
+_BUFFER = bytearray(1 << 20)
+_CHUNK = 64 * 1024
+_BOUNDARY = "fileservice-load-boundary"
+
+
+class Unexpected(Exception):
+    """An answer that is not the one that must come."""
+
+
+def get(port: int, path: str, size: int, byte_range: str | None = None) -> None:
+    """Fetch `path`, of which `size` bytes must come."""
+    extra = f"Range: bytes={byte_range}\r\n" if byte_range else ""
+    with _connect(port) as connection:
+        connection.sendall(_head("GET", path, extra + "Connection: close\r\n"))
+        status, length, early = _read_head(connection)
+        if status != (206 if byte_range else 200) or length != size:
+            raise Unexpected(f"GET {path}: {status} with {length} bytes")
+        left = size - early
+        while left:
+            received = connection.recv_into(_BUFFER, min(left, len(_BUFFER)), socket.MSG_TRUNC)
+            if not received:
+                raise Unexpected(f"GET {path} broke off {left} bytes early")
+            left -= received
+
+
+def put(port: int, path: str, source: Path) -> None:
+    """Send the file with its length declared."""
+    size = source.stat().st_size
+    with _connect(port) as connection, source.open("rb") as file:
+        connection.sendall(_head("PUT", path, f"Content-Length: {size}\r\n"))
+        connection.sendfile(file)
+        _expect(connection, f"PUT {path}", (201, 200, 204))
+
+
+def put_chunked(port: int, path: str, source: Path) -> None:
+    """Send the file in chunks of 64 KiB, as curl does."""
+    with _connect(port) as connection, source.open("rb") as file:
+        connection.sendall(_head("PUT", path, "Transfer-Encoding: chunked\r\n"))
+        buffer = bytearray(_CHUNK + 16)
+        while True:
+            count = file.readinto(memoryview(buffer)[7 : 7 + _CHUNK])
+            if not count:
+                break
+            buffer[:7] = b"%05x\r\n" % count
+            buffer[7 + count : 9 + count] = b"\r\n"
+            connection.sendall(memoryview(buffer)[: 9 + count])
+        connection.sendall(b"0\r\n\r\n")
+        _expect(connection, f"chunked PUT {path}", (201, 200, 204))
+
+
+def post_form(port: int, path: str, field: str, name: str, source: Path) -> None:
+    """Send the file in a form, as browsers do."""
+    before = (
+        f"--{_BOUNDARY}\r\nContent-Disposition: form-data; "
+        f'name="{field}"; filename="{name}"\r\nContent-Type: image/bmp\r\n\r\n'
+    ).encode()
+    after = f"\r\n--{_BOUNDARY}--\r\n".encode()
+    size = len(before) + source.stat().st_size + len(after)
+    kind = f"Content-Type: multipart/form-data; boundary={_BOUNDARY}\r\n"
+    with _connect(port) as connection, source.open("rb") as file:
+        connection.sendall(_head("POST", path, f"{kind}Content-Length: {size}\r\n") + before)
+        connection.sendfile(file)
+        connection.sendall(after)
+        _expect(connection, f"POST {path}", (201, 200, 204))
+
+
+def refused_put(port: int, path: str, source: Path) -> None:
+    """Send the whole file before reading the answer, which must be 409."""
+    size = source.stat().st_size
+    with _connect(port) as connection, source.open("rb") as file:
+        connection.sendall(_head("PUT", path, f"Content-Length: {size}\r\n"))
+        connection.sendfile(file)
+        _expect(connection, f"refused PUT {path}", (409,))
+
+
+def begin_put(port: int, path: str, length: int, first: bytes) -> socket.socket:
+    """An upload that has begun and waits for its client to go on."""
+    connection = _connect(port)
+    connection.sendall(_head("PUT", path, f"Content-Length: {length}\r\n") + first)
+    return connection
+
+
+def _connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=300)
+
+
+def _head(method: str, path: str, fields: str) -> bytes:
+    return f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: peers\r\nAccept: */*\r\n{fields}\r\n".encode()
+
+
+def _expect(connection: socket.socket, what: str, statuses: tuple[int, ...]) -> None:
+    status, _, _ = _read_head(connection)
+    if status not in statuses:
+        raise Unexpected(f"{what}: {status}")
+
+
+def _read_head(connection: socket.socket) -> tuple[int, int | None, int]:
+    """Status, Content-Length, and how many bytes of the body came along."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65536)
+        if not more:
+            raise Unexpected(f"the connection ended in {data!r}")
+        data += more
+    head, _, rest = data.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    fields = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
+    length = fields.get("content-length")
+    return int(lines[0].split()[1]), int(length) if length else None, len(rest)
+
+
+def sample_file(path: Path, size: int) -> Path:
+    """A bitmap of `size` bytes that no compression makes smaller, in the page cache."""
+    head = (Path(__file__).parent.parent / "tests/samples/img.bmp").read_bytes()
+    block = os.urandom(1 << 20)
+    with path.open("wb") as file:
+        file.write(head)
+        while file.tell() < size:
+            file.write(block[: size - file.tell()])
+    return path

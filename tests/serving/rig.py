@@ -1,0 +1,157 @@
+"""Servers that run with a few settings of gunicorn's changed, and requests to watch them by."""
+
+import contextlib
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import httpx
+from live import LiveServer
+from live_http.wire import Answer, Wire, request
+
+SILENT = 0.3
+"""Seconds without a byte after which nothing is expected to come."""
+
+
+class TunedServer(LiveServer):
+    """The service under its own gunicorn.conf.py, and `lines` of configuration after it."""
+
+    def __init__(self, settings: Mapping[str, str], *lines: str) -> None:
+        store = Path(settings["STORE_URL"])
+        store.parent.mkdir(parents=True, exist_ok=True)
+        self._conf = store.with_name(f"{store.name}.conf.py")
+        self._conf.write_text(
+            "\n".join(
+                [
+                    "import runpy",
+                    "globals().update(runpy.run_path('gunicorn.conf.py'))",
+                    *lines,
+                    "",
+                ]
+            )
+        )
+        super().__init__({"WORKERS": "1", "FSYNC": "false", **settings})
+
+    def start(self) -> None:
+        if "--config" not in self._command:
+            self._command += ["--config", str(self._conf)]
+        super().start()
+
+    def worker(self) -> int:
+        """The process id of the only worker."""
+        (pid,) = self.workers()
+        return pid
+
+    def descriptors(self) -> int:
+        """How many descriptors the only worker has open."""
+        return len(os.listdir(f"/proc/{self.worker()}/fd"))
+
+    def put(self, name: str, data: bytes) -> None:
+        """Store a file by way of its directory, as rsync would."""
+        aside = self.store.with_name(f"{self.store.name}-{name}")
+        aside.write_bytes(data)
+        aside.rename(self.store / name)
+
+
+class TlsServer(TunedServer):
+    """The service over TLS, with a certificate that only its clients trust."""
+
+    def __init__(self, settings: Mapping[str, str], certificate: Path, key: Path) -> None:
+        self.certificate = certificate
+        self.tls = ssl.create_default_context(cafile=str(certificate))
+        super().__init__(settings, f"certfile = {str(certificate)!r}", f"keyfile = {str(key)!r}")
+
+    def start(self) -> None:
+        self.url = f"https://127.0.0.1:{self.port}"
+        before = os.environ.get("SSL_CERT_FILE")
+        os.environ["SSL_CERT_FILE"] = str(self.certificate)
+        try:
+            super().start()
+        finally:
+            del os.environ["SSL_CERT_FILE"]
+            if before is not None:
+                os.environ["SSL_CERT_FILE"] = before
+
+    def connect(self) -> socket.socket:
+        return self.tls.wrap_socket(super().connect(), server_hostname="127.0.0.1")
+
+    def connect_silently(self) -> socket.socket:
+        """A connection on which the client has not begun with TLS."""
+        return super().connect()
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[httpx.Client]:
+        with httpx.Client(base_url=self.url, timeout=30, verify=self.tls) as client:
+            yield client
+
+
+def answers(wire: Wire) -> list[Answer]:
+    """Every answer that comes before the server closes the connection."""
+    found = []
+    wire.socket.settimeout(10)
+    while True:
+        try:
+            if not wire._reader.peek(1):
+                return found
+        except ConnectionResetError:
+            return found
+        found.append(wire.answer())
+
+
+def comes_nothing(wire: Wire, seconds: float = SILENT) -> bool:
+    """Whether the server neither sends a byte nor closes for so long."""
+    wire.socket.settimeout(seconds)
+    try:
+        wire.socket.recv(1, socket.MSG_PEEK)
+    except TimeoutError:
+        return True
+    finally:
+        wire.socket.settimeout(30)
+    return False
+
+
+class Stream:
+    """Threads that each upload, read and delete files, one connection for each request or for all,
+    until `stop`; every failure is kept."""
+
+    def __init__(self, server: LiveServer, threads: int = 4) -> None:
+        self.failures: list[str] = []
+        self.done = 0
+        self._server = server
+        self._over = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(number,)) for number in range(threads)
+        ]
+
+    def __enter__(self) -> "Stream":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _run(self, number: int) -> None:
+        data = b"line %d\n" % number * 2000
+        count = 0
+        while not self._over.is_set():
+            count += 1
+            name = f"stream-{number}-{count}.txt"
+            for line, body, wanted in (
+                (f"PUT /upload/{name}", data, 201),
+                (f"GET /download/{name}", None, 200),
+                (f"DELETE /download/{name}", None, 204),
+            ):
+                try:
+                    with Wire(self._server) as wire:
+                        answer = wire.ask(request(line, "Connection: close", body=body))
+                    if answer.status != wanted or (wanted == 200 and answer.body != data):
+                        self.failures.append(f"{line}: {answer}")
+                except (OSError, AssertionError) as error:
+                    self.failures.append(f"{line}: {error!r}")
+                self.done += 1

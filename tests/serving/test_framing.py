@@ -1,0 +1,316 @@
+"""Where one request ends and the next begins, with both of gunicorn's parsers."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from live_http.wire import Wire, ask, assert_holds_only, chunked, request
+from serving.rig import TunedServer, answers
+
+LINE = b"a line of text that fills the file\n"
+WITNESS = request("PUT /upload/witness.txt", body=LINE)
+SMUGGLED = request("PUT /upload/smuggled.txt", body=LINE)
+PROBE = request("GET /healthz")
+
+
+@pytest.fixture(params=["fast", "python"])
+def server(request: pytest.FixtureRequest, tune: Callable[..., TunedServer]) -> TunedServer:
+    """A server with either parser, empty."""
+    return tune(f"http_parser = {request.param!r}", IDLE_TIMEOUT="5s")
+
+
+@pytest.fixture
+def wire(server: TunedServer) -> Iterator[Wire]:
+    with Wire(server) as wire:
+        yield wire
+
+
+CHUNKED_BODIES = {
+    "one chunk": chunked(LINE),
+    "a chunk for every byte": chunked(*(bytes([byte]) for byte in LINE)),
+    "sizes in capitals, with zeros before": b"00000023\r\n" + LINE + b"\r\n000\r\n\r\n",
+    "extensions": b'23;a;b=1;c="d;e\\"f"\r\n' + LINE + b"\r\n0;last=yes\r\n\r\n",
+    "extensions with spaces": b"23 ; a = 1\r\n" + LINE + b"\r\n0\r\n\r\n",
+    "a trailer": b"23\r\n" + LINE + b"\r\n0\r\nX-Checksum: 1\r\n\r\n",
+    "several trailers": b"23\r\n" + LINE + b"\r\n0\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n",
+    "a trailer that reads like a request": b"23\r\n"
+    + LINE
+    + b"\r\n0\r\nGET: /download/witness.txt HTTP/1.1\r\n\r\n",
+    "data that reads like the end": b"5\r\n0\r\n\r\n\r\n23\r\n" + LINE + b"\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("body", CHUNKED_BODIES.values(), ids=CHUNKED_BODIES.keys())
+def test_a_chunked_body_ends_where_it_says_and_the_next_request_follows(
+    server: TunedServer, wire: Wire, body: bytes
+) -> None:
+    wire.send(
+        request("PUT /upload/a.txt", "Transfer-Encoding: chunked", body=body)
+        + request("GET /download/a.txt")
+        + WITNESS
+    )
+    assert wire.answer().status == 201
+    got = wire.answer().body
+    assert got.endswith(LINE)
+    assert len(got) in (len(LINE), len(LINE) + 5)
+    assert wire.answer().status == 201
+    assert server.published() == ["a.txt", "witness.txt"]
+
+
+def conversation() -> bytes:
+    """Uploads, refusals and reads with every kind of body, one behind the other."""
+    return b"".join(
+        [
+            request("PUT /upload/a.txt", body=LINE),
+            request(
+                "PUT /upload/b.txt",
+                "Transfer-Encoding: chunked",
+                body=CHUNKED_BODIES["several trailers"],
+            ),
+            request("PUT /upload/a.txt", body=LINE),  # refused, its body unread
+            request("PUT /upload/c.txt", body=b""),
+            request("GET /download/a.txt", body=LINE),  # a body that means nothing
+            request("HEAD /download/b.txt"),
+            b"\r\n" + request("GET /download/b.txt", "Range: bytes=2-5"),
+            request("DELETE /download/c.txt"),
+            request("GET /healthz", "Connection: close"),
+        ]
+    )
+
+
+def assert_conversation_is_answered(wire: Wire) -> None:
+    methods = [b"PUT", b"PUT", b"PUT", b"PUT", b"GET", b"HEAD", b"GET", b"DELETE", b"GET"]
+    got = [wire.answer(to=method) for method in methods]
+    assert [answer.status for answer in got] == [201, 201, 409, 201, 200, 200, 206, 204, 200]
+    assert got[4].body == LINE
+    assert got[6].body == LINE[2:6]
+    assert wire.ended()
+
+
+def test_requests_in_one_segment_are_answered_one_by_one(wire: Wire) -> None:
+    wire.send(conversation())
+    assert_conversation_is_answered(wire)
+
+
+def test_requests_a_byte_at_a_time_are_answered_one_by_one(wire: Wire) -> None:
+    import socket
+
+    wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for byte in conversation():
+        wire.send(bytes([byte]))
+    assert_conversation_is_answered(wire)
+
+
+@pytest.mark.parametrize("size", [2, 7, 61, 255, 400])
+def test_requests_in_segments_of_any_size_are_answered_one_by_one(wire: Wire, size: int) -> None:
+    whole = conversation()
+    for start in range(0, len(whole), size):
+        wire.send(whole[start : start + size])
+    assert_conversation_is_answered(wire)
+
+
+def test_requests_may_follow_bodies_larger_than_any_buffer(wire: Wire) -> None:
+    data = LINE * 30_000
+    wire.send(
+        request("PUT /upload/a.txt", body=data)
+        + request(
+            "PUT /upload/b.txt",
+            "Transfer-Encoding: chunked",
+            body=chunked(data[:1], data[1:70_000], data[70_000:]),
+        )
+        + PROBE
+    )
+    assert [wire.answer().status for _ in range(3)] == [201, 201, 200]
+    assert wire.ask(request("GET /download/a.txt")).body == data
+    assert wire.ask(request("GET /download/b.txt")).body == data
+
+
+def test_a_client_that_ends_its_side_after_a_request_still_reads_all_of_the_answer(
+    server: TunedServer, wire: Wire
+) -> None:
+    data = LINE * 300_000
+    server.put("large.txt", data)
+    wire.send(PROBE + request("GET /download/large.txt"))
+    wire.finish()
+    assert wire.answer().status == 200
+    assert wire.answer().body == data
+    assert wire.ended()
+
+
+@pytest.mark.parametrize("end", ["finish", "reset"])
+@pytest.mark.parametrize("cut", [1, 10, 40, -40, -1])
+def test_a_client_that_ends_within_its_second_request_harms_nobody(
+    server: TunedServer, cut: int, end: str
+) -> None:
+    second = request("PUT /upload/second.txt", body=LINE)[:cut]
+    with Wire(server) as wire:
+        assert wire.ask(request("PUT /upload/first.txt", body=LINE)).status == 201
+        wire.send(second)
+        getattr(wire, end)()
+        if end == "finish":
+            assert [answer.status for answer in answers(wire)] in ([], [400])
+    assert_holds_only(server, ["first.txt"])
+    assert ask(server, PROBE).status == 200
+
+
+HIDDEN = b"0\r\n\r\n" + SMUGGLED
+"""A body that is over at once for those who go by chunks; the rest is another request to them."""
+
+
+def put(*fields: bytes, version: bytes = b"HTTP/1.1", target: bytes = b"/upload/a.txt") -> bytes:
+    return b"\r\n".join(
+        [b"PUT " + target + b" " + version, b"Host: files.example", *fields, b"", b""]
+    )
+
+
+LENGTH = b"Content-Length: %d" % len(HIDDEN)
+SMUGGLING = {
+    "a length and chunks": put(LENGTH, b"Transfer-Encoding: chunked") + HIDDEN,
+    "chunks and a length": put(b"Transfer-Encoding: chunked", LENGTH) + HIDDEN,
+    "a length of nothing and chunks": put(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    + HIDDEN,
+    "two lengths": put(b"Content-Length: 5", LENGTH) + HIDDEN,
+    "two lengths that agree": put(LENGTH, LENGTH) + HIDDEN,
+    "a list of lengths": put(b"Content-Length: 5, %d" % len(HIDDEN)) + HIDDEN,
+    "a length with a sign": put(b"Content-Length: +5") + HIDDEN,
+    "a length below nothing": put(b"Content-Length: -1") + HIDDEN,
+    "a length in hexadecimal": put(b"Content-Length: 0x5") + HIDDEN,
+    "a length with a space in it": put(b"Content-Length: 5 0") + HIDDEN,
+    "an empty length": put(b"Content-Length:") + HIDDEN,
+    "a length in digits that are not ASCII": put(b"Content-Length: \xb2") + HIDDEN,
+    "a length of five thousand digits": put(b"Content-Length: " + b"1" * 5000) + HIDDEN,
+    "a space before the colon": put(b"Content-Length : 5") + HIDDEN,
+    "a space before the colon of the coding": put(b"Transfer-Encoding : chunked") + HIDDEN,
+    "a folded field": put(b"Transfer-Encoding:", b" chunked") + HIDDEN,
+    "a line folded after a length": put(LENGTH, b" 5") + HIDDEN,
+    "a field that begins with a space": put(b" Transfer-Encoding: chunked", LENGTH) + HIDDEN,
+    "a bare line feed that hides a field": put(b"X: y\nTransfer-Encoding: chunked") + HIDDEN,
+    "a bare carriage return that hides a field": put(b"X: y\rTransfer-Encoding: chunked", LENGTH)
+    + HIDDEN,
+    "a zero byte in a field": put(b"X: y\0z", LENGTH) + HIDDEN,
+    "a zero byte in a name": put(b"X\0: y", LENGTH) + HIDDEN,
+    "a line without a colon": put(b"Transfer-Encoding chunked", LENGTH) + HIDDEN,
+    "an unknown coding": put(b"Transfer-Encoding: xchunked") + HIDDEN,
+    "an unknown coding before chunks": put(b"Transfer-Encoding: cow, chunked") + HIDDEN,
+    "a coding after chunks": put(b"Transfer-Encoding: chunked, identity") + HIDDEN,
+    "chunks twice": put(b"Transfer-Encoding: chunked, chunked") + HIDDEN,
+    "chunks in two fields": put(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked")
+    + HIDDEN,
+    "a coding with a vertical tab": put(b"Transfer-Encoding: \x0bchunked") + HIDDEN,
+    "a coding in quotes": put(b'Transfer-Encoding: "chunked"') + HIDDEN,
+    "an empty coding": put(b"Transfer-Encoding:") + HIDDEN,
+    "an empty coding and a length": put(b"Transfer-Encoding:", LENGTH) + HIDDEN,
+    "identity and a length": put(b"Transfer-Encoding: identity", LENGTH) + HIDDEN,
+    "chunks in HTTP/1.0": put(b"Transfer-Encoding: chunked", version=b"HTTP/1.0") + HIDDEN,
+    "two hosts": put(b"Host: other.example", LENGTH) + HIDDEN,
+    "a version that is none": put(LENGTH, version=b"HTTP/1.x") + HIDDEN,
+    "another version": put(LENGTH, version=b"HTTP/2.0") + HIDDEN,
+    "no version": b"GET /healthz\r\n\r\n" + SMUGGLED,
+    "spaces in the target": put(LENGTH, target=b"/upload/a .txt") + HIDDEN,
+    "bytes in the target that are not ASCII": put(LENGTH, target=b"/upload/\xff.txt") + HIDDEN,
+    "a bare line feed after the request line": b"GET /healthz HTTP/1.1\nHost: a\n\n" + SMUGGLED,
+    "two empty lines before the request": b"\r\n\r\n" + put(LENGTH) + HIDDEN,
+    "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SMUGGLED,
+    "a greeting in TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n" + SMUGGLED,
+    "a tunnel": b"CONNECT a.example:80 HTTP/1.1\r\nHost: a.example:80\r\n\r\n" + SMUGGLED,
+}
+
+
+@pytest.mark.parametrize("shape", SMUGGLING.values(), ids=SMUGGLING.keys())
+def test_what_two_readers_would_read_differently_is_refused_once_and_ends_the_connection(
+    server: TunedServer, wire: Wire, shape: bytes
+) -> None:
+    wire.send(shape + SMUGGLED)
+    got = answers(wire)
+    assert [400 <= answer.status < 500 or answer.status in (501, 505) for answer in got] == [True]
+    assert got[0].closes()
+    assert_holds_only(server, [])
+
+
+def chunky(body: bytes) -> bytes:
+    return put(b"Transfer-Encoding: chunked") + body
+
+
+BAD_CHUNKS = {
+    "no size": b"\r\n" + LINE + b"\r\n0\r\n\r\n",
+    "a size that is no number": b"xyz\r\n" + LINE + b"\r\n0\r\n\r\n",
+    "a size with its base": b"0x23\r\n" + LINE + b"\r\n0\r\n\r\n",
+    "a size below nothing": b"-23\r\n" + LINE + b"\r\n0\r\n\r\n",
+    "a size with a space before": b" 23\r\n" + LINE + b"\r\n0\r\n\r\n",
+    "a size with a space after": b"23 \r\n" + LINE + b"\r\n0\r\n\r\n",
+    "a size with a line feed only": b"23\n" + LINE + b"\r\n0\r\n\r\n",
+    "a size with a carriage return only": b"23\r" + LINE + b"\r\n0\r\n\r\n",
+    "a size too small": b"22\r\n" + LINE + b"\r\n0\r\n\r\n",
+    "a size too large": b"24\r\n" + LINE + b"\r\n0\r\n\r\n",
+    "data that ends in a line feed only": b"23\r\n" + LINE + b"\n0\r\n\r\n",
+    "an extension with a line feed": b"23;a\nb\r\n" + LINE + b"\r\n0\r\n\r\n",
+    "an extension with a carriage return": b"23;a\rb\r\n" + LINE + b"\r\n0\r\n\r\n",
+    "an extension without a name": b"23;=1\r\n" + LINE + b"\r\n0\r\n\r\n",
+    "an extension whose quotes do not end": b'23;a="b\r\n' + LINE + b"\r\n0\r\n\r\n",
+    "an extension that never ends": b"23;" + b"a" * 20_000 + b"\r\n" + LINE + b"\r\n0\r\n\r\n",
+    "zeros that never end": b"0" * 20_000 + b"23\r\n" + LINE + b"\r\n0\r\n\r\n",
+    "a trailer with a line feed only": b"23\r\n" + LINE + b"\r\n0\r\nA: 1\n\r\n\r\n",
+    "a trailer without a colon": b"23\r\n" + LINE + b"\r\n0\r\nhello\r\n\r\n",
+    "a trailer that is a length": b"23\r\n" + LINE + b"\r\n0\r\nContent-Length: 5\r\n\r\n",
+    "a trailer that is a coding": b"23\r\n" + LINE + b"\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "a trailer that is a host": b"23\r\n" + LINE + b"\r\n0\r\nHost: a\r\n\r\n",
+    "a trailer that is folded": b"23\r\n" + LINE + b"\r\n0\r\nA: 1\r\n b\r\n\r\n",
+    "a trailer too long": b"23\r\n" + LINE + b"\r\n0\r\nA: " + b"a" * 20_000 + b"\r\n\r\n",
+    "trailers without end": b"23\r\n" + LINE + b"\r\n0\r\n" + b"A: 1\r\n" * 200_000 + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("body", BAD_CHUNKS.values(), ids=BAD_CHUNKS.keys())
+def test_bad_chunks_are_refused_once_and_end_the_connection(
+    server: TunedServer, wire: Wire, body: bytes
+) -> None:
+    wire.send(chunky(body) + SMUGGLED)
+    got = answers(wire)
+    assert [answer.status for answer in got] == [400]
+    assert got[0].closes()
+    assert_holds_only(server, [])
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "deflate, chunked", "identity, chunked"])
+def test_a_coding_that_is_not_undone_is_refused_rather_than_stored(
+    server: TunedServer, wire: Wire, coding: str
+) -> None:
+    """RFC 9112 section 6.1: 501 to a coding that is not understood."""
+    wire.send(
+        request("PUT /upload/a.txt", f"Transfer-Encoding: {coding}", body=chunked(LINE)) + SMUGGLED
+    )
+    got = answers(wire)
+    assert [answer.status for answer in got] in ([400], [501])
+    assert_holds_only(server, [])
+
+
+BOMBS = {
+    "a request line too long": (b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    "a request line without end": (b"GET /" + b"a" * 1_000_000, 414),
+    "a field too long": (put(b"X: " + b"a" * 10_000), 431),
+    "a field without end": (put()[:-2] + b"X: " + b"a" * 1_000_000, 431),
+    "a name without end": (put()[:-2] + b"X" * 1_000_000, 431),
+    "too many fields": (put(*(b"X-%d: y" % n for n in range(200))), 431),
+    "fields without end": (put()[:-2] + b"X: y\r\n" * 200_000, 431),
+    "a hundred thousand hosts": (put(*[b"Host: a"] * 100_000), 431),
+}
+
+
+@pytest.mark.parametrize(("bomb", "status"), BOMBS.values(), ids=BOMBS.keys())
+def test_a_head_without_measure_is_refused_and_its_sender_reads_why(
+    server: TunedServer, wire: Wire, bomb: bytes, status: int
+) -> None:
+    wire.send(bomb + SMUGGLED)
+    got = answers(wire)
+    assert len(got) == 1
+    assert got[0].status in (status, 400), got
+    assert got[0].closes()
+    assert_holds_only(server, [])
+
+
+@pytest.mark.parametrize("shape", ["two lengths", "chunks and a length", "two hosts"])
+def test_a_bad_request_behind_good_ones_ends_the_connection_after_their_answers(
+    server: TunedServer, wire: Wire, shape: str
+) -> None:
+    wire.send(WITNESS + PROBE + SMUGGLING[shape] + SMUGGLED)
+    assert [answer.status for answer in answers(wire)] == [201, 200, 400]
+    assert_holds_only(server, ["witness.txt"])
