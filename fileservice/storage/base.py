@@ -90,7 +90,7 @@ class Opened:
 class Writer(Protocol):
     """One file on its way in, invisible until `publish`. It must be closed, whatever happens."""
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | memoryview) -> None:
         """Append `block`, all of it. Raises StorageFull, StorageUnavailable."""
 
     def fileno(self) -> int:
@@ -110,8 +110,11 @@ class Writer(Protocol):
 class Store(Protocol):
     """A flat set of immutable files. Every call may block and may raise StorageUnavailable."""
 
-    def writer(self) -> Writer:
-        """Begin a file. Whatever a dead process had begun is swept in time."""
+    def writer(self, length: int | None = None) -> Writer:
+        """Begin a file, of exactly `length` bytes if that is known: then StorageFull comes at once.
+
+        Whatever a dead process had begun is swept in time.
+        """
 
     def open(self, name: FileName) -> Opened:
         """Open a file; description and bytes are of one and the same file. Raises NotFound."""

@@ -22,7 +22,7 @@ from stat import S_ISREG
 
 from fileservice.filetypes import media_type_of
 from fileservice.names import BadName, FileName
-from fileservice.storage import staging
+from fileservice.storage import staging, writeback
 from fileservice.storage.base import (
     Busy,
     Content,
@@ -42,6 +42,8 @@ _MEDIA_TYPE = re.compile(rb"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,1
 _CHARSET = re.compile(rb"[A-Za-z0-9-]{1,40}")
 _SHA256 = re.compile(rb"[0-9a-f]{64}")
 _TIMESTAMP = re.compile(rb"-?[0-9]{1,20}\.[0-9]{9}")
+_WORTH_RESERVING = 1 << 20
+_WRITEBACK = 16 << 20
 _OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -83,10 +85,18 @@ class LocalStore:
             os.unlink(path)
             os.close(descriptor)  # last: while it is locked, no other process sweeps it
 
-    def writer(self) -> "LocalWriter":
+    def writer(self, length: int | None = None) -> "LocalWriter":
         with _errors_named():
             descriptor, path = staging.create(self._staging)
-        return LocalWriter(self._root, self._lock, descriptor, path, fsync=self._fsync)
+        writer = LocalWriter(self._root, self._lock, descriptor, path, fsync=self._fsync)
+        if length and length >= _WORTH_RESERVING:
+            try:
+                with _errors_named():
+                    writeback.reserve(descriptor, length)
+            except StorageFull:
+                writer.close()
+                raise
+        return writer
 
     def open(self, name: FileName) -> Opened:
         with _errors_named():
@@ -181,12 +191,19 @@ class LocalWriter:
         self._descriptor = descriptor
         self._path = path
         self._fsync = fsync
+        self._written = 0
+        self._begun = 0
+        """Up to where writeback has begun."""
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | memoryview) -> None:
         with _errors_named():
             rest = memoryview(block)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
+            self._written += len(block)
+            if self._fsync and self._written - self._begun >= _WRITEBACK:
+                writeback.begin(self._descriptor, self._begun, self._written - self._begun)
+                self._begun = self._written
 
     def fileno(self) -> int:
         return self._descriptor

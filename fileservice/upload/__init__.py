@@ -27,7 +27,7 @@ from fileservice.upload.admission import (
 from fileservice.upload.inspection import ContentMismatch, Inspector
 from fileservice.upload.offloading import Offload
 from fileservice.upload.publish import DigestMismatch, publish
-from fileservice.upload.stream import Stream
+from fileservice.upload.stream import Block, Stream
 
 __all__ = [
     "ContentMismatch",
@@ -54,17 +54,18 @@ class Receipt:
 
 
 def receive(
-    offer: Offer, blocks: Iterable[bytes], *, rules: Rules, store: Store, offload: Offload
+    offer: Offer, blocks: Iterable[Block], *, rules: Rules, store: Store, offload: Offload
 ) -> Receipt:
     """Take in one file and publish it, or raise and leave nothing behind.
 
-    `blocks` is not touched before the offer is admitted; what it raises when the body is cut
-    short passes through. `offload` runs what blocks away from the event loop.
+    `blocks` is not touched before the offer is admitted, and each block must stay as it is until
+    the next but one is asked for; what it raises when the body is cut short passes through.
+    `offload` runs what blocks away from the event loop.
     """
     file_type, stored = admit(offer, rules, store)
     if stored:
         return Receipt(stored, created=False)
-    writer = offload(store.writer)
+    writer = offload(store.writer, offer.length)
     try:
         inspector = Inspector(file_type)
         stream = Stream(offer, rules, store, writer, inspector)

@@ -59,7 +59,9 @@ class Offer:
 
     name: FileName
     length: int | None
-    """Bytes of the file, or of a form around it; None where the client does not say."""
+    """Bytes of the file; None where the client does not say."""
+    at_least: int = 0
+    """Bytes that the file has at least, as far as one can tell from a form around it."""
     digests: Mapping[str, bytes] = field(default_factory=dict)
     """Digests that the file must have, by their names in RFC 9530: sha-256, sha-512."""
     create_only: bool = False
@@ -72,10 +74,11 @@ def admit(offer: Offer, rules: Rules, store: Store) -> tuple[FileType, StoredFil
     Raises a Refused, NameTaken or StorageFull.
     """
     file_type = _type_of(offer.name, rules)
-    if offer.length is not None and offer.length > rules.max_size:
+    coming = offer.at_least if offer.length is None else offer.length
+    if coming > rules.max_size:
         raise TooLarge(rules.max_size)
     if not store.taken(offer.name):
-        leave_free(store, rules, offer.length or 0)
+        leave_free(store, rules, coming)
         return file_type, None
     earlier = earlier_upload(offer, store)
     if not earlier:

@@ -61,11 +61,11 @@ class Inspector:
         self._judged = False
         self._text = TextScan() if file_type.family in _TEXTUAL else None
 
-    def feed(self, block: bytes) -> None:
+    def feed(self, block: bytes | memoryview) -> None:
         """Look at the next block. Raises ContentMismatch as soon as it is certain."""
         if self._text:
             try:
-                self._text.feed(block)
+                self._text.feed(bytes(block))
             except NotText as error:
                 raise ContentMismatch(self._type, str(error)) from None
         if not self._judged:

@@ -1,13 +1,18 @@
 """Stream: the blocks of a body into a staged file, counted, hashed and looked at as they pass."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fileservice.storage import Store, Writer
 from fileservice.upload.admission import Offer, Rules, TooLarge, leave_free
 from fileservice.upload.inspection import Inspector
 from fileservice.upload.offloading import Offload, Pending
+
+Block = bytes | memoryview
+
+_WORTH_A_THREAD = 256 * 1024
+"""A smaller block is hashed where it is written: to hand it over would cost more."""
 
 _SPACE_CHECK = 64 << 20
 """Bytes between looks at the free space, for bodies whose length nobody declared."""
@@ -28,28 +33,38 @@ class Stream:
         self._next_check = _SPACE_CHECK
         self.size = 0
 
-    def pump(self, blocks: Iterable[bytes], offload: Offload) -> None:
+    def pump(self, blocks: Iterable[Block], offload: Offload) -> None:
         """Take in all `blocks`; while one is worked on, the next is received.
 
         Raises TooLarge, ContentMismatch, StorageFull, and whatever `blocks` raises.
         """
-        pending: Pending[None] | None = None
+        pending: list[Pending[None]] = []
         try:
             for block in blocks:
-                if pending:
-                    pending.result()
-                pending = offload.start(self._take, block)
+                for task in pending:
+                    task.result()
+                pending = [offload.start(step, block) for step in self._steps(block)]
         finally:
-            if pending:
-                pending.wait()
-        if pending:
-            pending.result()
+            for task in pending:
+                task.wait()
+        for task in pending:
+            task.result()
 
     def digests(self) -> dict[str, bytes]:
         """The digests of all that has passed, by their names in RFC 9530."""
         return {name: computed.digest() for name, computed in self._hashes.items()}
 
-    def _take(self, block: bytes) -> None:
+    def _steps(self, block: Block) -> tuple[Callable[[Block], None], ...]:
+        """What is to be done with a block, each step in a thread of its own if that is worth it."""
+        if len(block) < _WORTH_A_THREAD or not self._hashes:
+            return (self._take,)
+        return (self._keep, self._hash)
+
+    def _take(self, block: Block) -> None:
+        self._keep(block)
+        self._hash(block)
+
+    def _keep(self, block: Block) -> None:
         self.size += len(block)
         if self.size > self._rules.max_size:
             raise TooLarge(self._rules.max_size)
@@ -58,5 +73,7 @@ class Stream:
             self._next_check += _SPACE_CHECK
             leave_free(self._store, self._rules, 0)
         self._writer.write(block)
+
+    def _hash(self, block: Block) -> None:
         for computed in self._hashes.values():
             computed.update(block)

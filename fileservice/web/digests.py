@@ -62,7 +62,7 @@ def declared_digests(headers: Headers) -> dict[str, bytes]:
     return declared
 
 
-def verified(blocks: Iterable[bytes], declared: Mapping[str, bytes]) -> Iterator[bytes]:
+def verified(blocks: Iterable[memoryview], declared: Mapping[str, bytes]) -> Iterator[memoryview]:
     """`blocks`, followed by DigestMismatch unless they have the declared digests."""
     hashes = {algorithm: hashlib.new(algorithm.replace("-", "")) for algorithm in declared}
     for block in blocks:

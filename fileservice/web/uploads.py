@@ -41,10 +41,11 @@ def routes(service: Service) -> Blueprint:
         sent_name, blocks = body.form_file(request.headers.get("Content-Type", ""), form)
         offer = Offer(
             name=FileName.parse(sent_name),
-            length=max(0, length - _FORM_OVERHEAD) if length else None,
+            length=None,
+            at_least=max(0, (length or 0) - _FORM_OVERHEAD),
             create_only=_create_only(),
         )
-        receipt = take_in(offer, blocks)
+        receipt = take_in(offer, body.gathered(blocks))
         return _back_to_page(receipt) if prefers_html() else _answer(receipt, service)
 
     @blueprint.route("/upload/<name:name>", methods=["POST", "PUT"])
@@ -59,7 +60,7 @@ def routes(service: Service) -> Blueprint:
             raise PartialUpload
         return _answer(take_in(offer, body.blocks(request.environ, service.idle_timeout)), service)
 
-    def take_in(offer: Offer, blocks: Iterable[bytes]) -> Receipt:
+    def take_in(offer: Offer, blocks: Iterable[memoryview]) -> Receipt:
         if any(field in request.headers for field in CONDITIONAL_FIELDS):
             _check_conditions(service, offer.name)
         service.sweep_when_due()

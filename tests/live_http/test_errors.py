@@ -423,6 +423,7 @@ def test_a_process_without_descriptors_is_busy_and_recovers(
 
 
 def test_a_process_without_descriptors_is_busy_to_a_browser_too(poor_server: LiveServer) -> None:
+    poor_server.clear()
     with descriptors_used_up(poor_server) as wire:
         assert_problem_page(wire.ask(request("PUT /upload/b.txt", BROWSER, body=TEXT)), 503, "busy")
 

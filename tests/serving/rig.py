@@ -45,9 +45,15 @@ class TunedServer(LiveServer):
         (pid,) = self.workers()
         return pid
 
-    def descriptors(self) -> int:
-        """How many descriptors the only worker has open."""
-        return len(os.listdir(f"/proc/{self.worker()}/fd"))
+    def held(self) -> list[str]:
+        """The connections and the files of the store that the workers have open."""
+        opened = []
+        for pid in self.workers():
+            for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    opened.append(os.readlink(descriptor))
+        connections = {f"socket:[{inode}]" for inode in _connections()}
+        return [path for path in opened if path in connections or path.startswith(f"{self.store}/")]
 
     def put(self, name: str, data: bytes) -> None:
         """Store a file by way of its directory, as rsync would."""
@@ -86,6 +92,14 @@ class TlsServer(TunedServer):
     def client(self) -> Iterator[httpx.Client]:
         with httpx.Client(base_url=self.url, timeout=30, verify=self.tls) as client:
             yield client
+
+
+def _connections() -> Iterator[str]:
+    """The inodes of all connections over IPv4 that are open in any way."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] != "0A":  # TCP_LISTEN
+            yield fields[9]
 
 
 def answers(wire: Wire) -> list[Answer]:

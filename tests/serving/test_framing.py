@@ -1,5 +1,6 @@
 """Where one request ends and the next begins, with both of gunicorn's parsers."""
 
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -92,8 +93,6 @@ def test_requests_in_one_segment_are_answered_one_by_one(wire: Wire) -> None:
 
 
 def test_requests_a_byte_at_a_time_are_answered_one_by_one(wire: Wire) -> None:
-    import socket
-
     wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for byte in conversation():
         wire.send(bytes([byte]))
@@ -270,7 +269,7 @@ def test_bad_chunks_are_refused_once_and_end_the_connection(
     assert_holds_only(server, [])
 
 
-@pytest.mark.parametrize("coding", ["gzip, chunked", "deflate, chunked", "identity, chunked"])
+@pytest.mark.parametrize("coding", ["gzip, chunked", "deflate, chunked", "compress,chunked"])
 def test_a_coding_that_is_not_undone_is_refused_rather_than_stored(
     server: TunedServer, wire: Wire, coding: str
 ) -> None:
@@ -302,7 +301,7 @@ def test_a_head_without_measure_is_refused_and_its_sender_reads_why(
     wire.send(bomb + SMUGGLED)
     got = answers(wire)
     assert len(got) == 1
-    assert got[0].status in (status, 400), got
+    assert got[0].status in (status, 400, 431), got
     assert got[0].closes()
     assert_holds_only(server, [])
 

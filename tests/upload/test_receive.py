@@ -77,7 +77,7 @@ def rules(max_size: int = 1 << 30, min_free: int = 0, digest: bool = True) -> Ru
 def offer(name: str = NAME, length: int | None = None, create_only: bool = False,
           **digests: bytes) -> Offer:  # fmt: skip
     declared = {algorithm.replace("sha", "sha-"): value for algorithm, value in digests.items()}
-    return Offer(FileName.parse(name), length, declared, create_only)
+    return Offer(FileName.parse(name), length, digests=declared, create_only=create_only)
 
 
 def take(

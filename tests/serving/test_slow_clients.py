@@ -1,0 +1,209 @@
+"""Clients that are slow, or pretend to be: who is cut, who is not, and that nobody else notices."""
+
+import contextlib
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from live_http.wire import Wire, ask, assert_holds_only, chunked, eventually, request
+from serving.rig import TunedServer, answers
+
+LINE = b"a line of text that fills the file\n"
+PROBE = request("GET /healthz")
+HEAD_SECONDS = 1.5
+IDLE_SECONDS = 1.0
+LARGE = 64 << 20
+
+
+@pytest.fixture
+def server(tune: Callable[..., TunedServer]) -> TunedServer:
+    """A server with little patience that keeps a file of 64 MiB."""
+    server = tune(
+        f"TransferWorker.head_timeout = {HEAD_SECONDS}", "keepalive = 1", IDLE_TIMEOUT="1s"
+    )
+    with (server.store / "large.txt").open("wb") as file:
+        file.truncate(LARGE)
+    return server
+
+
+def trickle(wire: Wire, data: bytes, over: threading.Event) -> None:
+    """Send twenty bytes a second until it is over."""
+    for byte in data:
+        if over.wait(0.05):
+            return
+        with contextlib.suppress(OSError):
+            wire.send(bytes([byte]))
+
+
+@pytest.mark.parametrize("earlier", [0, 1], ids=["first", "later"])
+def test_a_head_that_trickles_is_cut_in_time(server: TunedServer, earlier: int) -> None:
+    with Wire(server) as wire:
+        for _ in range(earlier):
+            assert wire.ask(PROBE).status == 200
+        begun = time.monotonic()
+        over = threading.Event()
+        sender = threading.Thread(target=trickle, args=(wire, b"GET /" + b"a" * 999, over))
+        sender.start()
+        got = answers(wire)
+        taken = time.monotonic() - begun
+        over.set()
+        sender.join()
+    assert [answer.status for answer in got] in ([], [408])
+    assert HEAD_SECONDS - 0.1 < taken < HEAD_SECONDS + 1
+
+
+@pytest.mark.parametrize("sent", [b"", b"G", PROBE[:-1]], ids=["nothing", "a byte", "nearly all"])
+def test_a_client_that_says_nothing_more_before_the_end_of_its_head_is_cut_in_time(
+    server: TunedServer, sent: bytes
+) -> None:
+    with Wire(server) as wire:
+        begun = time.monotonic()
+        wire.send(sent)
+        assert [answer.status for answer in answers(wire)] in ([], [408])
+        assert time.monotonic() - begun < HEAD_SECONDS + 1
+
+
+def test_a_kept_connection_without_a_further_request_ends_silently(server: TunedServer) -> None:
+    with Wire(server) as wire:
+        assert wire.ask(PROBE).status == 200
+        begun = time.monotonic()
+        assert answers(wire) == []
+        assert 0.9 < time.monotonic() - begun < 2
+
+
+def test_slow_but_steady_senders_are_never_cut(server: TunedServer) -> None:
+    raw = request("PUT /upload/raw.txt", body=LINE)
+    chunks = request("PUT /upload/chunks.txt", "Transfer-Encoding: chunked", body=chunked(LINE))
+    with Wire(server) as one, Wire(server) as other:
+        for wire, whole in ((one, raw), (other, chunks)):
+            wire.send(whole[: whole.index(b"\r\n\r\n") + 4])
+        bodies = [whole.partition(b"\r\n\r\n")[2] for whole in (raw, chunks)]
+        begun = time.monotonic()
+        for wire, body in zip((one, other), bodies, strict=True):
+            wire.send(body[:-4])
+        for last in range(-4, 0):
+            time.sleep(0.7 * IDLE_SECONDS)
+            for wire, body in zip((one, other), bodies, strict=True):
+                wire.send(body[last : last + 1 or None])
+        assert time.monotonic() - begun > 2 * IDLE_SECONDS
+        assert [wire.answer().status for wire in (one, other)] == [201, 201]
+
+
+def test_a_body_that_stalls_after_steady_sending_is_too_slow(server: TunedServer) -> None:
+    with Wire(server) as wire:
+        wire.send(request("PUT /upload/a.txt", "Content-Length: 100") + LINE)
+        begun = time.monotonic()
+        answer = wire.answer()
+        assert (answer.status, answer.code(), answer.closes()) == (408, "too-slow", True)
+        assert IDLE_SECONDS - 0.1 < time.monotonic() - begun < IDLE_SECONDS + 1
+    assert_holds_only(server, ["large.txt"])
+
+
+DOWNLOADS = {
+    "whole": request("GET /download/large.txt"),
+    "a range": request("GET /download/large.txt", f"Range: bytes=1000-{LARGE - 1000}"),
+    "several ranges": request(
+        "GET /download/large.txt", f"Range: bytes=0-99,1000-{LARGE - 1000},{LARGE - 10}-"
+    ),
+}
+
+
+@pytest.mark.parametrize("download", DOWNLOADS.values(), ids=DOWNLOADS.keys())
+def test_a_client_that_takes_nothing_is_cut_and_its_descriptors_are_given_back(
+    server: TunedServer, download: bytes
+) -> None:
+    eventually(lambda: not server.held())
+    with contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server)) for _ in range(10)]
+        for wire in wires:
+            wire.send(download)
+        eventually(lambda: len(server.held()) == 20)  # a connection and a file for each
+        eventually(lambda: not server.held(), IDLE_SECONDS + 3)
+        for wire in wires:
+            assert len(take(wire)) < LARGE
+
+
+def test_slow_but_steady_readers_are_never_cut(server: TunedServer) -> None:
+    """A socket becomes writable only when a third of its buffer is free, which may take a slow
+    reader longer than the idle limit: writable is not the measure of whether it takes bytes."""
+    with contextlib.ExitStack() as stack:
+        wires = {name: stack.enter_context(Wire(server)) for name in DOWNLOADS}
+        for name, wire in wires.items():
+            wire.send(DOWNLOADS[name])
+        taken = dict.fromkeys(wires, 0)
+        over = time.monotonic() + 4 * IDLE_SECONDS
+        while time.monotonic() < over:
+            for name, wire in wires.items():
+                taken[name] += len(wire.socket.recv(64 * 1024))
+            time.sleep(IDLE_SECONDS / 10)
+        for name, wire in wires.items():
+            taken[name] += len(take(wire, LARGE - taken[name] - 2000))
+        cut = {name: count for name, count in taken.items() if count < LARGE - 3000}
+        assert not cut, "these got only so many bytes"
+
+
+def take(wire: Wire, count: int = LARGE) -> bytes:
+    """At least so many bytes, or what there is."""
+    taken = bytearray()
+    try:
+        while len(taken) < count and (block := wire.socket.recv(1 << 20)):
+            taken += block
+    except ConnectionResetError:
+        pass
+    return bytes(taken)
+
+
+@pytest.mark.parametrize("how", ["finish", "reset"])
+def test_clients_that_go_in_mid_download_give_their_descriptors_back(
+    server: TunedServer, how: str
+) -> None:
+    for download in DOWNLOADS.values():
+        with Wire(server) as wire:
+            wire.send(download)
+            assert wire.socket.recv(1000)
+            getattr(wire, how)()
+    eventually(lambda: not server.held(), IDLE_SECONDS + 3)
+    assert ask(server, PROBE).status == 200
+
+
+ATTACKS = {
+    "slow heads": ("-H", "-i", "1", "-x", "24", "-t", "GET"),
+    "slow bodies": ("-B", "-i", "1", "-s", "8192", "-x", "10", "-t", "FAKE"),
+    "slow reading": ("-X", "-w", "10", "-y", "20", "-n", "1", "-z", "8", "-k", "2"),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_probe_is_answered_while_slowhttptest_does_its_worst(
+    server: TunedServer, tool: Callable[[str], str], tmp_path: Path, attack: str
+) -> None:
+    target = "/download/large.txt" if attack == "slow reading" else "/upload/slow.txt"
+    attacker = subprocess.Popen(
+        [tool("slowhttptest"), *ATTACKS[attack], "-c", "300", "-r", "200", "-l", "4", "-p", "2"]
+        + ["-u", server.url + target],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        slowest, probes = 0.0, 0
+        while attacker.poll() is None and probes < 2000:
+            begun = time.monotonic()
+            assert ask(server, PROBE).status == 200
+            slowest = max(slowest, time.monotonic() - begun)
+            probes += 1
+            time.sleep(0.01)
+    finally:
+        attacker.kill()
+        log, _ = attacker.communicate()
+    assert re.search(r"service available:\S*\s+\S*YES", log), log[-2000:]
+    assert not re.search(r"service available:\S*\s+\S*NO", log), log[-2000:]
+    assert probes > 20, log[-2000:]
+    assert slowest < 2
+    assert_holds_only(server, ["large.txt"])
