@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
+from functools import lru_cache
 
 _ETAG = re.compile(r'[ \t]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|$)')
 _EMPTY_ELEMENT = re.compile(r"[ \t]*(?:,|$)")
@@ -112,6 +113,7 @@ def parse_date(text: str) -> int | None:
     return int(moment.timestamp())
 
 
+@lru_cache(maxsize=1024)
 def format_date(seconds: int) -> str:
     """Unix seconds as an IMF-fixdate."""
     moment = datetime.fromtimestamp(seconds, UTC)

@@ -2,7 +2,10 @@
 
 import os
 import socket as sockets
+import time
 from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 from gevent.socket import socket
@@ -18,27 +21,39 @@ Segment = bytes | tuple[int, int, int]
 """Bytes, or (descriptor, offset, count) for a piece of a file."""
 
 
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
 class TransferResponse(Response):  # type: ignore[misc]  # gunicorn has no types
     """Gunicorn's Response, which keeps the headers back until there is something to go with them.
 
-    `unread` tells whether so much of the request's body is unread that the connection must close.
+    `last` tells whether the connection must close after it, whatever the request says.
     """
 
     def __init__(
-        self, request: Request, connection: socket, cfg: Any, unread: Callable[[], bool]
+        self, request: Request, connection: socket, cfg: Any, last: Callable[[], bool]
     ) -> None:
         super().__init__(request, connection, cfg)
-        self._unread = unread
+        self._last = last
         self._head = b""
         self.headers_sent = False
 
     def should_close(self) -> bool:
-        return bool(super().should_close()) or self._unread()
+        return bool(super().should_close()) or self._last()
 
     def send_headers(self) -> None:
         if self.headers_sent:
             return
-        lines = self.default_headers()
+        major, minor = self.req.version
+        lines = [
+            f"HTTP/{major}.{minor} {self.status}\r\nServer: {self.version}\r\n"
+            f"Date: {_date(int(time.time()))}\r\n"
+            f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n"
+        ]
+        if self.chunked:
+            lines.append("Transfer-Encoding: chunked\r\n")
         lines += [f"{name}: {value}\r\n" for name, value in self.headers]
         lines.append("\r\n")
         self._head = "".join(lines).encode("latin-1")

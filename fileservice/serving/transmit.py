@@ -1,9 +1,12 @@
 """Bytes onto a connection: from memory, and from files by the kernel."""
 
 import errno
+import fcntl
 import os
 import socket as sockets
 import ssl
+import struct
+import termios
 import time
 
 import gevent
@@ -14,17 +17,48 @@ _SLICE = 1 << 20
 _TURN = 4 << 20
 """Bytes after which other connections get their turn."""
 _BLOCK = 256 * 1024
+_SIOCOUTQ = termios.TIOCOUTQ
+"""Asks for the bytes in the send buffer that the client has not acknowledged (Linux: tcp(7))."""
 
 LINGER_BYTES = 256 << 20
 LINGER_SECONDS = 30.0
 LINGER_IDLE_SECONDS = 5.0
 
 
+class _Patience:
+    """Tells a slow client from one that takes nothing.
+
+    The kernel calls a socket writable only when a good part of its buffer, which may be megabytes,
+    is free again. So when a wait has been in vain, what counts is whether the buffer got emptier.
+    """
+
+    def __init__(self, connection: socket) -> None:
+        self._connection = connection
+        self._queued = -1
+
+    def judge(self, timeout: TimeoutError) -> None:
+        """Raise `timeout` if nothing has left the socket's buffer since this was last called."""
+        queued = struct.unpack("i", fcntl.ioctl(self._connection.fileno(), _SIOCOUTQ, b"\0" * 4))[0]
+        if queued == self._queued:
+            raise timeout
+        self._queued = queued
+
+    def renew(self) -> None:
+        """Begin anew, since the socket took something."""
+        self._queued = -1
+
+
 def send(connection: socket, data: bytes, flags: int = 0) -> None:
     """Send all of `data`, as long as the client takes some of it within each timeout."""
-    rest = memoryview(data)
+    rest, patience = memoryview(data), _Patience(connection)
+    if isinstance(connection, ssl.SSLSocket):
+        flags = 0  # TLS has its own records, and takes none
     while rest:
-        rest = rest[connection.send(rest, flags) :]
+        try:
+            rest = rest[connection.send(rest, flags) :]
+            patience.renew()
+        except TimeoutError as timeout:
+            patience.judge(timeout)
 
 
 def send_file(connection: socket, descriptor: int, offset: int, count: int) -> None:
@@ -37,15 +71,19 @@ def send_file(connection: socket, descriptor: int, offset: int, count: int) -> N
         _send_blocks(connection, descriptor, offset, count)
         return
     out, timeout = connection.fileno(), connection.gettimeout()
-    turn = _TURN
+    turn, patience = _TURN, _Patience(connection)
     while count:
         try:
             sent = os.sendfile(out, descriptor, offset, min(count, _SLICE))
         except BlockingIOError:
-            wait_write(out, timeout, TimeoutError("the client takes nothing"))
+            try:
+                wait_write(out, timeout, TimeoutError("the client takes nothing"))
+            except TimeoutError as nothing:
+                patience.judge(nothing)
             continue
         if not sent:
             raise EOFError("the file is shorter than it was")
+        patience.renew()
         offset += sent
         count -= sent
         turn -= sent

@@ -15,14 +15,14 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gevent.socket import socket
-from gunicorn.http import wsgi
 from gunicorn.http.body import ChunkedReader, LengthReader
-from gunicorn.http.errors import InvalidHeader, NoMoreData
+from gunicorn.http.errors import InvalidHeader, NoMoreData, UnsupportedTransferCoding
 from gunicorn.http.message import Request
 from gunicorn.sock import ssl_context
 from gunicorn.workers.ggevent import GeventWorker
 
 from fileservice.serving.body import Body, ChunkedBody, LengthBody
+from fileservice.serving.environ import Environs
 from fileservice.serving.refusals import REFUSED, refusal
 from fileservice.serving.response import TransferResponse
 from fileservice.serving.source import Source
@@ -31,6 +31,8 @@ from fileservice.serving.transmit import discard, linger, send
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?")
 _SMALL_BODY = 64 * 1024
 """An unread body up to this size (bytes) is read and thrown away to keep the connection."""
+_FRESH_SECONDS = 1.0
+"""How long a connection just made may still ask for something when the worker stops."""
 _KILL_SECONDS = 2.0
 """How long handlers may take to clean up after their grace is over."""
 
@@ -47,6 +49,7 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
         super().__init__(*arguments, **keywords)
         self._stopping = Event()
         self._idle: set[socket] = set()
+        self._fresh: set[socket] = set()
 
     def run(self) -> None:
         """Serve until told to stop; then let running transfers finish within the grace period."""
@@ -56,9 +59,8 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
             self._stopping.wait(1.0)
         for server in servers:
             server.close()
-        for connection in self._idle:
-            with suppress(OSError):
-                connection.shutdown(SHUT_RD)
+        self._end(self._idle)
+        fresh_until = time.monotonic() + _FRESH_SECONDS
         # The master kills at the end of the grace period; what is cut must be cleaned up by then.
         deadline = time.monotonic() + max(0.0, self.cfg.graceful_timeout - 2 * _KILL_SECONDS)
         while any(server.pool for server in servers):
@@ -67,14 +69,22 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
                 for server in servers:
                     server.pool.kill(timeout=_KILL_SECONDS)  # type: ignore[union-attr]
                 return
+            if time.monotonic() > fresh_until:
+                self._end(self._fresh)
             self.notify()
             gevent.sleep(0.05)
 
+    @staticmethod
+    def _end(connections: set[socket]) -> None:
+        for connection in connections:
+            with suppress(OSError):
+                connection.shutdown(SHUT_RD)
+
     def _listen(self, listener: socket) -> StreamServer:
         listener.setblocking(True)
-        server = StreamServer(
+        server = _Server(
             listener,
-            handle=partial(self.handle, listener),
+            handle=partial(self.handle, Environs(self.cfg, listener.getsockname())),
             spawn=Pool(self.worker_connections),
             **({"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}),
         )
@@ -92,10 +102,10 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
         self.alive = False
         self._stopping.set()
 
-    def handle(self, listener: socket, client: socket, addr: Any) -> None:
+    def handle(self, environs: Environs, client: socket, addr: Any) -> None:
         """Serve one connection to its end."""
         try:
-            Connection(self, listener, client, addr).serve()
+            Connection(self, environs, client, addr).serve()
         except (ConnectionError, TimeoutError, NoMoreData) as error:
             self.log.debug("connection from %s: %s", addr, error)
         except gevent.GreenletExit:
@@ -106,24 +116,40 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
             client.close()
 
     @contextmanager
-    def idle(self, connection: socket) -> Iterator[None]:
-        """While it waits for a request, a connection may be closed by a shutdown."""
-        self._idle.add(connection)
+    def idle(self, connection: socket, number: int) -> Iterator[None]:
+        """While it waits for its request with this number, a shutdown may end the connection."""
+        waiting = self._idle if number > 1 else self._fresh
+        waiting.add(connection)
         try:
             yield
         finally:
-            self._idle.discard(connection)
+            waiting.discard(connection)
+
+
+class _Server(StreamServer):
+    """Accepts connections, and waits for a TLS handshake no longer than for a request's head."""
+
+    def wrap_socket_and_handle(self, client_socket: socket, address: Any) -> None:
+        client_socket.settimeout(TransferWorker.head_timeout)
+        with suppress(TimeoutError, OSError):
+            wrapped = self.wrap_socket(client_socket, **self.ssl_args)  # type: ignore[misc, arg-type]
+            try:
+                self.handle(wrapped, address)
+            finally:
+                wrapped.close()
 
 
 class Connection:
     """One client's requests, one after the other."""
 
-    def __init__(self, worker: TransferWorker, listener: socket, client: socket, addr: Any) -> None:
+    def __init__(
+        self, worker: TransferWorker, environs: Environs, client: socket, addr: Any
+    ) -> None:
         self._worker = worker
         self._cfg = worker.cfg
         self._client = client
         self._addr = addr
-        self._server = listener.getsockname()
+        self._environs = environs
         self._source = Source(client)
 
     def serve(self) -> None:
@@ -146,19 +172,25 @@ class Connection:
         early = source.take_buffered()
         if not early:
             self._client.settimeout(self._cfg.keepalive if number > 1 else worker.head_timeout)
-            with worker.idle(self._client):
+            with worker.idle(self._client, number):
                 if number > 1 and not worker.alive:
                     return None
                 try:
                     early = source.chunk()
                 except TimeoutError:
                     return None
+                except OSError:
+                    if worker.alive:
+                        raise
+                    return None  # the shutdown has closed it
         if not early:
             return None
         source.unread(early)
         source.deadline = time.monotonic() + worker.head_timeout
         request = Request(self._cfg, source, self._addr, number)
         source.deadline = None
+        if any(n == "TRANSFER-ENCODING" and v.lower() != "chunked" for n, v in request.headers):
+            raise UnsupportedTransferCoding("the only transfer coding taken here is chunked")
         host = next((value for name, value in request.headers if name == "HOST"), None)
         if not _HOST.fullmatch(host or "") and (host or request.version >= (1, 1)):
             raise InvalidHeader("HOST")  # RFC 9112 section 3.2
@@ -172,19 +204,14 @@ class Connection:
         request._expected_100_continue = False  # gunicorn would answer it at once
         body = self._body(request, expects)
         request.body = io.BufferedReader(body)
-        response, environ = wsgi.create(
+        response = TransferResponse(
             request,
             self._client,
-            self._addr,
-            self._server,
             self._cfg,
-            response_class=TransferResponse,
-            response_args=(lambda: not _reusable(body, awaited=expects and not body.begun),),
+            lambda: not worker.alive or not _reusable(body, awaited=expects and not body.begun),
         )
-        environ["wsgi.multithread"] = True
+        environ = self._environs.make(request, self._client, self._addr)
         self._count_request()
-        if not worker.alive:
-            response.force_close()
         try:
             answer = worker.wsgi(environ, response.start_response)
         except Exception as error:

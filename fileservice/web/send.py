@@ -113,8 +113,13 @@ class Parts:
     def __iter__(self) -> Iterator[bytes]:
         for heading, part in self._parts:
             yield heading
-            section = Section(self._body, part)
-            while block := section.read(_BLOCK):
+            self._body.seek(part.first)
+            left = part.length
+            while left:
+                block = self._body.read(min(left, _BLOCK))
+                if not block:
+                    raise EOFError("the file is shorter than it was")
+                left -= len(block)
                 yield block
         yield self._end
 
