@@ -91,7 +91,8 @@ def _connect(port: int) -> socket.socket:
 
 
 def _head(method: str, path: str, fields: str) -> bytes:
-    return f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: peers\r\nAccept: */*\r\n{fields}\r\n".encode()
+    always = "Host: 127.0.0.1\r\nUser-Agent: peers\r\nAccept: */*\r\n"
+    return f"{method} {path} HTTP/1.1\r\n{always}{fields}\r\n".encode()
 
 
 def _expect(connection: socket.socket, what: str, statuses: tuple[int, ...]) -> None:

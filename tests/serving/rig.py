@@ -51,7 +51,7 @@ class TunedServer(LiveServer):
         for pid in self.workers():
             for descriptor in Path(f"/proc/{pid}/fd").iterdir():
                 with contextlib.suppress(FileNotFoundError):
-                    opened.append(os.readlink(descriptor))
+                    opened.append(str(descriptor.readlink()))
         connections = {f"socket:[{inode}]" for inode in _connections()}
         return [path for path in opened if path in connections or path.startswith(f"{self.store}/")]
 
