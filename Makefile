@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LOAD_SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format loadtest lock image-test clean
+.PHONY: help serve test check format loadtest bench lock image-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ format: $(VENV)/dev ## put the code into its form
 
 loadtest: $(VENV)/dev ## run locust for 30 s (LOAD_SECONDS) against a server it starts and stops
 	$(BIN)/python loadtest/run.py --seconds $(LOAD_SECONDS)
+
+bench: $(VENV)/dev ## measure against nginx and others, in short form (loadtest/peers.py --help)
+	$(PIP) copyparty uploadserver
+	$(BIN)/python loadtest/peers.py --short
 
 # pip-compile would write the addresses it is configured with into the lock.
 LOCK = $(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-trusted-host \
