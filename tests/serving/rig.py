@@ -68,7 +68,12 @@ class TlsServer(TunedServer):
     def __init__(self, settings: Mapping[str, str], certificate: Path, key: Path) -> None:
         self.certificate = certificate
         self.tls = ssl.create_default_context(cafile=str(certificate))
-        super().__init__(settings, f"certfile = {str(certificate)!r}", f"keyfile = {str(key)!r}")
+        super().__init__(
+            settings,
+            f"certfile = {str(certificate)!r}",
+            f"keyfile = {str(key)!r}",
+            "TransferWorker.head_timeout = 3",
+        )
 
     def start(self) -> None:
         self.url = f"https://127.0.0.1:{self.port}"

@@ -168,7 +168,7 @@ def test_clients_that_are_silent_within_their_greeting_are_cut(tls: TlsServer) -
         halting.sendall(b"\x16\x03\x01")
         assert silent
         eventually(lambda: len(tls.held()) == 2)
-        eventually(lambda: not tls.held(), 18)  # the default of head_timeout is 15 s
+        eventually(lambda: not tls.held(), 6)  # its head_timeout is 3 s
 
 
 def test_a_server_with_idle_connections_over_tls_stops_at_once(
