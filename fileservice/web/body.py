@@ -10,7 +10,9 @@ BodyError
 """
 
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
@@ -20,10 +22,9 @@ if TYPE_CHECKING:
 
 _FIRST_BLOCK = 16 * 1024
 _LARGEST_BLOCK = 2 << 20
-_FORM_PIECE = 256 * 1024
-"""The parser of forms copies what it is given; that is cheap in pieces that fit a cache."""
+_END_OF_HEAD = b"\r\n\r\n"
 _OTHER_FIELDS = 64 * 1024
-"""Bytes that all fields of a form beside the file may have together."""
+"""Bytes that a form may have before its file, and in all the fields after it."""
 _MOST_FIELDS = 64
 
 
@@ -73,6 +74,8 @@ def declared_length(environ: "WSGIEnvironment") -> int | None:
 def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[memoryview]:
     """The body as it arrives, to its declared end; each block stays as it is for two turns.
 
+    Each is the beginning of its buffer (`block.obj`), where bytes can be searched for.
+
     Raises IncompleteBody when the client stops before, since servers give a body that was cut
     off as if that were its end, and TooSlow when the server has waited in vain for `idle_timeout`
     seconds.
@@ -113,23 +116,6 @@ def buffers() -> Iterator[bytearray]:
             size = min(4 * size, _LARGEST_BLOCK)
 
 
-def gathered(pieces: Iterable[bytes]) -> Iterator[memoryview]:
-    """The same bytes in blocks as large as those of `blocks`."""
-    supply = buffers()
-    buffer, filled = next(supply), 0
-    for piece in pieces:
-        rest = memoryview(piece)
-        while rest:
-            count = min(len(rest), len(buffer) - filled)
-            buffer[filled : filled + count] = rest[:count]
-            filled, rest = filled + count, rest[count:]
-            if filled == len(buffer):
-                yield memoryview(buffer)
-                buffer, filled = next(supply), 0
-    if filled:
-        yield memoryview(buffer)[:filled]
-
-
 def _filler(body: Any) -> Callable[[memoryview], int]:
     """How to fill a buffer from `wsgi.input`, which need not have readinto (PEP 3333)."""
     if hasattr(body, "readinto"):
@@ -143,9 +129,7 @@ def _filler(body: Any) -> Callable[[memoryview], int]:
     return fill
 
 
-def form_file(
-    content_type: str, body: Iterable[memoryview]
-) -> tuple[str, Generator[bytes, None, None]]:
+def form_file(content_type: str, body: Iterable[memoryview]) -> tuple[str, Iterator[memoryview]]:
     """The name and the bytes of the one file in a form, straight from the body's blocks.
 
     The bytes end only after the whole form has been read and found right. Raises BadForm, NoFile
@@ -157,50 +141,108 @@ def form_file(
             "the body must be multipart/form-data with the file in its field `file`;"
             " to send the bytes as they are, name the file in the URL: PUT /upload/<name>"
         )
-    events = _events(options["boundary"], body)
-    others = 0
-    for event in events:
-        if isinstance(event, bytes | bytearray):
-            others = _count_other(others, event)
-        elif event and event.name == "file" and event.filename:
-            return _last_segment(event.filename), _file_bytes(events)
-        elif event and event.filename:
-            raise NoFile(f"the form has its file in the field {event.name!r}; it must be `file`")
+    boundary, blocks = options["boundary"], iter(body)
+    part, early = _file_part(boundary, blocks)
+    return _last_segment(part.filename), _file_bytes(part, boundary, early, blocks)
+
+
+def _file_part(boundary: str, body: Iterator[memoryview]) -> tuple[MultipartSegment, bytes]:
+    """The head of the part that is the file, and what has already come of what follows it."""
+    parser, received, parsed = _parser(boundary), bytearray(), 0
+    for block in body:
+        look = max(parsed, len(received) - len(_END_OF_HEAD) + 1)
+        received += block
+        while (found := received.find(_END_OF_HEAD, look)) >= 0:
+            # In pieces that end where the head of a part may, for the file to begin behind one.
+            look = found + len(_END_OF_HEAD)
+            part = _file_in(_events(parser, bytes(received[parsed:look])))
+            parsed = look
+            if part:
+                return part, bytes(received[parsed:])
+        if len(received) > _OTHER_FIELDS:
+            raise BadForm(f"more than {_OTHER_FIELDS} bytes come before the file in the form")
+    _finish(parser, bytes(received[parsed:]))
     raise NoFile("the form has no file in its field `file`; choose one and send it again")
 
 
+def _file_in(events: Iterable[Any]) -> MultipartSegment | None:
+    part = None
+    for event in events:
+        if not isinstance(event, MultipartSegment) or not event.filename:
+            continue
+        if event.name != "file":
+            raise NoFile(f"the form has its file in the field {event.name!r}; it must be `file`")
+        part = event
+    return part
+
+
 def _file_bytes(
-    events: Iterator[MultipartSegment | bytes | bytearray | None],
-) -> Generator[bytes, None, None]:
-    for event in events:
-        if event is None:
+    part: MultipartSegment, boundary: str, early: bytes, body: Iterator[memoryview]
+) -> Iterator[memoryview]:
+    # The parser would copy each block more than once: it gets to see what is around the file only.
+    delimiter, size, held = f"\r\n--{boundary}".encode(), 0, b""
+    for received in chain((memoryview(early),), body):
+        block = memoryview(held + received) if held else received
+        end = _find(delimiter, block)
+        file_bytes = block[: len(block) - _partial(delimiter, block) if end < 0 else end]
+        held = bytes(block[len(file_bytes) :])
+        size += len(file_bytes)
+        yield file_bytes
+        if end >= 0:
             break
-        assert not isinstance(event, MultipartSegment)
-        yield bytes(event)
+    declared = part.header("Content-Length")
+    if declared is not None and declared != str(size):
+        raise BadForm(f"the file's part has {size} bytes, and declares {declared}")
+    _check_rest(_parser(boundary), chain((held.removeprefix(b"\r\n"),), body))
+
+
+def _find(delimiter: bytes, block: memoryview) -> int:
+    return cast(bytes | bytearray, block.obj).find(delimiter, 0, len(block))
+
+
+def _partial(delimiter: bytes, block: memoryview) -> int:
+    """How many bytes at the end of `block` may be the beginning of a delimiter."""
+    tail = bytes(block[-len(delimiter) + 1 :])
+    begin = tail.rfind(b"\r")
+    return len(tail) - begin if begin >= 0 and delimiter.startswith(tail[begin:]) else 0
+
+
+def _check_rest(parser: PushMultipartParser, rest: Iterable[bytes | memoryview]) -> None:
     others = 0
-    for event in events:
-        if isinstance(event, bytes | bytearray):
-            others = _count_other(others, event)
-        elif event and event.filename:
-            raise OneFileOnly
+    for block in rest:
+        for event in _events(parser, bytes(block)):
+            if isinstance(event, MultipartSegment):
+                if event.filename:
+                    raise OneFileOnly
+            elif event:
+                others += len(event)
+        if others > _OTHER_FIELDS:
+            raise BadForm(f"the fields after the file have more than {_OTHER_FIELDS} bytes")
+    _finish(parser)
 
 
-def _events(
-    boundary: str, body: Iterable[memoryview]
-) -> Iterator[MultipartSegment | bytes | bytearray | None]:
+def _parser(boundary: str) -> PushMultipartParser:
+    with _form_errors():
+        return PushMultipartParser(boundary, max_segment_count=_MOST_FIELDS)
+
+
+def _events(parser: PushMultipartParser, data: bytes) -> list[Any]:
+    with _form_errors():
+        return list(parser.parse(data)) if data else []
+
+
+def _finish(parser: PushMultipartParser, data: bytes = b"") -> None:
+    _events(parser, data)
+    with _form_errors():
+        parser.close()
+
+
+@contextmanager
+def _form_errors() -> Iterator[None]:
     try:
-        with PushMultipartParser(boundary, max_segment_count=_MOST_FIELDS) as parser:
-            for block in body:
-                for begin in range(0, len(block), _FORM_PIECE):
-                    yield from parser.parse(bytes(block[begin : begin + _FORM_PIECE]))
+        yield
     except MultipartError as error:
         raise BadForm(f"the form does not parse: {error}") from error
-
-
-def _count_other(others: int, data: bytes | bytearray) -> int:
-    if others + len(data) > _OTHER_FIELDS:
-        raise BadForm(f"the fields beside the file have more than {_OTHER_FIELDS} bytes")
-    return others + len(data)
 
 
 def _last_segment(path: str) -> str:

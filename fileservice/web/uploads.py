@@ -45,7 +45,7 @@ def routes(service: Service) -> Blueprint:
             at_least=max(0, (length or 0) - _FORM_OVERHEAD),
             create_only=_create_only(),
         )
-        receipt = take_in(offer, body.gathered(blocks))
+        receipt = take_in(offer, blocks)
         return _back_to_page(receipt) if prefers_html() else _answer(receipt, service)
 
     @blueprint.route("/upload/<name:name>", methods=["POST", "PUT"])

@@ -1,0 +1,103 @@
+"""The body of a request as blocks, and the file in a form, wherever the blocks end."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fileservice.web.body import BadForm, NoFile, OneFileOnly, form_file
+
+BOUNDARY = "XboundaryX"
+KIND = f"multipart/form-data; boundary={BOUNDARY}"
+DELIMITER = f"\r\n--{BOUNDARY}".encode()
+
+near_delimiters = st.lists(
+    st.one_of(
+        st.binary(max_size=40),
+        st.integers(0, len(DELIMITER) - 1).map(lambda length: DELIMITER[:length]),
+        st.sampled_from([b"\r", b"\r\n", b"\r\r\n--", b"\n--XboundaryX", b"--XboundaryX--"]),
+    ),
+    max_size=30,
+).map(b"".join)
+
+
+def part(fields: str, data: bytes) -> bytes:
+    head = f"--{BOUNDARY}\r\nContent-Disposition: form-data; {fields}\r\n\r\n"
+    return head.encode() + data + b"\r\n"
+
+
+def file_part(data: bytes, extra: str = "") -> bytes:
+    return part(f'name="file"; filename="a.txt"{extra}', data)
+
+
+END = f"--{BOUNDARY}--\r\n".encode()
+
+
+def in_blocks(body: bytes, sizes: list[int]) -> Iterator[memoryview]:
+    """The body through two buffers in turn, each larger than what it holds."""
+    buffers, turn, at = (bytearray(b"?" * 5000), bytearray(b"?" * 5000)), 0, 0
+    while at < len(body):
+        size = sizes[turn % len(sizes)]
+        data = body[at : at + size]
+        buffer = buffers[turn % 2]
+        buffer[:] = b"?" * len(buffer)
+        buffer[: len(data)] = data
+        yield memoryview(buffer)[: len(data)]
+        turn, at = turn + 1, at + size
+
+
+def taken_in(body: bytes, sizes: list[int]) -> bytes:
+    """The file's bytes, each block looked at only once the next has been asked for."""
+    _, blocks = form_file(KIND, in_blocks(body, sizes))
+    found, earlier = b"", None
+    for block in blocks:
+        if earlier is not None:
+            found += bytes(earlier)
+        earlier = block
+    return found + (bytes(earlier) if earlier is not None else b"")
+
+
+sizes_of_blocks = st.lists(st.integers(1, 300), min_size=1, max_size=5)
+
+
+@given(data=near_delimiters, sizes=sizes_of_blocks, before=near_delimiters, after=near_delimiters)
+def test_the_bytes_of_the_file_are_its_own_wherever_the_blocks_end(
+    data: bytes, sizes: list[int], before: bytes, after: bytes
+) -> None:
+    if any(DELIMITER in b"\r\n" + piece + b"\r\n" for piece in (data, before, after)):
+        return  # no client would choose this boundary
+    body = part('name="note"', before) + file_part(data) + part('name="more"', after) + END
+    assert taken_in(body, sizes) == data
+
+
+@given(sizes=sizes_of_blocks, cut=st.integers(1, len(file_part(b"x" * 100)) + len(END) - 3))
+def test_a_form_cut_anywhere_is_an_error(sizes: list[int], cut: int) -> None:
+    with pytest.raises((BadForm, NoFile)):
+        taken_in((file_part(b"x" * 100) + END)[:cut], sizes)
+
+
+@pytest.mark.parametrize("size", [1, 7, 300])
+def test_a_second_file_is_refused(size: int) -> None:
+    with pytest.raises(OneFileOnly):
+        taken_in(file_part(b"one") + file_part(b"two") + END, [size])
+
+
+@pytest.mark.parametrize(("declared", "right"), [("3", True), ("2", False), ("03", False)])
+def test_a_part_that_declares_its_length_has_it(declared: str, right: bool) -> None:
+    body = file_part(b"one", f"\r\nContent-Length: {declared}") + END
+    if right:
+        assert taken_in(body, [10]) == b"one"
+    else:
+        with pytest.raises(BadForm):
+            taken_in(body, [10])
+
+
+def test_what_comes_before_the_file_is_bounded() -> None:
+    with pytest.raises(BadForm, match="before the file"):
+        taken_in(part('name="note"', b"x" * 70_000) + file_part(b"one") + END, [4096])
+
+
+def test_what_comes_after_the_file_is_bounded() -> None:
+    with pytest.raises(BadForm, match="after the file"):
+        taken_in(file_part(b"one") + part('name="note"', b"x" * 70_000) + END, [4096])
