@@ -150,7 +150,7 @@ def downloads(bench: Bench) -> None:
             _judge_both(bench, work, found, name, 1.0 if name == "nginx" else None)
 
         last = 4 * bench.size - MIB
-        repeats = 100
+        repeats = 400
 
         def section(first: int) -> Callable[[Contender], None]:
             def action(server: Contender) -> None:

@@ -23,6 +23,8 @@ _SIOCOUTQ = termios.TIOCOUTQ
 LINGER_BYTES = 256 << 20
 LINGER_SECONDS = 30.0
 LINGER_IDLE_SECONDS = 5.0
+_LINGER_BATCH = 128 * 1024
+"""Bytes that must have come before a lingering close looks again: each look costs a switch."""
 
 
 class _Patience:
@@ -118,6 +120,8 @@ def linger(connection: socket) -> None:
     """
     try:
         connection.shutdown(sockets.SHUT_WR)
+        if not isinstance(connection, ssl.SSLSocket):
+            connection.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVLOWAT, _LINGER_BATCH)
         _discard(connection, LINGER_BYTES, time.monotonic() + LINGER_SECONDS)
     except OSError as error:
         if error.errno not in (errno.ENOTCONN, errno.ECONNRESET, errno.EPIPE, None):
@@ -133,10 +137,7 @@ def _discard(connection: socket, count: int, deadline: float) -> int:
         if seconds <= 0:
             break
         connection.settimeout(seconds)
-        try:
-            received = connection.recv_into(_discarded, min(left, len(_discarded)), flags)
-        except TimeoutError:
-            break
+        received = _drop(connection, min(left, len(_discarded)), flags)
         if not received:
             break
         left -= received
@@ -145,3 +146,14 @@ def _discard(connection: socket, count: int, deadline: float) -> int:
             turn = _TURN
             gevent.sleep(0)
     return count - left
+
+
+def _drop(connection: socket, count: int, flags: int) -> int:
+    try:
+        return connection.recv_into(_discarded, count, flags)
+    except TimeoutError:
+        connection.settimeout(0)  # less than a batch may have come
+        try:
+            return connection.recv_into(_discarded, count, flags)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return 0

@@ -206,3 +206,19 @@ def test_a_client_that_is_refused_and_never_goes_is_let_go(server: TunedServer) 
         wire.send(request("PUT /upload/taken.txt", f"Content-Length: {1 << 20}"))
         assert wire.answer().status == 409
         eventually(lambda: not server.held(), 8)
+
+
+def test_a_client_that_is_refused_and_sends_slowly_still_reads_the_refusal(
+    tune: Callable[..., TunedServer],
+) -> None:
+    server = tune(
+        "import fileservice.serving.transmit as transmit",
+        "transmit.LINGER_IDLE_SECONDS = 1.0",
+    )
+    server.put("taken.txt", LINE)
+    with Wire(server) as wire:
+        wire.send(request("PUT /upload/taken.txt", f"Content-Length: {100 << 20}"))
+        for _ in range(15):
+            wire.send(LINE)
+            time.sleep(0.2)  # the pace of a slow client
+        assert wire.answer().status == 409
