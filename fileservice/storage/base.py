@@ -4,6 +4,8 @@ The errors of a store:
 
     StorageError
     ├── NotFound             there is no such file
+    ├── NoSuchUpload         there is no such unfinished upload
+    ├── Locked               another writer is at the unfinished upload
     ├── NameTaken            another file has the name
     ├── StorageFull          no room, or none that may be used
     ├── StorageUnavailable   the store does not answer, or answers with a fault
@@ -35,6 +37,16 @@ class NameTaken(StorageError):
             f"there is already a file named {name!r}; choose another name, or delete that one"
         )
         self.name = name
+
+
+class NoSuchUpload(StorageError):
+    def __init__(self) -> None:
+        super().__init__("there is no such upload; it was never begun, or it was taken back")
+
+
+class Locked(StorageError):
+    def __init__(self) -> None:
+        super().__init__("another request is sending to this upload; wait until it has ended")
 
 
 class StorageFull(StorageError):
@@ -107,8 +119,79 @@ class Writer(Protocol):
         """Give back what the writer holds; what was not published is gone."""
 
 
+class ResumableWriter(Writer, Protocol):
+    """The one writer of an unfinished upload; what it wrote outlives it, until it is removed."""
+
+    size: int
+    """Bytes that are there."""
+
+    def truncate(self, size: int) -> None:
+        """Drop what lies past the first `size` bytes, durably."""
+
+    def sync(self) -> None:
+        """Return when all that was written will outlast a power cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An unfinished upload as it lies in the store."""
+
+    record: bytes
+    size: int
+    """Bytes that are there."""
+    touched: float
+    """When bytes or record last changed; seconds since the Unix epoch."""
+
+
+class Uploads(Protocol):
+    """Uploads that outlive connections and processes: bytes, and beside them a record.
+
+    What a record says is the caller's business. Every change is one atomic and durable step.
+    """
+
+    def create(self, record: bytes, length: int | None) -> str:
+        """Begin one; its id, 32 hexadecimal digits. Takes the room for `length` bytes at once.
+
+        Raises StorageFull.
+        """
+
+    def read(self, upload: str) -> Kept:
+        """How it stands; the bytes counted outlast a power cut. Raises NoSuchUpload."""
+
+    def progress(self, upload: str) -> int:
+        """How many bytes have been written so far, durably or not. Raises NoSuchUpload."""
+
+    def update(self, upload: str, record: bytes, length: int | None = None) -> None:
+        """Replace the record, and take the room for `length` bytes if that is known by now."""
+
+    def open(self, upload: str) -> ResumableWriter:
+        """Become the one writer, of all in any process. Raises NoSuchUpload, Locked."""
+
+    def drop_bytes(self, upload: str) -> None:
+        """Remove the bytes and keep the record."""
+
+    def remove(self, upload: str) -> None:
+        """Remove all of it. Only its writer may, or whoever finds it expired."""
+
+    def claim(self, upload: str) -> None:
+        """Ask the writer, in whatever process, to let go."""
+
+    def claims(self) -> list[str]:
+        """The uploads whose writers are asked to let go."""
+
+    def withdraw(self, upload: str) -> None:
+        """Take the claim back."""
+
+    def ids(self) -> Iterator[str]:
+        """All that are there, in no order."""
+
+
 class Store(Protocol):
     """A flat set of immutable files. Every call may block and may raise StorageUnavailable."""
+
+    @property
+    def uploads(self) -> Uploads:
+        """The uploads that can be resumed."""
 
     def writer(self, length: int | None = None) -> Writer:
         """Begin a file, of exactly `length` bytes if that is known: then StorageFull comes at once.

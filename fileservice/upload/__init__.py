@@ -9,9 +9,8 @@ What may be raised, besides the errors of the store:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from fileservice.storage import NameTaken, Store, StoredFile, Writer
+from fileservice.storage import Store
 from fileservice.upload.admission import (
     ExtensionNotAllowed,
     NoExtension,
@@ -21,13 +20,12 @@ from fileservice.upload.admission import (
     TooLarge,
     Unmet,
     admit,
-    earlier_upload,
-    taken,
 )
-from fileservice.upload.inspection import ContentMismatch, Inspector
+from fileservice.upload.examination import Block, examine
+from fileservice.upload.inspection import ContentMismatch
 from fileservice.upload.offloading import Offload
-from fileservice.upload.publish import DigestMismatch, publish
-from fileservice.upload.stream import Block, Stream
+from fileservice.upload.publish import DigestMismatch, Receipt, publish
+from fileservice.upload.stream import Stream
 
 __all__ = [
     "ContentMismatch",
@@ -45,14 +43,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """The stored file, and whether this upload stored it (else an earlier one had)."""
-
-    file: StoredFile
-    created: bool
-
-
 def receive(
     offer: Offer, blocks: Iterable[Block], *, rules: Rules, store: Store, offload: Offload
 ) -> Receipt:
@@ -67,23 +57,8 @@ def receive(
         return Receipt(stored, created=False)
     writer = offload(store.writer, offer.length)
     try:
-        inspector = Inspector(file_type)
-        stream = Stream(offer, rules, store, writer, inspector)
-        stream.pump(blocks, offload)
-        return offload(_conclude, offer, rules, store, writer, stream, inspector)
+        examination = examine(offer, rules, file_type)
+        Stream(rules, store, writer, examination).pump(blocks, offload)
+        return offload(publish, offer, rules, store, writer, examination)
     finally:
         offload(writer.close)
-
-
-def _conclude(
-    offer: Offer, rules: Rules, store: Store, writer: Writer, stream: Stream, inspector: Inspector
-) -> Receipt:
-    verdict = inspector.conclude(writer.fileno(), stream.size)
-    try:
-        file = publish(offer, rules, writer, verdict, stream.digests())
-    except NameTaken:
-        earlier = earlier_upload(offer, store)
-        if not earlier:
-            raise taken(offer) from None
-        return Receipt(earlier, created=False)
-    return Receipt(file, created=True)

@@ -1,10 +1,10 @@
 """Publish: the staged file, complete and inspected, becomes visible under its name."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
-from fileservice.storage import Content, StoredFile, Writer
-from fileservice.upload.admission import Offer, Rules
-from fileservice.upload.inspection import Verdict
+from fileservice.storage import Content, NameTaken, Store, StoredFile, Writer
+from fileservice.upload.admission import Offer, Rules, earlier_upload, taken
+from fileservice.upload.examination import Examination
 
 
 class DigestMismatch(Exception):
@@ -18,12 +18,32 @@ class DigestMismatch(Exception):
         self.algorithm = algorithm
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The stored file, and whether this upload stored it (else an earlier one had)."""
+
+    file: StoredFile
+    created: bool
+
+
 def publish(
-    offer: Offer, rules: Rules, writer: Writer, verdict: Verdict, digests: Mapping[str, bytes]
-) -> StoredFile:
-    """Check the declared digests and publish. Raises DigestMismatch, NameTaken."""
+    offer: Offer, rules: Rules, store: Store, writer: Writer, examination: Examination
+) -> Receipt:
+    """Judge the whole staged file, and publish it.
+
+    Raises ContentMismatch, DigestMismatch, NameTaken or Unmet.
+    """
+    verdict = examination.verdict(writer.fileno())
+    digests = examination.digests()
     for algorithm, declared in offer.digests.items():
         if digests[algorithm] != declared:
             raise DigestMismatch(algorithm)
     sha256 = digests["sha-256"] if rules.digest else None
-    return writer.publish(offer.name, Content(verdict.media_type, verdict.charset, sha256))
+    try:
+        file = writer.publish(offer.name, Content(verdict.media_type, verdict.charset, sha256))
+    except NameTaken:
+        earlier = earlier_upload(offer, store)
+        if not earlier:
+            raise taken(offer) from None
+        return Receipt(earlier, created=False)
+    return Receipt(file, created=True)

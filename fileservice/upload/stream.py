@@ -1,15 +1,11 @@
-"""Stream: the blocks of a body into a staged file, counted, hashed and looked at as they pass."""
+"""Stream: the blocks of a body into a staged file, counted and examined as they pass."""
 
-import hashlib
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from fileservice.storage import Store, Writer
-from fileservice.upload.admission import Offer, Rules, TooLarge, leave_free
-from fileservice.upload.inspection import Inspector
+from fileservice.upload.admission import Rules, TooLarge, leave_free
+from fileservice.upload.examination import Block, Examination
 from fileservice.upload.offloading import Offload, Pending
-
-Block = bytes | memoryview
 
 _WORTH_A_THREAD = 256 * 1024
 """A smaller block is hashed where it is written: to hand it over would cost more."""
@@ -19,24 +15,34 @@ _SPACE_CHECK = 64 << 20
 
 
 class Stream:
-    """One file's bytes on their way into `writer`."""
+    """One file's bytes on their way into `writer`, `size` of which are there already.
+
+    An `examination` that is behind `size` is left behind: it has to catch up later.
+    """
 
     def __init__(
-        self, offer: Offer, rules: Rules, store: Store, writer: Writer, inspector: Inspector
+        self,
+        rules: Rules,
+        store: Store,
+        writer: Writer,
+        examination: Examination | None,
+        *,
+        size: int = 0,
+        limit: int | None = None,
     ) -> None:
         self._rules = rules
         self._store = store
         self._writer = writer
-        self._inspector = inspector
-        wanted = set(offer.digests) | ({"sha-256"} if rules.digest else set())
-        self._hashes: dict[str, Any] = {name: hashlib.new(name.replace("-", "")) for name in wanted}
-        self._next_check = _SPACE_CHECK
-        self.size = 0
+        self._examination = examination if examination and examination.size == size else None
+        self._limit = rules.max_size if limit is None else limit
+        self._next_check = size + _SPACE_CHECK
+        self.size = size
 
     def pump(self, blocks: Iterable[Block], offload: Offload) -> None:
         """Take in all `blocks`; while one is worked on, the next is received.
 
-        Raises TooLarge, ContentMismatch, StorageFull, and whatever `blocks` raises.
+        Raises TooLarge, ContentMismatch, StorageFull, and whatever `blocks` raises. After any of
+        these but the last, the examination is of no more use.
         """
         pending: list[Pending[None]] = []
         try:
@@ -47,33 +53,32 @@ class Stream:
         finally:
             for task in pending:
                 task.wait()
+            if self._examination:
+                self._examination.size = self.size
         for task in pending:
             task.result()
 
-    def digests(self) -> dict[str, bytes]:
-        """The digests of all that has passed, by their names in RFC 9530."""
-        return {name: computed.digest() for name, computed in self._hashes.items()}
-
     def _steps(self, block: Block) -> tuple[Callable[[Block], None], ...]:
         """What is to be done with a block, each step in a thread of its own if that is worth it."""
-        if len(block) < _WORTH_A_THREAD or not self._hashes:
+        examination = self._examination
+        if not examination or not examination.hashes:
+            return (self._keep,)
+        if len(block) < _WORTH_A_THREAD:
             return (self._take,)
-        return (self._keep, self._hash)
+        return (self._keep, examination.hash)
 
     def _take(self, block: Block) -> None:
+        assert self._examination
         self._keep(block)
-        self._hash(block)
+        self._examination.hash(block)
 
     def _keep(self, block: Block) -> None:
         self.size += len(block)
-        if self.size > self._rules.max_size:
-            raise TooLarge(self._rules.max_size)
-        self._inspector.feed(block)
+        if self.size > self._limit:
+            raise TooLarge(self._limit)
+        if self._examination:
+            self._examination.inspect(block)
         if self.size >= self._next_check:
             self._next_check += _SPACE_CHECK
             leave_free(self._store, self._rules, 0)
         self._writer.write(block)
-
-    def _hash(self, block: Block) -> None:
-        for computed in self._hashes.values():
-            computed.update(block)

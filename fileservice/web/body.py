@@ -10,6 +10,7 @@ BodyError
 """
 
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _FIRST_BLOCK = 16 * 1024
 _LARGEST_BLOCK = 2 << 20
+_SLOW_SECONDS = 1.0
+"""A block is given on after so long, full or not: what has arrived is to be kept, and seen."""
 _END_OF_HEAD = b"\r\n\r\n"
 _OTHER_FIELDS = 64 * 1024
 """Bytes that a form may have before its file, and in all the fields after it."""
@@ -74,52 +77,67 @@ def declared_length(environ: "WSGIEnvironment") -> int | None:
 def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[memoryview]:
     """The body as it arrives, to its declared end; each block stays as it is for two turns.
 
-    Each is the beginning of its buffer (`block.obj`), where bytes can be searched for.
+    Each is the beginning of its buffer (`block.obj`), where bytes can be searched for. A body that
+    trickles comes in small blocks, about one a second.
 
     Raises IncompleteBody when the client stops before, since servers give a body that was cut
     off as if that were its end, and TooSlow when the server has waited in vain for `idle_timeout`
-    seconds.
+    seconds; all that was received before comes before that.
     """
     length = declared_length(environ)
     fill, received = _filler(environ["wsgi.input"]), 0
-    for buffer in buffers():
-        view = memoryview(buffer)
+    # Small at first: a client that trickles costs little memory, one that streams few switches.
+    pair, turn, size = [bytearray(), bytearray()], 0, _FIRST_BLOCK
+    while length is None or received < length:
+        if len(pair[turn]) < size:
+            pair[turn] = bytearray(size)
+        view = memoryview(pair[turn])
         if length is not None:
             view = view[: length - received]
-        try:
-            count = fill(view) if view else 0
-        except TimeoutError:
-            raise TooSlow(idle_timeout) from None
-        except Exception as error:  # each server has its own for a body that breaks off
-            raise IncompleteBody(f"the body broke off after {received} bytes") from error
-        received += count
-        if count:
-            yield view[:count]
-        if count < len(view) or received == length:
+        filled, ended, failure = _gather(fill, view, idle_timeout)
+        received += filled
+        if filled:
+            yield view[:filled]
+        if failure:
+            raise failure
+        if ended:
             break
+        if filled == len(pair[turn]):
+            size = min(4 * size, _LARGEST_BLOCK)
+        turn = 1 - turn
     if length is not None and received < length:
         raise IncompleteBody(f"the body ended after {received} of {length} bytes")
 
 
-def buffers() -> Iterator[bytearray]:
-    """Two buffers in turn, so that one can be filled while the other is worked on.
+def _gather(
+    fill: Callable[[memoryview], int], view: memoryview, idle_timeout: float
+) -> tuple[int, bool, BodyError | None]:
+    """Fill `view`, for a second at most if it comes slowly.
 
-    They are small at first: a client that trickles then costs little memory, and one that streams
-    soon costs few switches.
+    How many bytes it has, whether the body ended with them, and what broke it off.
     """
-    pair, size = [bytearray(), bytearray()], _FIRST_BLOCK
-    while True:
-        for turn in (0, 1):
-            if len(pair[turn]) < size:
-                pair[turn] = bytearray(size)
-            yield pair[turn]
-            size = min(4 * size, _LARGEST_BLOCK)
+    filled, until = 0, time.monotonic() + _SLOW_SECONDS
+    while filled < len(view):
+        try:
+            count = fill(view[filled:])
+        except TimeoutError:
+            return filled, False, TooSlow(idle_timeout)
+        except Exception as error:  # noqa: BLE001  # each server has its own for a broken body
+            failure = IncompleteBody("the body broke off before its end")
+            failure.__cause__ = error
+            return filled, False, failure
+        if not count:
+            return filled, True, None
+        filled += count
+        if time.monotonic() > until:
+            break
+    return filled, False, None
 
 
 def _filler(body: Any) -> Callable[[memoryview], int]:
-    """How to fill a buffer from `wsgi.input`, which need not have readinto (PEP 3333)."""
-    if hasattr(body, "readinto"):
-        return cast(Callable[[memoryview], int], body.readinto)
+    """How to fill a buffer from `wsgi.input`, which need not have readinto1 (PEP 3333)."""
+    if hasattr(body, "readinto1"):
+        return cast(Callable[[memoryview], int], body.readinto1)
 
     def fill(view: memoryview) -> int:
         data = body.read(len(view))

@@ -33,11 +33,11 @@ def prefers_html() -> bool:
 
 def conditions() -> Conditions:
     """The conditions of the request (RFC 9110 section 13.1)."""
-    headers = request.headers
+    fields = request.environ
     return Conditions(
-        if_match=headers.get("If-Match"),
-        if_none_match=headers.get("If-None-Match"),
-        if_modified_since=headers.get("If-Modified-Since"),
-        if_unmodified_since=headers.get("If-Unmodified-Since"),
-        if_range=headers.get("If-Range"),
+        if_match=fields.get("HTTP_IF_MATCH"),
+        if_none_match=fields.get("HTTP_IF_NONE_MATCH"),
+        if_modified_since=fields.get("HTTP_IF_MODIFIED_SINCE"),
+        if_unmodified_since=fields.get("HTTP_IF_UNMODIFIED_SINCE"),
+        if_range=fields.get("HTTP_IF_RANGE"),
     )

@@ -86,7 +86,7 @@ def test_a_server_with_idle_connections_only_stops_at_once(start: Start) -> None
                 assert wire.ask(PROBE).status == 200
         begun = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 10  # they may idle for 15 s and more
     assert "Traceback" not in server.log()
 
 

@@ -27,11 +27,10 @@ from fileservice.storage import (
     NotFound,
     StorageFull,
     StorageUnavailable,
-    index,
     open_store,
 )
-from fileservice.storage.index import NameIndex
-from fileservice.storage.local import LocalStore
+from fileservice.storage.local import LocalStore, index
+from fileservice.storage.local.index import NameIndex
 
 ROOT = Path(__file__).parent.parent.parent
 NAME = FileName.parse("a.txt")

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import BinaryIO
 
-from fileservice.storage import staging
+from fileservice.storage.local import staging
 
 _BLOCK = 64 * 1024
 _RUN = 50_000

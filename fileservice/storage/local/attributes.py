@@ -1,0 +1,74 @@
+"""What is known about a file's content, kept in its extended attributes.
+
+`user.shatag.sha256` and `user.shatag.ts` are as cshatag reads and writes them, `user.mime_type` as
+freedesktop.org has it. A digest counts only while the time beside it is the file's time of
+modification. Where a file system has no attributes, there is nothing known.
+"""
+
+import errno
+import os
+import re
+
+from fileservice.filetypes import media_type_of
+from fileservice.names import FileName
+from fileservice.storage.base import Content, StoredFile
+
+_NO_ATTRIBUTES = (errno.ENOTSUP, errno.EPERM)
+_MEDIA_TYPE = re.compile(rb"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")
+_CHARSET = re.compile(rb"[A-Za-z0-9-]{1,40}")
+_SHA256 = re.compile(rb"[0-9a-f]{64}")
+_TIMESTAMP = re.compile(rb"-?[0-9]{1,20}\.[0-9]{9}")
+
+
+def describe(name: FileName, descriptor: int) -> StoredFile:
+    """What the attributes of an opened file tell about it."""
+    status = os.fstat(descriptor)
+    media_type = _attribute(descriptor, "user.mime_type", _MEDIA_TYPE)
+    digest = None
+    if _attribute(descriptor, "user.shatag.ts", _TIMESTAMP) == _timestamp(status.st_mtime_ns):
+        digest = _attribute(descriptor, "user.shatag.sha256", _SHA256)
+    return StoredFile(
+        name=name,
+        size=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        content=Content(
+            media_type=media_type or media_type_of(name.extension),
+            charset=_attribute(descriptor, "user.charset", _CHARSET) if media_type else None,
+            sha256=bytes.fromhex(digest) if digest else None,
+        ),
+        version=digest or f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}",
+    )
+
+
+def record(content: Content, descriptor: int) -> None:
+    """Keep what is known about the content with the file."""
+    attributes = {"user.mime_type": content.media_type.encode()}
+    if content.charset:
+        attributes["user.charset"] = content.charset.encode()
+    if content.sha256:
+        modified_ns = os.fstat(descriptor).st_mtime_ns
+        attributes["user.shatag.sha256"] = content.sha256.hex().encode()
+        attributes["user.shatag.ts"] = _timestamp(modified_ns).encode()
+    try:
+        for attribute, value in attributes.items():
+            os.setxattr(descriptor, attribute, value)
+    except OSError as error:
+        if error.errno not in _NO_ATTRIBUTES:
+            raise
+
+
+def _attribute(descriptor: int, attribute: str, form: re.Pattern[bytes]) -> str | None:
+    """An attribute's value; None where there is none of this form (others may write them too)."""
+    try:
+        value = os.getxattr(descriptor, attribute)
+    except OSError as error:
+        if error.errno in (errno.ENODATA, *_NO_ATTRIBUTES):
+            return None
+        raise
+    return value.decode("ascii") if form.fullmatch(value) else None
+
+
+def _timestamp(nanoseconds: int) -> str:
+    """Seconds and nanoseconds as cshatag writes them."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{seconds}.{rest:09d}"

@@ -1,0 +1,143 @@
+"""LocalStore: a directory on a local file system, which is the whole database.
+
+    ROOT/report.pdf               a published file; put there by whatever means, it is served
+    ROOT/.fileservice/staging/    files on their way in (see staging)
+    ROOT/.fileservice/uploads/    uploads that can be resumed (see uploads)
+    ROOT/.fileservice/claims/     which of those another request wants (see uploads)
+    ROOT/.fileservice/names       the index of names (see index)
+    ROOT/.fileservice/lock        locked while a published name is removed
+
+What is known about a file's content lies in its extended attributes (see attributes).
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from stat import S_ISREG
+
+from fileservice.names import BadName, FileName
+from fileservice.storage.base import NotFound, Opened, StorageFull, StoredFile
+from fileservice.storage.local import staging, writeback
+from fileservice.storage.local.attributes import describe
+from fileservice.storage.local.faults import errors_named, sync_directory
+from fileservice.storage.local.index import NameIndex
+from fileservice.storage.local.uploads import LocalUploads
+from fileservice.storage.local.writer import LocalWriter, Places, remove
+
+_WORTH_RESERVING = 1 << 20
+_OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class LocalStore:
+    """See the module, and `storage.base.Store` for what each call guarantees."""
+
+    def __init__(self, root: Path, *, fsync: bool) -> None:
+        self._places = places = Places.under(os.path.abspath(os.fsencode(root)), fsync=fsync)
+        self._index = NameIndex(places.root, places.names, places.staging)
+        self.uploads = LocalUploads(places)
+        with errors_named():
+            for directory in (places.staging, places.uploads, places.claims):
+                os.makedirs(directory, exist_ok=True)
+            self._prove_links()
+        self.sweep()
+
+    def _prove_links(self) -> None:
+        descriptor, path = staging.create(self._places.staging)
+        try:
+            os.link(path, path + b"-link")
+            os.unlink(path + b"-link")
+        finally:
+            os.unlink(path)
+            os.close(descriptor)  # last: while it is locked, no other process sweeps it
+
+    def writer(self, length: int | None = None) -> LocalWriter:
+        with errors_named():
+            descriptor, path = staging.create(self._places.staging)
+        writer = LocalWriter(self._places, descriptor, path)
+        if length and length >= _WORTH_RESERVING:
+            try:
+                with errors_named():
+                    writeback.reserve(descriptor, length)
+            except StorageFull:
+                writer.close()
+                raise
+        return writer
+
+    def open(self, name: FileName) -> Opened:
+        with errors_named():
+            descriptor = self._descriptor(name)
+            try:
+                return Opened(describe(name, descriptor), os.fdopen(descriptor, "rb", buffering=0))
+            except BaseException:
+                os.close(descriptor)
+                raise
+
+    def stat(self, name: FileName) -> StoredFile:
+        with errors_named():
+            descriptor = self._descriptor(name)
+            try:
+                return describe(name, descriptor)
+            finally:
+                os.close(descriptor)
+
+    def taken(self, name: FileName) -> bool:
+        return os.path.lexists(self._places.of(name))
+
+    def delete(self, name: FileName, version: str | None = None) -> None:
+        with errors_named():
+            descriptor = self._descriptor(name)
+            try:
+                if version is not None and describe(name, descriptor).version != version:
+                    raise NotFound(name)
+                remove(self._places.of(name), descriptor, self._places.lock)
+            except FileNotFoundError:
+                raise NotFound(name) from None
+            finally:
+                os.close(descriptor)
+            if self._places.fsync:
+                sync_directory(self._places.root)
+
+    def list(self, after: str = "", prefix: str = "", contains: str = "") -> Iterator[StoredFile]:
+        past, within = after.encode(), prefix.encode()
+        wanted = contains.casefold()
+        with errors_named():
+            for raw in self._index.names(max(past, within)):
+                if not raw.startswith(within):
+                    return
+                if raw == past:
+                    continue
+                try:
+                    name = FileName.parse_bytes(raw)
+                    if name.encode() != raw or wanted not in name.casefold():
+                        continue
+                    file = self.stat(name)
+                except (BadName, NotFound):
+                    continue  # not a name that can be asked for, or deleted meanwhile
+                yield file
+
+    def free_space(self) -> int | None:
+        with errors_named():
+            status = os.statvfs(self._places.root)
+            return status.f_bavail * status.f_frsize
+
+    def sweep(self) -> None:
+        with errors_named():
+            staging.sweep(self._places.staging)
+
+    def _descriptor(self, name: FileName) -> int:
+        try:
+            descriptor = os.open(self._places.of(name), _OPEN_FILE)
+        except FileNotFoundError:
+            os.stat(self._places.root)  # a root that is gone is a fault, not a missing file
+            raise NotFound(name) from None
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
+                raise NotFound(name) from None
+            if error.errno == errno.EACCES and os.access(self._places.root, os.R_OK | os.X_OK):
+                raise NotFound(name) from None  # put there by somebody who keeps it to himself
+            raise
+        if not S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise NotFound(name)
+        return descriptor

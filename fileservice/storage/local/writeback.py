@@ -1,0 +1,37 @@
+"""Room taken before it is written to, and writeback that begins before the fsync at the end."""
+
+import ctypes
+import errno
+import os
+
+_SYNC_FILE_RANGE_WRITE = 2
+_FALLOC_FL_KEEP_SIZE = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+_sync_file_range = getattr(_libc, "sync_file_range", None)
+if _sync_file_range:
+    _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+# Not os.posix_fallocate: it changes the size, and writes zeros where the file system cannot do it.
+_fallocate = getattr(_libc, "fallocate64", None) or getattr(_libc, "fallocate", None)
+if _fallocate:
+    _fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+
+def begin(descriptor: int, offset: int, count: int) -> None:
+    """Have the kernel begin to write these bytes to the disk, where it is one that can (Linux)."""
+    if _sync_file_range:
+        _sync_file_range(descriptor, offset, count, _SYNC_FILE_RANGE_WRITE)
+
+
+def reserve(descriptor: int, count: int) -> None:
+    """Take the room for a file of `count` bytes now, where the file system can (Linux).
+
+    The size of the file stays what it is. Raises OSError (ENOSPC, EDQUOT) when there is no room.
+    """
+    if not _fallocate or not count:
+        return
+    while _fallocate(descriptor, _FALLOC_FL_KEEP_SIZE, 0, count):
+        error = ctypes.get_errno()
+        if error in (errno.EOPNOTSUPP, errno.ENOSYS):
+            return
+        if error != errno.EINTR:
+            raise OSError(error, os.strerror(error))

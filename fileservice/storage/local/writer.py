@@ -1,0 +1,124 @@
+"""LocalWriter: a staged file that becomes a published one, by a link."""
+
+import fcntl
+import os
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from fileservice.names import FileName
+from fileservice.storage.base import Content, NameTaken, StoredFile
+from fileservice.storage.local import attributes, writeback
+from fileservice.storage.local.faults import errors_named, sync_directory
+
+_WRITEBACK = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where everything lies (see store), and whether it has to outlast a power cut."""
+
+    root: bytes
+    staging: bytes
+    uploads: bytes
+    claims: bytes
+    names: bytes
+    lock: bytes
+    fsync: bool
+
+    @classmethod
+    def under(cls, root: bytes, *, fsync: bool) -> "Places":
+        """The places of a store in the directory `root`."""
+        private = os.path.join(root, b".fileservice")
+        return cls(
+            root=root,
+            staging=os.path.join(private, b"staging"),
+            uploads=os.path.join(private, b"uploads"),
+            claims=os.path.join(private, b"claims"),
+            names=os.path.join(private, b"names"),
+            lock=os.path.join(private, b"lock"),
+            fsync=fsync,
+        )
+
+    def of(self, name: FileName) -> bytes:
+        """The path of the published file of this name."""
+        return os.path.join(self.root, name.encode())
+
+
+class LocalWriter:
+    """See `storage.base.Writer`; appends to the opened file at `path`."""
+
+    def __init__(self, places: Places, descriptor: int, path: bytes) -> None:
+        self._places = places
+        self._descriptor = descriptor
+        self._path = path
+        self.size = os.lseek(descriptor, 0, os.SEEK_END)
+        self._begun = self.size
+        """Up to where writeback has begun."""
+
+    def write(self, block: bytes | memoryview) -> None:
+        with errors_named():
+            rest = memoryview(block)
+            while rest:
+                written = os.write(self._descriptor, rest)
+                self.size += written
+                rest = rest[written:]
+            if self._places.fsync and self.size - self._begun >= _WRITEBACK:
+                writeback.begin(self._descriptor, self._begun, self.size - self._begun)
+                self._begun = self.size
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def publish(self, name: FileName, content: Content) -> StoredFile:
+        target = self._places.of(name)
+        with errors_named():
+            attributes.record(content, self._descriptor)
+            self.sync()
+            self._link(target, name)
+            if self._places.fsync:
+                try:
+                    sync_directory(self._places.root)
+                except OSError:
+                    remove(target, self._descriptor, self._places.lock)  # it may not last
+                    raise
+            return replace(attributes.describe(name, self._descriptor), content=content)
+
+    def _link(self, target: bytes, name: FileName) -> None:
+        while True:
+            with suppress(FileExistsError):
+                os.link(self._path, target)
+                return
+            with suppress(FileNotFoundError):  # deleted meanwhile: the name is free
+                # A process may have died between this very link and its answer.
+                if os.path.samestat(os.fstat(self._descriptor), os.lstat(target)):
+                    return
+                raise NameTaken(name)
+
+    def sync(self) -> None:
+        """Return when all that was written will outlast a power cut."""
+        with errors_named():
+            if self._places.fsync:
+                os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        try:
+            with errors_named(), suppress(FileNotFoundError):
+                os.unlink(self._path)
+        finally:
+            os.close(self._descriptor)
+
+
+def remove(path: bytes, descriptor: int, lock: bytes) -> None:
+    """Remove the name `path` if it is one of the opened file. Raises FileNotFoundError.
+
+    Names are removed under one lock, and nobody can publish over a taken name: so between the look
+    and the removal the name cannot come to mean another file.
+    """
+    lock_descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(lock_descriptor, fcntl.LOCK_EX)
+        if not os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+            raise FileNotFoundError("the name belongs to another file by now")
+        os.unlink(path)
+    finally:
+        os.close(lock_descriptor)

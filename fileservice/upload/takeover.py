@@ -1,0 +1,93 @@
+"""Takeover: one writer for each upload, and a way for its owner to get past a dead connection.
+
+A phone that lost its connection comes back on a new one while the server still waits on the old.
+So who finds an upload locked watches it for a while: if bytes still come in, the lock holds; if
+not, the writer, in whatever process, is asked to let go, and its body is made to end.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from fileservice.storage import Locked, ResumableWriter, StorageError, Uploads
+from fileservice.upload.offloading import Offload
+
+_QUIET_SECONDS = 1.5
+"""Longer than bytes that trickle in are held back before they are written."""
+_LET_GO_SECONDS = 3.0
+_POLL_SECONDS = 0.05
+_WATCH_SECONDS = 0.25
+
+_log = logging.getLogger(__name__)
+
+
+class Takeover:
+    """Hands out the writers of one process."""
+
+    def __init__(self, uploads: Uploads, offload: Offload) -> None:
+        self._uploads = uploads
+        self._offload = offload
+        self._interrupts: dict[str, Callable[[], None]] = {}
+        self._begun = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    @contextmanager
+    def writer(self, upload: str, interrupt: Callable[[], None]) -> Iterator[ResumableWriter]:
+        """The one writer of `upload`. Raises NoSuchUpload, Locked.
+
+        `interrupt` is called, in another thread, when another request is to take over.
+        """
+        writer = self._acquire(upload)
+        try:
+            self._interrupts[upload] = interrupt
+            self._watch()
+            yield writer
+        finally:
+            self._interrupts.pop(upload, None)
+            self._offload(writer.close)
+
+    def _acquire(self, upload: str) -> ResumableWriter:
+        began, size, claimed = time.monotonic(), self._uploads.progress(upload), False
+        try:
+            while True:
+                try:
+                    return self._offload(self._uploads.open, upload)
+                except Locked:
+                    waited = time.monotonic() - began
+                    # Once asked to let go, the writer keeps what it still has, and grows by that.
+                    moves = not claimed and self._uploads.progress(upload) != size
+                    if moves or waited > _LET_GO_SECONDS:
+                        raise
+                if waited > _QUIET_SECONDS and not claimed:
+                    self._offload(self._uploads.claim, upload)
+                    claimed = True
+                time.sleep(_POLL_SECONDS)
+        finally:
+            if claimed:
+                self._offload(self._uploads.withdraw, upload)
+
+    def _watch(self) -> None:
+        if not self._watcher:
+            self._watcher = threading.Thread(target=self._look, name="takeover", daemon=True)
+            self._watcher.start()
+        self._begun.set()
+
+    def _look(self) -> None:
+        while self._begun.wait():
+            self._begun.clear()
+            while self._interrupts:
+                self._interrupt_claimed()
+                time.sleep(_WATCH_SECONDS)
+
+    def _interrupt_claimed(self) -> None:
+        try:
+            claims = self._uploads.claims()
+        except StorageError as error:
+            _log.warning("nobody can take over an upload now: %s", error)
+            return
+        for upload in claims:
+            interrupt = self._interrupts.get(upload)
+            if interrupt:
+                interrupt()
