@@ -50,6 +50,8 @@ class Settings:
     fsync: bool
     digest: bool
     idle_timeout: float
+    upload_expiry: float
+    cors_origins: tuple[str, ...]
     public_url: str | None
     trusted_proxies: tuple[Network, ...]
 
@@ -160,6 +162,14 @@ def _public_url(text: str) -> str | None:
     return text.rstrip("/")
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in text.split(",")) if text else ()
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"https?://[^/?#\s]+", origin):
+            raise ValueError("must be origins such as https://app.example.org, or *")
+    return origins
+
+
 def _networks(text: str) -> tuple[Network, ...]:
     if not text:
         return ()
@@ -176,6 +186,8 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "FSYNC": ("true", _boolean),
     "DIGEST": ("sha-256", _digest),
     "IDLE_TIMEOUT": ("30s", _duration),
+    "UPLOAD_EXPIRY": ("24h", _duration),
+    "CORS_ORIGINS": ("", _origins),
     "PUBLIC_URL": ("", _public_url),
     "TRUSTED_PROXIES": ("", _networks),
 }

@@ -73,7 +73,7 @@ def admit(offer: Offer, rules: Rules, store: Store) -> tuple[FileType, StoredFil
 
     Raises a Refused, NameTaken or StorageFull.
     """
-    file_type = _type_of(offer.name, rules)
+    file_type = type_of(offer.name, rules)
     coming = offer.at_least if offer.length is None else offer.length
     if coming > rules.max_size:
         raise TooLarge(rules.max_size)
@@ -111,7 +111,8 @@ def leave_free(store: Store, rules: Rules, coming: int) -> None:
         raise StorageFull("there is not enough room left in the storage for this file")
 
 
-def _type_of(name: FileName, rules: Rules) -> FileType:
+def type_of(name: FileName, rules: Rules) -> FileType:
+    """The type that the name promises. Raises NoExtension, ExtensionNotAllowed."""
     if not name.extension:
         raise NoExtension(name)
     if name.extension not in rules.types:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from flask import Flask, Response, render_template
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPath
+from werkzeug.http import HTTP_STATUS_CODES
 
 from fileservice import storage, upload
 from fileservice.download.ranges import Unsatisfiable, unsatisfied
 from fileservice.names import BadName
-from fileservice.web import body
+from fileservice.upload import resume
+from fileservice.web import body, tus_fields
 from fileservice.web.digests import BadDigestHeader
 from fileservice.web.requests import prefers_html
 from fileservice.web.security import PAGE_HEADERS
@@ -57,20 +59,33 @@ TABLE = (
     Row("bad-digest-header", 400, "The digest field cannot be read", (BadDigestHeader,)),
     Row("incomplete-body", 400, "The file is not complete", (body.IncompleteBody,)),
     Row("digest-mismatch", 400, "The digest does not match", (upload.DigestMismatch,)),
-    Row("bad-request", 400, "The request makes no sense", (BadQuery,)),
-    Row("not-found", 404, "Not found", (storage.NotFound, NoSuchFile, NoSuchPath)),
+    Row("bad-request", 400, "The request makes no sense",
+        (BadQuery, tus_fields.BadField, resume.LengthConflict)),
+    Row("bad-metadata", 400, "The metadata cannot be read", (tus_fields.BadMetadata,)),
+    Row("bad-checksum", 400, "The checksum cannot be read", (tus_fields.BadChecksum,)),
+    Row("bad-concat", 400, "The parts cannot be joined", (resume.NotJoinable,)),
+    Row("forbidden", 403, "Not allowed", (resume.Sealed,)),
+    Row("not-found", 404, "Not found",
+        (storage.NotFound, storage.NoSuchUpload, NoSuchFile, NoSuchPath)),
     Row("method-not-allowed", 405, "Method not allowed", (MethodNotAllowed,)),
     Row("too-slow", 408, "The upload stalled", (body.TooSlow,)),
     Row("name-taken", 409, "The name is taken", (storage.NameTaken,)),
+    Row("offset-mismatch", 409, "The upload stands elsewhere", (resume.OffsetMismatch,)),
+    Row("upload-gone", 410, "The upload is no more", (resume.Gone,)),
     Row("length-required", 411, "There is no body", (body.LengthRequired,)),
     Row("precondition-failed", 412, "A condition does not hold",
         (upload.Unmet, PreconditionFailed)),
+    Row("tus-version", 412, "Another version of tus", (tus_fields.WrongVersion,)),
     Row("too-large", 413, "The file is too large", (upload.TooLarge,)),
     Row("extension-not-allowed", 415, "Not a kind of file taken here",
         (upload.ExtensionNotAllowed,)),
     Row("content-mismatch", 415, "The content is not what the name says",
         (upload.ContentMismatch,)),
+    Row("wrong-content-type", 415, "The body is declared as something else",
+        (tus_fields.WrongContentType,)),
     Row("range-not-satisfiable", 416, "No such bytes in the file", (Unsatisfiable,)),
+    Row("locked", 423, "The upload is in use", (storage.Locked,), retry_after=1),
+    Row("checksum-mismatch", 460, "Checksum Mismatch", (tus_fields.ChecksumMismatch,)),
     Row("internal", 500, "Something went wrong here", (Exception,)),
     Row("busy", 503, "The service is busy", (storage.Busy,), retry_after=2),
     Row("storage-unavailable", 503, "The storage does not answer", (storage.StorageUnavailable,),
@@ -99,12 +114,14 @@ def answer(error: Exception) -> Response:
         "code": row.code,
     } | _facts(error, row)
     response = _page(problem) if prefers_html() else _json(problem)
-    response.status_code = row.status
+    response.status = f"{row.status} {HTTP_STATUS_CODES.get(row.status, row.title)}"
     response.headers["Vary"] = "Accept"
     if row.retry_after:
         response.headers["Retry-After"] = str(row.retry_after)
     if isinstance(error, Unsatisfiable):
         response.headers["Content-Range"] = unsatisfied(error.size)
+    if isinstance(error, tus_fields.WrongVersion):
+        response.headers["Tus-Version"] = tus_fields.VERSION
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response

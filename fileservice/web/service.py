@@ -8,30 +8,37 @@ from flask import request
 
 from fileservice.storage import Store
 from fileservice.upload import Offload, Rules
+from fileservice.upload.resume import Resumption
 
 _SWEEP_INTERVAL = 3600.0
 
 
 @dataclass(slots=True)
 class Service:
-    """The parts that `app` put together; `idle_timeout` in seconds."""
+    """The parts that `app` put together; durations in seconds."""
 
     store: Store
     rules: Rules
     offload: Offload
     idle_timeout: float
     public_url: str | None
-    _next_sweep: float = field(default_factory=lambda: time.monotonic() + _SWEEP_INTERVAL)
+    upload_expiry: float
+    resumption: Resumption = field(init=False)
+    _next_sweep: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.resumption = Resumption(self.store, self.rules, self.offload, self.upload_expiry)
 
     def base_url(self) -> str:
         """Where clients reach this service, without a slash at the end."""
         return self.public_url or request.root_url.rstrip("/")
 
     def sweep_when_due(self) -> None:
-        """Remove what dead writers left, once an hour; a fresh process does it at its start."""
+        """Remove what dead writers left, and uploads that have expired, once an hour or oftener."""
         if time.monotonic() > self._next_sweep:
-            self._next_sweep = time.monotonic() + _SWEEP_INTERVAL
+            self._next_sweep = time.monotonic() + min(_SWEEP_INTERVAL, self.upload_expiry)
             self.offload(self.store.sweep)
+            self.offload(self.resumption.sweep)
 
 
 def download_url(base: str, name: str) -> str:

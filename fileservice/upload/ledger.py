@@ -1,0 +1,103 @@
+"""Ledger: the uploads that can be resumed, as their records and bytes in the store tell of them."""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from fileservice.storage import Locked, NoSuchUpload, Uploads
+from fileservice.upload.offloading import Offload
+from fileservice.upload.records import Record
+
+_EXPIRED = "the upload has expired; begin it anew"
+
+
+class Gone(Exception):
+    """The upload is no more: it was refused, or has expired; ``str(error)`` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How an upload stands: bytes that are there, and when it expires (Unix seconds)."""
+
+    upload: str
+    record: Record
+    offset: int
+    expires: float
+
+    @property
+    def ready(self) -> bool:
+        """Whether all bytes of a file are there, and it is neither published nor gone."""
+        return self.record.open and bool(self.record.name) and self.offset == self.record.length
+
+
+class Ledger:
+    """Reads and writes the records; `expiry` is for how many seconds an untouched one counts."""
+
+    def __init__(self, uploads: Uploads, offload: Offload, expiry: float) -> None:
+        self._uploads = uploads
+        self._offload = offload
+        self._expiry = expiry
+
+    def read(self, upload: str) -> Status:
+        """How an upload stands, in bytes that outlast a power cut. Raises NoSuchUpload, Gone."""
+        return self._offload(self._read, upload)
+
+    def save(self, upload: str, record: Record, length: int | None = None) -> None:
+        """Replace the record; a `length` that is known only now has its room taken."""
+        self._offload(self._uploads.update, upload, record.to_bytes(), length)
+
+    def end(self, upload: str, record: Record) -> None:
+        """Keep only the record, which says how the upload ended."""
+        self._offload(self._end, upload, record)
+
+    def refuse(self, found: Status, refusal: Exception) -> None:
+        """End an upload, and keep the reason for those who ask for it later."""
+        self.end(found.upload, replace(found.record, gone=str(refusal)))
+
+    def remove(self, upload: str) -> None:
+        """Remove all of an upload."""
+        self._offload(self._uploads.remove, upload)
+
+    def advanced(self, found: Status, offset: int) -> Status:
+        """The same upload, to which bytes were just added."""
+        return replace(found, offset=offset, expires=time.time() + self._expiry)
+
+    def sweep(self) -> None:
+        """Remove what nobody has touched for longer than the expiry."""
+        for upload in self._uploads.ids():
+            with suppress(NoSuchUpload, Gone):
+                self._read(upload)
+
+    def _read(self, upload: str) -> Status:
+        kept = self._uploads.read(upload)
+        record, expires = Record.from_bytes(kept.record), kept.touched + self._expiry
+        if expires < time.time() and self._expire(upload, record):
+            raise Gone(record.gone or _EXPIRED)
+        if record.gone:
+            raise Gone(record.gone)
+        if record.finished:
+            offset = record.finished.size
+        else:
+            offset = kept.size if record.proved is None else min(kept.size, record.proved)
+        return Status(upload, record, offset, expires)
+
+    def _expire(self, upload: str, record: Record) -> bool:
+        """Drop the bytes; the record tells of it for as long again, then it goes, too."""
+        if not record.open:
+            self._uploads.remove(upload)
+            return True
+        try:
+            writer = self._uploads.open(upload)
+        except Locked:
+            return False  # somebody is at it
+        try:
+            if self._uploads.read(upload).touched + self._expiry >= time.time():
+                return False
+            self._end(upload, replace(record, gone=_EXPIRED))
+            return True
+        finally:
+            writer.close()
+
+    def _end(self, upload: str, record: Record) -> None:
+        self._uploads.update(upload, record.to_bytes())
+        self._uploads.drop_bytes(upload)

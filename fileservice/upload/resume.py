@@ -1,0 +1,291 @@
+"""Resume: the way in for files that come in several requests, which may be cut and go on later.
+
+The bytes and a record of each upload lie in the store, and the offset is what lies there. What a
+process remembers beside, how far a file was examined, only saves it reading the bytes again.
+
+What may be raised, besides the errors of the store (NoSuchUpload and Locked among them) and those
+of `receive`:
+
+    Gone             the upload was refused, or it has expired
+    OffsetMismatch   the bytes do not begin where the upload stands
+    LengthConflict   the length is not the one declared before
+    Sealed           it was joined from others and takes no bytes
+    NotJoinable      the parts cannot be joined
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+from fileservice.storage import NameTaken, ResumableWriter, StorageFull, Store
+from fileservice.upload import joining
+from fileservice.upload.admission import Offer, Refused, Rules, TooLarge, admit, leave_free, type_of
+from fileservice.upload.examination import Block, Examination, examine
+from fileservice.upload.inspection import ContentMismatch
+from fileservice.upload.joining import NotJoinable
+from fileservice.upload.ledger import Gone, Ledger, Status
+from fileservice.upload.offloading import Offload
+from fileservice.upload.publish import DigestMismatch, publish
+from fileservice.upload.records import Record
+from fileservice.upload.stream import Stream
+from fileservice.upload.takeover import Takeover
+
+__all__ = [
+    "Gone",
+    "LengthConflict",
+    "NotJoinable",
+    "OffsetMismatch",
+    "Resumption",
+    "Sealed",
+    "Status",
+]
+
+_REMEMBERED = 256
+"""Examinations that a process keeps in mind; each has a few KiB."""
+_WORTH_READING = 1 << 20
+"""So many bytes that another process took in are examined at once, for a wrong type to show."""
+_REFUSALS = (Refused, ContentMismatch, DigestMismatch, NameTaken)
+
+
+class OffsetMismatch(Exception):
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"the upload stands at byte {offset}; send what follows from there")
+        self.offset = offset
+
+
+class LengthConflict(Exception):
+    def __init__(self, length: int) -> None:
+        super().__init__(f"the upload was declared to have {length} bytes; that cannot be changed")
+        self.length = length
+
+
+class Sealed(Exception):
+    def __init__(self) -> None:
+        super().__init__("this upload was joined from others; nothing can be added to it")
+
+
+class Resumption:
+    """All uploads that can be resumed, as one process sees them.
+
+    `expiry` is for how long, in seconds, an upload that nobody touches is kept.
+    """
+
+    def __init__(self, store: Store, rules: Rules, offload: Offload, expiry: float) -> None:
+        self._store = store
+        self._rules = rules
+        self._offload = offload
+        self._ledger = Ledger(store.uploads, offload, expiry)
+        self._takeover = Takeover(store.uploads, offload)
+        self._remembered: OrderedDict[str, Examination] = OrderedDict()
+
+    def create(self, offer: Offer | None, length: int | None, labels: Mapping[str, str]) -> Status:
+        """Begin an upload; without an `offer` it is a part that others will be joined with.
+
+        Raises what admission raises, and StorageFull. An empty file is published at once.
+        """
+        stored = None
+        if offer:
+            _, stored = admit(offer, self._rules, self._store)
+        elif length is not None and length > self._rules.max_size:
+            raise TooLarge(self._rules.max_size)
+        record = Record(
+            name=offer.name if offer else None,
+            length=length,
+            labels=labels,
+            digests=offer.digests if offer else {},
+            finished=stored,
+        )
+        upload = self._offload(self._begin, record)
+        return self.status(upload)
+
+    def status(self, upload: str) -> Status:
+        """How it stands. Raises NoSuchUpload, Gone.
+
+        An upload whose last byte is there but which was not published, since its process died just
+        then, is published now; so this may raise what `append` does at the end of an upload.
+        """
+        found = self._ledger.read(upload)
+        if not found.ready:
+            return found
+        with self._takeover.writer(upload, _nothing) as writer:
+            found = self._ledger.read(upload)
+            return self._finish(found, writer, None) if found.ready else found
+
+    def append(
+        self,
+        upload: str,
+        offset: int,
+        blocks: Iterable[Block],
+        *,
+        coming: int | None,
+        interrupt: Callable[[], None],
+        length: int | None = None,
+        whole: bool = False,
+        last: bool = False,
+    ) -> Status:
+        """Add `blocks`, of which `coming` bytes are announced, from `offset` on.
+
+        What arrived before an error stays, unless the blocks count only as a `whole`. `length`
+        says how long the file is, if that was left open; so does the end of blocks that are the
+        `last`. `interrupt` has to make `blocks` end: another request takes over.
+        """
+        found = self._ledger.read(upload)
+        if found.record.joined:
+            raise Sealed
+        if found.record.finished:
+            if (offset, coming) == (found.offset, 0):
+                return found
+            raise OffsetMismatch(found.offset)
+        with self._takeover.writer(upload, interrupt) as writer:
+            found = self._truth(upload, writer)
+            if offset != found.offset:
+                raise OffsetMismatch(found.offset)
+            found = self._declare(found, length)
+            limit = self._limit(found.record)
+            if coming is not None and offset + coming > limit:
+                raise TooLarge(limit)
+            if whole:
+                self._ledger.save(upload, replace(found.record, proved=offset))
+            examination = self._take_in(found, writer, blocks, limit, whole=whole)
+            if last:
+                found = self._declare(found, writer.size)
+            if whole:
+                self._ledger.save(upload, found.record)
+            found = self._ledger.advanced(found, writer.size)
+            return self._finish(found, writer, examination) if found.ready else found
+
+    def join(self, offer: Offer, parts: Sequence[str], labels: Mapping[str, str]) -> Status:
+        """Publish complete parts as one file; see `joining`."""
+        return joining.join(
+            offer,
+            parts,
+            labels,
+            ledger=self._ledger,
+            rules=self._rules,
+            store=self._store,
+            offload=self._offload,
+        )
+
+    def cancel(self, upload: str) -> None:
+        """End an upload and free what it holds; a published file stays. Raises Locked, Gone."""
+        found = self._ledger.read(upload)
+        with ExitStack() as stack:
+            if not found.record.finished:
+                stack.enter_context(self._takeover.writer(upload, _nothing))
+            self._remembered.pop(upload, None)
+            self._ledger.remove(upload)
+
+    def sweep(self) -> None:
+        """Remove what nobody has touched for longer than the expiry. Blocks."""
+        self._ledger.sweep()
+
+    def _begin(self, record: Record) -> str:
+        upload = self._store.uploads.create(record.to_bytes(), record.length)
+        try:
+            leave_free(self._store, self._rules, 0)  # now that the room for all of it is taken
+        except StorageFull:
+            self._store.uploads.remove(upload)
+            raise
+        return upload
+
+    def _truth(self, upload: str, writer: ResumableWriter) -> Status:
+        """How it stands, for the one who may write: bytes that were never proved are dropped."""
+        found = self._ledger.read(upload)
+        if found.record.proved is not None:
+            self._offload(writer.truncate, found.offset)
+            found = replace(found, record=replace(found.record, proved=None))
+            self._ledger.save(upload, found.record)
+        return found
+
+    def _declare(self, found: Status, length: int | None) -> Status:
+        known = found.record.length
+        if length is None or length == known:
+            return found
+        if known is not None:
+            raise LengthConflict(known)
+        if length > self._rules.max_size:
+            raise TooLarge(self._rules.max_size)
+        if length < found.offset:
+            raise OffsetMismatch(found.offset)
+        leave_free(self._store, self._rules, length - found.offset)
+        record = replace(found.record, length=length)
+        self._ledger.save(found.upload, record, length)
+        return replace(found, record=record)
+
+    def _limit(self, record: Record) -> int:
+        return self._rules.max_size if record.length is None else record.length
+
+    def _take_in(
+        self,
+        found: Status,
+        writer: ResumableWriter,
+        blocks: Iterable[Block],
+        limit: int,
+        *,
+        whole: bool,
+    ) -> Examination | None:
+        upload, offset = found.upload, writer.size
+        examination = self._recall(found, writer)
+        stream = Stream(self._rules, self._store, writer, examination, size=offset, limit=limit)
+        try:
+            stream.pump(blocks, self._offload)
+        except ContentMismatch as refusal:
+            self._ledger.refuse(found, refusal)
+            raise
+        except BaseException as error:
+            if whole or isinstance(error, TooLarge):
+                self._offload(writer.truncate, offset)
+            raise
+        finally:
+            self._offload(writer.sync)
+            self._remember(upload, examination, writer.size)
+        return examination
+
+    def _recall(self, found: Status, writer: ResumableWriter) -> Examination | None:
+        name = found.record.name
+        if not name:
+            return None
+        examination = self._remembered.pop(found.upload, None) or self._examine(found.record)
+        if writer.size - examination.size <= _WORTH_READING:
+            try:
+                self._offload(examination.catch_up, writer.fileno(), writer.size)
+            except ContentMismatch as refusal:
+                self._ledger.refuse(found, refusal)
+                raise
+        return examination
+
+    def _remember(self, upload: str, examination: Examination | None, size: int) -> None:
+        # One that is past the end has seen bytes that were not written, or are no more.
+        if examination and examination.size <= size:
+            self._remembered[upload] = examination
+            while len(self._remembered) > _REMEMBERED:
+                self._remembered.popitem(last=False)
+
+    def _examine(self, record: Record) -> Examination:
+        assert record.name
+        offer = Offer(record.name, record.length, digests=record.digests)
+        return examine(offer, self._rules, type_of(record.name, self._rules))
+
+    def _finish(
+        self, found: Status, writer: ResumableWriter, examination: Examination | None
+    ) -> Status:
+        record, upload = found.record, found.upload
+        assert record.name
+        offer = Offer(record.name, record.length, digests=record.digests)
+        try:
+            examination = examination or self._examine(record)
+            self._offload(examination.catch_up, writer.fileno(), writer.size)
+            receipt = self._offload(publish, offer, self._rules, self._store, writer, examination)
+        except _REFUSALS as refusal:
+            self._ledger.refuse(found, refusal)
+            raise
+        finally:
+            self._remembered.pop(upload, None)
+        record = replace(record, finished=receipt.file)
+        self._ledger.end(upload, record)
+        return replace(found, record=record)
+
+
+def _nothing() -> None:
+    """For those who do not read a body, and end by themselves."""

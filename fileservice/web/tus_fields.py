@@ -1,0 +1,163 @@
+"""The header fields of tus 1.0.0 (https://tus.io/protocols/resumable-upload), read strictly.
+
+FieldError
+├── BadField           a field is missing, or is not what the protocol has it be
+├── BadMetadata        Upload-Metadata
+├── BadChecksum        Upload-Checksum
+└── WrongContentType   the body is not declared as application/offset+octet-stream
+
+WrongVersion           the request speaks another version of tus, or none
+ChecksumMismatch       the bytes are not those that Upload-Checksum is of
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from werkzeug.datastructures import Headers
+
+VERSION = "1.0.0"
+CONTENT_TYPE = "application/offset+octet-stream"
+CHECKSUMS = ("md5", "sha1", "sha256")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_KEY = re.compile(r"[!-+\--~]+")  # ASCII without spaces and commas
+
+
+class FieldError(ValueError):
+    """A header field cannot be used."""
+
+
+class BadField(FieldError):
+    """A field is missing or makes no sense; ``str(error)`` names it."""
+
+
+class BadMetadata(FieldError):
+    """Upload-Metadata has not the form `key base64,key base64`."""
+
+
+class BadChecksum(FieldError):
+    """Upload-Checksum has not the form `algorithm base64`, or another algorithm."""
+
+
+class WrongContentType(FieldError):
+    def __init__(self) -> None:
+        super().__init__(f"bytes of an upload are sent with Content-Type: {CONTENT_TYPE}")
+
+
+class WrongVersion(Exception):
+    def __init__(self) -> None:
+        super().__init__(f"send Tus-Resumable: {VERSION}, the version of tus that is spoken here")
+
+
+class ChecksumMismatch(Exception):
+    def __init__(self) -> None:
+        super().__init__("the bytes that arrived are not those that Upload-Checksum is of")
+
+
+def number(headers: Headers, field: str) -> int | None:
+    """The value of a field that is a whole number, None where there is none. Raises BadField."""
+    value = headers.get(field)
+    if value is None:
+        return None
+    if not _NUMBER.fullmatch(value):
+        raise BadField(f"{field} must be a whole number of bytes, written in digits")
+    return int(value)
+
+
+def offset(headers: Headers) -> int:
+    """The value of Upload-Offset. Raises BadField."""
+    found = number(headers, "Upload-Offset")
+    if found is None:
+        raise BadField("Upload-Offset is missing")
+    return found
+
+
+def length(headers: Headers) -> int | None:
+    """The length that a new upload declares; None if it is deferred. Raises BadField."""
+    declared, defer = number(headers, "Upload-Length"), headers.get("Upload-Defer-Length")
+    if defer not in (None, "1"):
+        raise BadField("Upload-Defer-Length can only be 1")
+    if (declared is None) == (defer is None):
+        raise BadField("either Upload-Length or Upload-Defer-Length: 1 is needed, and not both")
+    return declared
+
+
+def metadata(headers: Headers) -> dict[str, bytes]:
+    """What Upload-Metadata says. Raises BadMetadata."""
+    found: dict[str, bytes] = {}
+    text = headers.get("Upload-Metadata", "")
+    for pair in text.split(",") if text else ():
+        key, _, encoded = pair.strip(" ").partition(" ")
+        if not _KEY.fullmatch(key) or key in found:
+            raise BadMetadata("Upload-Metadata: a key is missing, not ASCII, or there twice")
+        try:
+            found[key] = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            raise BadMetadata(f"Upload-Metadata: the value of {key!r} is not base64") from None
+    return found
+
+
+def parts(headers: Headers) -> tuple[str, ...] | None:
+    """What Upload-Concat says: the ids of a final upload's parts, () of a part itself.
+
+    None for an upload that is neither. Raises BadField.
+    """
+    value = headers.get("Upload-Concat")
+    if value is None:
+        return None
+    kind, separator, urls = value.partition(";")
+    if kind == "partial" and not separator:
+        return ()
+    ids = tuple(_id(url) for url in urls.split())
+    if kind != "final" or not ids:
+        raise BadField("Upload-Concat must be `partial` or `final;URL URL…`")
+    return ids
+
+
+def _id(url: str) -> str:
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        return ""
+    return unquote_to_bytes(path.rpartition("/tus/")[2]).decode("latin-1")
+
+
+def require_content_type(headers: Headers) -> None:
+    """Raise WrongContentType for a body that is not declared as tus has it."""
+    if headers.get("Content-Type", "").strip().lower() != CONTENT_TYPE:
+        raise WrongContentType
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """What Upload-Checksum declares of one request's bytes."""
+
+    algorithm: str
+    digest: bytes
+
+    @classmethod
+    def parse(cls, headers: Headers) -> "Checksum | None":
+        """None where there is no such field. Raises BadChecksum."""
+        value = headers.get("Upload-Checksum")
+        if value is None:
+            return None
+        algorithm, _, encoded = value.partition(" ")
+        if algorithm not in CHECKSUMS:
+            raise BadChecksum(f"Upload-Checksum: known are {', '.join(CHECKSUMS)}")
+        try:
+            return cls(algorithm, base64.b64decode(encoded, validate=True))
+        except (binascii.Error, ValueError):
+            raise BadChecksum("Upload-Checksum: the digest is not base64") from None
+
+    def verified(self, blocks: Iterable[memoryview]) -> Iterator[memoryview]:
+        """`blocks`, followed by ChecksumMismatch unless they have this checksum."""
+        computed = hashlib.new(self.algorithm, usedforsecurity=False)
+        for block in blocks:
+            computed.update(block)
+            yield block
+        if computed.digest() != self.digest:
+            raise ChecksumMismatch

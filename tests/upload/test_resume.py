@@ -1,0 +1,462 @@
+"""Resumption: files that come in several requests, in whatever process each of them lands."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fileservice import filetypes
+from fileservice.names import FileName
+from fileservice.offloads import Inline
+from fileservice.storage import Locked, NameTaken, NoSuchUpload, NotFound, StorageFull
+from fileservice.storage.local import LocalStore
+from fileservice.upload import ContentMismatch, Offer, Rules, TooLarge
+from fileservice.upload.resume import (
+    Gone,
+    LengthConflict,
+    NotJoinable,
+    OffsetMismatch,
+    Resumption,
+    Sealed,
+)
+
+NAME = FileName.parse("note.txt")
+TEXT = b"a line of text\n" * 1000
+DAY = 86400.0
+RULES = Rules(types=filetypes.TABLE, max_size=1 << 20, min_free=0, digest=True)
+
+
+class Cut(Exception):
+    """The client went away."""
+
+
+class Process:
+    """One worker process: its own memory, the shared store."""
+
+    def __init__(self, root: Path, expiry: float = DAY, rules: Rules = RULES) -> None:
+        self.store = LocalStore(root, fsync=False)
+        self.uploads = Resumption(self.store, rules, Inline(), expiry)
+
+    def begin(self, length: int | None = len(TEXT), name: FileName = NAME) -> str:
+        return self.uploads.create(Offer(name, length), length, {}).upload
+
+    def append(self, upload: str, offset: int, *blocks: bytes, **options: object):
+        return self.uploads.append(
+            upload,
+            offset,
+            iter(blocks),
+            coming=options.pop("coming", sum(map(len, blocks))),
+            interrupt=lambda: None,
+            **options,
+        )
+
+    def content(self, name: FileName = NAME) -> bytes:
+        with self.store.open(name).body as body:
+            return body.read()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def process(root: Path) -> Process:
+    return Process(root)
+
+
+@pytest.fixture
+def another(process: Process, root: Path) -> Process:
+    return Process(root)
+
+
+def kept(root: Path) -> set[str]:
+    """What lies in the store of an upload's bytes and records."""
+    return {path.suffix or "bytes" for path in (root / ".fileservice/uploads").iterdir()}
+
+
+def cut_after(*blocks: bytes) -> Iterator[bytes]:
+    yield from blocks
+    raise Cut
+
+
+def test_the_file_is_there_with_its_last_byte_and_not_before(process: Process) -> None:
+    upload = process.begin()
+    process.append(upload, 0, TEXT[:5000])
+    with pytest.raises(NotFound):
+        process.store.stat(NAME)
+    status = process.append(upload, 5000, TEXT[5000:])
+    assert process.content() == TEXT
+    assert status.record.finished == process.store.stat(NAME)
+    assert status.record.finished.content.sha256 == hashlib.sha256(TEXT).digest()
+
+
+def test_blocks_may_land_in_any_process(process: Process, another: Process, root: Path) -> None:
+    data = TEXT * 60
+    upload = process.begin(len(data))
+    step, processes = len(data) // 7 + 1, [process, another, Process(root)]
+    for turn, offset in enumerate(range(0, len(data), step)):
+        processes[turn % 3].append(upload, offset, data[offset : offset + step])
+    assert process.content() == data
+    assert process.store.stat(NAME).content.sha256 == hashlib.sha256(data).digest()
+
+
+def test_what_arrived_before_a_cut_stays(process: Process, another: Process) -> None:
+    upload = process.begin()
+    with pytest.raises(Cut):
+        process.uploads.append(
+            upload, 0, cut_after(TEXT[:700], TEXT[700:900]), coming=None, interrupt=lambda: None
+        )
+    assert another.uploads.status(upload).offset == 900
+    another.append(upload, 900, TEXT[900:])
+    assert process.content() == TEXT
+
+
+def test_of_blocks_that_count_only_whole_nothing_stays_after_a_cut(process: Process) -> None:
+    upload = process.begin()
+    process.append(upload, 0, TEXT[:100])
+    with pytest.raises(Cut):
+        process.uploads.append(
+            upload, 100, cut_after(TEXT[100:200]), coming=None, interrupt=lambda: None, whole=True
+        )
+    assert process.uploads.status(upload).offset == 100
+    process.append(upload, 100, TEXT[100:], whole=True)
+    assert process.content() == TEXT
+
+
+def test_unproved_bytes_of_a_process_that_died_do_not_count(
+    process: Process, another: Process
+) -> None:
+    upload = process.begin()
+    process.append(upload, 0, TEXT[:100])
+    blocks = dying(process)
+    with pytest.raises(Killed):
+        process.uploads.append(upload, 100, blocks, coming=None, interrupt=lambda: None, whole=True)
+    assert another.store.uploads.progress(upload) == 200
+    assert another.uploads.status(upload).offset == 100
+    another.append(upload, 100, TEXT[100:])
+    assert another.content() == TEXT
+
+
+class Killed(Exception):
+    """kill -9: from here on nothing the process does has an effect."""
+
+
+def dying(process: Process) -> Iterator[bytes]:
+    yield TEXT[100:200]
+    yield b""  # the block before has been written now
+
+    def no_longer(*arguments: object) -> None:
+        raise Killed
+
+    process.uploads._offload = no_longer  # type: ignore[assignment]
+    process.uploads._takeover._offload = lambda close: close()  # the kernel closes its files
+    raise Killed
+
+
+def test_a_last_byte_that_was_not_followed_by_publishing_is_published_when_asked_for(
+    process: Process, root: Path
+) -> None:
+    upload = process.begin()
+    process.append(upload, 0, TEXT[:-1])
+    with (root / ".fileservice/uploads" / upload).open("ab") as file:
+        file.write(TEXT[-1:])  # as far as a process came that died then
+    status = process.uploads.status(upload)
+    assert status.record.finished
+    assert process.content() == TEXT
+    assert kept(root) == {".json"}
+
+
+def test_an_upload_that_was_published_and_not_recorded_is_not_refused_for_its_own_name(
+    process: Process, another: Process, root: Path
+) -> None:
+    upload = process.begin()
+    process.append(upload, 0, TEXT[:-1])
+    staged = root / ".fileservice/uploads" / upload
+    with staged.open("ab") as file:
+        file.write(TEXT[-1:])
+    (root / NAME).hardlink_to(staged)  # as far as a process came that died then
+    assert another.uploads.status(upload).record.finished
+    assert another.content() == TEXT
+
+
+def test_an_upload_that_comes_in_one_go_is_not_read_again(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = process.begin()
+    monkeypatch.setattr("os.pread", None)
+    process.append(upload, 0, TEXT[:4000])
+    process.append(upload, 4000, TEXT[4000:])
+    assert process.content() == TEXT
+
+
+@pytest.mark.parametrize("offset", [0, 99, 101, len(TEXT)])
+def test_bytes_must_begin_where_the_upload_stands(process: Process, offset: int) -> None:
+    upload = process.begin()
+    process.append(upload, 0, TEXT[:100])
+    with pytest.raises(OffsetMismatch) as raised:
+        process.append(upload, offset, b"more")
+    assert raised.value.offset == 100
+    assert process.uploads.status(upload).offset == 100
+
+
+def test_bytes_past_the_length_are_refused_before_they_are_read(process: Process) -> None:
+    def never() -> Iterable[bytes]:
+        raise AssertionError
+        yield b""
+
+    upload = process.begin(100)
+    with pytest.raises(TooLarge):
+        process.uploads.append(upload, 0, never(), coming=101, interrupt=lambda: None)
+
+
+def test_undeclared_bytes_past_the_length_are_dropped_with_those_before_them(
+    process: Process,
+) -> None:
+    upload = process.begin(100)
+    with pytest.raises(TooLarge):
+        process.append(upload, 0, TEXT[:60], TEXT[60:120], coming=None)
+    assert process.uploads.status(upload).offset == 0
+    process.append(upload, 0, TEXT[:100])
+    assert process.content() == TEXT[:100]
+
+
+def test_a_deferred_length_is_declared_once(process: Process) -> None:
+    upload = process.begin(None)
+    process.append(upload, 0, TEXT[:10])
+    process.append(upload, 10, TEXT[10:20], length=30)
+    with pytest.raises(LengthConflict):
+        process.append(upload, 20, TEXT[20:30], length=31)
+    process.append(upload, 20, TEXT[20:30], length=30)
+    assert process.content() == TEXT[:30]
+
+
+def test_a_deferred_length_has_the_limit_of_any_file(process: Process) -> None:
+    upload = process.begin(None)
+    with pytest.raises(TooLarge):
+        process.append(upload, 0, TEXT[:10], length=RULES.max_size + 1)
+    with pytest.raises(TooLarge):
+        process.append(upload, 0, TEXT * 100)
+
+
+def test_a_wrong_type_ends_the_upload_and_leaves_the_reason(
+    process: Process, another: Process, root: Path
+) -> None:
+    upload = process.begin(100_000, FileName.parse("image.png"))
+    process.append(upload, 0, TEXT[:2000])
+    with pytest.raises(ContentMismatch):
+        another.append(upload, 2000, TEXT[2000:6000])
+    with pytest.raises(Gone, match="image/png"):
+        process.append(upload, 2000, TEXT[2000:6000])
+    assert kept(root) == {".json"}
+
+
+def test_a_name_that_was_taken_meanwhile_ends_the_upload(process: Process, root: Path) -> None:
+    first, second = process.begin(), process.begin()
+    process.append(first, 0, TEXT)
+    with pytest.raises(NameTaken):
+        process.append(second, 0, TEXT)
+    with pytest.raises(Gone):
+        process.uploads.status(second)
+    assert kept(root) == {".json"}
+
+
+def test_what_can_be_refused_is_refused_at_creation(process: Process, root: Path) -> None:
+    with pytest.raises(TooLarge):
+        process.begin(RULES.max_size + 1)
+    process.append(process.begin(), 0, TEXT)
+    with pytest.raises(NameTaken):
+        process.begin()
+    assert kept(root) == {".json"}
+
+
+def test_a_finished_upload_tells_so_until_it_expires(root: Path) -> None:
+    process = Process(root, expiry=0.5)
+    upload = process.begin()
+    process.append(upload, 0, TEXT)
+    assert process.uploads.status(upload).offset == len(TEXT)
+    assert process.append(upload, len(TEXT)).record.finished
+    until(lambda: raises(Gone, process, upload))
+    until(lambda: raises(NoSuchUpload, process, upload))
+    assert process.content() == TEXT
+
+
+def test_an_expired_upload_is_removed_by_whoever_sweeps_first(root: Path) -> None:
+    process, other = Process(root, expiry=0.5), Process(root, expiry=0.5)
+    upload = process.begin()
+    process.append(upload, 0, TEXT[:100])
+
+    def swept() -> bool:
+        process.uploads.sweep()
+        other.uploads.sweep()
+        return kept(root) == {".json"}
+
+    until(swept)
+    with pytest.raises(Gone, match="expired"):
+        other.append(upload, 100, TEXT[100:])
+
+    def forgotten() -> bool:
+        swept()
+        return kept(root) == set()
+
+    until(forgotten)
+
+
+def raises(kind: type[Exception], process: Process, upload: str) -> bool:
+    try:
+        process.uploads.status(upload)
+    except kind:
+        return True
+    except (Gone, NoSuchUpload):
+        pass
+    return False
+
+
+def until(holds) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_an_upload_that_is_cancelled_is_gone_without_a_trace(process: Process, root: Path) -> None:
+    upload = process.begin()
+    process.append(upload, 0, TEXT[:100])
+    process.uploads.cancel(upload)
+    with pytest.raises(NoSuchUpload):
+        process.uploads.status(upload)
+    assert kept(root) == set()
+
+
+def test_parts_become_one_file(process: Process, another: Process, root: Path) -> None:
+    parts = []
+    for number, data in enumerate((TEXT[:400], TEXT[400:401], b"", TEXT[401:])):
+        part = process.uploads.create(None, len(data), {}).upload
+        (process, another)[number % 2].append(part, 0, data)
+        parts.append(part)
+    status = another.uploads.join(Offer(NAME, None), parts, {})
+    assert status.record.finished
+    assert process.content() == TEXT
+    assert kept(root) == {".json"}
+    with pytest.raises(Sealed):
+        process.append(status.upload, len(TEXT), b"more")
+    for part in parts:
+        with pytest.raises(NoSuchUpload):
+            process.uploads.status(part)
+
+
+def test_only_complete_parts_can_be_joined(process: Process, root: Path) -> None:
+    part = process.uploads.create(None, 10, {}).upload
+    process.append(part, 0, b"some")
+    whole = process.begin()
+    for parts in ([part], [whole], ["0" * 32], ["no id"]):
+        with pytest.raises(NotJoinable):
+            process.uploads.join(Offer(FileName.parse("joined.txt"), None), parts, {})
+    assert process.uploads.status(part).offset == 4
+
+
+def test_a_joined_file_of_the_wrong_type_leaves_its_parts(process: Process) -> None:
+    part = process.uploads.create(None, 4, {}).upload
+    process.append(part, 0, b"text")
+    with pytest.raises(ContentMismatch):
+        process.uploads.join(Offer(FileName.parse("image.png"), None), [part], {})
+    assert process.uploads.status(part).offset == 4
+
+
+def test_room_for_what_is_declared_is_taken_at_once(root: Path) -> None:
+    free = LocalStore(root, fsync=False).free_space()
+    assert free
+    rules = Rules(types=filetypes.TABLE, max_size=free, min_free=free - (50 << 20), digest=True)
+    process = Process(root, rules=rules)
+    first = process.begin(30 << 20)
+    with pytest.raises(StorageFull):
+        process.begin(30 << 20, FileName.parse("other.txt"))
+    process.uploads.cancel(first)
+    process.begin(30 << 20, FileName.parse("other.txt"))
+
+
+class Body:
+    """Blocks that come when the test says so, until the request is interrupted."""
+
+    def __init__(self) -> None:
+        self._news = threading.Semaphore(0)
+        self._blocks: list[bytes] = []
+        self.cut = False
+
+    def send(self, block: bytes) -> None:
+        self._blocks.append(block)
+        self._news.release()
+
+    def interrupt(self) -> None:
+        self.cut = True
+        self._news.release()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            self._news.acquire()
+            if self.cut:
+                raise Cut
+            yield self._blocks.pop(0)
+
+
+@pytest.fixture
+def sending(process: Process) -> Iterator[tuple[str, Body]]:
+    """An upload to which a request in another process is sending."""
+    upload, body = process.begin(), Body()
+    ended: list[BaseException] = []
+
+    def send() -> None:
+        try:
+            process.uploads.append(upload, 0, body, coming=None, interrupt=body.interrupt)
+        except Cut as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    body.send(TEXT[:100])
+    until(lambda: process.store.uploads.progress(upload) == 100)
+    yield upload, body
+    body.interrupt()
+    thread.join(10)
+    assert ended
+
+
+def test_a_request_that_still_sends_is_not_driven_out(
+    another: Process, sending: tuple[str, Body]
+) -> None:
+    upload, body = sending
+    timer = threading.Timer(0.3, body.send, [TEXT[100:200]])
+    timer.start()
+    with pytest.raises(Locked):
+        another.append(upload, 100, TEXT[100:])
+    timer.join()
+    assert not body.cut
+
+
+def test_a_request_that_has_gone_quiet_is_taken_over_from(
+    another: Process, sending: tuple[str, Body]
+) -> None:
+    upload, body = sending
+    another.append(upload, 100, TEXT[100:])
+    assert body.cut
+    assert another.content() == TEXT
+
+
+def test_how_an_upload_stands_can_be_asked_while_a_request_sends(
+    another: Process, sending: tuple[str, Body]
+) -> None:
+    upload, _ = sending
+    assert another.uploads.status(upload).offset == 100
+
+
+def test_a_claim_of_a_dead_process_drives_nobody_out(
+    process: Process, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fileservice.storage.local.uploads._CLAIM_SECONDS", 0.0)
+    upload = process.begin()
+    process.store.uploads.claim(upload)
+    assert process.store.uploads.claims() == []
+    assert not list((root / ".fileservice/claims").iterdir())
