@@ -51,6 +51,7 @@ loadtest: $(VENV)/dev ## run locust for 30 s (LOAD_SECONDS) against a server it 
 
 bench: $(VENV)/dev ## measure against nginx and others, in short form (loadtest/peers.py --help)
 	$(PIP) copyparty uploadserver
+	-npm install --silent --no-audit --no-fund --prefix $(VENV)/node @tus/server @tus/file-store
 	$(BIN)/python loadtest/peers.py --short
 
 # pip-compile would write the addresses it is configured with into the lock.

@@ -32,6 +32,7 @@ class Contender:
     put: str = "/upload/"
     form: str = "/upload"
     field: str = "file"
+    tus: str = "/tus/"
 
     def cpu(self) -> float:
         """Seconds of processor time that its processes have used, by the kernel's accounts."""
@@ -60,7 +61,7 @@ class Contender:
     def clear(self) -> None:
         """Remove the files it has taken."""
         for path in self.files.iterdir():
-            if path.is_file() and path.name.startswith("put-"):
+            if path.is_file() and (path.name.startswith("put-") or self.tus == "/files"):
                 path.unlink()
 
 
@@ -141,6 +142,25 @@ def uploadserver(base: Path, *, workers: int = 1) -> Iterator[Contender]:
         yield Contender("uploadserver", process, port, files, get="/", put="", field="files")
 
 
+@contextlib.contextmanager
+def tus_server(base: Path, *, workers: int = 1) -> Iterator[Contender]:
+    """@tus/server with its own file store, as its documentation starts it; one process."""
+    del workers
+    modules = Path(sys.prefix) / "node"
+    if not shutil.which("node") or not (modules / "node_modules/@tus/server").exists():
+        raise Missing(f"@tus/server (npm install --prefix {modules.name} @tus/server)")
+    port, files = _free_port(), Path(tempfile.mkdtemp(dir=base, prefix="tus-server-"))
+    script = f"""
+        import {{ Server }} from "@tus/server";
+        import {{ FileStore }} from "@tus/file-store";
+        const datastore = new FileStore({{ directory: {str(files)!r} }});
+        new Server({{ path: "/files", datastore }}).listen({{ host: "127.0.0.1", port: {port} }});
+    """
+    command = ["node", "--input-type=module", "--eval", script]
+    with _running(command, port, cwd=modules) as process:
+        yield Contender("@tus/server", process, port, files, tus="/files")
+
+
 def _require_module(name: str) -> None:
     if subprocess.call([sys.executable, "-c", f"import {name}"], stderr=subprocess.DEVNULL):
         raise Missing(f"{name} (pip install {name})")
@@ -158,10 +178,11 @@ def _running(
     command: list[str],
     port: int,
     variables: Mapping[str, str] = {},  # never changed
+    cwd: Path = ROOT,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | variables, stdout=log, stderr=log
+            command, cwd=cwd, env=os.environ | variables, stdout=log, stderr=log
         )
         try:
             for _ in range(400):

@@ -232,6 +232,32 @@ def uploads(bench: Bench) -> None:
                     found["chunked"].wall, found["ours"].wall, 1.3)  # fmt: skip
 
 
+def resumable(bench: Bench) -> None:
+    """Uploads by tus, in one request and in many."""
+    size = bench.source.stat().st_size
+    with bench.running(
+        ours=lambda: contenders.fileservice(bench.base, workers=bench.workers),
+        tus_server=lambda: contenders.tus_server(bench.base),
+    ) as servers:
+        for step, work in (
+            (size, f"tus: one PATCH of {size // MIB} MiB"),
+            (16 * MIB, f"tus: {size // (16 * MIB)} PATCHes of 16 MiB"),
+        ):
+
+            def upload(server: Contender, step: int = step) -> None:
+                path = wire.tus_create(server.port, server.tus, "put-1.bmp", size)
+                wire.tus_patch(server.port, path, bench.source, step)
+
+            found = bench.compare(
+                work, {name: (server, upload) for name, server in servers.items()}
+            )
+            if "tus_server" in found:
+                bench.judge(f"{work}: wall, against @tus/server",
+                            found["ours"].wall, found["tus_server"].wall, 0.35)  # fmt: skip
+            else:
+                bench.note(work, f"{found['ours'].wall:.3g} s")
+
+
 def _judge_both(
     bench: Bench, work: str, found: dict[str, Sample], name: str, factor: float | None
 ) -> None:
@@ -279,7 +305,7 @@ def table(bench: Bench) -> str:
     return "\n".join(lines)
 
 
-ROWS = {"downloads": downloads, "uploads": uploads, **small.ROWS}
+ROWS = {"downloads": downloads, "uploads": uploads, "resumable": resumable, **small.ROWS}
 
 
 def main() -> int:

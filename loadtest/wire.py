@@ -1,8 +1,10 @@
 """Clients that cost little: the kernel sends from files, and drops what it receives."""
 
+import base64
 import os
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _BUFFER = bytearray(1 << 20)
 _CHUNK = 64 * 1024
@@ -18,9 +20,9 @@ def get(port: int, path: str, size: int, byte_range: str | None = None) -> None:
     extra = f"Range: bytes={byte_range}\r\n" if byte_range else ""
     with _connect(port) as connection:
         connection.sendall(_head("GET", path, extra + "Connection: close\r\n"))
-        status, length, early = _read_head(connection)
-        if status != (206 if byte_range else 200) or length != size:
-            raise Unexpected(f"GET {path}: {status} with {length} bytes")
+        status, fields, early = _read_head(connection)
+        if status != (206 if byte_range else 200) or fields.get("content-length") != str(size):
+            raise Unexpected(f"GET {path}: {status} with {fields}")
         left = size - early
         while left:
             received = connection.recv_into(_BUFFER, min(left, len(_BUFFER)), socket.MSG_TRUNC)
@@ -79,6 +81,36 @@ def refused_put(port: int, path: str, source: Path) -> None:
         _expect(connection, f"refused PUT {path}", (409,))
 
 
+def tus_create(port: int, path: str, name: str, size: int) -> str:
+    """Begin an upload by tus; the path of its URL."""
+    metadata = base64.b64encode(name.encode()).decode()
+    fields = (
+        f"Tus-Resumable: 1.0.0\r\nUpload-Length: {size}\r\nContent-Length: 0\r\n"
+        f"Upload-Metadata: filename {metadata}\r\n"
+    )
+    with _connect(port) as connection:
+        connection.sendall(_head("POST", path, fields))
+        found = _expect(connection, f"POST {path}", (201,))
+    return urlsplit(found["location"]).path
+
+
+def tus_patch(port: int, path: str, source: Path, step: int) -> None:
+    """Send the file by tus, `step` bytes in each request, over one connection."""
+    size = source.stat().st_size
+    with _connect(port) as connection, source.open("rb") as file:
+        for offset in range(0, size, step):
+            count = min(step, size - offset)
+            fields = (
+                f"Tus-Resumable: 1.0.0\r\nUpload-Offset: {offset}\r\nContent-Length: {count}\r\n"
+                "Content-Type: application/offset+octet-stream\r\n"
+            )
+            connection.sendall(_head("PATCH", path, fields))
+            connection.sendfile(file, offset, count)
+            found = _expect(connection, f"PATCH {path}", (204,))
+            if int(found["upload-offset"]) != offset + count:
+                raise Unexpected(f"PATCH {path}: {found}")
+
+
 def begin_put(port: int, path: str, length: int, first: bytes) -> socket.socket:
     """An upload that has begun and waits for its client to go on."""
     connection = _connect(port)
@@ -95,14 +127,16 @@ def _head(method: str, path: str, fields: str) -> bytes:
     return f"{method} {path} HTTP/1.1\r\n{always}{fields}\r\n".encode()
 
 
-def _expect(connection: socket.socket, what: str, statuses: tuple[int, ...]) -> None:
-    status, _, _ = _read_head(connection)
+def _expect(connection: socket.socket, what: str, statuses: tuple[int, ...]) -> dict[str, str]:
+    """The fields of an answer that must have one of these statuses."""
+    status, fields, _ = _read_head(connection)
     if status not in statuses:
         raise Unexpected(f"{what}: {status}")
+    return fields
 
 
-def _read_head(connection: socket.socket) -> tuple[int, int | None, int]:
-    """Status, Content-Length, and how many bytes of the body came along."""
+def _read_head(connection: socket.socket) -> tuple[int, dict[str, str], int]:
+    """Status, fields, and how many bytes of the body came along."""
     data = b""
     while b"\r\n\r\n" not in data:
         more = connection.recv(65536)
@@ -111,9 +145,12 @@ def _read_head(connection: socket.socket) -> tuple[int, int | None, int]:
         data += more
     head, _, rest = data.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
-    fields = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
-    length = fields.get("content-length")
-    return int(lines[0].split()[1]), int(length) if length else None, len(rest)
+    fields = {name.lower(): value for name, separator, value in map(_split, lines[1:]) if separator}
+    return int(lines[0].split()[1]), fields, len(rest)
+
+
+def _split(line: str) -> tuple[str, str, str]:
+    return line.partition(": ")
 
 
 def sample_file(path: Path, size: int) -> Path:

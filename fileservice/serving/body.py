@@ -43,6 +43,13 @@ class Body(io.RawIOBase):
             self.failed = True
             raise
 
+    def arrives(self, seconds: float) -> bool:  # noqa: ARG002  # not known here
+        """Whether reading will not have to wait for longer than so many seconds, if that is known.
+
+        Who holds bytes back to make them more may ask this before reading on.
+        """
+        return True
+
     def forget_received(self) -> int | None:
         """Drop what was received and not read; how many bytes are still to come, if it is known."""
         raise NotImplementedError
@@ -63,6 +70,9 @@ class LengthBody(Body):
         self._source = source
         self.left: int = length
         self.at_end = length == 0
+
+    def arrives(self, seconds: float) -> bool:
+        return bool(self._early) or self.left == 0 or self._source.arrives(seconds)
 
     def forget_received(self) -> int | None:
         self.left -= len(self._early)

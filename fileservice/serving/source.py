@@ -1,12 +1,16 @@
 """Source: the bytes of a connection, and those of them that were read too early."""
 
+import select
+import ssl
 import time
 
-from gevent.socket import socket
+from gevent import monkey
+from gevent.socket import socket, wait_read
 from gunicorn.http.unreader import Unreader
 
 _SMALL = 8192
 _SCRATCH = 64 * 1024
+_poll = monkey.get_original("select", "poll")  # which asks the kernel and never waits for others
 
 
 class Source(Unreader):  # type: ignore[misc]  # gunicorn has no types
@@ -20,6 +24,8 @@ class Source(Unreader):  # type: ignore[misc]  # gunicorn has no types
         super().__init__()
         self._connection = connection
         self._scratch: bytearray | None = None
+        self._poll = _poll()
+        self._poll.register(connection.fileno(), select.POLLIN)
         self.deadline: float | None = None
 
     def chunk(self, size_hint: int | None = None) -> bytes:
@@ -35,6 +41,18 @@ class Source(Unreader):  # type: ignore[misc]  # gunicorn has no types
             self._scratch = bytearray(_SCRATCH)
         received = self._connection.recv_into(self._scratch, min(size_hint, _SCRATCH))
         return bytes(memoryview(self._scratch)[:received])
+
+    def arrives(self, seconds: float) -> bool:
+        """Whether something can be read from the socket (its end, too) within so many seconds."""
+        if isinstance(self._connection, ssl.SSLSocket) and self._connection.pending():
+            return True
+        if self._poll.poll(0):
+            return True
+        try:
+            wait_read(self._connection.fileno(), seconds, TimeoutError())
+        except TimeoutError:
+            return False
+        return True
 
     def readinto(self, view: memoryview) -> int:
         """Fill `view` as far as one read from the socket goes; 0 at the end."""
