@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from live import LiveServer
+from live_http.tus import BYTES, VERSION, Tus
 from live_http.wire import (
     Wire,
     ask,
@@ -157,6 +158,57 @@ def test_an_upload_under_way_in_a_power_cut_leaves_nothing(
     server.start()
     assert_holds_only(server, [])
     server.stop()
+
+
+@pytest.mark.parametrize("fsync", [True, False], ids=["fsync", "control without fsync"])
+@pytest.mark.parametrize("died", [False, True], ids=["answered", "told by HEAD after a crash"])
+def test_an_offset_that_was_promised_survives_a_power_cut(
+    disk: Disk, start_server: Callable[..., LiveServer], died: bool, fsync: bool
+) -> None:
+    server = start_server(
+        STORE_URL=str(disk.path / "store"),
+        WORKERS="1",
+        MIN_FREE_SPACE="0",
+        FSYNC=str(fsync).lower(),
+    )
+    half = len(DATA) // 2
+    with server.client() as client:
+        tus = Tus(client)
+        url = tus.begin("a.txt", len(DATA))
+        os.sync()  # the control is to lose bytes, not the upload
+        if died:
+            with Wire(server) as wire:
+                wire.send(tus_patch(server, url, len(DATA)) + DATA[:half])
+                eventually(lambda: tus.offset(url) == half)
+                os.kill(server.workers()[0], signal.SIGKILL)
+    with server.client() as client:
+        tus = Tus(client)
+        if not died:
+            tus.patch(url, 0, DATA[:half])
+        promised = tus.offset(url)
+        assert promised == half
+    disk.cut_power()
+    server.kill()
+    disk.power_up()
+    if not fsync:
+        upload = server.store / ".fileservice/uploads" / url.rpartition("/")[2]
+        assert upload.read_bytes() != DATA[:half]
+        return
+    server.start()
+    with server.client() as client:
+        tus = Tus(client)
+        assert tus.offset(url) == promised
+        assert tus.patch(url, promised, DATA[promised:]).status_code == 204
+        assert client.get("/download/a.txt").content == DATA
+    server.stop()
+
+
+def tus_patch(server: LiveServer, url: str, length: int) -> bytes:
+    """The head of a PATCH that brings so many bytes from the first on."""
+    fields = VERSION | BYTES | {"Upload-Offset": "0", "Content-Length": str(length)}
+    return request(
+        f"PATCH {url.removeprefix(server.url)}", *(f"{n}: {v}" for n, v in fields.items())
+    )
 
 
 def some_is_staged(server: LiveServer) -> bool:
