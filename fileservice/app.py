@@ -10,7 +10,7 @@ from fileservice.offloads import Inline, ToThreads
 from fileservice.settings import Settings
 from fileservice.storage import Store, open_store
 from fileservice.upload import Offload, Rules
-from fileservice.web import cors, downloads, listing, ops, pages, problems, tus, uploads
+from fileservice.web import cors, downloads, listing, ops, pages, problems, resumable, tus, uploads
 from fileservice.web.proxies import TrustedProxies
 from fileservice.web.requests import NameConverter
 from fileservice.web.service import Service
@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None, store: Store | None = None) -> 
     app = Flask("fileservice", static_folder="web/static", template_folder="web/templates")
     app.url_map.merge_slashes = False  # a name with a slash is refused, not silently changed
     app.url_map.converters["name"] = NameConverter
-    for part in (uploads, downloads, listing, pages, ops, tus):
+    for part in (uploads, downloads, listing, pages, ops, tus, resumable):
         app.register_blueprint(part.routes(service))
     problems.register(app)
     tus.register(app)

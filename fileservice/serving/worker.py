@@ -3,7 +3,7 @@
 import io
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -211,6 +211,8 @@ class Connection:
             lambda: not worker.alive or not _reusable(body, awaited=expects and not body.begun),
         )
         environ = self._environs.make(request, self._client, self._addr)
+        if request.version >= (1, 1):
+            environ["transfer.inform"] = self._inform
         self._count_request()
         try:
             answer = worker.wsgi(environ, response.start_response)
@@ -228,6 +230,11 @@ class Connection:
             linger(self._client)
             return False
         return discard(self._client, body.forget_received() or 0)
+
+    def _inform(self, status: str, fields: Mapping[str, str]) -> None:
+        """Send an interim answer (RFC 9110 section 15.2), for the application to call."""
+        lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in fields.items())]
+        send(self._client, "\r\n".join([*lines, "", ""]).encode("latin-1"))
 
     def _refuse(self, error: Exception) -> None:
         self._client.settimeout(self._worker.idle_timeout)

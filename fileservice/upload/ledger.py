@@ -27,7 +27,9 @@ class Status:
     @property
     def ready(self) -> bool:
         """Whether all bytes of a file are there, and it is neither published nor gone."""
-        return self.record.open and bool(self.record.name) and self.offset == self.record.length
+        record = self.record
+        complete = self.offset == record.length and not record.awaits_word
+        return record.open and bool(record.name) and complete
 
 
 class Ledger:

@@ -25,6 +25,8 @@ class Record:
     """Digests that the file must have, by their names in RFC 9530."""
     proved: int | None = None
     """Only so many bytes count: those after them belong to a block whose checksum is not in yet."""
+    awaits_word: bool = False
+    """The client will say when it is complete; until then it is not, whatever its length."""
     joined: bool = False
     """It was put together from other uploads."""
     finished: StoredFile | None = None
@@ -55,6 +57,7 @@ class Record:
                 "labels": dict(self.labels),
                 "digests": {name: digest.hex() for name, digest in self.digests.items()},
                 "proved": self.proved,
+                "awaits_word": self.awaits_word,
                 "joined": self.joined,
                 "finished": finished,
                 "gone": self.gone,

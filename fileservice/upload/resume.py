@@ -32,6 +32,7 @@ from fileservice.upload.stream import Stream
 from fileservice.upload.takeover import Takeover
 
 __all__ = [
+    "REFUSALS",
     "Gone",
     "LengthConflict",
     "NotJoinable",
@@ -45,7 +46,8 @@ _REMEMBERED = 256
 """Examinations that a process keeps in mind; each has a few KiB."""
 _WORTH_READING = 1 << 20
 """So many bytes that another process took in are examined at once, for a wrong type to show."""
-_REFUSALS = (Refused, ContentMismatch, DigestMismatch, NameTaken)
+REFUSALS = (Refused, ContentMismatch, DigestMismatch, NameTaken)
+"""What ends an upload whose bytes are all there."""
 
 
 class OffsetMismatch(Exception):
@@ -79,10 +81,18 @@ class Resumption:
         self._takeover = Takeover(store.uploads, offload)
         self._remembered: OrderedDict[str, Examination] = OrderedDict()
 
-    def create(self, offer: Offer | None, length: int | None, labels: Mapping[str, str]) -> Status:
+    def create(
+        self,
+        offer: Offer | None,
+        length: int | None,
+        labels: Mapping[str, str],
+        *,
+        awaits_word: bool = False,
+    ) -> Status:
         """Begin an upload; without an `offer` it is a part that others will be joined with.
 
-        Raises what admission raises, and StorageFull. An empty file is published at once.
+        It is complete with its last byte, an empty one at once, or else, if it `awaits_word`, with
+        blocks that are called the last. Raises what admission raises, and StorageFull.
         """
         stored = None
         if offer:
@@ -95,6 +105,7 @@ class Resumption:
             labels=labels,
             digests=offer.digests if offer else {},
             finished=stored,
+            awaits_word=awaits_word,
         )
         upload = self._offload(self._begin, record)
         return self.status(upload)
@@ -112,6 +123,15 @@ class Resumption:
             found = self._ledger.read(upload)
             return self._finish(found, writer, None) if found.ready else found
 
+    def settle(self, upload: str) -> Status:
+        """How it stands once no request is adding to it any more: one that is, is ended."""
+        found = self._ledger.read(upload)
+        if not found.record.open:
+            return found
+        with self._takeover.writer(upload, _nothing, at_once=True):
+            pass
+        return self.status(upload)
+
     def append(
         self,
         upload: str,
@@ -123,12 +143,14 @@ class Resumption:
         length: int | None = None,
         whole: bool = False,
         last: bool = False,
+        at_once: bool = False,
     ) -> Status:
         """Add `blocks`, of which `coming` bytes are announced, from `offset` on.
 
         What arrived before an error stays, unless the blocks count only as a `whole`. `length`
         says how long the file is, if that was left open; so does the end of blocks that are the
-        `last`. `interrupt` has to make `blocks` end: another request takes over.
+        `last`. `interrupt` has to make `blocks` end: another request takes over. `at_once`, this
+        one does, from any other.
         """
         found = self._ledger.read(upload)
         if found.record.joined:
@@ -137,7 +159,7 @@ class Resumption:
             if (offset, coming) == (found.offset, 0):
                 return found
             raise OffsetMismatch(found.offset)
-        with self._takeover.writer(upload, interrupt) as writer:
+        with self._takeover.writer(upload, interrupt, at_once=at_once) as writer:
             found = self._truth(upload, writer)
             if offset != found.offset:
                 raise OffsetMismatch(found.offset)
@@ -148,11 +170,12 @@ class Resumption:
             if whole:
                 self._ledger.save(upload, replace(found.record, proved=offset))
             examination = self._take_in(found, writer, blocks, limit, whole=whole)
+            found = self._ledger.advanced(found, writer.size)
             if last:
                 found = self._declare(found, writer.size)
-            if whole:
+                found = replace(found, record=replace(found.record, awaits_word=False))
+            if whole or last:
                 self._ledger.save(upload, found.record)
-            found = self._ledger.advanced(found, writer.size)
             return self._finish(found, writer, examination) if found.ready else found
 
     def join(self, offer: Offer, parts: Sequence[str], labels: Mapping[str, str]) -> Status:
@@ -167,12 +190,12 @@ class Resumption:
             offload=self._offload,
         )
 
-    def cancel(self, upload: str) -> None:
+    def cancel(self, upload: str, *, at_once: bool = False) -> None:
         """End an upload and free what it holds; a published file stays. Raises Locked, Gone."""
         found = self._ledger.read(upload)
         with ExitStack() as stack:
             if not found.record.finished:
-                stack.enter_context(self._takeover.writer(upload, _nothing))
+                stack.enter_context(self._takeover.writer(upload, _nothing, at_once=at_once))
             self._remembered.pop(upload, None)
             self._ledger.remove(upload)
 
@@ -277,7 +300,7 @@ class Resumption:
             examination = examination or self._examine(record)
             self._offload(examination.catch_up, writer.fileno(), writer.size)
             receipt = self._offload(publish, offer, self._rules, self._store, writer, examination)
-        except _REFUSALS as refusal:
+        except REFUSALS as refusal:
             self._ledger.refuse(found, refusal)
             raise
         finally:

@@ -34,12 +34,15 @@ class Takeover:
         self._watcher: threading.Thread | None = None
 
     @contextmanager
-    def writer(self, upload: str, interrupt: Callable[[], None]) -> Iterator[ResumableWriter]:
+    def writer(
+        self, upload: str, interrupt: Callable[[], None], *, at_once: bool = False
+    ) -> Iterator[ResumableWriter]:
         """The one writer of `upload`. Raises NoSuchUpload, Locked.
 
-        `interrupt` is called, in another thread, when another request is to take over.
+        `interrupt` is called, in another thread, when another request is to take over. `at_once`
+        takes over from a request that still receives, too.
         """
-        writer = self._acquire(upload)
+        writer = self._acquire(upload, 0.0 if at_once else _QUIET_SECONDS)
         try:
             self._interrupts[upload] = interrupt
             self._watch()
@@ -48,7 +51,7 @@ class Takeover:
             self._interrupts.pop(upload, None)
             self._offload(writer.close)
 
-    def _acquire(self, upload: str) -> ResumableWriter:
+    def _acquire(self, upload: str, patience: float) -> ResumableWriter:
         began, size, claimed = time.monotonic(), self._uploads.progress(upload), False
         try:
             while True:
@@ -57,10 +60,10 @@ class Takeover:
                 except Locked:
                     waited = time.monotonic() - began
                     # Once asked to let go, the writer keeps what it still has, and grows by that.
-                    moves = not claimed and self._uploads.progress(upload) != size
+                    moves = not claimed and patience and self._uploads.progress(upload) != size
                     if moves or waited > _LET_GO_SECONDS:
                         raise
-                if waited > _QUIET_SECONDS and not claimed:
+                if waited >= patience and not claimed:
                     self._offload(self._uploads.claim, upload)
                     claimed = True
                 time.sleep(_POLL_SECONDS)

@@ -4,6 +4,7 @@ BodyError
 ├── LengthRequired   the request does not say that it has a body, nor how it ends
 ├── IncompleteBody   the client stopped before the end
 ├── TooSlow          the client sent nothing for too long
+├── WrongContentType the body is not declared as what it has to be
 ├── BadForm          the body is not a multipart/form-data form
 ├── NoFile           the form carries no file in its field `file`
 └── OneFileOnly      the form carries more than one
@@ -62,6 +63,18 @@ class NoFile(BodyError):
 class OneFileOnly(BodyError):
     def __init__(self) -> None:
         super().__init__("the form has more than one file; send each in a request of its own")
+
+
+class WrongContentType(BodyError):
+    def __init__(self, expected: str) -> None:
+        super().__init__(f"bytes of an upload are sent with Content-Type: {expected}")
+        self.expected = expected
+
+
+def require_content_type(environ: "WSGIEnvironment", expected: str) -> None:
+    """Raise WrongContentType for a body that is not declared to be of this type."""
+    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != expected:
+        raise WrongContentType(expected)
 
 
 def declared_length(environ: "WSGIEnvironment") -> int | None:

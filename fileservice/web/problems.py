@@ -14,7 +14,7 @@ from fileservice import storage, upload
 from fileservice.download.ranges import Unsatisfiable, unsatisfied
 from fileservice.names import BadName
 from fileservice.upload import resume
-from fileservice.web import body, tus_fields
+from fileservice.web import body, resumable_fields, tus_fields
 from fileservice.web.digests import BadDigestHeader
 from fileservice.web.requests import prefers_html
 from fileservice.web.security import PAGE_HEADERS
@@ -41,14 +41,17 @@ class BadQuery(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of problem; `retry_after` in seconds."""
+    """One kind of problem; `retry_after` in seconds, `types` the beginning of its type's URI."""
 
     code: str
     status: int
     title: str
     raised: tuple[type[Exception], ...] = ()
     retry_after: int | None = None
+    types: str = "urn:fileservice:problem:"
 
+
+_IANA = "https://iana.org/assignments/http-problem-types#"
 
 TABLE = (
     Row("no-file", 400, "No file in the form", (body.NoFile,)),
@@ -60,7 +63,11 @@ TABLE = (
     Row("incomplete-body", 400, "The file is not complete", (body.IncompleteBody,)),
     Row("digest-mismatch", 400, "The digest does not match", (upload.DigestMismatch,)),
     Row("bad-request", 400, "The request makes no sense",
-        (BadQuery, tus_fields.BadField, resume.LengthConflict)),
+        (BadQuery, tus_fields.BadField, resumable_fields.BadAppend, resume.LengthConflict)),
+    Row("inconsistent-upload-length", 400, "Inconsistent Upload Length Values",
+        (resumable_fields.InconsistentLength,), types=_IANA),
+    Row("completed-upload", 400, "Upload Is Completed",
+        (resumable_fields.Completed,), types=_IANA),
     Row("bad-metadata", 400, "The metadata cannot be read", (tus_fields.BadMetadata,)),
     Row("bad-checksum", 400, "The checksum cannot be read", (tus_fields.BadChecksum,)),
     Row("bad-concat", 400, "The parts cannot be joined", (resume.NotJoinable,)),
@@ -71,6 +78,8 @@ TABLE = (
     Row("too-slow", 408, "The upload stalled", (body.TooSlow,)),
     Row("name-taken", 409, "The name is taken", (storage.NameTaken,)),
     Row("offset-mismatch", 409, "The upload stands elsewhere", (resume.OffsetMismatch,)),
+    Row("mismatching-upload-offset", 409, "Mismatching Upload Offset",
+        (resumable_fields.MismatchingOffset,), types=_IANA),
     Row("upload-gone", 410, "The upload is no more", (resume.Gone,)),
     Row("length-required", 411, "There is no body", (body.LengthRequired,)),
     Row("precondition-failed", 412, "A condition does not hold",
@@ -82,7 +91,7 @@ TABLE = (
     Row("content-mismatch", 415, "The content is not what the name says",
         (upload.ContentMismatch,)),
     Row("wrong-content-type", 415, "The body is declared as something else",
-        (tus_fields.WrongContentType,)),
+        (body.WrongContentType,)),
     Row("range-not-satisfiable", 416, "No such bytes in the file", (Unsatisfiable,)),
     Row("locked", 423, "The upload is in use", (storage.Locked,), retry_after=1),
     Row("checksum-mismatch", 460, "Checksum Mismatch", (tus_fields.ChecksumMismatch,)),
@@ -108,7 +117,7 @@ def answer(error: Exception) -> Response:
     """The answer to `error`: JSON, or a page for those who prefer HTML."""
     row = _row_of(error)
     problem: dict[str, object] = {
-        "type": f"urn:fileservice:problem:{row.code}",
+        "type": row.types + row.code,
         "title": row.title,
         "status": row.status,
         "code": row.code,
@@ -120,6 +129,10 @@ def answer(error: Exception) -> Response:
         response.headers["Retry-After"] = str(row.retry_after)
     if isinstance(error, Unsatisfiable):
         response.headers["Content-Range"] = unsatisfied(error.size)
+    if isinstance(error, resumable_fields.MismatchingOffset):
+        response.headers["Upload-Offset"] = str(error.expected_offset)
+    if isinstance(error, upload.TooLarge):
+        response.headers["Upload-Limit"] = f"max-size={error.limit}"
     if isinstance(error, tus_fields.WrongVersion):
         response.headers["Tus-Version"] = tus_fields.VERSION
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
@@ -144,7 +157,8 @@ def _facts(error: Exception, row: Row) -> dict[str, object]:
         return {"detail": f"the log says more under the id {incident}", "id": incident}
     if row.status >= 500:
         _log.error("%s: %s", row.code, error)
-    return {"detail": str(error)} | vars(error)
+    facts = {name.replace("_", "-"): value for name, value in vars(error).items()}
+    return {"detail": str(error)} | facts
 
 
 def _json(problem: dict[str, object]) -> Response:

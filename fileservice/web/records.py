@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from flask import Response, jsonify
+
 from fileservice.download.conditional import Validators
 from fileservice.names import FileName
 from fileservice.storage import StoredFile
@@ -22,6 +24,15 @@ def record(file: StoredFile, base: str) -> dict[str, str | int | None]:
         "modified": modified.isoformat().replace("+00:00", "Z"),
         "digest": repr_digest(file),
     }
+
+
+def stored(file: StoredFile, base: str, *, created: bool) -> Response:
+    """The answer to an upload: 201, or 200 if an earlier one had stored the file."""
+    response = jsonify(record(file, base))
+    response.status_code = 201 if created else 200
+    response.headers.update(representation_headers(file))
+    response.headers["Location"] = download_url(base, file.name)
+    return response
 
 
 def etag(file: StoredFile) -> str:

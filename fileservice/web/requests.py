@@ -1,9 +1,17 @@
 """What several routes read from a request."""
 
+from collections.abc import Callable
+from contextlib import suppress
+from socket import SHUT_RD
+from typing import TYPE_CHECKING
+
 from flask import request
 from werkzeug.routing import BaseConverter
 
 from fileservice.download.conditional import Conditions
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 CONDITIONAL_FIELDS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
 
@@ -41,3 +49,15 @@ def conditions() -> Conditions:
         if_unmodified_since=fields.get("HTTP_IF_UNMODIFIED_SINCE"),
         if_range=fields.get("HTTP_IF_RANGE"),
     )
+
+
+def interrupt_of(environ: "WSGIEnvironment") -> Callable[[], None]:
+    """What makes the body of this request end at once."""
+    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+
+    def interrupt() -> None:
+        if connection:
+            with suppress(OSError):  # it is closed already
+                connection.shutdown(SHUT_RD)
+
+    return interrupt

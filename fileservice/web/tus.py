@@ -1,8 +1,6 @@
 """/tus/: resumable uploads by tus 1.0.0 (https://tus.io/protocols/resumable-upload)."""
 
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from socket import SHUT_RD
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask, Response, request
@@ -14,7 +12,7 @@ from fileservice.upload.resume import Status
 from fileservice.web import body, tus_fields
 from fileservice.web.digests import declared_digests
 from fileservice.web.records import representation_headers
-from fileservice.web.requests import raw_name
+from fileservice.web.requests import interrupt_of, raw_name
 from fileservice.web.service import Service, download_url
 
 if TYPE_CHECKING:
@@ -79,7 +77,7 @@ def routes(service: Service) -> Blueprint:
             tus_fields.metadata(request.headers)
             offer = None
         found = uploads.create(offer, length, labels)
-        if coming != 0:
+        if coming != 0 and not found.record.finished:
             checksum = tus_fields.Checksum.parse(request.headers)
             found = uploads.append(
                 found.upload,
@@ -105,7 +103,7 @@ def routes(service: Service) -> Blueprint:
 
     @blueprint.patch(f"{PREFIX}<name:upload>")
     def append(upload: str) -> Response:  # noqa: ARG001  # see raw_name
-        tus_fields.require_content_type(request.headers)
+        body.require_content_type(request.environ, tus_fields.CONTENT_TYPE)
         checksum = tus_fields.Checksum.parse(request.headers)
         blocks: Iterable[memoryview] = body.blocks(request.environ, service.idle_timeout)
         found = uploads.append(
@@ -131,7 +129,7 @@ def routes(service: Service) -> Blueprint:
             return (), 0
         coming = body.declared_length(environ)
         if coming != 0:
-            tus_fields.require_content_type(request.headers)
+            body.require_content_type(request.environ, tus_fields.CONTENT_TYPE)
         return body.blocks(environ, service.idle_timeout), coming
 
     def _answer(status: int, found: Status, fields: dict[str, str]) -> Response:
@@ -175,18 +173,6 @@ class MethodOverride:
         if method and environ.get("PATH_INFO", "").startswith(PREFIX):
             environ["REQUEST_METHOD"] = method.upper()
         return self._app(environ, start_response)
-
-
-def interrupt_of(environ: "WSGIEnvironment") -> Callable[[], None]:
-    """What makes the body of this request end at once."""
-    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
-
-    def interrupt() -> None:
-        if connection:
-            with suppress(OSError):  # it is closed already
-                connection.shutdown(SHUT_RD)
-
-    return interrupt
 
 
 def _offer(length: int | None) -> Offer:

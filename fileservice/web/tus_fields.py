@@ -3,8 +3,7 @@
 FieldError
 ├── BadField           a field is missing, or is not what the protocol has it be
 ├── BadMetadata        Upload-Metadata
-├── BadChecksum        Upload-Checksum
-└── WrongContentType   the body is not declared as application/offset+octet-stream
+└── BadChecksum        Upload-Checksum
 
 WrongVersion           the request speaks another version of tus, or none
 ChecksumMismatch       the bytes are not those that Upload-Checksum is of
@@ -41,11 +40,6 @@ class BadMetadata(FieldError):
 
 class BadChecksum(FieldError):
     """Upload-Checksum has not the form `algorithm base64`, or another algorithm."""
-
-
-class WrongContentType(FieldError):
-    def __init__(self) -> None:
-        super().__init__(f"bytes of an upload are sent with Content-Type: {CONTENT_TYPE}")
 
 
 class WrongVersion(Exception):
@@ -124,12 +118,6 @@ def _id(url: str) -> str:
     except ValueError:
         return ""
     return unquote_to_bytes(path.rpartition("/tus/")[2]).decode("latin-1")
-
-
-def require_content_type(headers: Headers) -> None:
-    """Raise WrongContentType for a body that is not declared as tus has it."""
-    if headers.get("Content-Type", "").strip().lower() != CONTENT_TYPE:
-        raise WrongContentType
 
 
 @dataclass(frozen=True, slots=True)

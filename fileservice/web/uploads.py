@@ -4,17 +4,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 from urllib.parse import quote
 
-from flask import Blueprint, Response, jsonify, redirect, request, url_for
+from flask import Blueprint, Response, redirect, request, url_for
 
 from fileservice.download.conditional import Outcome, evaluate
 from fileservice.names import FileName
 from fileservice.storage import NotFound
 from fileservice.upload import Offer, Receipt, Unmet, receive
-from fileservice.web import body
+from fileservice.web import body, resumable
 from fileservice.web.digests import declared_digests, verified
-from fileservice.web.records import record, representation_headers, validators
+from fileservice.web.records import stored, validators
 from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, prefers_html, raw_name
-from fileservice.web.service import Service, download_url
+from fileservice.web.service import Service
 
 STORED_COOKIE = "stored"
 """Carries the name of the file just stored from the answer to a form to the page."""
@@ -46,9 +46,15 @@ def routes(service: Service) -> Blueprint:
             create_only=_create_only(),
         )
         receipt = take_in(offer, blocks)
-        return _back_to_page(receipt) if prefers_html() else _answer(receipt, service)
+        return (
+            _back_to_page(receipt)
+            if prefers_html()
+            else stored(receipt.file, service.base_url(), created=receipt.created)
+        )
 
-    @blueprint.route("/upload/<name:name>", methods=["POST", "PUT"])
+    @blueprint.route(
+        "/upload/<name:name>", methods=["POST", "PUT"], provide_automatic_options=False
+    )
     def upload_raw(name: str) -> Response:  # noqa: ARG001  # see raw_name
         offer = Offer(
             name=FileName.parse_bytes(raw_name("/upload/")),
@@ -58,15 +64,26 @@ def routes(service: Service) -> Blueprint:
         )
         if "Content-Range" in request.headers:  # RFC 9110 section 14.5
             raise PartialUpload
-        return _answer(take_in(offer, body.blocks(request.environ, service.idle_timeout)), service)
+        if resumable.wanted(request):
+            check_conditions(offer.name)
+            return resumable.begin(service, offer)
+        receipt = take_in(offer, body.blocks(request.environ, service.idle_timeout))
+        return stored(receipt.file, service.base_url(), created=receipt.created)
+
+    @blueprint.route("/upload/<name:name>", methods=["OPTIONS"], provide_automatic_options=False)
+    def upload_options(name: str) -> Response:  # noqa: ARG001  # the same for all
+        return resumable.offered(service, ("OPTIONS", "POST", "PUT"))
 
     def take_in(offer: Offer, blocks: Iterable[memoryview]) -> Receipt:
-        if any(field in request.headers for field in CONDITIONAL_FIELDS):
-            _check_conditions(service, offer.name)
+        check_conditions(offer.name)
         service.sweep_when_due()
         return receive(
             offer, blocks, rules=service.rules, store=service.store, offload=service.offload
         )
+
+    def check_conditions(name: FileName) -> None:
+        if any(field in request.headers for field in CONDITIONAL_FIELDS):
+            _check_conditions(service, name)
 
     return blueprint
 
@@ -89,15 +106,6 @@ def _check_conditions(service: Service, name: FileName) -> None:
         current = None
     if evaluate(request.method, asked, current) is not Outcome.PROCEED:
         raise Unmet(f"the file {name!r} is not in the state that the request's conditions ask for")
-
-
-def _answer(receipt: Receipt, service: Service) -> Response:
-    base = service.base_url()
-    response = jsonify(record(receipt.file, base))
-    response.status_code = 201 if receipt.created else 200
-    response.headers.update(representation_headers(receipt.file))
-    response.headers["Location"] = download_url(base, receipt.file.name)
-    return response
 
 
 def _back_to_page(receipt: Receipt) -> Response:
