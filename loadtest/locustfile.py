@@ -39,6 +39,7 @@ def text(size: int) -> bytes:
 class Visitor(HttpUser):
     """Someone who stores files and fetches them again."""
 
+    weight = 4
     wait_time = between(0, 0.05)
 
     def on_start(self) -> None:
@@ -137,3 +138,60 @@ class Visitor(HttpUser):
         ) as response:
             if response.status_code != 204:
                 response.failure(f"{response.status_code} instead of 204")
+
+
+class Commuter(HttpUser):
+    """Someone on a bad network, who uploads by tus, in pieces, and asks where to go on."""
+
+    wait_time = between(0, 0.2)
+    _VERSION = {"Tus-Resumable": "1.0.0"}  # noqa: RUF012  # never changed
+    _BYTES = _VERSION | {"Content-Type": "application/offset+octet-stream"}
+
+    @task
+    def upload(self) -> None:
+        data = text(random.choice((_SIZES["64 KiB"], _SIZES["1 MiB"], _SIZES["8 MiB"])))
+        name = f"load-{secrets.token_hex(8)}.txt"
+        url, offset = self._begin(name, len(data)), 0
+        while url and offset < len(data):
+            if random.random() < 0.2:
+                offset = self._offset(url, offset)
+            piece = data[offset : offset + random.choice((50_000, 500_000, 5_000_000))]
+            offset = self._append(url, offset, piece, last=offset + len(piece) == len(data))
+        if url and offset == len(data):
+            self._check(name, data)
+
+    def _begin(self, name: str, length: int) -> str | None:
+        metadata = base64.b64encode(name.encode()).decode()
+        headers = {"Upload-Length": str(length), "Upload-Metadata": f"filename {metadata}"}
+        with self.client.post(
+            "/tus/", headers=self._VERSION | headers, name="tus: create", catch_response=True
+        ) as response:
+            if response.status_code != 201:
+                response.failure(f"{response.status_code}: {response.text[:200]}")
+                return None
+            return response.headers["Location"]
+
+    def _offset(self, url: str, expected: int) -> int:
+        with self.client.head(
+            url, headers=self._VERSION, name="tus: offset", catch_response=True
+        ) as response:
+            if response.headers.get("Upload-Offset") != str(expected):
+                response.failure(f"{response.status_code}, and not at {expected}")
+            return expected
+
+    def _append(self, url: str, offset: int, piece: bytes, *, last: bool) -> int:
+        headers = self._BYTES | {"Upload-Offset": str(offset)}
+        with self.client.patch(
+            url, data=piece, headers=headers, name="tus: append", catch_response=True
+        ) as response:
+            if response.status_code != 204 or ("ETag" in response.headers) != last:
+                response.failure(f"{response.status_code}: {response.text[:200]}")
+            return offset + len(piece)
+
+    def _check(self, name: str, data: bytes) -> None:
+        with self.client.get(
+            f"/download/{name}", name="tus: download", catch_response=True
+        ) as response:
+            if response.content != data:
+                response.failure(f"{len(response.content)} bytes, not the {len(data)} sent")
+        self.client.delete(f"/download/{name}", name="delete")
