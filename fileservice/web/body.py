@@ -1,23 +1,15 @@
-"""The body of a request, raw or a multipart form, as blocks of bytes.
+"""The body of a request as blocks of bytes.
 
 BodyError
 ├── LengthRequired   the request does not say that it has a body, nor how it ends
 ├── IncompleteBody   the client stopped before the end
 ├── TooSlow          the client sent nothing for too long
-├── WrongContentType the body is not declared as what it has to be
-├── BadForm          the body is not a multipart/form-data form
-├── NoFile           the form carries no file in its field `file`
-└── OneFileOnly      the form carries more than one
+└── WrongContentType the body is not declared as what it has to be
 """
 
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from itertools import chain
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
-
-from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -26,10 +18,6 @@ _FIRST_BLOCK = 16 * 1024
 _LARGEST_BLOCK = 2 << 20
 _SLOW_SECONDS = 0.5
 """A block is given on after so long, full or not: what has arrived is kept, and seen."""
-_END_OF_HEAD = b"\r\n\r\n"
-_OTHER_FIELDS = 64 * 1024
-"""Bytes that a form may have before its file, and in all the fields after it."""
-_MOST_FIELDS = 64
 
 
 class BodyError(Exception):
@@ -50,19 +38,6 @@ class IncompleteBody(BodyError):
 class TooSlow(BodyError):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"nothing arrived for {seconds:g} seconds; nothing is stored, try again")
-
-
-class BadForm(BodyError):
-    """The form does not parse."""
-
-
-class NoFile(BodyError):
-    """There is no file in the form."""
-
-
-class OneFileOnly(BodyError):
-    def __init__(self) -> None:
-        super().__init__("the form has more than one file; send each in a request of its own")
 
 
 class WrongContentType(BodyError):
@@ -169,123 +144,3 @@ def _filler(body: Any) -> Callable[[memoryview], int]:
         return len(data)
 
     return fill
-
-
-def form_file(content_type: str, body: Iterable[memoryview]) -> tuple[str, Iterator[memoryview]]:
-    """The name and the bytes of the one file in a form, straight from the body's blocks.
-
-    The bytes end only after the whole form has been read and found right. Raises BadForm, NoFile
-    and OneFileOnly, now or while the bytes are read.
-    """
-    kind, options = parse_options_header(content_type)
-    if kind != "multipart/form-data" or not options.get("boundary"):
-        raise BadForm(
-            "the body must be multipart/form-data with the file in its field `file`;"
-            " to send the bytes as they are, name the file in the URL: PUT /upload/<name>"
-        )
-    boundary, blocks = options["boundary"], iter(body)
-    part, early = _file_part(boundary, blocks)
-    return _last_segment(part.filename), _file_bytes(part, boundary, early, blocks)
-
-
-def _file_part(boundary: str, body: Iterator[memoryview]) -> tuple[MultipartSegment, bytes]:
-    """The head of the part that is the file, and what has already come of what follows it."""
-    parser, received, parsed = _parser(boundary), bytearray(), 0
-    for block in body:
-        look = max(parsed, len(received) - len(_END_OF_HEAD) + 1)
-        received += block
-        while (found := received.find(_END_OF_HEAD, look)) >= 0:
-            # In pieces that end where the head of a part may, for the file to begin behind one.
-            look = found + len(_END_OF_HEAD)
-            part = _file_in(_events(parser, bytes(received[parsed:look])))
-            parsed = look
-            if part:
-                return part, bytes(received[parsed:])
-        if len(received) > _OTHER_FIELDS:
-            raise BadForm(f"more than {_OTHER_FIELDS} bytes come before the file in the form")
-    _finish(parser, bytes(received[parsed:]))
-    raise NoFile("the form has no file in its field `file`; choose one and send it again")
-
-
-def _file_in(events: Iterable[Any]) -> MultipartSegment | None:
-    part = None
-    for event in events:
-        if not isinstance(event, MultipartSegment) or not event.filename:
-            continue
-        if event.name != "file":
-            raise NoFile(f"the form has its file in the field {event.name!r}; it must be `file`")
-        part = event
-    return part
-
-
-def _file_bytes(
-    part: MultipartSegment, boundary: str, early: bytes, body: Iterator[memoryview]
-) -> Iterator[memoryview]:
-    # The parser would copy each block more than once: it gets to see what is around the file only.
-    delimiter, size, held = f"\r\n--{boundary}".encode(), 0, b""
-    for received in chain((memoryview(early),), body):
-        block = memoryview(held + received) if held else received
-        end = _find(delimiter, block)
-        file_bytes = block[: len(block) - _partial(delimiter, block) if end < 0 else end]
-        held = bytes(block[len(file_bytes) :])
-        size += len(file_bytes)
-        yield file_bytes
-        if end >= 0:
-            break
-    declared = part.header("Content-Length")
-    if declared is not None and declared != str(size):
-        raise BadForm(f"the file's part has {size} bytes, and declares {declared}")
-    _check_rest(_parser(boundary), chain((held.removeprefix(b"\r\n"),), body))
-
-
-def _find(delimiter: bytes, block: memoryview) -> int:
-    return cast(bytes | bytearray, block.obj).find(delimiter, 0, len(block))
-
-
-def _partial(delimiter: bytes, block: memoryview) -> int:
-    """How many bytes at the end of `block` may be the beginning of a delimiter."""
-    tail = bytes(block[-len(delimiter) + 1 :])
-    begin = tail.rfind(b"\r")
-    return len(tail) - begin if begin >= 0 and delimiter.startswith(tail[begin:]) else 0
-
-
-def _check_rest(parser: PushMultipartParser, rest: Iterable[bytes | memoryview]) -> None:
-    others = 0
-    for block in rest:
-        for event in _events(parser, bytes(block)):
-            if isinstance(event, MultipartSegment):
-                if event.filename:
-                    raise OneFileOnly
-            elif event:
-                others += len(event)
-        if others > _OTHER_FIELDS:
-            raise BadForm(f"the fields after the file have more than {_OTHER_FIELDS} bytes")
-    _finish(parser)
-
-
-def _parser(boundary: str) -> PushMultipartParser:
-    with _form_errors():
-        return PushMultipartParser(boundary, max_segment_count=_MOST_FIELDS)
-
-
-def _events(parser: PushMultipartParser, data: bytes) -> list[Any]:
-    with _form_errors():
-        return list(parser.parse(data)) if data else []
-
-
-def _finish(parser: PushMultipartParser, data: bytes = b"") -> None:
-    _events(parser, data)
-    with _form_errors():
-        parser.close()
-
-
-@contextmanager
-def _form_errors() -> Iterator[None]:
-    try:
-        yield
-    except MultipartError as error:
-        raise BadForm(f"the form does not parse: {error}") from error
-
-
-def _last_segment(path: str) -> str:
-    return re.split(r"[/\\]", path)[-1]

@@ -14,7 +14,7 @@ from fileservice import storage, upload
 from fileservice.download.ranges import Unsatisfiable, unsatisfied
 from fileservice.names import BadName
 from fileservice.upload import resume
-from fileservice.web import body, resumable_fields, tus_fields
+from fileservice.web import body, forms, resumable_fields, tus_fields
 from fileservice.web.digests import BadDigestHeader
 from fileservice.web.requests import prefers_html
 from fileservice.web.security import PAGE_HEADERS
@@ -54,9 +54,9 @@ class Row:
 _IANA = "https://iana.org/assignments/http-problem-types#"
 
 TABLE = (
-    Row("no-file", 400, "No file in the form", (body.NoFile,)),
-    Row("one-file-only", 400, "One file at a time", (body.OneFileOnly,)),
-    Row("bad-form", 400, "The form cannot be read", (body.BadForm,)),
+    Row("no-file", 400, "No file in the form", (forms.NoFile,)),
+    Row("one-file-only", 400, "One file at a time", (forms.OneFileOnly,)),
+    Row("bad-form", 400, "The form cannot be read", (forms.BadForm,)),
     Row("bad-name", 400, "The name cannot be used", (BadName,)),
     Row("no-extension", 400, "The name has no extension", (upload.NoExtension,)),
     Row("bad-digest-header", 400, "The digest field cannot be read", (BadDigestHeader,)),

@@ -1,12 +1,12 @@
-"""The body of a request as blocks, and the file in a form, wherever the blocks end."""
+"""The file in a form, wherever the blocks of the body end."""
 
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fileservice.web.body import BadForm, NoFile, OneFileOnly, form_file
+from fileservice.web.forms import BadForm, NoFile, OneFileOnly, form_file
 
 BOUNDARY = "XboundaryX"
 KIND = f"multipart/form-data; boundary={BOUNDARY}"
@@ -62,6 +62,7 @@ sizes_of_blocks = st.lists(st.integers(1, 300), min_size=1, max_size=5)
 
 
 @given(data=near_delimiters, sizes=sizes_of_blocks, before=near_delimiters, after=near_delimiters)
+@example(data=bytes(4), sizes=[1, 23], before=b"", after=b"")  # more blocks follow than buffers
 def test_the_bytes_of_the_file_are_its_own_wherever_the_blocks_end(
     data: bytes, sizes: list[int], before: bytes, after: bytes
 ) -> None:
