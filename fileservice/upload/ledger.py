@@ -1,7 +1,6 @@
 """Ledger: the uploads that can be resumed, as their records and bytes in the store tell of them."""
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from fileservice.storage import Locked, NoSuchUpload, Uploads
@@ -67,8 +66,12 @@ class Ledger:
     def sweep(self) -> None:
         """Remove what nobody has touched for longer than the expiry."""
         for upload in self._uploads.ids():
-            with suppress(NoSuchUpload, Gone):
+            try:
                 self._read(upload)
+            except Gone:
+                pass
+            except NoSuchUpload:
+                self._uploads.remove_orphan(upload, self._expiry)
 
     def _read(self, upload: str) -> Status:
         kept = self._uploads.read(upload)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from werkzeug.datastructures import Headers
 
 from fileservice.storage import StoredFile
-from fileservice.upload import DigestMismatch
+from fileservice.upload import DigestMismatch, Offload
 
 _LENGTHS = {"sha-256": 32, "sha-512": 64}
 _MEMBER = re.compile(
@@ -62,12 +62,14 @@ def declared_digests(headers: Headers) -> dict[str, bytes]:
     return declared
 
 
-def verified(blocks: Iterable[memoryview], declared: Mapping[str, bytes]) -> Iterator[memoryview]:
+def verified(
+    blocks: Iterable[memoryview], declared: Mapping[str, bytes], offload: Offload
+) -> Iterator[memoryview]:
     """`blocks`, followed by DigestMismatch unless they have the declared digests."""
     hashes = {algorithm: hashlib.new(algorithm.replace("-", "")) for algorithm in declared}
     for block in blocks:
         for computed in hashes.values():
-            computed.update(block)
+            offload(computed.update, block)
         yield block
     for algorithm, computed in hashes.items():
         if computed.digest() != declared[algorithm]:

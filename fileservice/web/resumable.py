@@ -106,7 +106,7 @@ def _take_in(service: Service, found: Status, offset: int, *, last: bool) -> Res
         found = uploads.append(
             found.upload,
             offset,
-            verified(blocks, declared) if declared else blocks,
+            verified(blocks, declared, service.offload) if declared else blocks,
             coming=body.declared_length(environ),
             interrupt=interrupt_of(environ),
             length=_declared_length(offset),

@@ -82,7 +82,7 @@ def routes(service: Service) -> Blueprint:
             found = uploads.append(
                 found.upload,
                 0,
-                checksum.verified(blocks) if checksum else blocks,
+                checksum.verified(blocks, service.offload) if checksum else blocks,
                 coming=coming,
                 interrupt=interrupt_of(request.environ),
                 whole=checksum is not None,
@@ -109,7 +109,7 @@ def routes(service: Service) -> Blueprint:
         found = uploads.append(
             _upload(),
             tus_fields.offset(request.headers),
-            checksum.verified(blocks) if checksum else blocks,
+            checksum.verified(blocks, service.offload) if checksum else blocks,
             coming=body.declared_length(request.environ),
             interrupt=interrupt_of(request.environ),
             length=tus_fields.number(request.headers, "Upload-Length"),

@@ -19,6 +19,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from werkzeug.datastructures import Headers
 
+from fileservice.upload import Offload
+
 VERSION = "1.0.0"
 CONTENT_TYPE = "application/offset+octet-stream"
 CHECKSUMS = ("md5", "sha1", "sha256")
@@ -141,11 +143,11 @@ class Checksum:
         except (binascii.Error, ValueError):
             raise BadChecksum("Upload-Checksum: the digest is not base64") from None
 
-    def verified(self, blocks: Iterable[memoryview]) -> Iterator[memoryview]:
+    def verified(self, blocks: Iterable[memoryview], offload: Offload) -> Iterator[memoryview]:
         """`blocks`, followed by ChecksumMismatch unless they have this checksum."""
         computed = hashlib.new(self.algorithm, usedforsecurity=False)
         for block in blocks:
-            computed.update(block)
+            offload(computed.update, block)
             yield block
         if computed.digest() != self.digest:
             raise ChecksumMismatch

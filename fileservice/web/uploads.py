@@ -12,6 +12,7 @@ from fileservice.storage import NotFound
 from fileservice.upload import Offer, Receipt, Unmet, receive
 from fileservice.web import body, resumable
 from fileservice.web.digests import declared_digests, verified
+from fileservice.web.forms import form_file
 from fileservice.web.records import stored, validators
 from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, prefers_html, raw_name
 from fileservice.web.service import Service
@@ -36,9 +37,11 @@ def routes(service: Service) -> Blueprint:
     def upload_form() -> Response:
         length = body.declared_length(request.environ)
         form = verified(
-            body.blocks(request.environ, service.idle_timeout), declared_digests(request.headers)
+            body.blocks(request.environ, service.idle_timeout),
+            declared_digests(request.headers),
+            service.offload,
         )
-        sent_name, blocks = body.form_file(request.headers.get("Content-Type", ""), form)
+        sent_name, blocks = form_file(request.headers.get("Content-Type", ""), form)
         offer = Offer(
             name=FileName.parse(sent_name),
             length=None,

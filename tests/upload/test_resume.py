@@ -305,6 +305,20 @@ def test_an_expired_upload_is_removed_by_whoever_sweeps_first(root: Path) -> Non
     until(forgotten)
 
 
+def test_bytes_without_a_record_are_swept_by_age(root: Path) -> None:
+    process = Process(root, expiry=0.5)
+    orphan = root / ".fileservice/uploads" / ("0" * 32)
+    orphan.write_bytes(TEXT)  # as far as a process came that died then
+    process.uploads.sweep()
+    assert orphan.exists()
+
+    def swept() -> bool:
+        process.uploads.sweep()
+        return not orphan.exists()
+
+    until(swept)
+
+
 def raises(kind: type[Exception], process: Process, upload: str) -> bool:
     try:
         process.uploads.status(upload)

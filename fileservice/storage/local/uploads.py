@@ -109,7 +109,7 @@ class LocalUploads:
             os.unlink(self._path(upload))
 
     def remove(self, upload: str) -> None:
-        # The record goes first: what has none does not exist, and its bytes are swept by age.
+        # The record goes first: what has none does not exist, and its bytes are an orphan.
         with errors_named():
             with suppress(FileNotFoundError):
                 os.unlink(self._path(upload) + _RECORD)
@@ -117,6 +117,13 @@ class LocalUploads:
                 os.unlink(self._path(upload))
             if self._places.fsync:
                 sync_directory(self._places.uploads)
+
+    def remove_orphan(self, upload: str, seconds: float) -> None:
+        path = self._path(upload)
+        with errors_named(), suppress(FileNotFoundError):
+            untouched = time.time() - os.stat(path).st_mtime
+            if untouched > seconds and not os.path.lexists(path + _RECORD):
+                os.unlink(path)
 
     def claim(self, upload: str) -> None:
         with errors_named():
