@@ -1,0 +1,77 @@
+"""kill -9 under real tus clients: what the server had promised it still has."""
+
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from live import LiveServer
+from live_http.wire import eventually
+from tus_clients.checks import assert_kept, assert_whole
+from tus_clients.clients import PATIENCE, Client
+from tus_clients.faults import FaultProxy, Link, random_plan
+from tus_clients.workers import worker_with
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_an_upload_survives_that_its_workers_are_killed(
+    start_server: Callable[..., LiveServer],
+    client: Client,
+    make_text: Callable[..., Path],
+    seed: int,
+) -> None:
+    server = start_server(WORKERS="3")
+    killed: list[int] = []
+
+    def kill_worker(link: Link) -> None:
+        eventually(lambda: worker_with(server, link.port))
+        worker = worker_with(server, link.port)
+        assert worker
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: worker not in server.workers())
+        killed.append(worker)
+        link.reset()
+
+    size = 10 * MIB
+    file = make_text(size, seed)
+    options = ("--chunk-size", str(2 * MIB)) if seed % 2 else ()
+    with FaultProxy(server.port, random_plan(seed, size, kill_worker, times=4)) as proxy:
+        outcome = client.upload(proxy.url, file, "a.txt", *PATIENCE, *options)
+        assert outcome.done, (outcome, str(proxy.traffic))
+        assert_kept(proxy)
+    assert len(set(killed)) == 4
+    assert_whole(server, "a.txt", file)
+    assert not server.staged()
+
+
+def test_an_upload_survives_that_the_server_is_killed(
+    start_server: Callable[..., LiveServer],
+    client: Client,
+    make_text: Callable[..., Path],
+) -> None:
+    server = start_server(WORKERS="3")
+    starts: list[Future[None]] = []
+
+    def kill_server(link: Link) -> None:
+        server.kill()
+        starts.append(starter.submit(server.start))
+        link.reset()
+
+    size = 10 * MIB
+    file = make_text(size)
+    with (
+        ThreadPoolExecutor(1) as starter,
+        FaultProxy(server.port, random_plan(10, size, kill_server, times=2)) as proxy,
+    ):
+        outcome = client.upload(proxy.url, file, "a.txt", *PATIENCE)
+        for start in starts:
+            start.result()
+        assert outcome.done, (outcome, str(proxy.traffic))
+        assert_kept(proxy)
+    assert len(starts) == 2
+    assert_whole(server, "a.txt", file)
+    assert not server.staged()
