@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from fileservice.names import FileName
 from fileservice.storage import Content, StoredFile
+from fileservice.upload.admission import Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class Record:
     def open(self) -> bool:
         """Whether bytes can still be added, or are waiting to be published or joined."""
         return self.finished is None and self.gone is None
+
+    def offer(self) -> Offer:
+        """What the client offers, for an upload with a name."""
+        assert self.name
+        return Offer(self.name, self.length, digests=self.digests)
 
     def to_bytes(self) -> bytes:
         """As JSON."""

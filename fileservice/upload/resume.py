@@ -13,15 +13,15 @@ of `receive`:
     NotJoinable      the parts cannot be joined
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
 from fileservice.storage import NameTaken, ResumableWriter, StorageFull, Store
 from fileservice.upload import joining
-from fileservice.upload.admission import Offer, Refused, Rules, TooLarge, admit, leave_free, type_of
-from fileservice.upload.examination import Block, Examination, examine
+from fileservice.upload.admission import Offer, Refused, Rules, TooLarge, admit, leave_free
+from fileservice.upload.examination import Block, Examination
+from fileservice.upload.examinations import Examinations
 from fileservice.upload.inspection import ContentMismatch
 from fileservice.upload.joining import NotJoinable
 from fileservice.upload.ledger import Gone, Ledger, Status
@@ -42,8 +42,6 @@ __all__ = [
     "Status",
 ]
 
-_REMEMBERED = 256
-"""Examinations that a process keeps in mind; each has a few KiB."""
 _WORTH_READING = 1 << 20
 """So many bytes that another process took in are examined at once, for a wrong type to show."""
 REFUSALS = (Refused, ContentMismatch, DigestMismatch, NameTaken)
@@ -79,7 +77,7 @@ class Resumption:
         self._offload = offload
         self._ledger = Ledger(store.uploads, offload, expiry)
         self._takeover = Takeover(store.uploads, offload)
-        self._remembered: OrderedDict[str, Examination] = OrderedDict()
+        self._examinations = Examinations(rules)
 
     def create(
         self,
@@ -196,7 +194,7 @@ class Resumption:
         with ExitStack() as stack:
             if not found.record.finished:
                 stack.enter_context(self._takeover.writer(upload, _nothing, at_once=at_once))
-            self._remembered.pop(upload, None)
+            self._examinations.forget(upload)
             self._ledger.remove(upload)
 
     def sweep(self) -> None:
@@ -262,14 +260,14 @@ class Resumption:
             raise
         finally:
             self._offload(writer.sync)
-            self._remember(upload, examination, writer.size)
+            if examination:
+                self._examinations.remember(upload, examination, writer.size)
         return examination
 
     def _recall(self, found: Status, writer: ResumableWriter) -> Examination | None:
-        name = found.record.name
-        if not name:
+        if not found.record.name:
             return None
-        examination = self._remembered.pop(found.upload, None) or self._examine(found.record)
+        examination = self._examinations.recall(found.upload, found.record)
         if writer.size - examination.size <= _WORTH_READING:
             try:
                 self._offload(examination.catch_up, writer.fileno(), writer.size)
@@ -278,33 +276,21 @@ class Resumption:
                 raise
         return examination
 
-    def _remember(self, upload: str, examination: Examination | None, size: int) -> None:
-        # One that is past the end has seen bytes that were not written, or are no more.
-        if examination and examination.size <= size:
-            self._remembered[upload] = examination
-            while len(self._remembered) > _REMEMBERED:
-                self._remembered.popitem(last=False)
-
-    def _examine(self, record: Record) -> Examination:
-        assert record.name
-        offer = Offer(record.name, record.length, digests=record.digests)
-        return examine(offer, self._rules, type_of(record.name, self._rules))
-
     def _finish(
         self, found: Status, writer: ResumableWriter, examination: Examination | None
     ) -> Status:
         record, upload = found.record, found.upload
-        assert record.name
-        offer = Offer(record.name, record.length, digests=record.digests)
         try:
-            examination = examination or self._examine(record)
+            examination = examination or self._examinations.recall(upload, record)
             self._offload(examination.catch_up, writer.fileno(), writer.size)
-            receipt = self._offload(publish, offer, self._rules, self._store, writer, examination)
+            receipt = self._offload(
+                publish, record.offer(), self._rules, self._store, writer, examination
+            )
         except REFUSALS as refusal:
             self._ledger.refuse(found, refusal)
             raise
         finally:
-            self._remembered.pop(upload, None)
+            self._examinations.forget(upload)
         record = replace(record, finished=receipt.file)
         self._ledger.end(upload, record)
         return replace(found, record=record)
