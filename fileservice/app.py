@@ -10,7 +10,18 @@ from fileservice.offloads import Inline, ToThreads
 from fileservice.settings import Settings
 from fileservice.storage import Store, open_store
 from fileservice.upload import Offload, Rules
-from fileservice.web import cors, downloads, listing, ops, pages, problems, resumable, tus, uploads
+from fileservice.web import (
+    assets,
+    cors,
+    downloads,
+    listing,
+    ops,
+    pages,
+    problems,
+    resumable,
+    tus,
+    uploads,
+)
 from fileservice.web.proxies import TrustedProxies
 from fileservice.web.requests import NameConverter
 from fileservice.web.service import Service
@@ -36,11 +47,12 @@ def create_app(settings: Settings | None = None, store: Store | None = None) -> 
         public_url=settings.public_url,
         upload_expiry=settings.upload_expiry,
     )
-    app = Flask("fileservice", static_folder="web/static", template_folder="web/templates")
+    app = Flask("fileservice", static_folder=None, template_folder="web/templates")
     app.url_map.merge_slashes = False  # a name with a slash is refused, not silently changed
     app.url_map.converters["name"] = NameConverter
     for part in (uploads, downloads, listing, pages, ops, tus, resumable):
         app.register_blueprint(part.routes(service))
+    app.register_blueprint(assets.routes())
     problems.register(app)
     tus.register(app)
     if settings.cors_origins:

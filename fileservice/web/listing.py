@@ -1,9 +1,10 @@
 """GET /download: the stored files, whole or a page at a time."""
 
+import heapq
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from flask import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 
 from fileservice.storage import StoredFile
+from fileservice.web.ordering import BY_NAME, Order
 from fileservice.web.problems import BadQuery
 from fileservice.web.records import record
 from fileservice.web.service import Service
@@ -27,12 +29,14 @@ class Query:
     after: str
     prefix: str
     q: str
+    order: Order
 
     @classmethod
     def parse(cls, arguments: MultiDict[str, str]) -> "Query":
         """Read the query string's arguments. Raises BadQuery."""
         return cls(
             limit=_limit(arguments["limit"]) if "limit" in arguments else None,
+            order=Order.parse(arguments.get("sort", "name")),
             **{
                 name: unicodedata.normalize("NFC", arguments.get(name, ""))
                 for name in ("after", "prefix", "q")
@@ -41,10 +45,21 @@ class Query:
 
     def next(self, last: StoredFile) -> str:
         """The query string that asks for what follows `last`."""
-        fields = {"limit": self.limit, "prefix": self.prefix, "q": self.q}
-        return urlencode({name: value for name, value in fields.items() if value}) + (
-            "&" + urlencode({"after": last.name})
-        )
+        return self._encoded(self.order, self.order.cursor(last))
+
+    def sorted_by(self, order: Order) -> str:
+        """The query string that asks for the same files in another order, from the first on."""
+        return self._encoded(order, "")
+
+    def _encoded(self, order: Order, after: str) -> str:
+        fields = {
+            "limit": self.limit,
+            "prefix": self.prefix,
+            "q": self.q,
+            "sort": str(order) if order != BY_NAME else "",
+            "after": after,
+        }
+        return urlencode({name: value for name, value in fields.items() if value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +71,24 @@ class Page:
 
 
 def page(service: Service, query: Query, limit: int) -> Page:
-    """The first `limit` files that `query` asks for."""
-    files = service.offload(lambda: list(islice(_matching(service, query), limit + 1)))
+    """The first `limit` files that `query` asks for. Raises BadQuery.
+
+    By name the store gives them in order; for any other order all that match are looked at.
+    """
+    if query.order == BY_NAME:
+        files = service.offload(lambda: list(islice(_matching(service, query), limit + 1)))
+    else:
+        files = service.offload(_first_by, query.order, service, query, limit + 1)
     return Page(files[:limit], more=len(files) > limit)
+
+
+def _first_by(order: Order, service: Service, query: Query, count: int) -> list[StoredFile]:
+    matching: Iterable[StoredFile] = _matching(service, replace(query, after=""))
+    if query.after:
+        last = order.place(query.after)
+        matching = (file for file in matching if order.follows(file, last))
+    pick = heapq.nlargest if order.descending else heapq.nsmallest
+    return pick(count, matching, key=order.key)
 
 
 def routes(service: Service) -> Blueprint:
@@ -70,6 +100,8 @@ def routes(service: Service) -> Blueprint:
         query = Query.parse(request.args)
         base = service.base_url()
         if query.limit is None:
+            if query.order != BY_NAME:
+                raise BadQuery("the whole list comes by name; for another order, say limit=")
             batches = _batches(service, _matching(service, query))
             first = next(batches)  # what fails at once is still answered as an error
             return Response(_stream(chain((first,), batches), base), mimetype="application/json")

@@ -1,5 +1,6 @@
 """The page for people: the stored files, and a form that uploads one."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
@@ -8,11 +9,15 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from fileservice.names import BadName, FileName
 from fileservice.storage import NotFound, StoredFile
 from fileservice.web import listing
+from fileservice.web.ordering import Order
 from fileservice.web.security import PAGE_HEADERS
-from fileservice.web.service import Service, download_url
+from fileservice.web.service import Service
 from fileservice.web.uploads import STORED_COOKIE
 
 _PAGE = 100
+_LARGEST_PREVIEW = 20 << 20
+_IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp")
+"""What browsers show of the images that are served inline: no TIFF."""
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -20,6 +25,7 @@ def routes(service: Service) -> Blueprint:
     """The routes for the page."""
     blueprint = Blueprint("pages", __name__)
     blueprint.add_app_template_filter(human_size)
+    blueprint.add_app_template_filter(previewed)
     blueprint.add_app_template_filter(utc)
 
     @blueprint.get("/")
@@ -30,15 +36,16 @@ def routes(service: Service) -> Blueprint:
     def upload_page() -> Response:
         query = listing.Query.parse(request.args)
         found = listing.page(service, query, query.limit or _PAGE)
-        base = service.base_url()
         html = render_template(
             "upload.html",
-            files=[(file, download_url(base, file.name)) for file in found.files],
+            files=found.files,
             next_query=query.next(found.files[-1]) if found.more else None,
+            first_query=query.sorted_by(query.order),
+            sorts={by: Sort.offered(query, by) for by in ("name", "size", "modified")},
             query=query,
             stored=_just_stored(service),
             rules=service.rules,
-            base=base,
+            base=service.base_url(),
         )
         response = Response(html, mimetype="text/html", headers=PAGE_HEADERS)
         response.headers["Cache-Control"] = "no-store"
@@ -55,8 +62,33 @@ def routes(service: Service) -> Blueprint:
     return blueprint
 
 
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A column by which the list can be sorted: whether it is, and the query that sorts by it."""
+
+    current: bool
+    query: str
+
+    @classmethod
+    def offered(cls, query: listing.Query, by: str) -> "Sort":
+        """Names from a to z at first, what is largest or newest first, the other way round next."""
+        current = query.order.by == by
+        descending = not query.order.descending if current else by != "name"
+        return cls(current, query.sorted_by(Order(by, descending=descending)))
+
+
+def previewed(file: StoredFile) -> str | None:
+    """How the page shows a file in place: `image` or `frame`, or not at all."""
+    media_type, small = file.content.media_type, file.size <= _LARGEST_PREVIEW
+    if media_type == "application/pdf" or (media_type == "text/plain" and small):
+        return "frame"
+    return "image" if media_type in _IMAGES and small else None
+
+
 def human_size(size: int) -> str:
     """A size as people read it, such as 1.5 MiB."""
+    if size == 1:
+        return "1 byte"
     amount, unit = float(size), 0
     while amount >= 1024 and unit < len(_UNITS) - 1:
         amount, unit = amount / 1024, unit + 1

@@ -119,7 +119,7 @@ def routes(service: Service) -> Blueprint:
 
     @blueprint.delete(f"{PREFIX}<name:upload>")
     def terminate(upload: str) -> Response:  # noqa: ARG001  # see raw_name
-        uploads.cancel(_upload())
+        uploads.cancel(_upload(), at_once=True)
         return _empty(204, {})
 
     def _first_bytes() -> tuple[Iterable[memoryview], int | None]:

@@ -1,0 +1,124 @@
+"""A tab of Chromium that notices what must never happen on the page."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+
+if TYPE_CHECKING:
+    from playwright.sync_api import CDPSession, ConsoleMessage, Locator, Page, Request
+
+_REPORT_VIOLATIONS = """
+window.violations = []
+document.addEventListener('securitypolicyviolation', (event) => violations.push(event.blockedURI))
+"""
+
+
+class Watched:
+    """One tab; `expected` are parts of console messages that this test provokes on purpose."""
+
+    def __init__(self, page: "Page", base: str) -> None:
+        self.page = page
+        self.base = base
+        self.expected: list[str] = []
+        self.messages: list[str] = []
+        self.requests: list[Request] = []
+        self._session: CDPSession | None = None
+        page.add_init_script(_REPORT_VIOLATIONS)
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.messages.append(f"uncaught: {error}"))
+        page.on("request", lambda request: self.requests.append(request))
+
+    def _hear(self, message: "ConsoleMessage") -> None:
+        if message.type in ("error", "warning"):
+            self.messages.append(f"{message.text} ({message.location.get('url')})")
+
+    def assert_in_order(self) -> None:
+        """No error in the console, no request to another host, nothing the policy forbids."""
+        wrong = [text for text in self.messages if not any(part in text for part in self.expected)]
+        assert not wrong
+        hosts = {urlsplit(request.url).netloc for request in self.requests}
+        assert hosts == {urlsplit(self.base).netloc}
+        if not self.page.is_closed():
+            assert self.page.evaluate("window.violations") in ([], None)
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.base + path)
+
+    def choose(self, *files: Path) -> None:
+        """As in the dialog of the system that a click on the dropzone opens."""
+        self.page.set_input_files("#file", [str(file) for file in files])
+
+    def drop(self, *files: Path) -> None:
+        """Drag files over the page, and let them fall."""
+        data = self.page.evaluate_handle("new DataTransfer()")
+        for file in files:
+            data.evaluate(
+                "(data, [name, bytes]) => data.items.add(new File([bytes], name))",
+                [file.name, file.read_text()],
+            )
+        for event in ("dragenter", "dragover", "drop"):
+            self.page.dispatch_event("main", event, {"dataTransfer": data})
+
+    def network(self, bytes_per_second: int = -1, *, offline: bool = False) -> None:
+        """Let the network carry no more than this upwards (-1: what it can), or nothing at all."""
+        self._session = self._session or self.page.context.new_cdp_session(self.page)
+        self._session.send("Network.enable")
+        self._session.send(
+            "Network.emulateNetworkConditions",
+            {
+                "offline": offline,
+                "latency": 0,
+                "downloadThroughput": -1,
+                "uploadThroughput": bytes_per_second,
+            },
+        )
+
+    def transfer(self, name: str) -> "Locator":
+        """The row of an upload."""
+        return self.page.locator(".transfer", has=self.page.get_by_text(name, exact=True))
+
+    def wait_for(self, name: str, *states: str, seconds: float = 60) -> None:
+        """Wait until an upload is in one of these states."""
+        row = self.transfer(name)
+        handle = row.element_handle()
+        self.page.wait_for_function(
+            "([row, states]) => states.includes(row.dataset.state)",
+            arg=[handle, list(states)],
+            timeout=1000 * seconds,
+        )
+
+    def wait_until_sent(self, name: str, share: float) -> None:
+        """Wait until so much of a file is on its way or there."""
+        bar = self.transfer(name).locator("progress").element_handle()
+        self.page.wait_for_function(
+            "([bar, share]) => bar.value >= share", arg=[bar, share], timeout=60_000
+        )
+
+    def press(self, label: str, name: str) -> None:
+        """Press a button of an upload or of a file in the list."""
+        self.page.get_by_role("button", name=f"{label} {name}", exact=True).click()
+
+    def names(self) -> list[str]:
+        """The names in the list."""
+        return self.page.locator("tbody th").all_inner_texts()
+
+    def offsets(self) -> list[int]:
+        """Where the PATCHes of this tab began."""
+        patches = [request for request in self.requests if request.method == "PATCH"]
+        return [int(request.headers["upload-offset"]) for request in patches]
+
+
+def assert_stored(base: str, files: Iterable[Path]) -> None:
+    """The service gives these files back, byte for byte."""
+    for file in files:
+        digest = hashlib.sha256()
+        with httpx.stream("GET", f"{base}/download/{file.name}", timeout=60) as answer:
+            assert answer.status_code == 200, file.name
+            for block in answer.iter_bytes():
+                digest.update(block)
+        with file.open("rb") as stream:
+            assert digest.digest() == hashlib.file_digest(stream, "sha256").digest(), file.name
