@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -67,6 +68,31 @@ def tool() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def npm_install(
+    tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Path], Path]:
+    """Install what a directory's package-lock.json names; the directory it was installed in."""
+
+    def install(source: Path) -> Path:
+        directory = tmp_path_factory.mktemp("node")
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(source / name, directory)
+        done = subprocess.run(
+            [tool("npm"), "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        if done.returncode != 0:
+            require(f"npm ci does not work here: {done.stderr}")
+        return directory
+
+    return install
 
 
 @pytest.fixture(scope="session")

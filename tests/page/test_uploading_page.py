@@ -52,7 +52,9 @@ def test_the_digest_of_what_was_stored_is_shown_and_can_be_copied(
     digest = httpx.get(f"{server.url}/download", params={"limit": 1}).json()[0]["digest"]
     assert httpx.get(f"{server.url}/download/a.txt").headers["Repr-Digest"] == digest
     tab.press("Copy", "the SHA-256 of a.txt")
-    tab.page.wait_for_function("navigator.clipboard.readText().then((text) => text.length === 64)")
+    tab.page.wait_for_function(
+        "() => navigator.clipboard.readText().then((text) => text.length === 64)"
+    )
     assert tab.page.evaluate("navigator.clipboard.readText()") == shown
     assert len(shown) == 64
 
@@ -250,8 +252,6 @@ def test_leaving_the_page_in_the_middle_of_an_upload_asks_first(
     tab.choose(make_file("a.txt", 4 * MIB))
     tab.wait_until_sent("a.txt", 0.01)
     tab.page.evaluate("setTimeout(() => location.reload())")
-    tab.page.wait_for_timeout(0)
-    tab.page.wait_for_function("true")
     tab.page.locator("h1").click()
     assert asked == ["beforeunload"]
     tab.press("Cancel", "a.txt")

@@ -3,7 +3,6 @@
 import importlib.util
 import random
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,23 +16,11 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
-def tus_js(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Client:
+def tus_js(tool: Callable[[str], str], npm_install: Callable[[Path], Path]) -> Client:
     """tus-js-client under Node."""
-    node, npm = tool("node"), tool("npm")
-    directory = tmp_path_factory.mktemp("tus-js-client")
-    for name in ("package.json", "package-lock.json", "upload.mjs"):
-        shutil.copy(HERE / name, directory)
-    install = subprocess.run(
-        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=directory,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    if install.returncode != 0:
-        require(f"npm ci does not work here: {install.stderr}")
-    return Client("tus-js-client", (node, "upload.mjs"), directory)
+    directory = npm_install(HERE)
+    shutil.copy(HERE / "upload.mjs", directory)
+    return Client("tus-js-client", (tool("node"), "upload.mjs"), directory)
 
 
 @pytest.fixture(scope="session")
