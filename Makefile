@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LOAD_SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format loadtest bench lock image-test clean
+.PHONY: help serve test check format loadtest bench screenshots lock image-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench: $(VENV)/dev ## measure against nginx and others, in short form (loadtest/
 # pip-compile would write the addresses it is configured with into the lock.
 LOCK = $(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-trusted-host \
 	--no-emit-find-links --no-header --allow-unsafe --upgrade
+
+screenshots: $(VENV)/dev ## take the pictures of the page in docs/screenshots anew (needs Chromium)
+	$(BIN)/python tests/page/screenshots.py
 
 lock: $(VENV)/dev ## make requirements*.txt anew from pyproject.toml
 	$(LOCK) --output-file requirements.txt pyproject.toml

@@ -103,6 +103,34 @@ def test_the_next_page_is_narrowed_as_the_first(server: LiveServer, wire: Wire, 
     assert [name for page in pages for name in page] == whole != []
 
 
+def test_the_list_comes_in_other_orders_page_by_page(server: LiveServer, wire: Wire) -> None:
+    for number, name in enumerate(NAMES):
+        (server.store / name).write_bytes(b"x" * (number * 7 % 4))
+        os.utime(server.store / name, (0, -5 + number * 3 % 7))  # equal ones, and one before 1970
+    whole = ask(server, request("GET /download")).json()
+    for field, key in (("name", "filename"), ("size", "size"), ("modified", "modified")):
+        ordered = sorted(whole, key=lambda file: (file[key], file["filename"]))
+        for sort, expected in ((field, ordered), (f"-{field}", ordered[::-1])):
+            names = [file["filename"] for file in expected]
+            for limit in (1, 3, 100):
+                pages = walk(wire, f"/download?sort={sort}&limit={limit}")
+                assert [name for page in pages for name in page] == names
+            pages = walk(wire, f"/download?sort={sort}&limit=2&q=.txt")
+            assert [name for page in pages for name in page] == [
+                name for name in names if ".txt" in name
+            ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["sort=&limit=5", "sort=type&limit=5", "sort=--size&limit=5", "sort=size",
+     "sort=size&limit=5&after=a.txt", "sort=size&limit=5&after=1.5/a.txt"],
+)  # fmt: skip
+def test_an_order_that_is_none_is_refused(wire: Wire, query: str) -> None:
+    answer = wire.ask(request(f"GET /download?{query}"))
+    assert (answer.status, answer.json()["code"]) == (400, "bad-request")
+
+
 @pytest.mark.parametrize("limit", ["-1", "x", "1.5", "", "9" * 30])
 def test_a_limit_that_is_none_is_refused(wire: Wire, limit: str) -> None:
     answer = wire.ask(request(f"GET /download?limit={limit}"))
@@ -217,6 +245,21 @@ def test_a_page_for_people_takes_milliseconds_too(full_server: LiveServer) -> No
             assert wire.ask(request("GET /upload?after=050000.txt")).status == 200
             seconds.append(time.perf_counter() - start)
     assert statistics.median(seconds) < 0.030
+
+
+def test_sorting_many_files_holds_nobody_up(full_server: LiveServer) -> None:
+    with Wire(full_server) as wire, Wire(full_server) as other:
+        sorting = threading.Thread(
+            target=lambda: wire.ask(request("GET /download?sort=-modified&limit=100"))
+        )
+        sorting.start()
+        waits = []
+        while sorting.is_alive():
+            start = time.perf_counter()
+            assert other.ask(request("GET /healthz")).status == 200
+            waits.append(time.perf_counter() - start)
+        sorting.join()
+    assert statistics.median(waits) < 0.1
 
 
 @pytest.mark.parametrize("changed", [False, True], ids=["warm", "after a change"])

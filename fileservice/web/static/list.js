@@ -4,6 +4,7 @@ import * as format from './format.js'
 import { copy, say, warn } from './say.js'
 
 const EVERY = 10_000 // ms between looks for what others have stored
+const SHARE = 20 // and this many times as long as the last look took, at least
 const TYPING = 150 // ms without a key before the server is asked
 
 const preview = document.getElementById('preview')
@@ -28,11 +29,16 @@ export function start() {
     search()
   })
   addEventListener('popstate', () => show(location.href, { found: true }))
-  setInterval(() => {
-    if (!document.hidden && !asking && !document.querySelector('dialog[open]')) refresh()
-  }, EVERY)
+  watch()
   document.addEventListener('visibilitychange', () => document.hidden || refresh())
   preview.addEventListener('close', () => preview.querySelector('.view').replaceChildren())
+}
+
+async function watch(pause = EVERY) {
+  await new Promise((resolve) => setTimeout(resolve, pause))
+  const began = performance.now()
+  if (!document.hidden && !asking && !document.querySelector('dialog[open]')) await refresh()
+  watch(Math.max(EVERY, SHARE * (performance.now() - began)))
 }
 
 // Show what is there now.
