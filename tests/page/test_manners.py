@@ -138,6 +138,8 @@ def test_the_keyboard_suffices(open_page: Open, make_file: Make, server: LiveSer
                 return
         raise AssertionError(f"the Tab key never comes to {what}")
 
+    # Playwright takes a moment to catch choosers, and without this begins when it is too late.
+    tab.page.on("filechooser", lambda _: None)
     tab_to("file")
     with tab.page.expect_file_chooser() as chooser:
         keyboard.press("Space")

@@ -236,6 +236,50 @@ def test_an_unfinished_upload_can_be_discarded(
     assert second.transfer("a.bmp").count() == 0
 
 
+@pytest.mark.parametrize("size", [MIB, 40 * MIB], ids=["small", "large"])
+def test_a_file_that_is_changed_while_it_is_sent_is_not_stored(
+    open_page: Open, make_file: Make, server: LiveServer, size: int
+) -> None:
+    tab = open_page()
+    tab.expected.append("net::ERR_UPLOAD_FILE_CHANGED")
+    tab.network(size // 4)
+    file = make_file("a.bmp", size)
+    tab.choose(file)
+    tab.wait_until_sent("a.bmp", 0.1)
+    tab.press("Pause", "a.bmp")
+    tab.wait_for("a.bmp", "paused")
+    file.write_bytes(b"BM")
+    tab.press("Resume", "a.bmp")
+    tab.wait_for("a.bmp", "refused")
+    assert "changed, moved or deleted" in tab.transfer("a.bmp").inner_text()
+    assert server.published() == []
+
+
+def test_the_page_may_be_reached_by_another_name_than_the_public_one(
+    open_page: Open, make_file: Make, start_server: Callable[..., LiveServer]
+) -> None:
+    server = start_server(PUBLIC_URL="https://files.example")
+    tab = open_page(at=server)
+    file = make_file("a.bmp", 9 * MIB)
+    tab.choose(file)
+    tab.wait_for("a.bmp", "done")
+    assert_stored(server.url, [file])
+
+
+def test_a_download_in_the_middle_of_an_upload_does_not_end_it(
+    open_page: Open, make_file: Make, server: LiveServer
+) -> None:
+    (server.store / "z.txt").write_bytes(b"x")
+    tab = open_page()
+    tab.network(2 * MIB)
+    tab.choose(make_file("a.txt", 4 * MIB))
+    tab.wait_until_sent("a.txt", 0.1)
+    with tab.page.expect_download():
+        tab.page.get_by_role("link", name="z.txt", exact=True).click()
+    tab.network()
+    tab.wait_for("a.txt", "done")
+
+
 def test_leaving_the_page_in_the_middle_of_an_upload_asks_first(
     open_page: Open, make_file: Make
 ) -> None:

@@ -16,6 +16,7 @@ export class Interrupted extends Error {
   }
 }
 
+const UNREADABLE = 'The file was changed, moved or deleted. Choose it again.'
 const STALL = 45_000 // ms in which nothing moves
 const LAST_WORD = 600_000 // ms that the answer may take once all is sent: a large file is checked
 const TRY_AGAIN = [408, 423, 425, 429, 500, 502, 503, 504]
@@ -49,7 +50,7 @@ export function send(method, url, { headers = {}, body = null, signal, onProgres
       onProgress(event.loaded)
     }
     request.upload.onload = () => watch(LAST_WORD)
-    request.onerror = () => fail(new Interrupted('the connection is lost'))
+    request.onerror = async () => fail(await whyItBroke(body))
     request.onload = () => {
       end()
       resolve({
@@ -65,6 +66,24 @@ export function send(method, url, { headers = {}, body = null, signal, onProgres
   })
 }
 
+async function whyItBroke(body) {
+  try {
+    if (body) await read(body.slice(0, 1))
+    return new Interrupted('the connection is lost')
+  } catch (error) {
+    return error
+  }
+}
+
+// The bytes of a file or of a part of it. Raises Refused.
+export async function read(blob) {
+  try {
+    return await blob.arrayBuffer()
+  } catch {
+    throw new Refused(0, UNREADABLE)
+  }
+}
+
 // The answer, if it has one of these statuses. Raises Refused, with the reason, or Interrupted.
 export function expect(answer, ...statuses) {
   if (statuses.includes(answer.status)) return answer
@@ -77,9 +96,10 @@ export function expect(answer, ...statuses) {
 
 function explained(answer) {
   try {
-    return JSON.parse(answer.text).detail
+    const { detail } = JSON.parse(answer.text)
+    return detail[0].toUpperCase() + detail.slice(1)
   } catch {
-    return answer.text || `the server answered ${answer.status}`
+    return answer.text || `The server answered ${answer.status}.`
   }
 }
 

@@ -1,5 +1,5 @@
 // One file on its way up: which way it takes, and what state it is in. It draws nothing.
-import { Refused, expect, persist, send } from './http.js'
+import { Refused, expect, persist, read, send } from './http.js'
 import { forget, recall, remember } from './memory.js'
 import { TusUpload } from './tus.js'
 
@@ -19,6 +19,7 @@ export class Transfer {
     this.sent = 0
     this.reason = ''
     this.hopeless = false
+    this.repeated = false
     this.sha256 = null
     this.samples = []
     this.tus = file.size > SMALL ? this.#resumable() : null
@@ -53,7 +54,8 @@ export class Transfer {
       if (error instanceof Stopped) return
       if (!(error instanceof Refused)) console.error(error)
       this.reason = error.message
-      this.hopeless = [413, 415].includes(error.status) // it would be refused again
+      if (error.status === 409 && this.repeated) this.reason += ' It may be this one: an answer was lost.'
+      this.hopeless = [0, 413, 415].includes(error.status) // it would be refused again
       this.#become('refused')
     }
     forget(this.file)
@@ -101,6 +103,7 @@ export class Transfer {
   #resumable() {
     return new TusUpload('/tus/', this.file, {
       url: recall(this.file),
+      reach: (url) => new URL(url.pathname, location.href), // whatever name of the server it has
       onUrl: (url) => remember(this.file, url),
       onProgress: this.#progress,
       onWait: this.#wait,
@@ -109,7 +112,7 @@ export class Transfer {
 
   async #sendWhole(signal) {
     // With its digest, a request whose answer was lost can be sent again.
-    const digest = crypto.subtle && new Uint8Array(await crypto.subtle.digest('SHA-256', await this.file.arrayBuffer()))
+    const digest = crypto.subtle && new Uint8Array(await crypto.subtle.digest('SHA-256', await read(this.file)))
     const headers = digest ? { 'Repr-Digest': `sha-256=:${btoa(String.fromCharCode(...digest))}:` } : {}
     const url = `/upload/${encodeURIComponent(this.file.name)}`
     const attempt = async () => expect(await send('PUT', url, { headers, body: this.file, signal, onProgress: this.#progress }), 200, 201)
@@ -126,6 +129,7 @@ export class Transfer {
   }
 
   #wait = (_seconds, error) => {
+    this.repeated = true
     this.reason = navigator.onLine ? error.message : 'there is no network'
     this.#become('retrying')
   }

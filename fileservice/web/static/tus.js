@@ -5,12 +5,14 @@ const VERSION = { 'Tus-Resumable': '1.0.0' }
 const FIRST = 128 * 1024 // a wrong type shows in the first bytes: do not send many in vain
 const CHUNK = 32 * 1024 * 1024
 
-// One file on its way to the server at `endpoint`. `url` is that of an upload to be continued.
+// One file on its way to the server at `endpoint`. `url` is that of an upload to be continued;
+// `reach` turns the address that the server gives a new one into the one to be used.
 export class TusUpload {
-  constructor(endpoint, file, { url = null, onUrl = () => {}, onProgress = () => {}, onWait = () => {} } = {}) {
+  constructor(endpoint, file, { url = null, reach = (url) => url, onUrl = () => {}, onProgress = () => {}, onWait = () => {} } = {}) {
     this.endpoint = new URL(endpoint, location.href)
     this.file = file
     this.url = url
+    this.reach = reach
     this.onUrl = onUrl
     this.onProgress = onProgress
     this.onWait = onWait
@@ -66,7 +68,7 @@ export class TusUpload {
       signal,
     })
     expect(answer, 201)
-    this.url = new URL(answer.header('Location'), this.endpoint).href
+    this.url = this.reach(new URL(answer.header('Location'), this.endpoint)).href
     this.onUrl(this.url)
     return { offset: 0, answer }
   }

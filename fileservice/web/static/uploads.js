@@ -198,6 +198,7 @@ function facts(transfer) {
 function showStored(row, transfer) {
   const link = document.createElement('a')
   link.href = transfer.url
+  link.download = ''
   row.querySelector('bdi').replaceWith(link)
   const name = document.createElement('bdi')
   name.textContent = transfer.file.name
