@@ -100,10 +100,13 @@ class StoreContract:
         writer = store.writer()
         try:
             writer.write(b"0123456789" * 10_000)
-            assert os.pread(writer.fileno(), 4, 99_996) == b"6789"
+            assert writer.read_at(4, 99_996) == b"6789"
             writer.write(b"abcdef")
-            assert os.pread(writer.fileno(), 100, 99_998) == b"89abcdef"
-            assert os.fstat(writer.fileno()).st_size == 100_006
+            assert writer.read_at(100, 99_998) == b"89abcdef"
+            assert writer.size == 100_006
+            with writer.sight() as descriptor:
+                assert os.pread(descriptor, 100, 99_998) == b"89abcdef"
+                assert os.fstat(descriptor).st_size == 100_006
         finally:
             writer.close()
 
@@ -111,7 +114,7 @@ class StoreContract:
         writer = store.writer()
         try:
             writer.write(b"first ")
-            assert os.pread(writer.fileno(), 5, 0) == b"first"
+            assert writer.read_at(5, 0) == b"first"
             writer.write(b"second")
             writer.publish(NAME, content_of(b"first second"))
         finally:

@@ -12,6 +12,7 @@ from fileservice.storage.base import (
     NotFound,
     Opened,
     ResumableWriter,
+    Staged,
     StorageError,
     StorageFull,
     StorageUnavailable,
@@ -32,6 +33,7 @@ __all__ = [
     "NotFound",
     "Opened",
     "ResumableWriter",
+    "Staged",
     "StorageError",
     "StorageFull",
     "StorageUnavailable",
@@ -44,8 +46,15 @@ __all__ = [
 
 
 def open_store(url: str, *, fsync: bool) -> Store:
-    """The store at `url` (today a directory), made and proved to work.
+    """The store at `url` (s3://bucket/prefix or a directory), proved to work.
 
-    Raises StorageUnavailable when it cannot keep what this service promises.
+    Raises StorageUnavailable when it cannot keep what this service promises, and ValueError for
+    a URL that makes no sense.
     """
+    if url.startswith("s3://"):
+        # Here: the SDK must not be loaded before gevent has patched what it is built on, and
+        # costs those who have a directory a tenth of a second.
+        from fileservice.storage.s3 import S3Store
+
+        return S3Store(url)
     return LocalStore(Path(url), fsync=fsync)

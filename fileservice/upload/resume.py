@@ -272,7 +272,7 @@ class Resumption:
         examination = self._remembered.pop(found.upload, None) or self._examine(found.record)
         if writer.size - examination.size <= _WORTH_READING:
             try:
-                self._offload(examination.catch_up, writer.fileno(), writer.size)
+                self._offload(examination.catch_up, writer, self._offload.compute)
             except ContentMismatch as refusal:
                 self._ledger.refuse(found, refusal)
                 raise
@@ -298,8 +298,16 @@ class Resumption:
         offer = Offer(record.name, record.length, digests=record.digests)
         try:
             examination = examination or self._examine(record)
-            self._offload(examination.catch_up, writer.fileno(), writer.size)
-            receipt = self._offload(publish, offer, self._rules, self._store, writer, examination)
+            self._offload(examination.catch_up, writer, self._offload.compute)
+            receipt = self._offload(
+                publish,
+                offer,
+                self._rules,
+                self._store,
+                writer,
+                examination,
+                self._offload.compute,
+            )
         except REFUSALS as refusal:
             self._ledger.refuse(found, refusal)
             raise

@@ -57,7 +57,7 @@ class Page:
 
 def page(service: Service, query: Query, limit: int) -> Page:
     """The first `limit` files that `query` asks for."""
-    files = service.offload(lambda: list(islice(_matching(service, query), limit + 1)))
+    files = service.offload(lambda: list(islice(_matching(service, query, limit + 1), limit + 1)))
     return Page(files[:limit], more=len(files) > limit)
 
 
@@ -84,8 +84,10 @@ def routes(service: Service) -> Blueprint:
     return blueprint
 
 
-def _matching(service: Service, query: Query) -> Iterator[StoredFile]:
-    return service.store.list(after=query.after, prefix=query.prefix, contains=query.q)
+def _matching(service: Service, query: Query, expected: int | None = None) -> Iterator[StoredFile]:
+    return service.store.list(
+        after=query.after, prefix=query.prefix, contains=query.q, expected=expected
+    )
 
 
 def _batches(service: Service, files: Iterator[StoredFile]) -> Iterator[list[StoredFile]]:
