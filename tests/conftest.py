@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 from live import LiveServer
 from needs import require
+from seaweed import CREDENTIALS, Seaweed, running
 
 hypothesis.settings.register_profile("fileservice", deadline=None)
 hypothesis.settings.load_profile("fileservice")
@@ -74,3 +75,16 @@ def root() -> None:
     """The test mounts file systems or looks into other processes."""
     if os.geteuid() != 0:
         require("only root can mount file systems")
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+    """One store that speaks S3, for all tests of this run."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        try:
+            with running(tmp_path_factory.mktemp("seaweed")) as found:
+                yield found
+        except FileNotFoundError as error:
+            require(str(error))

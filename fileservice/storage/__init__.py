@@ -22,6 +22,7 @@ from fileservice.storage.base import (
     Writer,
 )
 from fileservice.storage.local import LocalStore
+from fileservice.storage.s3.location import Location
 
 __all__ = [
     "Busy",
@@ -41,8 +42,14 @@ __all__ = [
     "StoredFile",
     "Uploads",
     "Writer",
+    "check_url",
     "open_store",
 ]
+
+
+def check_url(url: str) -> None:
+    """Raise ValueError for a URL that begins with s3:// and makes no sense."""
+    Location.parse(url)
 
 
 def open_store(url: str, *, fsync: bool) -> Store:
@@ -54,7 +61,7 @@ def open_store(url: str, *, fsync: bool) -> Store:
     if url.startswith("s3://"):
         # Here: the SDK must not be loaded before gevent has patched what it is built on, and
         # costs those who have a directory a tenth of a second.
-        from fileservice.storage.s3 import S3Store
+        from fileservice.storage.s3.store import S3Store
 
-        return S3Store(url)
+        return S3Store(Location.parse(url))
     return LocalStore(Path(url), fsync=fsync)

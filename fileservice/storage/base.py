@@ -114,8 +114,9 @@ class Opened:
 class Staged(Protocol):
     """Bytes that are there but not published, to be judged before they are."""
 
-    size: int
-    """How many."""
+    @property
+    def size(self) -> int:
+        """How many."""
 
     def read_at(self, count: int, offset: int) -> bytes:
         """Bytes from `offset` on: `count` of them, or as many as there are."""
