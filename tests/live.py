@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
-from seaweed import Seaweed
+from seaweed import BucketPath, Seaweed
 
 ROOT = Path(__file__).parent.parent
 _START_SECONDS = 20
@@ -128,6 +128,7 @@ class S3LiveServer(LiveServer):
         self.prefix = prefix
         self._directory = directory
         super().__init__({"STORE_URL": seaweed.url(prefix)} | settings)
+        self.store = BucketPath(seaweed, prefix)  # type: ignore[assignment]
 
     def _log_path(self) -> Path:
         return self._directory / f"{self.prefix}-{self.port}.log"
