@@ -14,7 +14,7 @@ try:
 except SettingsError as _error:
     sys.exit(str(_error))
 
-wsgi_app = "fileservice.app:create_app()"
+wsgi_app = "fileservice.app:create_app(proved=True)"  # by on_starting
 bind = _settings.bind
 workers = _settings.workers
 worker_class = TransferWorker

@@ -16,14 +16,16 @@ from fileservice.web.requests import NameConverter
 from fileservice.web.service import Service
 
 
-def create_app(settings: Settings | None = None, store: Store | None = None) -> Flask:
+def create_app(
+    settings: Settings | None = None, store: Store | None = None, *, proved: bool = False
+) -> Flask:
     """The service as a WSGI application. Raises SettingsError, StorageUnavailable.
 
     Without `settings` they are read from the environment; without `store` it is the one that
-    they name.
+    they name, which need not be there at this moment if it was `proved` before to be fit.
     """
     settings = settings or Settings.from_environ(os.environ)
-    store = store or open_store(settings.store_url, fsync=settings.fsync)
+    store = store or open_store(settings.store_url, fsync=settings.fsync, proved=proved)
     service = Service(
         store=store,
         rules=Rules(

@@ -98,6 +98,10 @@ class LiveServer:
         """Files on their way in."""
         return list((self.store / ".fileservice" / "staging").iterdir())
 
+    def keeps_bytes_of(self, upload: str) -> bool:
+        """Whether the bytes of this unfinished upload are there."""
+        return (self.store / ".fileservice/uploads" / upload).exists()
+
     def published(self) -> list[str]:
         """The names in the store, from the directory itself."""
         return sorted(path.name for path in self.store.iterdir() if path.name != ".fileservice")
@@ -141,6 +145,10 @@ class S3LiveServer(LiveServer):
         return sorted(
             key for key in self.seaweed.keys(self.prefix) if not key.startswith(".fileservice/")
         )
+
+    def keeps_bytes_of(self, upload: str) -> bool:
+        keys = self.seaweed.keys(f"{self.prefix}/.fileservice/uploads/{upload}")
+        return any(key != "record" for key in keys)
 
     def clear(self) -> None:
         self.seaweed.clear(self.prefix)

@@ -52,8 +52,8 @@ def check_url(url: str) -> None:
     Location.parse(url)
 
 
-def open_store(url: str, *, fsync: bool) -> Store:
-    """The store at `url` (s3://bucket/prefix or a directory), proved to work.
+def open_store(url: str, *, fsync: bool, proved: bool = False) -> Store:
+    """The store at `url` (s3://bucket/prefix or a directory), proved to work unless it was before.
 
     Raises StorageUnavailable when it cannot keep what this service promises, and ValueError for
     a URL that makes no sense.
@@ -63,5 +63,5 @@ def open_store(url: str, *, fsync: bool) -> Store:
         # costs those who have a directory a tenth of a second.
         from fileservice.storage.s3.store import S3Store
 
-        return S3Store(Location.parse(url))
+        return S3Store(Location.parse(url), proved=proved)
     return LocalStore(Path(url), fsync=fsync)

@@ -12,6 +12,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from fileservice.storage.base import Locked, StorageError
@@ -21,7 +22,9 @@ from fileservice.storage.s3.faults import Missing, Unmet
 
 LEASES = ".fileservice/leases/"
 _HOLDS_SECONDS = 8.0
-_RENEWAL_SECONDS = 2.0
+_BEAT_SECONDS = 1.0
+"""Who wants to take over looks for 1.5 s whether bytes still come in."""
+_IDLE_RENEWAL_SECONDS = 3.0
 _log = logging.getLogger(__name__)
 
 
@@ -36,7 +39,8 @@ class Lease:
         self._lock = threading.Lock()
         self.size = 0
         """Bytes that have come in; told to others with each renewal."""
-        self._told = -1
+        self._told = 0
+        self._renewed = time.monotonic()
         self.lost = False
 
     def take(self) -> None:
@@ -62,6 +66,10 @@ class Lease:
         with self._lock:
             if self.lost or not self._etag:
                 return
+            now, size = time.monotonic(), self.size
+            if size == self._told and now - self._renewed < _IDLE_RENEWAL_SECONDS:
+                return
+            self._told, self._renewed = size, now
             try:
                 self._etag = self._bucket.put(self._key, self._text(), only=self._etag)
             except (Unmet, Missing):
@@ -98,30 +106,33 @@ def told(bucket: Bucket, upload: str) -> int:
         return 0
 
 
-class Renewals:
-    """Renews all leases of one process while there are any."""
+class Heart:
+    """Beats every second for all writers of one process, while there are any."""
 
     def __init__(self) -> None:
-        self._held: set[Lease] = set()
+        self._beats: set[Callable[[], None]] = set()
         self._begun = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def add(self, lease: Lease) -> None:
-        """Keep this lease alive."""
-        self._held.add(lease)
+    def add(self, beat: Callable[[], None]) -> None:
+        """Call `beat`, which never raises, with each beat."""
+        self._beats.add(beat)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._renew, name="leases", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
             self._thread.start()
         self._begun.set()
 
-    def remove(self, lease: Lease) -> None:
-        """Leave this lease to itself."""
-        self._held.discard(lease)
+    def remove(self, beat: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._beats.discard(beat)
 
-    def _renew(self) -> None:
+    def _run(self) -> None:
         while self._begun.wait():
             self._begun.clear()
-            while self._held:
-                time.sleep(_RENEWAL_SECONDS)
-                for lease in list(self._held):
-                    lease.renew()
+            while self._beats:
+                time.sleep(_BEAT_SECONDS)
+                beating = [threading.Thread(target=beat, name="beat") for beat in self._beats]
+                for thread in beating:  # at once: one that waits must not cost the others theirs
+                    thread.start()
+                for thread in beating:
+                    thread.join()

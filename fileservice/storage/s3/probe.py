@@ -20,26 +20,27 @@ def prove(bucket: Bucket) -> None:
         raise StorageUnavailable("there is no such bucket") from None
     key = _FOLDER + new_id()
     try:
-        _race(bucket, key)
+        etag = _race(bucket, key)
         _require(
             lambda: bucket.put(key, b"", only='"0"'), "replacing an object (PutObject, If-Match)"
         )
         _require(lambda: bucket.delete(key, '"0"'), "removing an object (DeleteObject, If-Match)")
-        _complete(bucket, key)
+        _complete(bucket, key, etag)
+    except (Missing, Unmet):
+        raise StorageUnavailable("the storage does not find what was just written") from None
     finally:
         with suppress(StorageError, Missing, Unmet):
             bucket.delete(key)
 
 
-def _race(bucket: Bucket, key: str) -> None:
-    won: list[bool] = []
+def _race(bucket: Bucket, key: str) -> str:
+    won: list[str] = []
     start = threading.Barrier(2)
 
     def create(number: int) -> None:
         start.wait()
         with suppress(Unmet, StorageError):
-            bucket.put(key, b"%d" % number, only="*")
-            won.append(True)
+            won.append(bucket.put(key, b"%d" % number, only="*"))
 
     rivals = [threading.Thread(target=create, args=(number,)) for number in range(2)]
     for rival in rivals:
@@ -53,17 +54,18 @@ def _race(bucket: Bucket, key: str) -> None:
     _require(
         lambda: bucket.put(key, b"", only="*"), "creating an object (PutObject, If-None-Match: *)"
     )
+    return won[0]
 
 
-def _complete(bucket: Bucket, key: str) -> None:
+def _complete(bucket: Bucket, key: str, there: str) -> None:
     upload = bucket.begin_parts(key, "application/octet-stream", {})
     try:
-        etag = bucket.put_part(key, upload, 1, b"probe")
+        part = bucket.put_part(key, upload, 1, b"probe")
         _require(
-            lambda: bucket.end_parts(key, upload, [etag], instead_of='"0"'),
+            lambda: bucket.end_parts(key, upload, [part], instead_of='"0"'),
             "replacing an object by one in parts (CompleteMultipartUpload, If-Match)",
         )
-        bucket.end_parts(key, upload, [etag], instead_of=bucket.head(key).etag)
+        bucket.end_parts(key, upload, [part], instead_of=there)
     finally:
         bucket.drop_parts(key, upload)
 

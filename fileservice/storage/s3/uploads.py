@@ -9,6 +9,7 @@ The offset is what the pieces make together and is written down nowhere else.
 """
 
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
@@ -20,13 +21,14 @@ from fileservice.storage.base import (
     Locked,
     NameTaken,
     NoSuchUpload,
+    StorageError,
     StoredFile,
 )
 from fileservice.storage.s3 import claim
 from fileservice.storage.s3.bucket import Bucket, Entry
 from fileservice.storage.s3.description import Facts, new_id
 from fileservice.storage.s3.faults import Missing
-from fileservice.storage.s3.lease import LEASES, Lease, Renewals, told
+from fileservice.storage.s3.lease import LEASES, Heart, Lease, told
 from fileservice.storage.s3.pieces import Pieces, contiguous
 
 UPLOADS = ".fileservice/uploads/"
@@ -34,8 +36,9 @@ CLAIMS = ".fileservice/claims/"
 _ID = re.compile(r"[0-9a-f]{32}")
 _RECORD = "record"
 _CLAIM_SECONDS = 10.0
-_FLUSH_SECONDS = 4.0
-"""What trickles in is kept back for no longer than this."""
+_QUIET_SECONDS = 1.0
+_KEPT_BACK_SECONDS = 5.0
+"""After so long without a byte, or with bytes that trickle in, what is in memory is sent."""
 
 
 class S3Uploads:
@@ -44,7 +47,7 @@ class S3Uploads:
     def __init__(self, bucket: Bucket, facts: Facts) -> None:
         self._bucket = bucket
         self._facts = facts
-        self._renewals = Renewals()
+        self._heart = Heart()
 
     def create(self, record: bytes, length: int | None) -> str:  # noqa: ARG002  # no room to take
         upload = new_id()
@@ -88,7 +91,7 @@ class S3Uploads:
             writer = S3ResumableWriter(
                 self._bucket,
                 self._facts,
-                self._renewals,
+                self._heart,
                 lease,
                 upload,
                 Pieces(self._bucket, folder, pieces),
@@ -96,7 +99,6 @@ class S3Uploads:
         except BaseException:
             lease.release()
             raise
-        self._renewals.add(lease)
         return writer
 
     def drop_bytes(self, upload: str) -> None:
@@ -154,19 +156,21 @@ class S3ResumableWriter:
         self,
         bucket: Bucket,
         facts: Facts,
-        renewals: Renewals,
+        heart: Heart,
         lease: Lease,
         upload: str,
         pieces: Pieces,
     ) -> None:
         self._bucket = bucket
         self._facts = facts
-        self._renewals = renewals
+        self._heart = heart
         self._lease = lease
         self._upload = upload
         self._pieces = pieces
         self._lease.size = pieces.size
-        self._kept_back_since: float | None = None
+        self._lock = threading.Lock()
+        self._written = self._flushed = time.monotonic()
+        heart.add(self._beat)
 
     @property
     def size(self) -> int:
@@ -175,16 +179,21 @@ class S3ResumableWriter:
     def write(self, block: bytes | memoryview) -> None:
         if self._lease.lost:
             raise Locked
-        self._pieces.write(block)
+        with self._lock:
+            if not self._pieces.kept_back:
+                self._flushed = time.monotonic()
+            self._pieces.write(block)
+            self._written = time.monotonic()
         self._lease.size = self._pieces.size
+
+    def _beat(self) -> None:
         now = time.monotonic()
-        if self._pieces.kept_back == 0:
-            self._kept_back_since = None
-        elif self._kept_back_since is None:
-            self._kept_back_since = now
-        elif now - self._kept_back_since > _FLUSH_SECONDS:
-            self._pieces.flush()
-            self._kept_back_since = None
+        quiet, kept_back = now - self._written, now - self._flushed
+        if quiet > _QUIET_SECONDS or kept_back > _KEPT_BACK_SECONDS:
+            with self._lock, suppress(StorageError):  # raised by the next call as well
+                self._pieces.flush()
+                self._flushed = now
+        self._lease.renew()
 
     def read_at(self, count: int, offset: int) -> bytes:
         return self._pieces.read_at(count, offset)
@@ -193,16 +202,19 @@ class S3ResumableWriter:
         return self._pieces.sight()
 
     def truncate(self, size: int) -> None:
-        self._pieces.truncate(size)
+        with self._lock:
+            self._pieces.truncate(size)
 
     def sync(self) -> None:
-        self._pieces.land()
+        with self._lock:
+            self._pieces.land()
 
     def publish(self, name: FileName, content: Content) -> StoredFile:
         if self._lease.lost:
             raise Locked
         try:
-            return self._pieces.publish(self._facts, name, content, self._upload)
+            with self._lock:
+                return self._pieces.publish(self._facts, name, content, self._upload)
         except NameTaken:
             # A process may have died between this very publication and its answer.
             if claim.identity_at(self._bucket, name) != self._upload:
@@ -210,6 +222,7 @@ class S3ResumableWriter:
             return self._facts.describe(name, self._bucket.head(name))
 
     def close(self) -> None:
-        self._renewals.remove(self._lease)
-        self._pieces.wait()
+        self._heart.remove(self._beat)
+        with self._lock:
+            self._pieces.wait()
         self._lease.release()
