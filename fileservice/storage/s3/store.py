@@ -22,8 +22,6 @@ from fileservice.storage.s3.uploads import S3Uploads
 from fileservice.storage.s3.writer import SpoolingWriter, StreamingWriter
 
 _LINK_SECONDS = 300
-_MARGIN = 16
-"""Listed beyond what is expected, for claims and names that are none of ours."""
 
 
 class S3Store:
@@ -98,7 +96,7 @@ class S3Store:
         if "/" in prefix:
             return
         wanted = contains.casefold()
-        first_page = 1000 if expected is None or wanted else min(1000, expected + _MARGIN)
+        first_page = 1000 if expected is None or wanted else min(1000, expected)
         for page in self._bucket.pages(
             prefix, _before_slash(after), folders=True, first_page=first_page
         ):
