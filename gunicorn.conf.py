@@ -3,6 +3,7 @@
 import os
 import resource
 import sys
+import traceback
 
 from fileservice.serving.worker import TransferWorker
 from fileservice.settings import Settings, SettingsError
@@ -13,7 +14,7 @@ try:
 except SettingsError as _error:
     sys.exit(str(_error))
 
-wsgi_app = "fileservice.app:create_app()"
+wsgi_app = "fileservice.app:create_app(proved=True)"  # by on_starting
 bind = _settings.bind
 workers = _settings.workers
 worker_class = TransferWorker
@@ -34,14 +35,31 @@ forwarded_allow_ips = ""
 secure_scheme_headers = {}
 
 
-def on_starting(server):
-    """Prove that the store works before any worker is started."""
+def _prove_store():
     try:
         open_store(_settings.store_url, fsync=_settings.fsync)
     except StorageError as error:
-        sys.exit(
-            f"fileservice cannot start:\n  FILESERVICE_STORE_URL={_settings.store_url!r}: {error}"
+        print(  # noqa: T201  # the log is not open yet
+            f"fileservice cannot start:\n  FILESERVICE_STORE_URL={_settings.store_url!r}: {error}",
+            file=sys.stderr,
+            flush=True,
         )
+        return 1
+    except BaseException:  # noqa: BLE001  # the child must end here, whatever happens
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def on_starting(server):
+    """Prove that the store works before any worker is started."""
+    # In a process of its own: what is imported here, every worker has, and the SDK for S3 must
+    # not be loaded before a worker's sockets and locks are those of gevent.
+    child = os.fork()
+    if not child:
+        os._exit(_prove_store())
+    if os.waitpid(child, 0)[1]:
+        sys.exit(1)
     if not _settings.fsync:
         server.log.warning(
             "FILESERVICE_FSYNC=false: an upload that was answered 201 may be lost in a power cut"

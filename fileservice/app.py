@@ -6,7 +6,7 @@ from flask import Flask
 from gevent import monkey
 
 from fileservice import filetypes
-from fileservice.offloads import Inline, ToThreads
+from fileservice.offloads import Inline, InTheLoop, ToThreads
 from fileservice.settings import Settings
 from fileservice.storage import Store, open_store
 from fileservice.upload import Offload, Rules
@@ -27,22 +27,25 @@ from fileservice.web.requests import NameConverter
 from fileservice.web.service import Service
 
 
-def create_app(settings: Settings | None = None, store: Store | None = None) -> Flask:
+def create_app(
+    settings: Settings | None = None, store: Store | None = None, *, proved: bool = False
+) -> Flask:
     """The service as a WSGI application. Raises SettingsError, StorageUnavailable.
 
     Without `settings` they are read from the environment; without `store` it is the one that
-    they name.
+    they name, which need not be there at this moment if it was `proved` before to be fit.
     """
     settings = settings or Settings.from_environ(os.environ)
+    store = store or open_store(settings.store_url, fsync=settings.fsync, proved=proved)
     service = Service(
-        store=store or open_store(settings.store_url, fsync=settings.fsync),
+        store=store,
         rules=Rules(
             types=filetypes.select(settings.allowed_extensions),
             max_size=settings.max_file_size,
             min_free=settings.min_free_space,
             digest=settings.digest,
         ),
-        offload=_offload(),
+        offload=_offload(store),
         idle_timeout=settings.idle_timeout,
         public_url=settings.public_url,
         upload_expiry=settings.upload_expiry,
@@ -62,5 +65,7 @@ def create_app(settings: Settings | None = None, store: Store | None = None) -> 
     return app
 
 
-def _offload() -> Offload:
-    return ToThreads() if monkey.is_module_patched("socket") else Inline()
+def _offload(store: Store) -> Offload:
+    if not monkey.is_module_patched("socket"):
+        return Inline()
+    return InTheLoop() if store.remote else ToThreads()

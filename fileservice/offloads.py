@@ -1,10 +1,15 @@
-"""The ways to offload: into threads beside the event loop, or, with a thread a request, nowhere."""
+"""The ways to offload, each for another place that work may wait in.
+
+Disks are waited for in threads beside the event loop, networks in the loop itself: patched sockets
+and locks belong to the loop of one thread. A server with a thread for each request needs nothing.
+"""
 
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Generic, cast
 
+import gevent
 import greenlet
 from gevent import get_hub, monkey
 
@@ -33,6 +38,9 @@ class ToThreads:
     def __call__(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
         return self.start(function, *arguments, **keywords).result()
 
+    def compute(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
+        return function(*arguments, **keywords)  # it is in a thread already
+
     def start(
         self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs
     ) -> "_Task[T]":
@@ -52,10 +60,33 @@ class ToThreads:
             self._ended.popleft().wake()
 
 
+class InTheLoop:
+    """Lets work that waits for a network wait in greenlets; what only computes goes to threads."""
+
+    def __init__(self) -> None:
+        self._threads = ToThreads()
+
+    def __call__(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
+        return function(*arguments, **keywords)
+
+    def compute(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
+        return self._threads(function, *arguments, **keywords)
+
+    def start(
+        self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs
+    ) -> "_Task[T]":
+        task = _Task(lambda: function(*arguments, **keywords))
+        gevent.spawn(task.finish)
+        return task
+
+
 class Inline:
     """Runs work at once, where it is."""
 
     def __call__(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
+        return function(*arguments, **keywords)
+
+    def compute(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
         return function(*arguments, **keywords)
 
     def start(
@@ -83,6 +114,17 @@ class _Task(Generic[T]):
             self._value = self._work()
         except BaseException as error:  # noqa: BLE001  # raised again where the result is asked for
             self._error = error
+
+    def finish(self) -> None:
+        """Do the work in a greenlet of the loop."""
+        self.run()
+        self._over = True
+        if self._waiter:
+            get_hub().loop.run_callback(self._wake_waiter)
+
+    def _wake_waiter(self) -> None:
+        if self._waiter:
+            self._waiter.switch()
 
     def wake(self) -> None:
         """Let the greenlet that waits go on; called in the thread of the loop."""

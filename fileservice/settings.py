@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fileservice import filetypes
+from fileservice.storage import check_url
 
 PREFIX = "FILESERVICE_"
 
@@ -83,8 +84,13 @@ def _unknown_names(environ: Mapping[str, str]) -> list[str]:
 
 def _store_url(text: str) -> str:
     scheme, separator, _ = text.partition("://")
-    if separator:
-        raise ValueError(f"stores of the kind {scheme}:// are not supported; give a directory")
+    if scheme == "s3" and separator:
+        check_url(text)
+    elif separator:
+        raise ValueError(
+            f"stores of the kind {scheme}:// are not supported;"
+            " give a directory or s3://bucket/prefix"
+        )
     return text
 
 

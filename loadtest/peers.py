@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import bucket
 import contenders
 import small
 import wire
@@ -305,7 +306,13 @@ def table(bench: Bench) -> str:
     return "\n".join(lines)
 
 
-ROWS = {"downloads": downloads, "uploads": uploads, "resumable": resumable, **small.ROWS}
+ROWS = {
+    "downloads": downloads,
+    "uploads": uploads,
+    "resumable": resumable,
+    **small.ROWS,
+    **bucket.ROWS,
+}
 
 
 def main() -> int:

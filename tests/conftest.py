@@ -8,8 +8,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from live import LiveServer
+from live import LiveServer, S3LiveServer
 from needs import require
+from seaweed import CREDENTIALS, Seaweed, running
 
 hypothesis.settings.register_profile("fileservice", deadline=None)
 hypothesis.settings.load_profile("fileservice")
@@ -17,14 +18,26 @@ hypothesis.settings.load_profile("fileservice")
 SAMPLES = Path(__file__).parent / "samples"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest tests/live_http --store s3` runs the tests over HTTP against a bucket."""
+    parser.addoption("--store", choices=["local", "s3"], default="local")
+
+
 @pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
+def start_server(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Callable[..., LiveServer]]:
     """Start servers of this test's own: `start_server(MAX_FILE_SIZE="1MiB", WORKERS="2")`."""
     servers: list[LiveServer] = []
 
     def start(**settings: str) -> LiveServer:
-        settings.setdefault("STORE_URL", str(tmp_path / "store"))
-        server = LiveServer(settings)
+        if request.config.getoption("store") == "s3" and "STORE_URL" not in settings:
+            seaweed = request.getfixturevalue("seaweed")
+            prefix = f"own-{tmp_path.name}"
+            server: LiveServer = S3LiveServer(seaweed, prefix, tmp_path, settings)
+        else:
+            settings.setdefault("STORE_URL", str(tmp_path / "store"))
+            server = LiveServer(settings)
         servers.append(server)
         return server
 
@@ -34,11 +47,16 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
 
 
 @pytest.fixture(scope="session")
-def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def shared_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
     """One server with the default settings and two workers, for all tests that can share it."""
-    server = LiveServer(
-        {"STORE_URL": str(tmp_path_factory.mktemp("shared") / "store"), "WORKERS": "2"}
-    )
+    directory = tmp_path_factory.mktemp("shared")
+    if request.config.getoption("store") == "s3":
+        seaweed = request.getfixturevalue("seaweed")
+        server: LiveServer = S3LiveServer(seaweed, "shared", directory, {"WORKERS": "2"})
+    else:
+        server = LiveServer({"STORE_URL": str(directory / "store"), "WORKERS": "2"})
     yield server
     server.stop()
 
@@ -100,3 +118,16 @@ def root() -> None:
     """The test mounts file systems or looks into other processes."""
     if os.geteuid() != 0:
         require("only root can mount file systems")
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+    """One store that speaks S3, for all tests of this run."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        try:
+            with running(tmp_path_factory.mktemp("seaweed")) as found:
+                yield found
+        except FileNotFoundError as error:
+            require(str(error))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
+from seaweed import BucketPath, Seaweed
 
 ROOT = Path(__file__).parent.parent
 _START_SECONDS = 20
@@ -32,7 +33,7 @@ class LiveServer:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.store = Path(settings["STORE_URL"])
-        self.log_path = self.store.with_name(f"{self.store.name}-{self.port}.log")
+        self.log_path = self._log_path()
         self._environ = {
             name: value
             for name, value in os.environ.items()
@@ -42,6 +43,9 @@ class LiveServer:
         self._environ["PYTHONWARNINGS"] = "error::ResourceWarning"
         self._command = [*command, sys.executable, "-m", "gunicorn"]
         self.start()
+
+    def _log_path(self) -> Path:
+        return self.store.with_name(f"{self.store.name}-{self.port}.log")
 
     def start(self) -> None:
         """Start (again), and wait until it answers."""
@@ -94,6 +98,10 @@ class LiveServer:
         """Files on their way in."""
         return list((self.store / ".fileservice" / "staging").iterdir())
 
+    def keeps_bytes_of(self, upload: str) -> bool:
+        """Whether the bytes of this unfinished upload are there."""
+        return (self.store / ".fileservice/uploads" / upload).exists()
+
     def published(self) -> list[str]:
         """The names in the store, from the directory itself."""
         return sorted(path.name for path in self.store.iterdir() if path.name != ".fileservice")
@@ -112,3 +120,35 @@ class LiveServer:
         """An HTTP client whose base is this server."""
         with httpx.Client(base_url=self.url, timeout=30) as client:
             yield client
+
+
+class S3LiveServer(LiveServer):
+    """The same over a bucket; what a test looks for in the directory, it finds there."""
+
+    def __init__(
+        self, seaweed: Seaweed, prefix: str, directory: Path, settings: Mapping[str, str]
+    ) -> None:
+        self.seaweed = seaweed
+        self.prefix = prefix
+        self._directory = directory
+        super().__init__({"STORE_URL": seaweed.url(prefix)} | settings)
+        self.store = BucketPath(seaweed, prefix)  # type: ignore[assignment]
+
+    def _log_path(self) -> Path:
+        return self._directory / f"{self.prefix}-{self.port}.log"
+
+    def staged(self) -> list[Path]:
+        keys = self.seaweed.keys(f"{self.prefix}/.fileservice/staging")
+        return [Path(key) for key in keys + self.seaweed.unfinished(self.prefix)]
+
+    def published(self) -> list[str]:
+        return sorted(
+            key for key in self.seaweed.keys(self.prefix) if not key.startswith(".fileservice/")
+        )
+
+    def keeps_bytes_of(self, upload: str) -> bool:
+        keys = self.seaweed.keys(f"{self.prefix}/.fileservice/uploads/{upload}")
+        return any(key != "record" for key in keys)
+
+    def clear(self) -> None:
+        self.seaweed.clear(self.prefix)

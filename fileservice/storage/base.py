@@ -12,7 +12,8 @@ The errors of a store:
     └── Busy                 this process has no means left just now (descriptors, memory)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -93,20 +94,46 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A published file opened for reading; `body` is seekable and must be closed."""
+    """A published file opened for reading; `body` is seekable and must be closed.
+
+    A body that the kernel can send from has a `fileno`; one that comes over a network may have
+    `expect(first, end)`, which tells it which bytes will be read next.
+    """
 
     file: StoredFile
     body: BinaryIO
 
+    def expect(self, first: int, end: int) -> None:
+        """Stand at byte `first`; what is read next ends before byte `end`."""
+        self.body.seek(first)
+        expect = getattr(self.body, "expect", None)
+        if expect:
+            expect(first, end)
 
-class Writer(Protocol):
+
+class Staged(Protocol):
+    """Bytes that are there but not published, to be judged before they are."""
+
+    @property
+    def size(self) -> int:
+        """How many."""
+
+    def read_at(self, count: int, offset: int) -> bytes:
+        """Bytes from `offset` on: `count` of them, or as many as there are."""
+
+    def sight(self) -> AbstractContextManager[int]:
+        """A descriptor from which the bytes can be read at any offset.
+
+        A store that has the bytes elsewhere shows them up to some tens of MiB; of more, the
+        beginning and the end in their places, and zeros between.
+        """
+
+
+class Writer(Staged, Protocol):
     """One file on its way in, invisible until `publish`. It must be closed, whatever happens."""
 
     def write(self, block: bytes | memoryview) -> None:
         """Append `block`, all of it. Raises StorageFull, StorageUnavailable."""
-
-    def fileno(self) -> int:
-        """A descriptor from which the bytes written so far can be read at any offset."""
 
     def publish(self, name: FileName, content: Content) -> StoredFile:
         """Make the file visible as `name`, whole, durably and in one step.
@@ -121,9 +148,6 @@ class Writer(Protocol):
 
 class ResumableWriter(Writer, Protocol):
     """The one writer of an unfinished upload; what it wrote outlives it, until it is removed."""
-
-    size: int
-    """Bytes that are there."""
 
     def truncate(self, size: int) -> None:
         """Drop what lies past the first `size` bytes, durably."""
@@ -196,14 +220,33 @@ class Store(Protocol):
     def uploads(self) -> Uploads:
         """The uploads that can be resumed."""
 
-    def writer(self, length: int | None = None) -> Writer:
+    @property
+    def remote(self) -> bool:
+        """Whether calls wait for a network, as an event loop can, rather than for a disk."""
+
+    def check(self) -> None:
+        """Raise StorageUnavailable if the store does not answer."""
+
+    def writer(self, length: int | None = None, *, meant_for: FileName | None = None) -> Writer:
         """Begin a file, of exactly `length` bytes if that is known: then StorageFull comes at once.
 
-        Whatever a dead process had begun is swept in time.
+        `meant_for` is the name that it will have, given if its bytes need not be read back once
+        they are more than a store keeps in memory (8 MiB): then a store may put them in their
+        place at once. Whatever a dead process had begun is swept in time.
         """
 
-    def open(self, name: FileName) -> Opened:
-        """Open a file; description and bytes are of one and the same file. Raises NotFound."""
+    def open(self, name: FileName, *, whole: bool = False) -> Opened:
+        """Open a file; description and bytes are of one and the same file. Raises NotFound.
+
+        `whole` says that it will be read from its beginning to its end.
+        """
+
+    def direct_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:
+        """Where a client without any rights can fetch this very file for some minutes.
+
+        `fields` are Content-Type and Content-Disposition of what it gets. None where there is no
+        such place.
+        """
 
     def stat(self, name: FileName) -> StoredFile:
         """Describe a file. Raises NotFound."""
@@ -214,8 +257,13 @@ class Store(Protocol):
     def delete(self, name: FileName, version: str | None = None) -> None:
         """Remove a file durably; with `version`, only if it is still that one (else NotFound)."""
 
-    def list(self, after: str = "", prefix: str = "", contains: str = "") -> Iterator[StoredFile]:
+    def list(
+        self, after: str = "", prefix: str = "", contains: str = "", *, expected: int | None = None
+    ) -> Iterator[StoredFile]:
         """The files in code point order of their names, from the first one past `after`.
+
+        Digests are unknown where they would cost a request for each file. `expected` is how many
+        the caller is likely to take.
 
         A cursor, not a snapshot: files that are there throughout come exactly once, whatever is
         published or deleted meanwhile. `contains` ignores case. Memory does not grow with the

@@ -10,6 +10,7 @@ What may be raised, besides the errors of the store:
 
 from collections.abc import Iterable
 
+from fileservice.filetypes import Family
 from fileservice.storage import Store
 from fileservice.upload.admission import (
     ExtensionNotAllowed,
@@ -55,10 +56,11 @@ def receive(
     file_type, stored = admit(offer, rules, store)
     if stored:
         return Receipt(stored, created=False)
-    writer = offload(store.writer, offer.length)
+    judged_whole = file_type.family in (Family.OLE, Family.ZIP)
+    writer = offload(store.writer, offer.length, meant_for=None if judged_whole else offer.name)
     try:
         examination = examine(offer, rules, file_type)
         Stream(rules, store, writer, examination).pump(blocks, offload)
-        return offload(publish, offer, rules, store, writer, examination)
+        return offload(publish, offer, rules, store, writer, examination, offload.compute)
     finally:
         offload(writer.close)

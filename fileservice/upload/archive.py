@@ -1,12 +1,13 @@
 """Zip archives, and the document formats that are zip archives with known members."""
 
+import io
 import lzma
-import os
 import struct
 import zipfile
 import zlib
 
 from fileservice.filetypes import FileType
+from fileservice.storage import Staged
 
 _END_RECORD = b"PK\x05\x06"
 _ZIP64_LOCATOR = b"PK\x06\x07"
@@ -33,13 +34,13 @@ _BROKEN = (
 _PARTS = {"docx": "word/", "xlsx": "xl/", "pptx": "ppt/"}
 
 
-def is_a(file_type: FileType, descriptor: int, found: str) -> bool:
+def is_a(file_type: FileType, staged: Staged, found: str) -> bool:
     """Whether the archive is of this type, where libmagic calls it `found`.
 
     Every such document may also go by the name of zip. libmagic looks only at the first few
     members; where it is unsure, the list of all members decides.
     """
-    directory_size = _directory_size(descriptor)
+    directory_size = _directory_size(staged)
     if directory_size is None:
         return False
     if file_type.extension == "zip" or found in file_type.magic:
@@ -47,14 +48,14 @@ def is_a(file_type: FileType, descriptor: int, found: str) -> bool:
     return (
         found in _UNSURE
         and directory_size <= _LARGEST_DIRECTORY
-        and _has_members_of(file_type, descriptor)
+        and _has_members_of(file_type, staged)
     )
 
 
-def _directory_size(descriptor: int) -> int | None:
-    size = os.fstat(descriptor).st_size
+def _directory_size(staged: Staged) -> int | None:
+    size = staged.size
     begin = max(0, size - _END_RECORD_REACH)
-    tail = os.pread(descriptor, size - begin, begin)
+    tail = staged.read_at(size - begin, begin)
     at = tail.rfind(_END_RECORD)
     if at < 0 or len(tail) - at < 22:
         return None
@@ -64,12 +65,9 @@ def _directory_size(descriptor: int) -> int | None:
     return int(directory_size)
 
 
-def _has_members_of(file_type: FileType, descriptor: int) -> bool:
+def _has_members_of(file_type: FileType, staged: Staged) -> bool:
     try:
-        with (
-            os.fdopen(os.dup(descriptor), "rb") as file,
-            zipfile.ZipFile(file) as archive,
-        ):
+        with zipfile.ZipFile(io.BufferedReader(_Reader(staged))) as archive:
             names = archive.namelist()
             if file_type.extension in _PARTS:
                 part = _PARTS[file_type.extension]
@@ -78,3 +76,30 @@ def _has_members_of(file_type: FileType, descriptor: int) -> bool:
                 return member.read(256).strip() == file_type.media_type.encode()
     except _BROKEN:
         return False
+
+
+class _Reader(io.RawIOBase):
+    """The staged bytes as a seekable file."""
+
+    def __init__(self, staged: Staged) -> None:
+        self._staged = staged
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._staged.size}
+        self._position = start[whence] + offset
+        if self._position < 0:
+            raise ValueError("a position before the beginning of the file")
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._staged.read_at(len(buffer), self._position)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)

@@ -1,13 +1,14 @@
 """Examination: what is found out about a file while its bytes pass, each of them once."""
 
 import hashlib
-import os
 from collections.abc import Iterable
 from typing import Any
 
 from fileservice.filetypes import FileType
+from fileservice.storage import Staged
 from fileservice.upload.admission import Offer, Rules
 from fileservice.upload.inspection import Inspector, Verdict
+from fileservice.upload.offloading import Compute
 
 Block = bytes | memoryview
 
@@ -38,19 +39,19 @@ class Examination:
         for computed in self._hashes.values():
             computed.update(block)
 
-    def catch_up(self, descriptor: int, size: int) -> None:
-        """Look at what it has not seen of the file's first `size` bytes. Raises ContentMismatch."""
-        while self.size < size:
-            block = os.pread(descriptor, min(_BLOCK, size - self.size), self.size)
+    def catch_up(self, staged: Staged, compute: Compute) -> None:
+        """Look at what it has not seen of the staged bytes. Raises ContentMismatch."""
+        while self.size < staged.size:
+            block = staged.read_at(min(_BLOCK, staged.size - self.size), self.size)
             if not block:
                 raise EOFError("the staged file is shorter than it was")
-            self.inspect(block)
-            self.hash(block)
+            compute(self.inspect, block)
+            compute(self.hash, block)
             self.size += len(block)
 
-    def verdict(self, descriptor: int) -> Verdict:
+    def verdict(self, staged: Staged, compute: Compute) -> Verdict:
         """What the content is, now that all of it has been seen. Raises ContentMismatch."""
-        return self._inspector.conclude(descriptor, self.size)
+        return self._inspector.conclude(staged, compute)
 
     def digests(self) -> dict[str, bytes]:
         """The digests of all that has been seen, by their names in RFC 9530."""

@@ -15,7 +15,9 @@ import magic
 # isort: on
 
 from fileservice.filetypes import TABLE, Family, FileType
+from fileservice.storage import Staged
 from fileservice.upload import archive
+from fileservice.upload.offloading import Compute
 from fileservice.upload.text import NotText, TextScan
 
 _HEAD = 4096
@@ -59,6 +61,8 @@ class Inspector:
         self._type = file_type
         self._head = bytearray()
         self._judged = False
+        self._first = self._last = b""
+        """Of a long JSON text: its beginning and its end."""
         self._text = TextScan() if file_type.family in _TEXTUAL else None
 
     def feed(self, block: bytes | memoryview) -> None:
@@ -68,13 +72,16 @@ class Inspector:
                 self._text.feed(bytes(block))
             except NotText as error:
                 raise ContentMismatch(self._type, str(error)) from None
+        if self._type.family is Family.JSON:
+            self._first = self._first or bytes(block[:_HEAD])
+            self._last = (self._last + bytes(block[-_HEAD:]))[-_HEAD:]
         if not self._judged:
             self._head += block
             if len(self._head) >= _HEAD:
                 self._judge_head()
 
-    def conclude(self, descriptor: int, size: int) -> Verdict:
-        """Judge the whole file, all of whose bytes can be read from `descriptor`."""
+    def conclude(self, staged: Staged, compute: Compute) -> Verdict:
+        """Judge the whole file, all of whose bytes have been fed."""
         if not self._judged:
             self._judge_head()
         charset = None
@@ -86,14 +93,14 @@ class Inspector:
         match self._type.family:
             case Family.JSON:
                 self._require(charset == "utf-8", "not in UTF-8, as JSON must be")
-                self._require(_is_json(descriptor, size), "not a JSON text")
+                self._require(self._is_json(staged, compute), "not a JSON text")
                 charset = None  # RFC 8259 section 11: the media type has no such parameter
             case Family.OLE:
-                found = _identify_file(descriptor)
+                found = _identify_file(staged, compute)
                 self._require(found in self._type.magic, found)
             case Family.ZIP:
-                found = _identify_file(descriptor)
-                self._require(archive.is_a(self._type, descriptor, found), found)
+                found = _identify_file(staged, compute)
+                self._require(archive.is_a(self._type, staged, found), found)
         return Verdict(self._type.media_type, charset)
 
     def _judge_head(self) -> None:
@@ -111,6 +118,13 @@ class Inspector:
             case Family.TEXT | Family.JSON:
                 self._require(found not in _BINARY_MAGIC, found)
 
+    def _is_json(self, staged: Staged, compute: Compute) -> bool:
+        if staged.size <= _PARSED_JSON:
+            return compute(_parses, staged.read_at(staged.size, 0))
+        first = self._first.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+        last = self._last.rstrip()[-1:]
+        return (first, last) in ((b"{", b"}"), (b"[", b"]"), (b'"', b'"'))
+
     def _require(self, holds: bool, found: str) -> None:
         if not holds:
             raise ContentMismatch(self._type, found)
@@ -127,8 +141,13 @@ def _identify(head: bytes) -> str:
     return found
 
 
-def _identify_file(descriptor: int) -> str:
+def _identify_file(staged: Staged, compute: Compute) -> str:
     """What libmagic calls the file, of which it may read any part."""
+    with staged.sight() as descriptor:
+        return compute(_identify_descriptor, descriptor)
+
+
+def _identify_descriptor(descriptor: int) -> str:
     os.lseek(descriptor, 0, os.SEEK_SET)
     libmagic = _borrow()
     found: str = libmagic.from_descriptor(descriptor)
@@ -145,17 +164,12 @@ def _borrow() -> magic.Magic:
         return magic.Magic(mime=True)
 
 
-def _is_json(descriptor: int, size: int) -> bool:
-    if size <= _PARSED_JSON:
-        try:
-            text = os.pread(descriptor, size, 0)
-            json.loads(text, parse_constant=_refuse_constant, parse_int=str)
-        except (ValueError, RecursionError):
-            return False
-        return True
-    first = os.pread(descriptor, _HEAD, 0).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    last = os.pread(descriptor, _HEAD, size - _HEAD).rstrip()[-1:]
-    return (first, last) in ((b"{", b"}"), (b"[", b"]"), (b'"', b'"'))
+def _parses(text: bytes) -> bool:
+    try:
+        json.loads(text, parse_constant=_refuse_constant, parse_int=str)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _refuse_constant(constant: str) -> None:

@@ -1,6 +1,5 @@
 """Joining: complete parts, each uploaded for itself, become one file."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -64,4 +63,4 @@ def _bytes_of(writers: Sequence[ResumableWriter], offload: Offload) -> Iterator[
     for writer in writers:
         for offset in range(0, writer.size, _BLOCK):
             count = min(_BLOCK, writer.size - offset)
-            yield offload(os.pread, writer.fileno(), count, offset)
+            yield offload(writer.read_at, count, offset)

@@ -18,11 +18,21 @@ class Pending(Protocol[R]):
         """Wait, and give what the work gave or raise what it raised."""
 
 
+class Compute(Protocol):
+    """Runs a function that only computes where it holds up nobody."""
+
+    def __call__(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
+        """Run `function`, and give what it gave."""
+
+
 class Offload(Protocol):
     """Runs functions where they do not hold up the others."""
 
     def __call__(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
         """Run `function`, and give what it gave."""
+
+    def compute(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
+        """Within offloaded work, run `function`, which only computes and never asks the store."""
 
     def start(
         self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs

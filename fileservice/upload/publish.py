@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fileservice.storage import Content, NameTaken, Store, StoredFile, Writer
 from fileservice.upload.admission import Offer, Rules, earlier_upload, taken
 from fileservice.upload.examination import Examination
+from fileservice.upload.offloading import Compute
 
 
 class DigestMismatch(Exception):
@@ -27,13 +28,18 @@ class Receipt:
 
 
 def publish(
-    offer: Offer, rules: Rules, store: Store, writer: Writer, examination: Examination
+    offer: Offer,
+    rules: Rules,
+    store: Store,
+    writer: Writer,
+    examination: Examination,
+    compute: Compute,
 ) -> Receipt:
     """Judge the whole staged file, and publish it.
 
     Raises ContentMismatch, DigestMismatch, NameTaken or Unmet.
     """
-    verdict = examination.verdict(writer.fileno())
+    verdict = examination.verdict(writer, compute)
     digests = examination.digests()
     for algorithm, declared in offer.digests.items():
         if digests[algorithm] != declared:

@@ -270,7 +270,7 @@ class Resumption:
         examination = self._examinations.recall(found.upload, found.record)
         if writer.size - examination.size <= _WORTH_READING:
             try:
-                self._offload(examination.catch_up, writer.fileno(), writer.size)
+                self._offload(examination.catch_up, writer, self._offload.compute)
             except ContentMismatch as refusal:
                 self._ledger.refuse(found, refusal)
                 raise
@@ -282,9 +282,15 @@ class Resumption:
         record, upload = found.record, found.upload
         try:
             examination = examination or self._examinations.recall(upload, record)
-            self._offload(examination.catch_up, writer.fileno(), writer.size)
+            self._offload(examination.catch_up, writer, self._offload.compute)
             receipt = self._offload(
-                publish, record.offer(), self._rules, self._store, writer, examination
+                publish,
+                record.offer(),
+                self._rules,
+                self._store,
+                writer,
+                examination,
+                self._offload.compute,
             )
         except REFUSALS as refusal:
             self._ledger.refuse(found, refusal)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from fileservice.storage import Store, Writer
 from fileservice.upload.admission import Rules, TooLarge, leave_free
 from fileservice.upload.examination import Block, Examination
-from fileservice.upload.offloading import Offload, Pending
+from fileservice.upload.offloading import Compute, Offload, P, Pending, T
 
 _WORTH_A_THREAD = 256 * 1024
 """A smaller block is hashed where it is written: to hand it over would cost more."""
@@ -32,6 +32,7 @@ class Stream:
     ) -> None:
         self._rules = rules
         self._store = store
+        self._compute: Compute = _directly
         self._writer = writer
         self._examination = examination if examination and examination.size == size else None
         self._limit = rules.max_size if limit is None else limit
@@ -44,6 +45,7 @@ class Stream:
         Raises TooLarge, ContentMismatch, StorageFull, and whatever `blocks` raises. After any of
         these but the last, the examination is of no more use.
         """
+        self._compute = offload.compute
         pending: list[Pending[None]] = []
         try:
             for block in blocks:
@@ -65,7 +67,11 @@ class Stream:
             return (self._keep,)
         if len(block) < _WORTH_A_THREAD:
             return (self._take,)
-        return (self._keep, examination.hash)
+        return (self._keep, self._hash)
+
+    def _hash(self, block: Block) -> None:
+        assert self._examination
+        self._compute(self._examination.hash, block)
 
     def _take(self, block: Block) -> None:
         assert self._examination
@@ -77,8 +83,15 @@ class Stream:
         if self.size > self._limit:
             raise TooLarge(self._limit)
         if self._examination:
-            self._examination.inspect(block)
+            if len(block) < _WORTH_A_THREAD:
+                self._examination.inspect(block)
+            else:
+                self._compute(self._examination.inspect, block)
         if self.size >= self._next_check:
             self._next_check += _SPACE_CHECK
             leave_free(self._store, self._rules, 0)
         self._writer.write(block)
+
+
+def _directly(function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
+    return function(*arguments, **keywords)

@@ -8,9 +8,11 @@ from fileservice.names import BadName, FileName
 from fileservice.storage import NotFound, Opened
 from fileservice.web.problems import NoSuchFile, PreconditionFailed
 from fileservice.web.records import validators
-from fileservice.web.requests import conditions, raw_name
+from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, raw_name
 from fileservice.web.send import not_modified, send
 from fileservice.web.service import Service
+
+_MAY_NEED_LESS = ("Range", *CONDITIONAL_FIELDS)
 
 
 def routes(service: Service) -> Blueprint:
@@ -19,7 +21,8 @@ def routes(service: Service) -> Blueprint:
 
     @blueprint.get("/download/<name:name>")
     def download(name: str) -> Response:  # noqa: ARG001  # see raw_name
-        opened = service.store.open(_name())
+        whole = request.method == "GET" and not any(f in request.headers for f in _MAY_NEED_LESS)
+        opened = service.store.open(_name(), whole=whole)
         try:
             return _respond(opened)
         except BaseException:

@@ -75,10 +75,11 @@ def page(service: Service, query: Query, limit: int) -> Page:
 
     By name the store gives them in order; for any other order all that match are looked at.
     """
+    count = limit + 1
     if query.order == BY_NAME:
-        files = service.offload(lambda: list(islice(_matching(service, query), limit + 1)))
+        files = service.offload(lambda: list(islice(_matching(service, query, count), count)))
     else:
-        files = service.offload(_first_by, query.order, service, query, limit + 1)
+        files = service.offload(_first_by, query.order, service, query, count)
     return Page(files[:limit], more=len(files) > limit)
 
 
@@ -116,8 +117,10 @@ def routes(service: Service) -> Blueprint:
     return blueprint
 
 
-def _matching(service: Service, query: Query) -> Iterator[StoredFile]:
-    return service.store.list(after=query.after, prefix=query.prefix, contains=query.q)
+def _matching(service: Service, query: Query, expected: int | None = None) -> Iterator[StoredFile]:
+    return service.store.list(
+        after=query.after, prefix=query.prefix, contains=query.q, expected=expected
+    )
 
 
 def _batches(service: Service, files: Iterator[StoredFile]) -> Iterator[list[StoredFile]]:

@@ -11,7 +11,7 @@ def routes(service: Service) -> Blueprint:
 
     @blueprint.get("/healthz")
     def health() -> Response:
-        service.offload(service.store.free_space)  # raises when the store is not there
+        service.offload(service.store.check)
         return jsonify(status="ok")
 
     return blueprint

@@ -31,13 +31,15 @@ def send(opened: Opened, ranges: tuple[ByteRange, ...], *, inline: bool) -> Resp
     file = opened.file
     match ranges:
         case ():
+            opened.expect(0, file.size)
             return _response(opened, opened.body, file.size, inline)
         case (only,):
-            part = cast(BinaryIO, Section(opened.body, only))
+            part = cast(BinaryIO, Section(opened, only))
             response = _response(opened, part, only.length, inline)
             response.headers["Content-Range"] = content_range(only, file.size)
         case _:
-            parts = Parts(opened, ranges)
+            kind = SentParts if _has_descriptor(opened.body) else Parts
+            parts = kind(opened, ranges)
             response = _response(opened, opened.body, parts.length, inline)
             response.response = parts
             response.content_type = f"multipart/byteranges; boundary={parts.boundary}"
@@ -54,7 +56,10 @@ def _response(opened: Opened, body: BinaryIO, length: int, inline: bool) -> Resp
     file = opened.file
     shown = inline and file.content.media_type in INLINE_MEDIA_TYPES
     kind = "inline" if shown else "attachment"
-    response = send_file(body, mimetype=file.content.media_type, conditional=False, etag=False)
+    if _has_descriptor(opened.body):
+        response = send_file(body, mimetype=file.content.media_type, conditional=False, etag=False)
+    else:
+        response = Response(Blocks(body, length), direct_passthrough=True)
     # All at once: this is the way of every small file, and each field set on its own costs 1 %.
     response.headers = Headers(
         [
@@ -77,10 +82,10 @@ class Section(io.RawIOBase):
     Positions are those of the whole file, since its descriptor is what a server may send from.
     """
 
-    def __init__(self, body: BinaryIO, part: ByteRange) -> None:
-        self._body = body
+    def __init__(self, opened: Opened, part: ByteRange) -> None:
+        self._body = opened.body
         self._end = part.last + 1
-        body.seek(part.first)
+        opened.expect(part.first, self._end)
 
     def fileno(self) -> int:
         return self._body.fileno()
@@ -104,11 +109,39 @@ class Section(io.RawIOBase):
         super().close()
 
 
+def _has_descriptor(body: BinaryIO) -> bool:
+    try:
+        body.fileno()
+    except OSError:
+        return False
+    return True
+
+
+class Blocks:
+    """A body as blocks, for what the kernel cannot send from."""
+
+    def __init__(self, body: BinaryIO, length: int) -> None:
+        self._body = body
+        self._left = length
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._left:
+            block = self._body.read(min(self._left, _BLOCK))
+            if not block:
+                raise EOFError("the file is shorter than it was")
+            self._left -= len(block)
+            yield block
+
+    def close(self) -> None:
+        self._body.close()
+
+
 class Parts:
     """The body of a multipart/byteranges answer (RFC 9110 section 14.6), made as it is sent."""
 
     def __init__(self, opened: Opened, ranges: tuple[ByteRange, ...]) -> None:
         self.boundary = secrets.token_hex(16)
+        self._opened = opened
         self._body = opened.body
         self._parts = [(self._heading(opened.file, part), part) for part in ranges]
         self._end = f"\r\n--{self.boundary}--\r\n".encode()
@@ -119,7 +152,7 @@ class Parts:
     def __iter__(self) -> Iterator[bytes]:
         for heading, part in self._parts:
             yield heading
-            self._body.seek(part.first)
+            self._opened.expect(part.first, part.last + 1)
             left = part.length
             while left:
                 block = self._body.read(min(left, _BLOCK))
@@ -127,14 +160,6 @@ class Parts:
                     raise EOFError("the file is shorter than it was")
                 left -= len(block)
                 yield block
-        yield self._end
-
-    @property
-    def segments(self) -> Iterator[bytes | tuple[int, int, int]]:
-        """As bytes and (descriptor, offset, count), for servers that let the kernel send."""
-        for heading, part in self._parts:
-            yield heading
-            yield self._body.fileno(), part.first, part.length
         yield self._end
 
     def close(self) -> None:
@@ -146,3 +171,15 @@ class Parts:
             f"Content-Type: {content_type(file)}\r\n"
             f"Content-Range: {content_range(part, file.size)}\r\n\r\n"
         ).encode()
+
+
+class SentParts(Parts):
+    """The same, for servers that let the kernel send."""
+
+    @property
+    def segments(self) -> Iterator[bytes | tuple[int, int, int]]:
+        """As bytes and (descriptor, offset, count)."""
+        for heading, part in self._parts:
+            yield heading
+            yield self._body.fileno(), part.first, part.length
+        yield self._end

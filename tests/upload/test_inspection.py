@@ -14,6 +14,7 @@ import olefile
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from upload.staged import StagedFile, directly
 
 from fileservice.filetypes import DEFAULT_EXTENSIONS, TABLE
 from fileservice.upload.inspection import ContentMismatch, Inspector, Verdict
@@ -55,7 +56,7 @@ def inspect(extension: str, *blocks: bytes) -> Verdict:
             inspector.feed(block)
             file.write(block)
         file.flush()
-        return inspector.conclude(file.fileno(), file.tell())
+        return inspector.conclude(StagedFile(file), directly)
 
 
 def accepts(extension: str, *blocks: bytes) -> bool:

@@ -12,7 +12,7 @@ What is known about a file's content lies in its extended attributes (see attrib
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from stat import S_ISREG
 
@@ -31,6 +31,8 @@ _OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 class LocalStore:
     """See the module, and `storage.base.Store` for what each call guarantees."""
+
+    remote = False
 
     def __init__(self, root: Path, *, fsync: bool) -> None:
         self._places = places = Places.under(os.path.abspath(os.fsencode(root)), fsync=fsync)
@@ -51,7 +53,15 @@ class LocalStore:
             os.unlink(path)
             os.close(descriptor)  # last: while it is locked, no other process sweeps it
 
-    def writer(self, length: int | None = None) -> LocalWriter:
+    def check(self) -> None:
+        self.free_space()
+
+    def writer(
+        self,
+        length: int | None = None,
+        *,
+        meant_for: FileName | None = None,  # noqa: ARG002
+    ) -> LocalWriter:
         with errors_named():
             descriptor, path = staging.create(self._places.staging)
         writer = LocalWriter(self._places, descriptor, path)
@@ -64,7 +74,7 @@ class LocalStore:
                 raise
         return writer
 
-    def open(self, name: FileName) -> Opened:
+    def open(self, name: FileName, *, whole: bool = False) -> Opened:  # noqa: ARG002
         with errors_named():
             descriptor = self._descriptor(name)
             try:
@@ -72,6 +82,9 @@ class LocalStore:
             except BaseException:
                 os.close(descriptor)
                 raise
+
+    def direct_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:  # noqa: ARG002
+        return None
 
     def stat(self, name: FileName) -> StoredFile:
         with errors_named():
@@ -98,7 +111,14 @@ class LocalStore:
             if self._places.fsync:
                 sync_directory(self._places.root)
 
-    def list(self, after: str = "", prefix: str = "", contains: str = "") -> Iterator[StoredFile]:
+    def list(
+        self,
+        after: str = "",
+        prefix: str = "",
+        contains: str = "",
+        *,
+        expected: int | None = None,  # noqa: ARG002
+    ) -> Iterator[StoredFile]:
         past, within = after.encode(), prefix.encode()
         wanted = contains.casefold()
         with errors_named():

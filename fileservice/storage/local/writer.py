@@ -2,7 +2,8 @@
 
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from fileservice.names import FileName
@@ -66,8 +67,13 @@ class LocalWriter:
                 writeback.begin(self._descriptor, self._begun, self.size - self._begun)
                 self._begun = self.size
 
-    def fileno(self) -> int:
-        return self._descriptor
+    def read_at(self, count: int, offset: int) -> bytes:
+        with errors_named():
+            return os.pread(self._descriptor, count, offset)
+
+    @contextmanager
+    def sight(self) -> Iterator[int]:
+        yield self._descriptor
 
     def publish(self, name: FileName, content: Content) -> StoredFile:
         target = self._places.of(name)

@@ -1,0 +1,138 @@
+"""Lease: the one writer of an upload, among all processes on all machines.
+
+    .fileservice/leases/ID    who holds it, and how far it has come
+
+Created by If-None-Match: *, renewed and taken over by If-Match, so whatever two do at once, one of
+them learns that it lost. It counts while the store's own clock says that it was renewed lately. Who
+stood still too long may lose it; what it then still writes does no harm, since pieces are created
+by If-None-Match: *, too.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from fileservice.storage.base import Locked, StorageError
+from fileservice.storage.s3.bucket import Bucket
+from fileservice.storage.s3.description import new_id
+from fileservice.storage.s3.faults import Missing, Unmet
+
+LEASES = ".fileservice/leases/"
+_HOLDS_SECONDS = 8.0
+_BEAT_SECONDS = 1.0
+"""Who wants to take over looks for 1.5 s whether bytes still come in."""
+_IDLE_RENEWAL_SECONDS = 3.0
+_log = logging.getLogger(__name__)
+
+
+class Lease:
+    """Held from `take` to `release`, unless it is `lost`."""
+
+    def __init__(self, bucket: Bucket, upload: str) -> None:
+        self._bucket = bucket
+        self._key = LEASES + upload
+        self._holder = new_id()
+        self._etag = ""
+        self._lock = threading.Lock()
+        self.size = 0
+        """Bytes that have come in; told to others with each renewal."""
+        self._told = 0
+        self._renewed = time.monotonic()
+        self.lost = False
+
+    def take(self) -> None:
+        """Raises Locked."""
+        try:
+            self._etag = self._bucket.put(self._key, self._text(), only="*")
+        except Unmet:
+            self._take_over()
+
+    def _take_over(self) -> None:
+        try:
+            head, body = self._bucket.get(self._key)
+            with body:
+                ours = self._holder in bytes(body.read()).decode(errors="replace")
+            if head.age <= _HOLDS_SECONDS and not ours:  # ours: the answer was lost
+                raise Locked
+            self._etag = self._bucket.put(self._key, self._text(), only=head.etag)
+        except (Unmet, Missing):
+            raise Locked from None
+
+    def renew(self) -> None:
+        """Tell that the writer is alive. Never raises."""
+        with self._lock:
+            if self.lost or not self._etag:
+                return
+            now, size = time.monotonic(), self.size
+            if size == self._told and now - self._renewed < _IDLE_RENEWAL_SECONDS:
+                return
+            self._told, self._renewed = size, now
+            try:
+                self._etag = self._bucket.put(self._key, self._text(), only=self._etag)
+            except (Unmet, Missing):
+                self.lost = not self._is_ours()
+            except StorageError as error:
+                _log.warning("a lease could not be renewed: %s", error)
+
+    def _is_ours(self) -> bool:
+        with suppress(StorageError, Missing, ValueError):
+            head, body = self._bucket.get(self._key)
+            with body:
+                if json.loads(body.read())["holder"] == self._holder:
+                    self._etag = head.etag
+                    return True
+        return False
+
+    def release(self) -> None:
+        """Let the next one have it at once."""
+        with self._lock:
+            etag, self._etag = self._etag, ""
+            with suppress(StorageError, Unmet, Missing):
+                if etag:
+                    self._bucket.delete(self._key, etag)
+
+    def _text(self) -> bytes:
+        return json.dumps({"holder": self._holder, "size": self.size, "at": time.time()}).encode()
+
+
+def told(bucket: Bucket, upload: str) -> int:
+    """How many bytes the writer of an upload has said came in; 0 where there is none."""
+    try:
+        return int(json.loads(bucket.read(LEASES + upload))["size"])
+    except (Missing, ValueError, KeyError):
+        return 0
+
+
+class Heart:
+    """Beats every second for all writers of one process, while there are any."""
+
+    def __init__(self) -> None:
+        self._beats: set[Callable[[], None]] = set()
+        self._begun = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, beat: Callable[[], None]) -> None:
+        """Call `beat`, which never raises, with each beat."""
+        self._beats.add(beat)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+            self._thread.start()
+        self._begun.set()
+
+    def remove(self, beat: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._beats.discard(beat)
+
+    def _run(self) -> None:
+        while self._begun.wait():
+            self._begun.clear()
+            while self._beats:
+                time.sleep(_BEAT_SECONDS)
+                beating = [threading.Thread(target=beat, name="beat") for beat in self._beats]
+                for thread in beating:  # at once: one that waits must not cost the others theirs
+                    thread.start()
+                for thread in beating:
+                    thread.join()

@@ -1,0 +1,56 @@
+"""Parts: the bytes of large objects on their way, some at a time, two of them in flight."""
+
+import threading
+from collections.abc import Callable
+
+PART = 8 << 20
+"""Bytes of a part, and what of a file is kept in memory before it is begun in the bucket."""
+_MOST = 10_000
+"""Parts that S3 lets an object have."""
+_IN_FLIGHT = 2
+
+
+def part_size(offset: int, length: int | None) -> int:
+    """How large the part at `offset` must be, so that 5 TiB fit into 10,000 parts."""
+    needed = offset // 1200 if length is None else -(-length // (_MOST - 100))
+    return max(PART, (needed + 0xFFFFF) & ~0xFFFFF)
+
+
+class Flight:
+    """Requests under way, each in a thread (a greenlet where threads are patched).
+
+    The first that fails is raised by the next call, and nothing more is started.
+    """
+
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
+        self._error: BaseException | None = None
+
+    def start(self, act: Callable[[], None]) -> None:
+        """Begin to act, once fewer than two others are under way."""
+        while len(self._threads) >= _IN_FLIGHT:
+            self._threads.pop(0).join()
+        self._raise()
+        thread = threading.Thread(target=self._run, args=(act,), name="part")
+        self._threads.append(thread)
+        thread.start()
+
+    def land(self) -> None:
+        """Wait for all that is under way, and raise what failed."""
+        self.wait()
+        self._raise()
+
+    def wait(self) -> None:
+        """Wait for all that is under way, whatever came of it."""
+        while self._threads:
+            self._threads.pop(0).join()
+
+    def _run(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except BaseException as error:  # noqa: BLE001  # raised by the next call
+            self._error = self._error or error
+
+    def _raise(self) -> None:
+        if self._error:
+            raise self._error

@@ -1,0 +1,227 @@
+"""Pieces: bytes that can be read before they are a file, as objects of their own.
+
+    FOLDER/00000000000000000000    the bytes from 0 on
+    FOLDER/00000000000008388608    those that follow
+
+Each is created by If-None-Match: *, so two writers can never both write at one offset. What counts
+is what lies together from 0 on; how much that is, is written down nowhere else.
+"""
+
+import bisect
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fileservice.names import FileName
+from fileservice.storage.base import Content, Locked, StoredFile
+from fileservice.storage.s3 import claim
+from fileservice.storage.s3.bucket import Bucket, Entry
+from fileservice.storage.s3.description import ID, Facts, http_type, metadata_of
+from fileservice.storage.s3.faults import Unmet
+from fileservice.storage.s3.parts import PART, Flight, part_size
+
+_SMALLEST_PART = 5 << 20
+"""What S3 takes as a part that is not the last, in bytes."""
+_LARGEST_COPY = 5 << 30
+_SIGHT = 32 << 20
+"""How much is shown of the beginning and of the end to those who need a descriptor."""
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    key: str
+    offset: int
+    size: int
+    etag: str
+
+
+def contiguous(entries: list[Entry]) -> tuple[list[Piece], list[str]]:
+    """The pieces that lie together from 0 on, and the keys of those that do not."""
+    pieces, others, end = [], [], 0
+    for entry in entries:
+        digits = entry.key.rpartition("/")[2]
+        if len(digits) != 20 or not digits.isdigit():
+            continue
+        if int(digits) == end:
+            pieces.append(Piece(entry.key, end, entry.size, entry.etag))
+            end += entry.size
+        else:
+            others.append(entry.key)
+    return pieces, others
+
+
+class Pieces:
+    """The bytes under one folder, of which this is the only writer."""
+
+    def __init__(self, bucket: Bucket, folder: str, pieces: list[Piece]) -> None:
+        self._bucket = bucket
+        self._folder = folder
+        self._pieces = pieces
+        self._flight = Flight()
+        self._buffer = bytearray()
+        self.length: int | None = None
+        self.size = self._flushed
+
+    @property
+    def _flushed(self) -> int:
+        return self._pieces[-1].offset + self._pieces[-1].size if self._pieces else 0
+
+    def write(self, block: bytes | memoryview) -> None:
+        """Append a block; whole pieces are on their way when this returns."""
+        rest = memoryview(block)
+        while rest:
+            room = part_size(self._flushed, self.length) - len(self._buffer)
+            if room <= 0:
+                self.flush()
+                continue
+            self._buffer += rest[:room]
+            self.size += min(room, len(rest))
+            rest = rest[room:]
+
+    def flush(self) -> None:
+        """Send what is in memory on its way."""
+        if not self._buffer:
+            return
+        data, self._buffer = self._buffer, bytearray()
+        offset = self._flushed
+        piece = Piece(f"{self._folder}{offset:020}", offset, len(data), "")
+        self._pieces.append(piece)
+        self._flight.start(lambda: self._put(piece, data))
+
+    def land(self) -> None:
+        """Return when all that was written is in the bucket."""
+        self.flush()
+        self._flight.land()
+
+    def wait(self) -> None:
+        """Wait for what is on its way, whatever comes of it."""
+        self._flight.wait()
+
+    @property
+    def kept_back(self) -> int:
+        """Bytes in memory."""
+        return len(self._buffer)
+
+    @property
+    def all_in_memory(self) -> bool:
+        """Whether nothing has gone to the bucket yet."""
+        return not self._pieces
+
+    def _put(self, piece: Piece, data: bytearray) -> None:
+        try:
+            self._bucket.put(piece.key, data, only="*")
+        except Unmet:
+            # Our own, if the answer was lost; else another has taken over.
+            if self._bucket.read(piece.key) != data:
+                raise Locked from None
+
+    def read_at(self, count: int, offset: int) -> bytes:
+        """See `storage.base.Staged`."""
+        if offset < self._flushed:
+            self._flight.land()
+        found = bytearray()
+        index = bisect.bisect_right(self._pieces, offset, key=lambda piece: piece.offset) - 1
+        end = min(self.size, offset + count)
+        for piece in self._pieces[max(index, 0) :]:
+            at = offset + len(found)
+            if at >= end or at >= piece.offset + piece.size:
+                break
+            upto = min(end, piece.offset + piece.size)
+            found += self._bucket.read(piece.key, at - piece.offset, upto - piece.offset)
+        at = offset + len(found) - self._flushed
+        if at >= 0:
+            found += self._buffer[at : at + count - len(found)]
+        return bytes(found)
+
+    @contextmanager
+    def sight(self) -> Iterator[int]:
+        """See `storage.base.Staged`: a file in memory."""
+        descriptor = os.memfd_create("fileservice", os.MFD_CLOEXEC)
+        try:
+            os.ftruncate(descriptor, self.size)
+            late = max(_SIGHT, self.size - _SIGHT)
+            for begin, end in ((0, min(_SIGHT, self.size)), (late, self.size)):
+                for offset in range(begin, end, _BLOCK):
+                    data = self.read_at(min(_BLOCK, end - offset), offset)
+                    os.pwrite(descriptor, data, offset)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def truncate(self, size: int) -> None:
+        """Drop what lies past the first `size` bytes."""
+        self._flight.land()
+        if size >= self._flushed:
+            del self._buffer[size - self._flushed :]
+        else:
+            self._buffer.clear()
+            doomed = [piece.key for piece in self._pieces if piece.offset >= size]
+            self._bucket.delete_all(doomed[::-1])
+            self._pieces = [piece for piece in self._pieces if piece.offset < size]
+            last = self._pieces[-1] if self._pieces else None
+            if last and last.offset + last.size > size:
+                head, body = self._bucket.get(last.key, 0, size - last.offset)
+                with body:
+                    etag = self._bucket.put(last.key, body.read(), only=head.etag)
+                self._pieces[-1] = Piece(last.key, last.offset, size - last.offset, etag)
+        self.size = size
+
+    def publish(self, facts: Facts, name: FileName, content: Content, identity: str) -> StoredFile:
+        """Make a file of the bytes. Raises NameTaken."""
+        metadata = metadata_of(content) | {ID: identity}
+        if self.size <= PART:
+            data = self.read_at(self.size, 0)
+            head = claim.create(self._bucket, name, data, http_type(content), metadata)
+            return facts.describe(name, head)
+        self.land()
+        claimed = claim.claim(self._bucket, name, identity)
+        upload = ""
+        try:
+            upload = self._bucket.begin_parts(name, http_type(content), metadata)
+            etags = self._copy(name, upload)
+            head = claim.complete(self._bucket, name, upload, etags, claimed, identity)
+        except BaseException:
+            claim.release(self._bucket, name, claimed)
+            if upload:
+                self._bucket.drop_parts(name, upload)
+            raise
+        return facts.describe(name, head)
+
+    def _copy(self, name: FileName, upload: str) -> list[str]:
+        """The parts of an upload, out of the pieces; those too small are joined in memory."""
+        etags: dict[int, str] = {}
+        flight = Flight()
+
+        def copy(number: int, key: str) -> None:
+            etags[number] = self._bucket.copy_part(name, upload, number, key)
+
+        def put(number: int, offset: int, count: int) -> None:
+            data = self.read_at(count, offset)
+            etags[number] = self._bucket.put_part(name, upload, number, data)
+
+        number, begin = 0, 0
+        try:
+            for piece in [*self._pieces, None]:
+                joins = piece and (piece.offset > begin or piece.size < _SMALLEST_PART)
+                end = piece.offset + piece.size if piece else self.size
+                if piece and joins and end - begin < PART:
+                    continue
+                if piece is None and begin == self.size:
+                    break
+                number += 1
+                if piece and not joins and piece.size <= _LARGEST_COPY:
+                    flight.start(lambda n=number, key=piece.key: copy(n, key))  # type: ignore[misc]
+                else:
+                    flight.start(lambda n=number, b=begin, e=end: put(n, b, e - b))  # type: ignore[misc]
+                begin = end
+            flight.land()
+        finally:
+            flight.wait()
+        return [etags[n] for n in sorted(etags)]
+
+    def remove(self) -> None:
+        """Remove all pieces from the bucket."""
+        self._flight.wait()
+        self._bucket.delete_all([piece.key for piece in self._pieces])

@@ -1,0 +1,85 @@
+"""Probe: whether the store honours the conditions that one name, one winner rests on."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from fileservice.storage.base import StorageError, StorageUnavailable
+from fileservice.storage.s3.bucket import Bucket
+from fileservice.storage.s3.description import new_id
+from fileservice.storage.s3.faults import Missing, Unmet
+
+_FOLDER = ".fileservice/probe/"
+
+
+def prove(bucket: Bucket) -> None:
+    """Race two creations, and break the other conditions. Raises StorageUnavailable."""
+    try:
+        bucket.check()
+    except Missing:
+        raise StorageUnavailable("there is no such bucket") from None
+    key = _FOLDER + new_id()
+    try:
+        etag = _race(bucket, key)
+        _require(
+            lambda: bucket.put(key, b"", only='"0"'), "replacing an object (PutObject, If-Match)"
+        )
+        _require(lambda: bucket.delete(key, '"0"'), "removing an object (DeleteObject, If-Match)")
+        _complete(bucket, key, etag)
+    except (Missing, Unmet):
+        raise StorageUnavailable("the storage does not find what was just written") from None
+    finally:
+        with suppress(StorageError, Missing, Unmet):
+            bucket.delete(key)
+
+
+def _race(bucket: Bucket, key: str) -> str:
+    won: list[str] = []
+    start = threading.Barrier(2)
+
+    def create(number: int) -> None:
+        start.wait()
+        with suppress(Unmet, StorageError):
+            won.append(bucket.put(key, b"%d" % number, only="*"))
+
+    rivals = [threading.Thread(target=create, args=(number,)) for number in range(2)]
+    for rival in rivals:
+        rival.start()
+    for rival in rivals:
+        rival.join()
+    if len(won) > 1:
+        raise _refused("creating an object (PutObject, If-None-Match: *)")
+    if not won:
+        raise StorageUnavailable("the storage takes no objects")
+    _require(
+        lambda: bucket.put(key, b"", only="*"), "creating an object (PutObject, If-None-Match: *)"
+    )
+    return won[0]
+
+
+def _complete(bucket: Bucket, key: str, there: str) -> None:
+    upload = bucket.begin_parts(key, "application/octet-stream", {})
+    try:
+        part = bucket.put_part(key, upload, 1, b"probe")
+        _require(
+            lambda: bucket.end_parts(key, upload, [part], instead_of='"0"'),
+            "replacing an object by one in parts (CompleteMultipartUpload, If-Match)",
+        )
+        bucket.end_parts(key, upload, [part], instead_of=there)
+    finally:
+        bucket.drop_parts(key, upload)
+
+
+def _require(refused: Callable[[], object], what: str) -> None:
+    try:
+        refused()
+    except (Unmet, Missing):
+        return
+    raise _refused(what)
+
+
+def _refused(what: str) -> StorageUnavailable:
+    return StorageUnavailable(
+        f"the store does not honour conditions on {what}; two uploads of one name could both seem"
+        " to succeed, so the service does not run on it"
+    )

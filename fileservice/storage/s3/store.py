@@ -1,0 +1,140 @@
+"""S3Store: one place in a bucket, which is the whole database.
+
+PREFIX/report.pdf                     a published file; put there by whatever means, it is served
+PREFIX/.fileservice/facts/ID          what is known about a file that came in parts (description)
+PREFIX/.fileservice/staging/ID/…      files on their way in that are judged at their end (pieces)
+PREFIX/.fileservice/uploads/ID/…      uploads that can be resumed (uploads)
+PREFIX/.fileservice/leases/ID         who writes at one of those (lease)
+PREFIX/.fileservice/claims/ID         which of those another request wants (uploads)
+"""
+
+from collections.abc import Iterator, Mapping
+
+from fileservice.names import BadName, FileName
+from fileservice.storage.base import NotFound, Opened, StoredFile, Writer
+from fileservice.storage.s3 import claim, probe, sweeping
+from fileservice.storage.s3.body import Body
+from fileservice.storage.s3.bucket import Bucket, Entry, Head
+from fileservice.storage.s3.description import HAS_FACTS, ID, Facts, listed
+from fileservice.storage.s3.faults import Missing, Unmet
+from fileservice.storage.s3.location import Location
+from fileservice.storage.s3.uploads import S3Uploads
+from fileservice.storage.s3.writer import SpoolingWriter, StreamingWriter
+
+_LINK_SECONDS = 300
+
+
+class S3Store:
+    """See the module, and `storage.base.Store` for what each call guarantees."""
+
+    remote = True
+
+    def __init__(self, location: Location, *, proved: bool = False) -> None:
+        self._bucket = Bucket(location)
+        if not proved:
+            probe.prove(self._bucket)
+        self._facts = Facts(self._bucket)
+        self.uploads = S3Uploads(self._bucket, self._facts)
+
+    def check(self) -> None:
+        self._bucket.check()
+
+    def writer(self, length: int | None = None, *, meant_for: FileName | None = None) -> Writer:
+        if meant_for is None:
+            return SpoolingWriter(self._bucket, self._facts, length)
+        return StreamingWriter(self._bucket, self._facts, length, meant_for)
+
+    def open(self, name: FileName, *, whole: bool = False) -> Opened:
+        stream = None
+        if whole:
+            try:
+                head, stream = self._bucket.get(name)
+            except Missing:
+                raise NotFound(name) from None
+        else:
+            head = self._head(name)
+        body = Body(self._bucket, name, head.etag, head.size, stream)
+        try:
+            if claim.is_claim(head):
+                raise NotFound(name)
+            return Opened(self._facts.describe(name, head), body)  # type: ignore[arg-type]
+        except BaseException:
+            body.close()
+            raise
+
+    def stat(self, name: FileName) -> StoredFile:
+        head = self._head(name)
+        if claim.is_claim(head):
+            raise NotFound(name)
+        return self._facts.describe(name, head)
+
+    def taken(self, name: FileName) -> bool:
+        try:
+            return not claim.lapsed(self._bucket.head(name))
+        except Missing:
+            return False
+
+    def delete(self, name: FileName, version: str | None = None) -> None:
+        head = self._head(name)
+        if claim.is_claim(head):
+            raise NotFound(name)
+        if version is not None and self._facts.describe(name, head).version != version:
+            raise NotFound(name)
+        try:
+            self._bucket.delete(name, head.etag)
+        except (Missing, Unmet):
+            raise NotFound(name) from None
+        if HAS_FACTS in head.metadata:
+            self._facts.drop(head.metadata.get(ID, ""))
+
+    def direct_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:
+        return self._bucket.signed_url(file.name, _LINK_SECONDS, fields)
+
+    def list(
+        self, after: str = "", prefix: str = "", contains: str = "", *, expected: int | None = None
+    ) -> Iterator[StoredFile]:
+        if "/" in prefix:
+            return
+        wanted = contains.casefold()
+        first_page = 1000 if expected is None or wanted else min(1000, expected)
+        for page in self._bucket.pages(
+            prefix, _before_slash(after), folders=True, first_page=first_page
+        ):
+            for entry in page:
+                if (
+                    isinstance(entry, Entry)
+                    and entry.key > after
+                    and wanted in entry.key.casefold()
+                ):
+                    try:
+                        name = FileName.parse(entry.key)
+                    except BadName:
+                        continue  # not a name that can be asked for
+                    if name == entry.key and not self._claimed(entry):
+                        yield listed(name, entry)
+
+    def free_space(self) -> int | None:
+        return None
+
+    def sweep(self) -> None:
+        sweeping.sweep(self._bucket)
+
+    def _claimed(self, entry: Entry) -> bool:
+        if not claim.may_be_claim(entry):
+            return False
+        try:
+            return claim.is_claim(self._bucket.head(entry.key))
+        except Missing:
+            return True
+
+    def _head(self, name: FileName) -> Head:
+        try:
+            return self._bucket.head(name)
+        except Missing:
+            raise NotFound(name) from None
+
+
+def _before_slash(after: str) -> str:
+    """From where to list so that nothing past `after` is missed: no name of ours has a slash."""
+    head, slash, _ = after.partition("/")
+    return f"{head}.\U0010ffff" if slash else head

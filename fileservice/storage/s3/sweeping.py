@@ -1,0 +1,57 @@
+"""Sweeping: what dead processes left in the bucket, removed by its age on the store's clock."""
+
+import json
+import logging
+
+from fileservice.names import BadName, FileName
+from fileservice.storage.base import StorageError
+from fileservice.storage.s3 import claim
+from fileservice.storage.s3.bucket import Bucket, Entry
+from fileservice.storage.s3.description import FACTS
+from fileservice.storage.s3.faults import Missing, Unmet
+from fileservice.storage.s3.writer import STAGING
+
+_ABANDONED_SECONDS = 24 * 3600.0
+"""No request adds nothing to its file for so long."""
+_log = logging.getLogger(__name__)
+
+
+def sweep(bucket: Bucket, abandoned: float = _ABANDONED_SECONDS) -> None:
+    """Remove what nobody has touched for so many seconds and nobody can use any more."""
+    for part in (_parts, _pieces, _facts):
+        try:
+            part(bucket, abandoned)
+        except (StorageError, Missing, Unmet) as error:
+            _log.warning("something was not swept: %s", error)
+
+
+def _parts(bucket: Bucket, abandoned: float) -> None:
+    for key, upload, untouched in bucket.uploads_in_parts():
+        if untouched > abandoned and "/" not in key.removeprefix(".fileservice/probe/"):
+            bucket.drop_parts(key, upload)
+
+
+def _pieces(bucket: Bucket, abandoned: float) -> None:
+    folders: dict[str, list[Entry]] = {}
+    for entry in bucket.entries(STAGING):
+        folders.setdefault(entry.key.rpartition("/")[0], []).append(entry)
+    for entries in folders.values():
+        if min(entry.age for entry in entries) > abandoned:
+            bucket.delete_all([entry.key for entry in entries])
+
+
+def _facts(bucket: Bucket, abandoned: float) -> None:
+    """Facts about files that never became visible: looked for on their second day only."""
+    for page in bucket.pages(FACTS):
+        for entry in page:
+            if isinstance(entry, Entry) and abandoned < entry.age < 2 * abandoned:
+                _drop_unless_used(bucket, entry)
+
+
+def _drop_unless_used(bucket: Bucket, entry: Entry) -> None:
+    try:
+        name = FileName.parse(json.loads(bucket.read(entry.key)).get("name", ""))
+    except (ValueError, BadName, Missing):
+        return
+    if claim.identity_at(bucket, name) != entry.key.removeprefix(FACTS):
+        bucket.delete(entry.key)

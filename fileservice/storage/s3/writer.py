@@ -1,0 +1,145 @@
+"""The writers of files that come in one request: in memory, then in pieces or in their place."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+
+from fileservice.filetypes import media_type_of
+from fileservice.names import FileName
+from fileservice.storage.base import Content, NameTaken, StorageError, StoredFile
+from fileservice.storage.s3 import claim
+from fileservice.storage.s3.bucket import Bucket
+from fileservice.storage.s3.description import HAS_FACTS, ID, Facts, new_id
+from fileservice.storage.s3.parts import PART, Flight, part_size
+from fileservice.storage.s3.pieces import Pieces
+
+STAGING = ".fileservice/staging/"
+
+
+class SpoolingWriter:
+    """See `storage.base.Writer`; what does not fit into memory lies in pieces."""
+
+    def __init__(self, bucket: Bucket, facts: Facts, length: int | None) -> None:
+        self._facts = facts
+        self._identity = new_id()
+        self._pieces = Pieces(bucket, f"{STAGING}{self._identity}/", [])
+        self._pieces.length = length
+
+    @property
+    def size(self) -> int:
+        return self._pieces.size
+
+    def write(self, block: bytes | memoryview) -> None:
+        self._pieces.write(block)
+
+    def read_at(self, count: int, offset: int) -> bytes:
+        return self._pieces.read_at(count, offset)
+
+    def sight(self) -> AbstractContextManager[int]:
+        return self._pieces.sight()
+
+    def publish(self, name: FileName, content: Content) -> StoredFile:
+        return self._pieces.publish(self._facts, name, content, self._identity)
+
+    def close(self) -> None:
+        self._pieces.wait()
+        if not self._pieces.all_in_memory:
+            with suppress(StorageError):  # the sweep removes what is left
+                self._pieces.remove()
+
+
+class StreamingWriter:
+    """See `storage.base.Writer`; what does not fit into memory goes to its place in parts.
+
+    Only what is in memory can be read back.
+    """
+
+    def __init__(self, bucket: Bucket, facts: Facts, length: int | None, name: FileName) -> None:
+        self._bucket = bucket
+        self._facts = facts
+        self._length = length
+        self._name = name
+        self._identity = new_id()
+        self._small = SpoolingWriter(bucket, facts, length)
+        self._upload: str | None = None
+        self._buffer = bytearray()
+        self._sent = 0
+        self._etags: dict[int, str] = {}
+        self._flight = Flight()
+        self._published = False
+
+    @property
+    def size(self) -> int:
+        return self._small.size if self._upload is None else self._sent + len(self._buffer)
+
+    def write(self, block: bytes | memoryview) -> None:
+        if self._upload is None:
+            if self._small.size + len(block) <= PART:
+                self._small.write(block)
+                return
+            self._begin()
+        rest = memoryview(block)
+        while rest:
+            room = part_size(self._sent, self._length) - len(self._buffer)
+            if room <= 0:
+                self._send()
+                continue
+            self._buffer += rest[:room]
+            rest = rest[room:]
+
+    def _begin(self) -> None:
+        self._buffer += self._small.read_at(PART, 0)
+        metadata = {ID: self._identity, HAS_FACTS: "1"}
+        media_type = media_type_of(self._name.extension)
+        self._upload = self._bucket.begin_parts(self._name, media_type, metadata)
+        self._small = SpoolingWriter(self._bucket, self._facts, 0)
+
+    def _send(self) -> None:
+        data, self._buffer = self._buffer, bytearray()
+        number = len(self._etags) + 1
+        self._etags[number] = ""
+        self._sent += len(data)
+        self._flight.start(lambda: self._put(number, data))
+
+    def _put(self, number: int, data: bytearray) -> None:
+        assert self._upload
+        self._etags[number] = self._bucket.put_part(self._name, self._upload, number, data)
+
+    def read_at(self, count: int, offset: int) -> bytes:
+        if self._upload is not None:
+            raise ValueError("what is in its place already cannot be read back")
+        return self._small.read_at(count, offset)
+
+    @contextmanager
+    def sight(self) -> Iterator[int]:
+        if self._upload is not None:
+            raise ValueError("what is in its place already cannot be read back")
+        with self._small.sight() as descriptor:
+            yield descriptor
+
+    def publish(self, name: FileName, content: Content) -> StoredFile:
+        if self._upload is None:
+            return self._small.publish(name, content)
+        if name != self._name:
+            raise ValueError(f"this file was meant for {self._name!r}")
+        if self._buffer:
+            self._send()
+        self._flight.land()
+        claimed = claim.claim(self._bucket, name, self._identity)
+        try:
+            self._facts.write(self._identity, name, content)
+            etags = [self._etags[number] for number in sorted(self._etags)]
+            head = claim.complete(self._bucket, name, self._upload, etags, claimed, self._identity)
+        except BaseException as error:
+            with suppress(StorageError):  # else the claim lapses
+                claim.release(self._bucket, name, claimed)
+            if isinstance(error, NameTaken):  # after any other, the file may be there all the same
+                self._facts.drop(self._identity)
+            raise
+        self._published = True
+        return self._facts.describe(name, head)
+
+    def close(self) -> None:
+        self._flight.wait()
+        if self._upload is not None and not self._published:
+            with suppress(StorageError):  # the sweep removes what is left
+                self._bucket.drop_parts(self._name, self._upload)

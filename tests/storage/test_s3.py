@@ -1,0 +1,336 @@
+"""S3Store on a real SeaweedFS: the contract of every store, and what is particular to a bucket."""
+
+import hashlib
+import itertools
+import os
+import secrets
+import time
+from collections.abc import Iterator
+
+import pytest
+from seaweed import BUCKET, Seaweed
+from store_contract import (
+    COMPETITORS,
+    NAME,
+    StoreContract,
+    compete,
+    content_of,
+    names,
+    publish,
+    read,
+)
+
+from fileservice.names import FileName
+from fileservice.storage import (
+    Content,
+    Locked,
+    NameTaken,
+    NoSuchUpload,
+    NotFound,
+    Store,
+    StoredFile,
+    Writer,
+    open_store,
+)
+from fileservice.storage.s3 import claim, lease, sweeping
+from fileservice.storage.s3.bucket import Bucket
+from fileservice.storage.s3.description import Facts
+from fileservice.storage.s3.location import Location
+from fileservice.storage.s3.parts import part_size
+
+
+@pytest.fixture
+def prefix(seaweed: Seaweed) -> Iterator[str]:
+    name = f"t-{secrets.token_hex(8)}"
+    yield name
+    seaweed.clear(name)
+
+
+@pytest.fixture
+def store(seaweed: Seaweed, prefix: str) -> Store:
+    return open_store(seaweed.url(prefix), fsync=True)
+
+
+@pytest.fixture
+def another_store(seaweed: Seaweed, prefix: str, store: Store) -> Store:
+    return open_store(seaweed.url(prefix), fsync=True)
+
+
+class TestContract(StoreContract):
+    KEEPS_WHAT_IS_OPEN = False
+    LISTS_DIGESTS = False
+
+
+class TestLarge:
+    """What does not fit into one part."""
+
+    DATA = secrets.token_bytes(1 << 20) * 19 + b"end"
+
+    def write(self, store: Store, *, meant_for: FileName | None) -> Writer:
+        writer = store.writer(len(self.DATA), meant_for=meant_for)
+        for offset in range(0, len(self.DATA), 3 << 20):
+            writer.write(self.DATA[offset : offset + (3 << 20)])
+        return writer
+
+    @pytest.mark.parametrize("meant_for", [NAME, None])
+    def test_it_is_invisible_until_it_is_published_whole(
+        self, store: Store, another_store: Store, seaweed: Seaweed, prefix: str, meant_for
+    ) -> None:
+        writer = self.write(store, meant_for=meant_for)
+        try:
+            assert names(another_store) == []
+            assert not another_store.taken(NAME)
+            published = writer.publish(NAME, content_of(self.DATA, "text/plain", "utf-8"))
+        finally:
+            writer.close()
+
+        assert published.content == content_of(self.DATA, "text/plain", "utf-8")
+        assert published.version == hashlib.sha256(self.DATA).hexdigest()
+        assert another_store.stat(NAME) == published
+        assert read(another_store, NAME) == self.DATA
+        left = {key.split("/")[1] for key in seaweed.keys(prefix) if key.startswith(".")}
+        assert left == ({"facts"} if meant_for else set())
+        another_store.delete(NAME)
+        assert seaweed.keys(prefix) == []
+
+    @pytest.mark.parametrize("meant_for", [NAME, None])
+    def test_nothing_is_left_of_what_is_not_published(
+        self, store: Store, seaweed: Seaweed, prefix: str, meant_for: FileName | None
+    ) -> None:
+        self.write(store, meant_for=meant_for).close()
+
+        assert seaweed.keys(prefix) == []
+        assert seaweed.unfinished(prefix) == []
+
+    def test_it_can_be_read_back_at_any_offset_before_it_is_published(self, store: Store) -> None:
+        writer = self.write(store, meant_for=None)
+        try:
+            for offset in (0, (8 << 20) - 5, (16 << 20) - 5, len(self.DATA) - 5, 12_345_678):
+                assert writer.read_at(10, offset) == self.DATA[offset : offset + 10]
+            with writer.sight() as descriptor:
+                assert os.pread(descriptor, 1 << 25, 0) == self.DATA
+        finally:
+            writer.close()
+
+    @pytest.mark.parametrize("meant_for", [NAME, None])
+    def test_of_large_and_small_ones_that_race_for_a_name_one_wins(
+        self, store: Store, another_store: Store, seaweed: Seaweed, prefix: str, meant_for
+    ) -> None:
+        """SeaweedFS lets two completions win where both ask for a free name (decision 8)."""
+        stores = itertools.cycle([store, another_store])
+        data = [bytes([65 + number]) * (9 << 20) for number in range(COMPETITORS - 2)]
+        data += [b"small 1", b"small 2"]
+        writers = [next(stores).writer(meant_for=meant_for) for _ in data]
+        try:
+            for writer, block in zip(writers, data, strict=True):
+                writer.write(block[:100])
+                writer.write(block[100:])
+            results = compete(lambda n: writers[n].publish(NAME, content_of(data[n])))
+        finally:
+            for writer in writers:
+                writer.close()
+
+        [winner] = [n for n, result in enumerate(results) if isinstance(result, StoredFile)]
+        assert sum(isinstance(result, NameTaken) for result in results) == COMPETITORS - 1
+        assert read(store, NAME) == data[winner]
+        assert store.stat(NAME) == results[winner]
+        facts = [key for key in seaweed.keys(prefix) if key.startswith(".fileservice/facts/")]
+        assert len(facts) == (1 if meant_for and winner < len(data) - 2 else 0)
+        assert seaweed.unfinished(prefix) == []
+
+
+class TestClaims:
+    """A name that is taken and not yet given to its file (claim)."""
+
+    @pytest.fixture
+    def claimed(self, seaweed: Seaweed, prefix: str, store: Store) -> str:
+        bucket = Bucket(Location.parse(seaweed.url(prefix)))
+        return claim.claim(bucket, NAME, "0" * 32)
+
+    @pytest.mark.usefixtures("claimed")
+    def test_it_is_no_file_and_yet_the_name_is_taken(self, store: Store) -> None:
+        publish(store, "b.txt", b"x" * claim._SIZE)
+        assert names(store) == ["b.txt"]
+        assert store.taken(NAME)
+        for ask in (store.open, store.stat, store.delete):
+            with pytest.raises(NotFound):
+                ask(NAME)
+        with pytest.raises(NotFound):
+            store.open(NAME, whole=True)
+        with pytest.raises(NameTaken):
+            publish(store, NAME, b"data")
+
+    @pytest.mark.usefixtures("claimed")
+    @pytest.mark.parametrize("size", [10, 9 << 20])
+    def test_that_of_a_dead_process_lapses(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch, size: int
+    ) -> None:
+        monkeypatch.setattr(claim, "_LAPSES_SECONDS", -1.0)
+        assert not store.taken(NAME)
+        publish(store, NAME, b"x" * size)
+        assert read(store, NAME) == b"x" * size
+
+
+class TestReading:
+    def test_only_the_bytes_asked_for_are_fetched(self, store: Store) -> None:
+        data = secrets.token_bytes(3 << 20)
+        publish(store, NAME, data)
+        opened = store.open(NAME)
+        with opened.body as body:
+            for first, end in (
+                (5, 10),
+                (1 << 20, (1 << 20) + 70_000),
+                (0, 1),
+                (3_145_700, 3 << 20),
+            ):
+                opened.expect(first, end)
+                assert body.read(end - first) == data[first:end]
+
+    def test_files_put_there_by_others_are_served(
+        self, store: Store, seaweed: Seaweed, prefix: str
+    ) -> None:
+        for key in ("a.txt", "folder/b.txt", ".hidden.txt", "con.txt"):
+            seaweed.client.put_object(Bucket=BUCKET, Key=f"{prefix}/{key}", Body=b"theirs")
+        assert names(store) == ["a.txt"]
+        file = store.stat(NAME)
+        assert (file.size, file.content) == (6, Content("text/plain"))
+        assert read(store, NAME) == b"theirs"
+        etag = file.version
+        seaweed.client.put_object(Bucket=BUCKET, Key=f"{prefix}/a.txt", Body=b"others")
+        assert store.stat(NAME).version != etag
+
+
+class TestSweeping:
+    def test_what_dead_processes_left_is_removed_by_age(
+        self, store: Store, seaweed: Seaweed, prefix: str
+    ) -> None:
+        publish(store, "kept.txt", b"x" * (9 << 20))
+        large = TestLarge()
+        straight = large.write(store, meant_for=NAME)
+        spooled = large.write(store, meant_for=None)
+        straight.write(b"")
+        bucket = Bucket(Location.parse(seaweed.url(prefix)))
+        Facts(bucket).write("1" * 32, NAME, content_of(b""))
+
+        sweeping.sweep(bucket)
+        assert seaweed.unfinished(prefix) == [f"{prefix}/a.txt"]
+        deadline = time.monotonic() + 10
+        while seaweed.unfinished(prefix) and time.monotonic() < deadline:
+            sweeping.sweep(bucket, abandoned=1.0)
+
+        assert seaweed.unfinished(prefix) == []
+        spooled.close()
+        assert [key for key in seaweed.keys(prefix) if "staging" in key] == []
+        assert read(store, "kept.txt") == b"x" * (9 << 20)
+        straight.close()
+
+
+class TestResumable:
+    def test_what_one_wrote_another_goes_on_with(self, store: Store, another_store: Store) -> None:
+        upload = store.uploads.create(b"record", None)
+        data = secrets.token_bytes(1 << 20) * 18
+        first = store.uploads.open(upload)
+        first.write(data[: 10 << 20])
+        first.sync()
+        first.write(b"never synced")
+        with pytest.raises(Locked):
+            another_store.uploads.open(upload)
+        first.truncate(10 << 20)
+        first.close()
+
+        assert another_store.uploads.read(upload).size == 10 << 20
+        second = another_store.uploads.open(upload)
+        second.write(data[10 << 20 :])
+        second.sync()
+        assert second.read_at(1 << 25, 0) == data
+        file = second.publish(NAME, content_of(data))
+        second.close()
+        assert read(store, NAME) == data
+        assert store.stat(NAME) == file
+        assert file.content == content_of(data)
+        third = store.uploads.open(upload)
+        try:
+            assert (
+                third.publish(NAME, content_of(data)) == file
+            )  # its process died before it said so
+        finally:
+            third.close()
+        store.uploads.remove(upload)
+        with pytest.raises(NoSuchUpload):
+            another_store.uploads.read(upload)
+
+    def test_of_many_who_want_to_write_one_does(self, store: Store, another_store: Store) -> None:
+        upload = store.uploads.create(b"record", None)
+
+        def act(number: int) -> object:
+            try:
+                return (store, another_store)[number % 2].uploads.open(upload)
+            except Locked as error:
+                return error
+
+        results = compete(act)
+        [winner] = [result for result in results if not isinstance(result, Locked)]
+        winner.close()  # type: ignore[attr-defined]
+        store.uploads.open(upload).close()
+
+    def test_a_writer_that_stands_still_is_taken_over_from_and_does_no_harm(
+        self, store: Store, another_store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(lease, "_HOLDS_SECONDS", -1.0)
+        upload = store.uploads.create(b"record", None)
+        dead = store.uploads.open(upload)
+        dead.write(b"dead")
+        alive = another_store.uploads.open(upload)
+        alive.write(b"alive")
+        alive.sync()
+        with pytest.raises(Locked):
+            dead.sync()
+        alive.close()
+        dead.close()
+        assert store.uploads.read(upload).size == 5
+
+    def test_small_pieces_are_joined_in_their_order(self, store: Store) -> None:
+        upload = store.uploads.create(b"record", None)
+        data = secrets.token_bytes(1 << 20) * 26
+        writer = store.uploads.open(upload)
+        cuts = [0, 3, 9 << 20, (9 << 20) + 1, 12 << 20, 25 << 20, 26 << 20]
+        for begin, end in itertools.pairwise(cuts):
+            writer.write(data[begin:end])
+            writer.sync()
+        writer.publish(NAME, content_of(data))
+        writer.close()
+        assert read(store, NAME) == data
+
+    def test_claims_reach_the_other_process(self, store: Store, another_store: Store) -> None:
+        upload = store.uploads.create(b"record", None)
+        store.uploads.claim(upload)
+        assert another_store.uploads.claims() == [upload]
+        store.uploads.withdraw(upload)
+        assert another_store.uploads.claims() == []
+
+    def test_bytes_can_go_and_the_record_stay(self, store: Store) -> None:
+        upload = store.uploads.create(b"record", None)
+        writer = store.uploads.open(upload)
+        writer.write(b"bytes")
+        writer.sync()
+        writer.close()
+        assert list(store.uploads.ids()) == [upload]
+        assert store.uploads.progress(upload) == 5
+        store.uploads.drop_bytes(upload)
+        store.uploads.update(upload, b"another")
+        kept = store.uploads.read(upload)
+        assert (kept.record, kept.size) == (b"another", 0)
+        assert abs(kept.touched - time.time()) < 5
+
+
+def test_parts_grow_so_that_the_largest_object_fits() -> None:
+    for length in (None, 5 << 40):
+        offset = count = 0
+        while offset < 5 << 40:
+            size = part_size(offset, length)
+            assert size <= 5 << 30
+            offset += size
+            count += 1
+        assert count <= 10_000
+    assert part_size(0, 80 << 30) == 9 << 20
+    assert part_size(0, 1 << 30) == part_size(1 << 30, None) == 8 << 20
