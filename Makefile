@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LOAD_SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format loadtest bench screenshots lock image-test clean
+.PHONY: help serve test cluster cluster-test check format loadtest bench screenshots lock image-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,12 @@ serve: $(VENV)/runtime ## run the service on http://127.0.0.1:8000, with ./data 
 
 test: $(VENV)/dev ## run all tests
 	$(BIN)/pytest
+
+cluster: $(VENV)/dev ## run three replicas over SeaweedFS behind nginx, as processes here
+	$(BIN)/python cluster/run.py
+
+cluster-test: $(VENV)/dev ## kill replicas in mid-upload and mid-download, race for names
+	$(BIN)/pytest tests/cluster_of_replicas
 
 check: $(VENV)/dev ## lint, types and layering
 	$(BIN)/ruff format --check .

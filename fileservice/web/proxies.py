@@ -23,8 +23,11 @@ class TrustedProxies:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        handler = self._behind_proxy if self._trusts(environ.get("REMOTE_ADDR", "")) else self._app
-        return handler(environ, start_response)
+        if not self._trusts(environ.get("REMOTE_ADDR", "")):
+            return self._app(environ, start_response)
+        # nginx, for one, takes an interim answer for the final one.
+        environ.pop("transfer.inform", None)
+        return self._behind_proxy(environ, start_response)
 
     def _trusts(self, peer: str) -> bool:
         try:
