@@ -56,6 +56,12 @@ class Replica:
                 start_new_session=True,
             )
 
+    @property
+    def pid(self) -> int:
+        """The id of its first process."""
+        assert self._process
+        return self._process.pid
+
     def wait(self) -> None:
         """Return when it answers; RuntimeError when it does not start."""
         deadline = time.monotonic() + _START_SECONDS
@@ -85,10 +91,11 @@ class Replica:
 
 
 class Cluster:
-    """The parts of a running cluster; `url` is where clients go."""
+    """The parts of a running cluster; `url` is where clients go, `nginx` a process id."""
 
-    def __init__(self, url: str, replicas: list[Replica], seaweed: Seaweed) -> None:
+    def __init__(self, url: str, nginx: int, replicas: list[Replica], seaweed: Seaweed) -> None:
         self.url = url
+        self.nginx = nginx
         self.replicas = replicas
         self.seaweed = seaweed
 
@@ -108,12 +115,12 @@ def running(directory: Path, *, replicas: int = _REPLICAS, workers: int = 1) -> 
             replica.start()
         for replica in members:
             replica.wait()
-        stack.enter_context(_nginx(directory, port, ports))
-        yield Cluster(f"http://127.0.0.1:{port}", members, seaweed)
+        nginx = stack.enter_context(_nginx(directory, port, ports))
+        yield Cluster(f"http://127.0.0.1:{port}", nginx, members, seaweed)
 
 
 @contextlib.contextmanager
-def _nginx(directory: Path, port: int, replicas: list[int]) -> Iterator[None]:
+def _nginx(directory: Path, port: int, replicas: list[int]) -> Iterator[int]:
     """nginx with the configuration of the containers, but for its addresses and paths."""
     binary = shutil.which("nginx") or "/usr/sbin/nginx"
     if not Path(binary).exists():
@@ -138,7 +145,7 @@ def _nginx(directory: Path, port: int, replicas: list[int]) -> Iterator[None]:
     ) as process:
         try:
             _wait_for_port(port, process)
-            yield
+            yield process.pid
         finally:
             process.terminate()
 

@@ -19,6 +19,8 @@ from fileservice.web.service import Service
 
 _BATCH = 250
 LARGEST_PAGE = 10_000
+MOST_SORTED = 250_000
+"""Files looked at for a page in another order than by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,22 @@ def page(service: Service, query: Query, limit: int) -> Page:
 
 
 def _first_by(order: Order, service: Service, query: Query, count: int) -> list[StoredFile]:
-    matching: Iterable[StoredFile] = _matching(service, replace(query, after=""))
+    matching = _few_enough(_matching(service, replace(query, after="")))
     if query.after:
         last = order.place(query.after)
         matching = (file for file in matching if order.follows(file, last))
     pick = heapq.nlargest if order.descending else heapq.nsmallest
     return pick(count, matching, key=order.key)
+
+
+def _few_enough(files: Iterator[StoredFile]) -> Iterator[StoredFile]:
+    for number, file in enumerate(files):
+        if number == MOST_SORTED:
+            raise BadQuery(
+                f"more than {MOST_SORTED} files would have to be sorted; narrow them with prefix or"
+                " q, or take them by name"
+            )
+        yield file
 
 
 def routes(service: Service) -> Blueprint:
