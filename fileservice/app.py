@@ -49,6 +49,7 @@ def create_app(
         idle_timeout=settings.idle_timeout,
         public_url=settings.public_url,
         upload_expiry=settings.upload_expiry,
+        download_redirect=settings.download_redirect,
     )
     app = Flask("fileservice", static_folder=None, template_folder="web/templates")
     app.url_map.merge_slashes = False  # a name with a slash is refused, not silently changed

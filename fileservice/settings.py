@@ -49,6 +49,7 @@ class Settings:
     min_free_space: int
     allowed_extensions: tuple[str, ...]
     fsync: bool
+    download_redirect: bool
     digest: bool
     idle_timeout: float
     upload_expiry: float
@@ -190,6 +191,7 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "MIN_FREE_SPACE": ("256MiB", _size),
     "ALLOWED_EXTENSIONS": (",".join(filetypes.DEFAULT_EXTENSIONS), _extensions),
     "FSYNC": ("true", _boolean),
+    "DOWNLOAD_REDIRECT": ("false", _boolean),
     "DIGEST": ("sha-256", _digest),
     "IDLE_TIMEOUT": ("30s", _duration),
     "UPLOAD_EXPIRY": ("24h", _duration),

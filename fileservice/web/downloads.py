@@ -9,7 +9,7 @@ from fileservice.storage import NotFound, Opened
 from fileservice.web.problems import NoSuchFile, PreconditionFailed
 from fileservice.web.records import validators
 from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, raw_name
-from fileservice.web.send import not_modified, send
+from fileservice.web.send import not_modified, representation_fields, send
 from fileservice.web.service import Service
 
 _MAY_NEED_LESS = ("Range", *CONDITIONAL_FIELDS)
@@ -21,10 +21,14 @@ def routes(service: Service) -> Blueprint:
 
     @blueprint.get("/download/<name:name>")
     def download(name: str) -> Response:  # noqa: ARG001  # see raw_name
-        whole = request.method == "GET" and not any(f in request.headers for f in _MAY_NEED_LESS)
+        whole = (
+            request.method == "GET"
+            and not service.download_redirect
+            and not any(f in request.headers for f in _MAY_NEED_LESS)
+        )
         opened = service.store.open(_name(), whole=whole)
         try:
-            return _respond(opened)
+            return _respond(service, opened)
         except BaseException:
             opened.body.close()
             raise
@@ -56,15 +60,27 @@ def _name() -> FileName:
         raise NoSuchFile(raw.decode(errors="replace")) from None
 
 
-def _respond(opened: Opened) -> Response:
+def _respond(service: Service, opened: Opened) -> Response:
     asked, current = conditions(), validators(opened.file)
+    inline = request.args.get("inline") == "1"
     match evaluate(request.method, asked, current):
         case Outcome.PRECONDITION_FAILED:
             raise PreconditionFailed
         case Outcome.NOT_MODIFIED:
             opened.body.close()
             return not_modified(opened.file)
+    if service.download_redirect and request.method == "GET":
+        url = service.store.direct_url(opened.file, representation_fields(opened.file, inline))
+        if url:
+            opened.body.close()
+            return _elsewhere(url)
     ranges: tuple[ByteRange, ...] = ()
     if request.method == "GET" and range_applies(asked, current):
         ranges = select(request.headers.get("Range"), opened.file.size)
-    return send(opened, ranges, inline=request.args.get("inline") == "1")
+    return send(opened, ranges, inline=inline)
+
+
+def _elsewhere(url: str) -> Response:
+    response = Response(status=307, headers={"Location": url, "Cache-Control": "no-store"})
+    del response.headers["Content-Type"]
+    return response

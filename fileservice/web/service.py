@@ -23,6 +23,8 @@ class Service:
     idle_timeout: float
     public_url: str | None
     upload_expiry: float
+    download_redirect: bool = False
+    """Send those who want a file to where the store has it."""
     resumption: Resumption = field(init=False)
     _next_sweep: float = 0.0
 

@@ -27,6 +27,7 @@ from fileservice.storage import (
     NameTaken,
     NoSuchUpload,
     NotFound,
+    StorageUnavailable,
     Store,
     StoredFile,
     Writer,
@@ -143,11 +144,11 @@ class TestClaims:
     """A name that is taken and not yet given to its file (claim)."""
 
     @pytest.fixture
-    def claimed(self, seaweed: Seaweed, prefix: str, store: Store) -> str:
+    def claimed(self, seaweed: Seaweed, prefix: str) -> str:
         bucket = Bucket(Location.parse(seaweed.url(prefix)))
         return claim.claim(bucket, NAME, "0" * 32)
 
-    @pytest.mark.usefixtures("claimed")
+    @pytest.mark.usefixtures("store", "claimed")
     def test_it_is_no_file_and_yet_the_name_is_taken(self, store: Store) -> None:
         publish(store, "b.txt", b"x" * claim._SIZE)
         assert names(store) == ["b.txt"]
@@ -160,7 +161,7 @@ class TestClaims:
         with pytest.raises(NameTaken):
             publish(store, NAME, b"data")
 
-    @pytest.mark.usefixtures("claimed")
+    @pytest.mark.usefixtures("store", "claimed")
     @pytest.mark.parametrize("size", [10, 9 << 20])
     def test_that_of_a_dead_process_lapses(
         self, store: Store, monkeypatch: pytest.MonkeyPatch, size: int
@@ -198,6 +199,46 @@ class TestReading:
         etag = file.version
         seaweed.client.put_object(Bucket=BUCKET, Key=f"{prefix}/a.txt", Body=b"others")
         assert store.stat(NAME).version != etag
+
+
+class TestStarting:
+    def test_a_store_without_conditions_is_refused(
+        self, seaweed: Seaweed, prefix: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put = Bucket.put
+
+        def put_anyway(self: Bucket, key: str, data: bytes, **keywords: object) -> str:
+            return put(self, key, data)
+
+        monkeypatch.setattr(Bucket, "put", put_anyway)
+        with pytest.raises(StorageUnavailable, match="does not honour"):
+            open_store(seaweed.url(prefix), fsync=True)
+
+    def test_a_completion_without_its_condition_is_refused(
+        self, seaweed: Seaweed, prefix: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Bucket, "end_parts", lambda *_, **__: None)
+        with pytest.raises(StorageUnavailable, match="CompleteMultipartUpload"):
+            open_store(seaweed.url(prefix), fsync=True)
+
+    def test_a_bucket_that_is_not_there_is_refused(self, seaweed: Seaweed) -> None:
+        with pytest.raises(StorageUnavailable, match="no such bucket"):
+            open_store(seaweed.url("x").replace(BUCKET, "elsewhere"), fsync=True)
+
+    @pytest.mark.parametrize(
+        "url",
+        ["s3://", "s3:///p", "s3://B/p", "s3://bucket/p?endpoint=ftp://x", "s3://bucket/p?what=1",
+         "s3://bucket/p?region=a&region=b", "s3://bucket/p#f"],
+    )  # fmt: skip
+    def test_a_url_that_makes_no_sense_is_refused(self, url: str) -> None:
+        with pytest.raises(ValueError, match=r"must|takes"):
+            Location.parse(url)
+
+    def test_a_url_names_bucket_prefix_and_endpoint(self) -> None:
+        assert Location.parse("s3://bucket") == Location("bucket", "", None, None)
+        assert Location.parse("s3://bucket/a%20b/c/?endpoint=http://h:1&region=r") == Location(
+            "bucket", "a b/c/", "http://h:1", "r"
+        )
 
 
 class TestSweeping:

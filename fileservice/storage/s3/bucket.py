@@ -1,37 +1,15 @@
-"""Bucket: the calls of S3 that the store is made of, each with its time limits and its retries.
+"""Bucket: the calls of S3 that objects are written, read, listed and removed with."""
 
-Keys here are relative to the prefix. Every call may raise StorageUnavailable and StorageFull, and
-what `faults` names.
-"""
-
-import random
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any
 
-import boto3
-from botocore.config import Config
+from fileservice.storage.s3.calls import PATIENCE, PATIENCE_WITH_BYTES, Calls, date_of
+from fileservice.storage.s3.faults import errors_named
 
-from fileservice.storage.s3.faults import Conflict, Missing, errors_named
-from fileservice.storage.s3.location import Location
-
-T = TypeVar("T")
-
-_CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=15,
-    retries={"mode": "standard", "total_max_attempts": 5},
-    max_pool_connections=256,
-    # The bytes have a SHA-256 of their own; to hash them twice more would cost half the speed.
-    request_checksum_calculation="when_required",
-    response_checksum_validation="when_required",
-    s3={"payload_signing_enabled": False},
-)
-_CONFLICTS = 6
 _DELETED_AT_ONCE = 1000
+_MUCH = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +35,14 @@ class Entry:
     age: float
 
 
-class Bucket:
-    """One place in one bucket. Safe for threads, and for greenlets where sockets are patched."""
-
-    def __init__(self, location: Location) -> None:
-        self.prefix = location.prefix
-        config = _CONFIG
-        if location.endpoint:
-            config = _CONFIG.merge(Config(s3={**_CONFIG.s3, "addressing_style": "path"}))
-        with errors_named():
-            self._client: Any = boto3.session.Session().client(
-                "s3", endpoint_url=location.endpoint, region_name=location.region, config=config
-            )
-        self._bucket = location.bucket
+class Bucket(Calls):
+    """See Calls; objects in one place of one bucket."""
 
     def check(self) -> None:
         """Raise StorageUnavailable unless the bucket is there."""
-        with errors_named():
-            self._client.list_objects_v2(Bucket=self._bucket, Prefix=self.prefix, MaxKeys=1)
+        self._decided(
+            lambda: self._client.list_objects_v2(Bucket=self._bucket, Prefix=self.prefix, MaxKeys=1)
+        )
 
     def put(
         self,
@@ -96,14 +64,14 @@ class Bucket:
                 ContentType=media_type,
                 Metadata=dict(metadata),
                 **condition,
-            )
+            ),
+            PATIENCE_WITH_BYTES if len(data) > _MUCH else PATIENCE,
         )
         return str(answer["ETag"])
 
     def head(self, key: str) -> Head:
         """Describe an object. Raises Missing."""
-        with errors_named():
-            return _head(self._client.head_object(**self._at(key)))
+        return _head(self._decided(lambda: self._client.head_object(**self._at(key))))
 
     def get(
         self, key: str, first: int | None = None, end: int | None = None, etag: str | None = None
@@ -116,8 +84,9 @@ class Bucket:
             {} if first is None else {"Range": f"bytes={first}-{'' if end is None else end - 1}"}
         )
         condition = {} if etag is None else {"IfMatch": etag}
-        with errors_named():
-            answer = self._client.get_object(**self._at(key), **wanted, **condition)
+        answer = self._decided(
+            lambda: self._client.get_object(**self._at(key), **wanted, **condition)
+        )
         return _head(answer), answer["Body"]
 
     def read(self, key: str, first: int | None = None, end: int | None = None) -> bytes:
@@ -143,10 +112,11 @@ class Bucket:
         """Remove objects, whether they are there or not."""
         for begin in range(0, len(keys), _DELETED_AT_ONCE):
             objects = [{"Key": self.prefix + key} for key in keys[begin : begin + _DELETED_AT_ONCE]]
-            with errors_named():
-                self._client.delete_objects(
+            self._decided(
+                lambda objects=objects: self._client.delete_objects(  # type: ignore[misc]
                     Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True}
                 )
+            )
 
     def pages(
         self, under: str = "", after: str = "", *, folders: bool = False, first_page: int = 1000
@@ -160,11 +130,12 @@ class Bucket:
             asked["Delimiter"] = "/"
         count = first_page
         while True:
-            with errors_named():
-                page = self._client.list_objects_v2(
+            page = self._decided(
+                lambda count=count: self._client.list_objects_v2(  # type: ignore[misc]
                     Bucket=self._bucket, Prefix=self.prefix + under, MaxKeys=count, **asked
                 )
-            now, cut = _date(page), len(self.prefix)
+            )
+            now, cut = date_of(page), len(self.prefix)
             found: list[Entry | str] = [
                 Entry(o["Key"][cut:], o["Size"], o["ETag"], o["LastModified"],
                       (now - o["LastModified"]).total_seconds())
@@ -182,76 +153,6 @@ class Bucket:
         """All objects under a key."""
         return [entry for page in self.pages(under) for entry in page if isinstance(entry, Entry)]
 
-    def begin_parts(self, key: str, media_type: str, metadata: Mapping[str, str]) -> str:
-        """Begin an object that comes in parts; the id of this upload."""
-        with errors_named():
-            answer = self._client.create_multipart_upload(
-                **self._at(key), ContentType=media_type, Metadata=dict(metadata)
-            )
-        return str(answer["UploadId"])
-
-    def put_part(self, key: str, upload: str, number: int, data: bytes | bytearray) -> str:
-        """Write one part; its ETag."""
-        with errors_named():
-            answer = self._client.upload_part(
-                **self._at(key), UploadId=upload, PartNumber=number, Body=data
-            )
-        return str(answer["ETag"])
-
-    def copy_part(self, key: str, upload: str, number: int, source: str) -> str:
-        """Make a part of an object that is in the bucket; its ETag."""
-        with errors_named():
-            answer = self._client.upload_part_copy(
-                **self._at(key), UploadId=upload, PartNumber=number, CopySource=self._at(source)
-            )
-        return str(answer["CopyPartResult"]["ETag"])
-
-    def end_parts(self, key: str, upload: str, etags: Sequence[str], instead_of: str) -> None:
-        """Make an object of the parts, in the place of one with a certain ETag.
-
-        Raises Unmet or Missing where that is not there, or the upload was ended before.
-        """
-        parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, 1)]
-        self._decided(
-            lambda: self._client.complete_multipart_upload(
-                **self._at(key),
-                UploadId=upload,
-                MultipartUpload={"Parts": parts},
-                IfMatch=instead_of,
-            )
-        )
-
-    def drop_parts(self, key: str, upload: str) -> None:
-        """Give up an upload in parts, whether it is there or not."""
-        try:
-            with errors_named():
-                self._client.abort_multipart_upload(**self._at(key), UploadId=upload)
-        except Missing:
-            pass
-
-    def uploads_in_parts(self) -> Iterator[tuple[str, str, float]]:
-        """Those that have not ended: key, id, and seconds since its last part or its beginning."""
-        pages = self._client.get_paginator("list_multipart_uploads")
-        with errors_named():
-            for page in pages.paginate(Bucket=self._bucket, Prefix=self.prefix):
-                for found in page.get("Uploads", ()):
-                    key = found["Key"][len(self.prefix) :]
-                    yield key, found["UploadId"], self._untouched(found, _date(page))
-
-    def _untouched(self, upload: Mapping[str, Any], now: datetime) -> float:
-        latest = upload["Initiated"]
-        pages = self._client.get_paginator("list_parts")
-        try:
-            with errors_named():
-                for page in pages.paginate(
-                    Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                ):
-                    for part in page.get("Parts", ()):
-                        latest = max(latest, part["LastModified"])
-        except Missing:
-            return 0.0  # it has just ended
-        return float((now - latest).total_seconds())
-
     def signed_url(self, key: str, seconds: int, fields: Mapping[str, str]) -> str:
         """Where an object can be fetched for so long, with these fields in the answer."""
         answered = {f"Response{name.replace('-', '')}": value for name, value in fields.items()}
@@ -261,21 +162,6 @@ class Bucket:
                     "get_object", Params=self._at(key) | answered, ExpiresIn=seconds
                 )
             )
-
-    def _at(self, key: str) -> dict[str, str]:
-        return {"Bucket": self._bucket, "Key": self.prefix + key}
-
-    def _decided(self, call: Callable[[], T]) -> T:
-        """Call until the store decides: 409 says that it saw two at once and let neither win."""
-        for attempt in range(_CONFLICTS):
-            try:
-                with errors_named():
-                    return call()
-            except Conflict:
-                if attempt == _CONFLICTS - 1:
-                    raise
-                time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311  # jitter, no secret
-        raise AssertionError
 
 
 def _head(answer: Mapping[str, Any]) -> Head:
@@ -289,10 +175,5 @@ def _head(answer: Mapping[str, Any]) -> Head:
         modified,
         answer.get("ContentType", ""),
         answer.get("Metadata", {}),
-        (_date(answer) - modified).total_seconds(),
+        (date_of(answer) - modified).total_seconds(),
     )
-
-
-def _date(answer: Mapping[str, Any]) -> datetime:
-    """The store's time when it answered."""
-    return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])

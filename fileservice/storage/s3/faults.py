@@ -16,6 +16,13 @@ _FULL = (
 )
 
 
+_LATER = ("SlowDown", "RequestTimeout", "Throttling", "TooManyRequests")
+
+
+class Away(StorageUnavailable):
+    """The store did not answer, or not sensibly; it may, if asked again."""
+
+
 class Missing(Exception):
     """There is no such object, or no such upload in parts."""
 
@@ -50,7 +57,8 @@ def errors_named() -> Iterator[None]:
             raise Conflict from error
         if code in _FULL or status == 507:
             raise StorageFull(f"there is no room left for the file: {code}") from error
-        raise StorageUnavailable(f"the storage does not do its work: {code or status}") from error
+        kind = Away if status >= 500 or code in _LATER else StorageUnavailable
+        raise kind(f"the storage does not do its work: {code or status}") from error
     except BROKEN_READ as error:
         reason = type(error).__name__
-        raise StorageUnavailable(f"the storage does not answer: {reason}") from error
+        raise Away(f"the storage does not answer: {reason}") from error

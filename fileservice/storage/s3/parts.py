@@ -16,6 +16,31 @@ def part_size(offset: int, length: int | None) -> int:
     return max(PART, (needed + 0xFFFFF) & ~0xFFFFF)
 
 
+class Filling:
+    """A part while it is filled: as large as it will be, since growing costs as much again."""
+
+    def __init__(self, size: int) -> None:
+        self._data = bytearray(size)
+        self.filled = 0
+
+    def add(self, block: memoryview) -> memoryview:
+        """Take what fits of a block, and give the rest back."""
+        count = min(len(block), len(self._data) - self.filled)
+        self._data[self.filled : self.filled + count] = block[:count]
+        self.filled += count
+        return block[count:]
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more fits."""
+        return self.filled == len(self._data)
+
+    def taken(self) -> bytearray:
+        """What it was filled with; no more can be added."""
+        del self._data[self.filled :]
+        return self._data
+
+
 class Flight:
     """Requests under way, each in a thread (a greenlet where threads are patched).
 

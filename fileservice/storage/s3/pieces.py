@@ -99,6 +99,12 @@ class Pieces:
         """Wait for what is on its way, whatever comes of it."""
         self._flight.wait()
 
+    def take_back(self) -> bytearray:
+        """All that was written, none of which is in the bucket yet; there is nothing then."""
+        data, self._buffer = self._buffer, bytearray()
+        self.size = 0
+        return data
+
     @property
     def kept_back(self) -> int:
         """Bytes in memory."""

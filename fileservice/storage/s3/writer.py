@@ -9,7 +9,7 @@ from fileservice.storage.base import Content, NameTaken, StorageError, StoredFil
 from fileservice.storage.s3 import claim
 from fileservice.storage.s3.bucket import Bucket
 from fileservice.storage.s3.description import HAS_FACTS, ID, Facts, new_id
-from fileservice.storage.s3.parts import PART, Flight, part_size
+from fileservice.storage.s3.parts import PART, Filling, Flight, part_size
 from fileservice.storage.s3.pieces import Pieces
 
 STAGING = ".fileservice/staging/"
@@ -30,6 +30,10 @@ class SpoolingWriter:
 
     def write(self, block: bytes | memoryview) -> None:
         self._pieces.write(block)
+
+    def take_back(self) -> bytearray:
+        """All that was written, while it is in memory; there is nothing then."""
+        return self._pieces.take_back()
 
     def read_at(self, count: int, offset: int) -> bytes:
         return self._pieces.read_at(count, offset)
@@ -61,7 +65,7 @@ class StreamingWriter:
         self._identity = new_id()
         self._small = SpoolingWriter(bucket, facts, length)
         self._upload: str | None = None
-        self._buffer = bytearray()
+        self._filling: Filling | None = None
         self._sent = 0
         self._etags: dict[int, str] = {}
         self._flight = Flight()
@@ -69,7 +73,8 @@ class StreamingWriter:
 
     @property
     def size(self) -> int:
-        return self._small.size if self._upload is None else self._sent + len(self._buffer)
+        filled = self._filling.filled if self._filling else 0
+        return self._small.size if self._upload is None else self._sent + filled
 
     def write(self, block: bytes | memoryview) -> None:
         if self._upload is None:
@@ -77,24 +82,25 @@ class StreamingWriter:
                 self._small.write(block)
                 return
             self._begin()
-        rest = memoryview(block)
+        self._fill(memoryview(block))
+
+    def _fill(self, rest: memoryview) -> None:
         while rest:
-            room = part_size(self._sent, self._length) - len(self._buffer)
-            if room <= 0:
+            if self._filling is None:
+                self._filling = Filling(part_size(self._sent, self._length))
+            rest = self._filling.add(rest)
+            if self._filling.full and rest:  # the last part is sent when it is known to be that
                 self._send()
-                continue
-            self._buffer += rest[:room]
-            rest = rest[room:]
 
     def _begin(self) -> None:
-        self._buffer += self._small.read_at(PART, 0)
         metadata = {ID: self._identity, HAS_FACTS: "1"}
         media_type = media_type_of(self._name.extension)
         self._upload = self._bucket.begin_parts(self._name, media_type, metadata)
-        self._small = SpoolingWriter(self._bucket, self._facts, 0)
+        self._fill(memoryview(self._small.take_back()))
 
     def _send(self) -> None:
-        data, self._buffer = self._buffer, bytearray()
+        assert self._filling
+        data, self._filling = self._filling.taken(), None
         number = len(self._etags) + 1
         self._etags[number] = ""
         self._sent += len(data)
@@ -121,7 +127,7 @@ class StreamingWriter:
             return self._small.publish(name, content)
         if name != self._name:
             raise ValueError(f"this file was meant for {self._name!r}")
-        if self._buffer:
+        if self._filling:
             self._send()
         self._flight.land()
         claimed = claim.claim(self._bucket, name, self._identity)

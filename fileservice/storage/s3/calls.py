@@ -1,0 +1,153 @@
+"""Calls: how the store is asked, with time limits and patience; and the uploads in parts.
+
+Keys are relative to the prefix. Every call may raise StorageUnavailable and StorageFull, and what
+`faults` names.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+
+from fileservice.storage.base import StorageUnavailable
+from fileservice.storage.s3.faults import Away, Conflict, Missing, errors_named
+from fileservice.storage.s3.location import Location
+
+T = TypeVar("T")
+
+_CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=15,
+    retries={"total_max_attempts": 1},  # see _decided
+    signature_version="s3v4",
+    max_pool_connections=256,
+    # The bytes have a SHA-256 of their own; to hash them twice more would cost half the speed.
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+    s3={"payload_signing_enabled": False},
+)
+PATIENCE = 10.0
+"""Seconds in which a request that failed is tried again."""
+PATIENCE_WITH_BYTES = 40.0
+"""The same where the client has sent megabytes already, and would have to send them again."""
+_LONGEST_PAUSE = 3.0
+
+
+class Calls:
+    """One place in one bucket. Safe for threads, and for greenlets where sockets are patched."""
+
+    def __init__(self, location: Location) -> None:
+        self.prefix = location.prefix
+        config = _CONFIG
+        if location.endpoint:
+            config = _CONFIG.merge(Config(s3={**_CONFIG.s3, "addressing_style": "path"}))
+        with errors_named():
+            self._client: Any = boto3.session.Session().client(
+                "s3", endpoint_url=location.endpoint, region_name=location.region, config=config
+            )
+        self._bucket = location.bucket
+
+    def begin_parts(self, key: str, media_type: str, metadata: Mapping[str, str]) -> str:
+        """Begin an object that comes in parts; the id of this upload."""
+        answer = self._decided(
+            lambda: self._client.create_multipart_upload(
+                **self._at(key), ContentType=media_type, Metadata=dict(metadata)
+            )
+        )
+        return str(answer["UploadId"])
+
+    def put_part(self, key: str, upload: str, number: int, data: bytes | bytearray) -> str:
+        """Write one part; its ETag."""
+        answer = self._decided(
+            lambda: self._client.upload_part(
+                **self._at(key), UploadId=upload, PartNumber=number, Body=data
+            ),
+            PATIENCE_WITH_BYTES,
+        )
+        return str(answer["ETag"])
+
+    def copy_part(self, key: str, upload: str, number: int, source: str) -> str:
+        """Make a part of an object that is in the bucket; its ETag."""
+        answer = self._decided(
+            lambda: self._client.upload_part_copy(
+                **self._at(key), UploadId=upload, PartNumber=number, CopySource=self._at(source)
+            ),
+            PATIENCE_WITH_BYTES,
+        )
+        return str(answer["CopyPartResult"]["ETag"])
+
+    def end_parts(self, key: str, upload: str, etags: Sequence[str], instead_of: str) -> None:
+        """Make an object of the parts, in the place of one with a certain ETag.
+
+        Raises Unmet or Missing where that is not there, or the upload was ended before.
+        """
+        parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, 1)]
+        self._decided(
+            lambda: self._client.complete_multipart_upload(
+                **self._at(key),
+                UploadId=upload,
+                MultipartUpload={"Parts": parts},
+                IfMatch=instead_of,
+            ),
+            PATIENCE_WITH_BYTES,
+        )
+
+    def drop_parts(self, key: str, upload: str) -> None:
+        """Give up an upload in parts, whether it is there or not."""
+        try:
+            with errors_named():
+                self._client.abort_multipart_upload(**self._at(key), UploadId=upload)
+        except Missing:
+            pass
+
+    def uploads_in_parts(self) -> Iterator[tuple[str, str, float]]:
+        """Those that have not ended: key, id, and seconds since its last part or its beginning."""
+        pages = self._client.get_paginator("list_multipart_uploads")
+        with errors_named():
+            for page in pages.paginate(Bucket=self._bucket, Prefix=self.prefix):
+                for found in page.get("Uploads", ()):
+                    key = found["Key"][len(self.prefix) :]
+                    yield key, found["UploadId"], self._untouched(found, date_of(page))
+
+    def _untouched(self, upload: Mapping[str, Any], now: datetime) -> float:
+        latest = upload["Initiated"]
+        pages = self._client.get_paginator("list_parts")
+        try:
+            with errors_named():
+                for page in pages.paginate(
+                    Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                ):
+                    for part in page.get("Parts", ()):
+                        latest = max(latest, part["LastModified"])
+        except Missing:
+            return 0.0  # it has just ended
+        return float((now - latest).total_seconds())
+
+    def _at(self, key: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self.prefix + key}
+
+    def _decided(self, call: Callable[[], T], patience: float = PATIENCE) -> T:
+        """Call until the store answers and decides, or patience is over.
+
+        409 says that it saw two requests at once and let neither win.
+        """
+        until, pause = time.monotonic() + patience, 0.1
+        while True:
+            try:
+                with errors_named():
+                    return call()
+            except (Away, Conflict) as error:
+                if time.monotonic() + pause > until:
+                    raise StorageUnavailable(f"{error}; it was tried for a while") from error
+            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # jitter, no secret
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def date_of(answer: Mapping[str, Any]) -> datetime:
+    """The store's time when it answered."""
+    return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])

@@ -1,0 +1,95 @@
+"""What is particular to the service over a bucket, whatever store the other tests are run on."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from lame import LameProxy
+from live import S3LiveServer
+from live_http.memory import growth_of
+from seaweed import Seaweed
+
+BMP = (Path(__file__).parent.parent / "samples/img.bmp").read_bytes()
+MIB = 1 << 20
+DATA = BMP + secrets.token_bytes(MIB) * 40
+
+Start = Callable[..., S3LiveServer]
+
+
+@pytest.fixture
+def start(seaweed: Seaweed, tmp_path: Path) -> Iterator[Start]:
+    servers: list[S3LiveServer] = []
+
+    def begin(**settings: str) -> S3LiveServer:
+        servers.append(S3LiveServer(seaweed, f"h-{tmp_path.name}", tmp_path, settings))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.kill()
+
+
+def test_ranges_are_passed_through(start: Start) -> None:
+    with start(WORKERS="1").client() as client:
+        stored = client.put("/upload/a.bmp", content=DATA)
+        assert stored.status_code == 201
+        for first, last in ((0, 0), (5, 5 * MIB), (30 * MIB, 30 * MIB + 9), (len(DATA) - 1, None)):
+            field = f"bytes={first}-{'' if last is None else last}"
+            answer = client.get("/download/a.bmp", headers={"Range": field})
+            assert answer.status_code == 206
+            assert answer.content == DATA[first : None if last is None else last + 1]
+        answer = client.get("/download/a.bmp", headers={"Range": "bytes=1-2,20000000-20000004,-3"})
+        assert answer.status_code == 206
+        for part in (DATA[1:3], DATA[20_000_000:20_000_005], DATA[-3:]):
+            assert b"\r\n\r\n" + part + b"\r\n--" in answer.content
+        assert client.get("/download/a.bmp").content == DATA
+        head = client.head("/download/a.bmp")
+        assert head.headers["Repr-Digest"] == stored.headers["Repr-Digest"]
+        same = client.get("/download/a.bmp", headers={"If-None-Match": head.headers["ETag"]})
+        assert (same.status_code, same.content) == (304, b"")
+
+
+def test_a_download_can_be_sent_to_the_bucket(start: Start) -> None:
+    with start(WORKERS="1", DOWNLOAD_REDIRECT="true").client() as client:
+        client.put("/upload/a.bmp", content=DATA)
+        answer = client.get("/download/a.bmp")
+        assert answer.status_code == 307
+        assert client.head("/download/a.bmp").status_code == 200
+        there = httpx.get(answer.headers["Location"])
+        assert there.content == DATA, there.text[:300]
+        assert there.headers["Content-Type"] == "image/bmp"
+        assert there.headers["Content-Disposition"].startswith("attachment;")
+
+
+def test_memory_stays_flat(start: Start) -> None:
+    server = start(WORKERS="1")
+    (worker,) = server.workers()
+    with server.client() as client:
+        client.put("/upload/warm.bmp", content=DATA)
+        client.get("/download/warm.bmp")
+        blocks = [BMP, *[secrets.token_bytes(MIB)] * 200]
+        with growth_of(worker) as growth:
+            assert client.put("/upload/a.bmp", content=iter(blocks)).status_code == 201
+            with client.stream("GET", "/download/a.bmp") as answer:
+                size = sum(len(block) for block in answer.iter_raw())
+        assert size == sum(map(len, blocks))
+    assert growth.bytes < 32 * MIB
+
+
+def test_a_store_that_is_away_is_a_503_and_then_all_is_well(start: Start, seaweed: Seaweed) -> None:
+    with LameProxy(seaweed.port) as proxy:
+        url = seaweed.url("h-away", proxy.port)
+        server = start(WORKERS="1", STORE_URL=url)
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            assert client.put("/upload/a.bmp", content=DATA).status_code == 201
+            proxy.become("refuse")
+            answer = client.get("/download/a.bmp")
+            assert (answer.status_code, answer.json()["code"]) == (503, "storage-unavailable")
+            assert answer.headers["Retry-After"]
+            assert client.put("/upload/b.bmp", content=DATA).status_code == 503
+            proxy.become("pass")
+            assert client.get("/download/a.bmp").content == DATA
+            assert client.get("/download/b.bmp").status_code == 404
+            assert client.put("/upload/b.bmp", content=DATA).status_code == 201

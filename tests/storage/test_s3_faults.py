@@ -1,0 +1,131 @@
+"""A store that refuses, resets, falls silent or is away: retried for a while, and then told."""
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from botocore.config import Config
+from lame import LameProxy
+from seaweed import Seaweed
+from store_contract import NAME, content_of, publish, read
+
+from fileservice.storage import NotFound, StorageUnavailable, Store, open_store
+from fileservice.storage.s3 import bucket, calls
+
+DATA = secrets.token_bytes(1 << 20) * 20
+
+
+@pytest.fixture
+def proxy(seaweed: Seaweed) -> Iterator[LameProxy]:
+    with LameProxy(seaweed.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"f-{secrets.token_hex(8)}"
+
+
+@pytest.fixture
+def store(
+    seaweed: Seaweed, proxy: LameProxy, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> Store:
+    hasty = calls._CONFIG.merge(Config(read_timeout=2, connect_timeout=1))
+    monkeypatch.setattr(calls, "_CONFIG", hasty)
+    return open_store(seaweed.url(prefix, proxy.port), fsync=True)
+
+
+def write(store: Store) -> None:
+    writer = store.writer(len(DATA), meant_for=NAME)
+    try:
+        for offset in range(0, len(DATA), 1 << 20):
+            writer.write(DATA[offset : offset + (1 << 20)])
+        writer.publish(NAME, content_of(DATA))
+    finally:
+        writer.close()
+
+
+def test_parts_that_are_cut_off_are_sent_again(
+    store: Store, proxy: LameProxy, seaweed: Seaweed, prefix: str
+) -> None:
+    proxy.resets, proxy.reset_after = 3, 1 << 20
+    write(store)
+    assert proxy.resets == 0
+    assert read(store, NAME) == DATA
+    assert seaweed.unfinished(prefix) == []
+
+
+def test_reading_goes_on_where_it_was_cut_off(store: Store, proxy: LameProxy) -> None:
+    write(store)
+    for whole in (True, False):
+        proxy.resets, proxy.reset_after = 3, 3 << 20
+        opened = store.open(NAME, whole=whole)
+        read_back = bytearray()
+        with opened.body as body:
+            while block := body.read(1 << 18):
+                read_back += block
+        assert read_back == DATA
+        assert proxy.resets == 0
+
+
+@pytest.mark.parametrize("mode", ["refuse", "silence"])
+def test_a_store_that_stays_away_is_told_of_in_time(
+    store: Store, proxy: LameProxy, seaweed: Seaweed, prefix: str, mode
+) -> None:
+    publish(store, "b.txt")
+    proxy.become(mode)
+    began = time.monotonic()
+    for ask in (lambda: store.stat(NAME), lambda: publish(store, NAME), store.check):
+        with pytest.raises(StorageUnavailable):
+            ask()
+    assert time.monotonic() - began < 3 * (4 * 3 + 8)
+    proxy.cut()
+    proxy.become("pass")
+    with pytest.raises(NotFound):
+        store.stat(NAME)
+    publish(store, NAME, b"now")
+    assert read(store, NAME) == b"now"
+
+
+def test_a_large_file_survives_a_short_absence(store: Store, proxy: LameProxy) -> None:
+    writer = store.writer(len(DATA), meant_for=NAME)
+    back = threading.Timer(1.0, proxy.become, ["pass"])
+    try:
+        writer.write(DATA[: 9 << 20])
+        proxy.become("refuse")
+        back.start()
+        writer.write(DATA[9 << 20 :])
+        writer.publish(NAME, content_of(DATA))
+    finally:
+        back.join()
+        writer.close()
+    assert read(store, NAME) == DATA
+
+
+def test_an_answer_that_was_lost_is_no_name_taken(
+    store: Store, seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request is repeated, and then refused because it had succeeded."""
+    put = bucket.Bucket.put
+
+    def twice(self: bucket.Bucket, key: str, data: bytes, **keywords) -> str:
+        put(self, key, data, **keywords)
+        return put(self, key, data, **keywords)
+
+    monkeypatch.setattr(bucket.Bucket, "put", twice)
+    file = publish(store, NAME, b"once")
+    assert (file.size, read(store, NAME)) == (4, b"once")
+    store.delete(NAME)
+
+    end = bucket.Bucket.end_parts
+
+    def ended_twice(self: bucket.Bucket, *arguments, **keywords) -> None:
+        end(self, *arguments, **keywords)
+        end(self, *arguments, **keywords)
+
+    monkeypatch.setattr(bucket.Bucket, "put", put)
+    monkeypatch.setattr(bucket.Bucket, "end_parts", ended_twice)
+    write(store)
+    assert read(store, NAME) == DATA
