@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from typing import Self
 
 PART = 8 << 20
 """Bytes of a part, and what of a file is kept in memory before it is begun in the bucket."""
@@ -19,9 +20,20 @@ def part_size(offset: int, length: int | None) -> int:
 class Filling:
     """A part while it is filled: as large as it will be, since growing costs as much again."""
 
-    def __init__(self, size: int) -> None:
-        self._data = bytearray(size)
+    def __init__(self, size: int, used: list[bytearray]) -> None:
+        # Memory that was used before: given back and taken anew, it falls to pieces.
+        fits = bool(used) and len(used[-1]) == size
+        self._data = used.pop() if fits else bytearray(size)
         self.filled = 0
+
+    @classmethod
+    def begun(cls, data: bytearray, size: int) -> Self:
+        """One that has this in it already, and makes use of its memory."""
+        filled = len(data)
+        data += bytes(size - filled)
+        filling = cls(size, [data])
+        filling.filled = filled
+        return filling
 
     def add(self, block: memoryview) -> memoryview:
         """Take what fits of a block, and give the rest back."""

@@ -66,6 +66,7 @@ class StreamingWriter:
         self._small = SpoolingWriter(bucket, facts, length)
         self._upload: str | None = None
         self._filling: Filling | None = None
+        self._used: list[bytearray] = []
         self._sent = 0
         self._etags: dict[int, str] = {}
         self._flight = Flight()
@@ -87,7 +88,7 @@ class StreamingWriter:
     def _fill(self, rest: memoryview) -> None:
         while rest:
             if self._filling is None:
-                self._filling = Filling(part_size(self._sent, self._length))
+                self._filling = Filling(part_size(self._sent, self._length), self._used)
             rest = self._filling.add(rest)
             if self._filling.full and rest:  # the last part is sent when it is known to be that
                 self._send()
@@ -96,7 +97,7 @@ class StreamingWriter:
         metadata = {ID: self._identity, HAS_FACTS: "1"}
         media_type = media_type_of(self._name.extension)
         self._upload = self._bucket.begin_parts(self._name, media_type, metadata)
-        self._fill(memoryview(self._small.take_back()))
+        self._filling = Filling.begun(self._small.take_back(), part_size(0, self._length))
 
     def _send(self) -> None:
         assert self._filling
@@ -109,6 +110,7 @@ class StreamingWriter:
     def _put(self, number: int, data: bytearray) -> None:
         assert self._upload
         self._etags[number] = self._bucket.put_part(self._name, self._upload, number, data)
+        self._used.append(data)
 
     def read_at(self, count: int, offset: int) -> bytes:
         if self._upload is not None:
