@@ -1,12 +1,15 @@
 """Three replicas over one bucket, behind nginx: one service, whichever of them one talks to."""
 
+import base64
 import contextlib
 import hashlib
+import itertools
 import os
+import secrets
 import subprocess
 import sys
 import threading
-from collections import Counter
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +23,11 @@ from tus_clients.clients import PATIENCE, Client
 from cluster.run import Cluster
 
 MIB = 1024 * 1024
-NAMES = 1000
+RACES = 1000
+DATA = (ROOT / "tests" / "samples" / "img.bmp").read_bytes() + secrets.token_bytes(MIB) * 30
+TUS = {"Tus-Resumable": "1.0.0"}
+
+pytestmark = pytest.mark.timeout(600)
 
 
 @contextlib.contextmanager
@@ -136,12 +143,117 @@ def test_replicas_are_killed_in_mid_upload_and_mid_download_and_nothing_is_lost(
                 assert client.get(f"/download/{name}").content == text
 
 
-@pytest.mark.parametrize(("count", "size"), [(NAMES, 100), (8, 9 * MIB)], ids=["small", "large"])
-def test_of_uploads_through_different_replicas_one_has_the_name(
-    cluster: Cluster, count: int, size: int
+def test_a_resumable_upload_goes_on_at_another_replica_after_kill_9(cluster: Cluster) -> None:
+    first, second, third = cluster.replicas
+    name = base64.b64encode(b"resumed.bmp").decode()
+    created = httpx.post(
+        f"{first.url}/tus/",
+        headers=TUS | {"Upload-Length": str(len(DATA)), "Upload-Metadata": f"filename {name}"},
+    )
+    path = httpx.URL(created.headers["Location"]).path
+
+    def patch(url: str, offset: int, end: int) -> httpx.Response:
+        fields = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+        return httpx.patch(url + path, headers=TUS | fields, content=DATA[offset:end], timeout=60)
+
+    def offset(url: str) -> int:
+        return int(httpx.head(url + path, headers=TUS, timeout=60).headers["Upload-Offset"])
+
+    assert patch(first.url, 0, 10 << 20).status_code == 204
+    assert patch(second.url, 10 << 20, 12 << 20).status_code == 204
+
+    def endless() -> Iterator[bytes]:
+        for begin in itertools.count(12 << 20, 1 << 20):
+            if begin > 24 << 20:
+                time.sleep(60)
+            yield DATA[begin : begin + (1 << 20)]
+
+    def send() -> None:
+        fields = {"Upload-Offset": str(12 << 20), "Content-Type": "application/offset+octet-stream"}
+        with pytest.raises(httpx.TransportError):
+            httpx.patch(second.url + path, headers=TUS | fields, content=endless(), timeout=60)
+
+    with ThreadPoolExecutor(1) as threads:
+        sending = threads.submit(send)
+        eventually(lambda: offset(third.url) >= 20 << 20, seconds=30)
+        second.kill()
+        told = offset(third.url)
+        eventually(lambda: patch(third.url, told, len(DATA)).status_code == 204, seconds=30)
+        del sending
+    second.start()
+    second.wait()
+    assert httpx.get(f"{second.url}/download/resumed.bmp", timeout=60).content == DATA
+
+
+def test_an_upload_in_one_request_is_whole_or_absent_after_kill_9(cluster: Cluster) -> None:
+    victim, other, _ = cluster.replicas
+
+    def body() -> Iterator[bytes]:
+        yield DATA[: 20 << 20]
+        victim.kill()
+        yield DATA[20 << 20 :]
+
+    with pytest.raises(httpx.TransportError):
+        httpx.put(f"{victim.url}/upload/cut.bmp", content=body(), timeout=60)
+    assert httpx.get(f"{other.url}/download/cut.bmp").status_code == 404
+    assert httpx.put(f"{other.url}/upload/cut.bmp", content=DATA, timeout=60).status_code == 201
+    victim.start()
+    victim.wait()
+    assert httpx.get(f"{victim.url}/download/cut.bmp", timeout=60).content == DATA
+
+
+def test_a_download_goes_on_at_another_replica_after_kill_9(cluster: Cluster) -> None:
+    victim, other, _ = cluster.replicas
+    httpx.put(f"{other.url}/upload/read.bmp", content=DATA, timeout=60)
+    got = bytearray()
+
+    def download() -> None:
+        with httpx.stream("GET", f"{victim.url}/download/read.bmp", timeout=60) as answer:
+            for block in answer.iter_raw():
+                if not got:
+                    victim.kill()
+                got.extend(block)
+
+    etag = httpx.head(f"{other.url}/download/read.bmp").headers["ETag"]
+    with pytest.raises(httpx.TransportError):
+        download()
+    assert len(got) < len(DATA)
+    rest = httpx.get(
+        f"{other.url}/download/read.bmp",
+        headers={"Range": f"bytes={len(got)}-", "If-Range": etag},
+        timeout=60,
+    )
+    assert rest.status_code == 206
+    assert got + rest.content == DATA
+    victim.start()
+    victim.wait()
+
+
+def test_of_each_race_for_a_name_one_wins_and_is_what_is_stored(cluster: Cluster) -> None:
+    urls = [server.url for server in cluster.replicas]
+    with httpx.Client(timeout=60) as client, ThreadPoolExecutor(12) as threads:
+
+        def put(name: str, url: str) -> int:
+            return client.put(f"{url}/upload/{name}", content=f"{url}\n".encode()).status_code
+
+        def race(number: int) -> None:
+            name = f"race-{number}.txt"
+            got = {url: racers.submit(put, name, url) for url in urls}
+            statuses = {url: future.result() for url, future in got.items()}
+            [winner] = [url for url, status in statuses.items() if status == 201]
+            assert sorted(statuses.values()) == [201, 409, 409]
+            stored = client.get(f"{urls[number % 3]}/download/{name}").text
+            assert stored == f"{winner}\n"
+
+        with ThreadPoolExecutor(36) as racers:
+            list(threads.map(race, range(RACES)))
+
+
+def test_of_large_files_that_race_for_a_name_one_wins_and_is_what_is_stored(
+    cluster: Cluster,
 ) -> None:
     clients = [httpx.Client(base_url=replica.url, timeout=60) for replica in cluster.replicas]
-    bodies = [bytes([ord("a") + number]) * size for number in range(len(clients))]
+    bodies = [bytes([ord("a") + number]) * (9 * MIB) for number in range(len(clients))]
     gate = threading.Barrier(len(clients))
 
     def put(number: int, name: str) -> int:
@@ -149,13 +261,12 @@ def test_of_uploads_through_different_replicas_one_has_the_name(
         return clients[number].put(f"/upload/{name}", content=bodies[number]).status_code
 
     with ThreadPoolExecutor(len(clients)) as together:
-        for turn in range(count):
-            name = f"race-{size}-{turn}.txt"
+        for turn in range(8):
+            name = f"large-race-{turn}.txt"
             statuses = list(together.map(put, range(len(clients)), [name] * len(clients)))
-            assert Counter(statuses) == {201: 1, 409: 2}, name
-            if turn % 20 == 0 or size > MIB:
-                stored = clients[0].get(f"/download/{name}").content
-                assert stored == bodies[statuses.index(201)]
+            assert sorted(statuses) == [201, 409, 409]
+            stored = clients[0].get(f"/download/{name}").content
+            assert stored == bodies[statuses.index(201)]
     for client in clients:
         client.close()
 
