@@ -197,8 +197,8 @@ class Uploads(Protocol):
     def remove(self, upload: str) -> None:
         """Remove all of it. Only its writer may, or whoever finds it expired."""
 
-    def remove_orphan(self, upload: str, seconds: float) -> None:
-        """Remove bytes that have no record, if nobody touched them for so long."""
+    def remove_remains(self, upload: str, seconds: float) -> None:
+        """Remove what there is of an upload that cannot be read, untouched for so long."""
 
     def claim(self, upload: str) -> None:
         """Ask the writer, in whatever process, to let go."""

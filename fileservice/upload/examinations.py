@@ -20,23 +20,22 @@ class Examinations:
         self._rules = rules
         self._remembered: OrderedDict[str, Examination] = OrderedDict()
 
-    def recall(self, upload: str, record: Record) -> Examination:
-        """Take out what is known of an upload; a new examination, which has seen nothing, if none.
+    def recall(self, upload: str, record: Record, size: int) -> Examination:
+        """Take out what is known of an upload that has `size` bytes; else one that saw nothing.
 
         Only the writer of the upload may: whoever has it changes it.
         """
         remembered = self._remembered.pop(upload, None)
-        if remembered:
+        if remembered and remembered.size <= size:  # not what is no more
             return remembered
         offer = record.offer()
         return examine(offer, self._rules, type_of(offer.name, self._rules))
 
-    def remember(self, upload: str, examination: Examination, size: int) -> None:
-        """Keep it for the next request, unless it saw more than the `size` bytes that are there."""
-        if examination.size <= size:
-            self._remembered[upload] = examination
-            while len(self._remembered) > _REMEMBERED:
-                self._remembered.popitem(last=False)
+    def remember(self, upload: str, examination: Examination) -> None:
+        """Keep it for the next request."""
+        self._remembered[upload] = examination
+        while len(self._remembered) > _REMEMBERED:
+            self._remembered.popitem(last=False)
 
     def forget(self, upload: str) -> None:
         """Drop what is known of an upload that has ended."""

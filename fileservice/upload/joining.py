@@ -1,10 +1,10 @@
 """Joining: complete parts, each uploaded for itself, become one file."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
-from fileservice.storage import NoSuchUpload, ResumableWriter, Store
+from fileservice.storage import NoSuchUpload, ResumableWriter, StorageError, Store
 from fileservice.upload import Offer, Offload, Rules, receive
 from fileservice.upload.ledger import Gone, Ledger, Status
 from fileservice.upload.records import Record
@@ -38,14 +38,20 @@ def join(
             stack.callback(offload, writers[part].close)
         ordered = [writers[part] for part in parts]
         offer = replace(offer, length=sum(writer.size for writer in ordered))
-        receipt = receive(
-            offer, _bytes_of(ordered, offload), rules=rules, store=store, offload=offload
-        )
-        record = Record(offer.name, offer.length, labels, joined=True, finished=receipt.file)
+        record = Record(offer.name, offer.length, labels, joined=True)
+        # First: what was published must not become an error for want of room for its record.
         upload = offload(store.uploads.create, record.to_bytes(), None)
-        ledger.end(upload, record)
+        try:
+            receipt = receive(
+                offer, _bytes_of(ordered, offload), rules=rules, store=store, offload=offload
+            )
+        except BaseException:
+            ledger.remove(upload)
+            raise
+        ledger.end(upload, replace(record, finished=receipt.file))
         for part in writers:
-            ledger.remove(part)
+            with suppress(StorageError):  # what is left of them expires
+                ledger.remove(part)
     return ledger.read(upload)
 
 

@@ -1,12 +1,14 @@
 """Ledger: the uploads that can be resumed, as their records and bytes in the store tell of them."""
 
+import logging
 import time
 from dataclasses import dataclass, replace
 
-from fileservice.storage import Locked, NoSuchUpload, Uploads
+from fileservice.storage import Locked, NoSuchUpload, StorageError, Uploads
 from fileservice.upload.offloading import Offload
-from fileservice.upload.records import Record
+from fileservice.upload.records import Record, Unreadable
 
+_log = logging.getLogger(__name__)
 _EXPIRED = "the upload has expired; begin it anew"
 
 
@@ -67,15 +69,25 @@ class Ledger:
         """Remove what nobody has touched for longer than the expiry."""
         for upload in self._uploads.ids():
             try:
-                self._read(upload)
-            except Gone:
-                pass
-            except NoSuchUpload:
-                self._uploads.remove_orphan(upload, self._expiry)
+                self._sweep(upload)
+            except StorageError as error:
+                _log.warning("the upload %s could not be looked after: %s", upload, error)
+
+    def _sweep(self, upload: str) -> None:
+        try:
+            self._read(upload)
+        except Gone:
+            pass
+        except NoSuchUpload:
+            self._uploads.remove_remains(upload, self._expiry)
 
     def _read(self, upload: str) -> Status:
         kept = self._uploads.read(upload)
-        record, expires = Record.from_bytes(kept.record), kept.touched + self._expiry
+        try:
+            record = Record.from_bytes(kept.record)
+        except Unreadable:
+            raise NoSuchUpload from None
+        expires = kept.touched + self._expiry
         if expires < time.time() and self._expire(upload, record):
             raise Gone(record.gone or _EXPIRED)
         if record.gone:

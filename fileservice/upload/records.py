@@ -10,6 +10,10 @@ from fileservice.storage import Content, StoredFile
 from fileservice.upload.admission import Offer
 
 
+class Unreadable(Exception):
+    """The bytes are not those of a record, or of one that counts no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One upload; every change makes a new record.
@@ -72,12 +76,15 @@ class Record:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """What `to_bytes` made."""
-        fields: dict[str, Any] = json.loads(data)
-        fields["name"] = fields["name"] and FileName.parse(fields["name"])
-        fields["digests"] = {n: bytes.fromhex(digest) for n, digest in fields["digests"].items()}
-        fields["finished"] = fields["finished"] and _stored(**fields["finished"])
-        return cls(**fields)
+        """What `to_bytes` made. Raises Unreadable."""
+        try:
+            fields: dict[str, Any] = json.loads(data)
+            fields["name"] = fields["name"] and FileName.parse(fields["name"])
+            fields["digests"] = {n: bytes.fromhex(text) for n, text in fields["digests"].items()}
+            fields["finished"] = fields["finished"] and _stored(**fields["finished"])
+            return cls(**fields)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Unreadable(str(error)) from error
 
 
 def _stored(

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from fileservice.storage import NameTaken, ResumableWriter, StorageFull, Store
+from fileservice.storage import Locked, NameTaken, ResumableWriter, StorageFull, Store
 from fileservice.upload import joining
 from fileservice.upload.admission import Offer, Refused, Rules, TooLarge, admit, leave_free
 from fileservice.upload.examination import Block, Examination
@@ -117,9 +117,12 @@ class Resumption:
         found = self._ledger.read(upload)
         if not found.ready:
             return found
-        with self._takeover.writer(upload, _nothing) as writer:
-            found = self._ledger.read(upload)
-            return self._finish(found, writer, None) if found.ready else found
+        try:
+            with self._takeover.free_writer(upload) as writer:
+                found = self._ledger.read(upload)
+                return self._finish(found, writer, None) if found.ready else found
+        except Locked:
+            return found  # it is being published
 
     def settle(self, upload: str) -> Status:
         """How it stands once no request is adding to it any more: one that is, is ended."""
@@ -168,6 +171,7 @@ class Resumption:
             if whole:
                 self._ledger.save(upload, replace(found.record, proved=offset))
             examination = self._take_in(found, writer, blocks, limit, whole=whole)
+            self._takeover.received(upload)
             found = self._ledger.advanced(found, writer.size)
             if last:
                 found = self._declare(found, writer.size)
@@ -196,6 +200,11 @@ class Resumption:
                 stack.enter_context(self._takeover.writer(upload, _nothing, at_once=at_once))
             self._examinations.forget(upload)
             self._ledger.remove(upload)
+
+    def discard(self, upload: str) -> None:
+        """Remove all of an upload of which nobody was told, and its record."""
+        self._examinations.forget(upload)
+        self._ledger.remove(upload)
 
     def sweep(self) -> None:
         """Remove what nobody has touched for longer than the expiry. Blocks."""
@@ -252,22 +261,34 @@ class Resumption:
         try:
             stream.pump(blocks, self._offload)
         except ContentMismatch as refusal:
+            if whole:
+                self._prove(blocks, writer, offset)
             self._ledger.refuse(found, refusal)
             raise
         except BaseException as error:
             if whole or isinstance(error, TooLarge):
                 self._offload(writer.truncate, offset)
+                examination = None  # it has seen what is no more
             raise
         finally:
             self._offload(writer.sync)
-            if examination:
-                self._examinations.remember(upload, examination, writer.size)
+            if examination and examination.size <= writer.size:
+                self._examinations.remember(upload, examination)
         return examination
+
+    def _prove(self, blocks: Iterable[Block], writer: ResumableWriter, offset: int) -> None:
+        """Take the rest of `blocks`: if their checksum does not hold, that is what is wrong."""
+        try:
+            for _ in blocks:
+                pass
+        except BaseException:
+            self._offload(writer.truncate, offset)
+            raise
 
     def _recall(self, found: Status, writer: ResumableWriter) -> Examination | None:
         if not found.record.name:
             return None
-        examination = self._examinations.recall(found.upload, found.record)
+        examination = self._examinations.recall(found.upload, found.record, writer.size)
         if writer.size - examination.size <= _WORTH_READING:
             try:
                 self._offload(examination.catch_up, writer, self._offload.compute)
@@ -281,7 +302,7 @@ class Resumption:
     ) -> Status:
         record, upload = found.record, found.upload
         try:
-            examination = examination or self._examinations.recall(upload, record)
+            examination = examination or self._examinations.recall(upload, record, writer.size)
             self._offload(examination.catch_up, writer, self._offload.compute)
             receipt = self._offload(
                 publish,

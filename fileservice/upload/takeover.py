@@ -51,6 +51,19 @@ class Takeover:
             self._interrupts.pop(upload, None)
             self._offload(writer.close)
 
+    @contextmanager
+    def free_writer(self, upload: str) -> Iterator[ResumableWriter]:
+        """The one writer of `upload`, if there is none just now. Raises NoSuchUpload, Locked."""
+        writer = self._offload(self._uploads.open, upload)
+        try:
+            yield writer
+        finally:
+            self._offload(writer.close)
+
+    def received(self, upload: str) -> None:
+        """All has come that the writer of `upload` waited for: there is nothing to interrupt."""
+        self._interrupts.pop(upload, None)
+
     def _acquire(self, upload: str, patience: float) -> ResumableWriter:
         began, size, claimed = time.monotonic(), self._uploads.progress(upload), False
         try:

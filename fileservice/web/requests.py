@@ -1,8 +1,10 @@
 """What several routes read from a request."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
-from socket import SHUT_RD
+from socket import SHUT_RD, socket
+from ssl import SSLSocket
 from typing import TYPE_CHECKING
 
 from flask import request
@@ -56,8 +58,12 @@ def interrupt_of(environ: "WSGIEnvironment") -> Callable[[], None]:
     connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
 
     def interrupt() -> None:
-        if connection:
-            with suppress(OSError):  # it is closed already
+        with suppress(OSError):  # it is closed already
+            if isinstance(connection, SSLSocket):
+                # Its own shutdown would forget the encryption, and the answer go out in clear.
+                with socket(fileno=os.dup(connection.fileno())) as same:
+                    same.shutdown(SHUT_RD)
+            elif connection:
                 connection.shutdown(SHUT_RD)
 
     return interrupt

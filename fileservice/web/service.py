@@ -1,15 +1,17 @@
 """Service: what the routes are given to work with."""
 
+import logging
 import time
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from flask import request
 
-from fileservice.storage import Store
+from fileservice.storage import StorageError, Store
 from fileservice.upload import Offload, Rules
 from fileservice.upload.resume import Resumption
 
+_log = logging.getLogger(__name__)
 _SWEEP_INTERVAL = 3600.0
 
 
@@ -39,8 +41,11 @@ class Service:
         """Remove what dead writers left, and uploads that have expired, once an hour or oftener."""
         if time.monotonic() > self._next_sweep:
             self._next_sweep = time.monotonic() + min(_SWEEP_INTERVAL, self.upload_expiry)
-            self.offload(self.store.sweep)
-            self.offload(self.resumption.sweep)
+            try:
+                self.offload(self.store.sweep)
+                self.offload(self.resumption.sweep)
+            except StorageError as error:
+                _log.warning("the store could not be swept: %s", error)
 
 
 def download_url(base: str, name: str) -> str:

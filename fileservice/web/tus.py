@@ -1,7 +1,7 @@
 """/tus/: resumable uploads by tus 1.0.0 (https://tus.io/protocols/resumable-upload)."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, Response, request
 
@@ -76,17 +76,21 @@ def routes(service: Service) -> Blueprint:
         else:
             tus_fields.metadata(request.headers)
             offer = None
+        checksum = tus_fields.Checksum.parse(request.headers)
         found = uploads.create(offer, length, labels)
         if coming != 0 and not found.record.finished:
-            checksum = tus_fields.Checksum.parse(request.headers)
-            found = uploads.append(
-                found.upload,
-                0,
-                checksum.verified(blocks, service.offload) if checksum else blocks,
-                coming=coming,
-                interrupt=interrupt_of(request.environ),
-                whole=checksum is not None,
-            )
+            try:
+                found = uploads.append(
+                    found.upload,
+                    0,
+                    checksum.verified(blocks, service.offload) if checksum else blocks,
+                    coming=coming,
+                    interrupt=interrupt_of(request.environ),
+                    whole=checksum is not None,
+                )
+            except BaseException:
+                uploads.discard(found.upload)  # the client will never learn where it was
+                raise
         return _answer(201, found, {"Location": _url(found)})
 
     @blueprint.route(f"{PREFIX}<name:upload>", methods=["HEAD"])
@@ -170,9 +174,20 @@ class MethodOverride:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         method = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE")
-        if method and environ.get("PATH_INFO", "").startswith(PREFIX):
-            environ["REQUEST_METHOD"] = method.upper()
-        return self._app(environ, start_response)
+        if not method or not environ.get("PATH_INFO", "").startswith(PREFIX):
+            return self._app(environ, start_response)
+        sent, environ["REQUEST_METHOD"] = environ["REQUEST_METHOD"], method.upper()
+        if environ["REQUEST_METHOD"] != "HEAD" or sent == "HEAD":
+            return self._app(environ, start_response)
+
+        def start_without_body(
+            status: str, headers: list[tuple[str, str]], *more: Any
+        ) -> Callable[[bytes], object]:
+            # The answer to a HEAD has no body, and the length of one all the same.
+            fields = [field for field in headers if field[0].lower() != "content-length"]
+            return start_response(status, [*fields, ("Content-Length", "0")], *more)
+
+        return self._app(environ, start_without_body)
 
 
 def _offer(length: int | None) -> Offer:

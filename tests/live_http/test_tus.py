@@ -213,6 +213,25 @@ class TestExtensions:
         tus.patch(answer.headers["Location"], 8, TEXT[8:20])
         assert client.get("/download/note.txt").content == TEXT[:20]
 
+    @pytest.mark.parametrize(
+        "checksum", ["sha1 AAAAAAAAAAAAAAAAAAAAAAAAAAA=", "sha1 ?", "crc32 AAAA"]
+    )
+    def test_a_creation_whose_first_bytes_fail_takes_no_room(
+        self, tus: Tus, server: LiveServer, checksum: str
+    ) -> None:
+        answer = tus.create(length=64 << 20, body=b"text", Upload_Checksum=checksum)
+        assert answer.status_code in (400, 460)
+        uploads = server.store / ".fileservice" / "uploads"
+        assert not [path for path in uploads.iterdir() if path.stat().st_blocks > 1000]
+
+    def test_a_head_that_travels_as_a_post_leaves_the_connection_in_order(
+        self, client: httpx.Client
+    ) -> None:
+        fields = {"Tus-Resumable": "1.0.0", "X-HTTP-Method-Override": "HEAD"}
+        for _ in range(3):
+            answer = client.post(f"/tus/{'0' * 32}", headers=fields)
+            assert (answer.status_code, answer.content) == (404, b"")
+
     def test_creation_can_bring_all_of_it(self, tus: Tus, client: httpx.Client) -> None:
         answer = tus.create(length=20, body=TEXT[:20])
         assert client.get(answer.headers["Content-Location"]).content == TEXT[:20]

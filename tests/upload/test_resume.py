@@ -13,6 +13,7 @@ from fileservice.names import FileName
 from fileservice.offloads import Inline
 from fileservice.storage import Locked, NameTaken, NoSuchUpload, NotFound, StorageFull
 from fileservice.storage.local import LocalStore
+from fileservice.storage.local.uploads import LocalResumableWriter
 from fileservice.upload import ContentMismatch, Offer, Rules, TooLarge
 from fileservice.upload.resume import (
     Gone,
@@ -305,6 +306,41 @@ def test_an_expired_upload_is_removed_by_whoever_sweeps_first(root: Path) -> Non
     until(forgotten)
 
 
+@pytest.mark.parametrize("record", [b"", b"{}", b"[]", b"\xff", b'{"name": "a/b"}'])
+def test_a_record_that_cannot_be_read_holds_nobody_up_and_is_swept(
+    root: Path, record: bytes
+) -> None:
+    process = Process(root, expiry=0.5)
+    broken, other = process.begin(), process.begin()
+    path = root / ".fileservice/uploads" / f"{broken}.json"
+    path.write_bytes(record)
+    with pytest.raises(NoSuchUpload):
+        process.uploads.status(broken)
+    process.uploads.sweep()
+    assert path.exists()
+    assert process.uploads.status(other)
+
+    def swept() -> bool:
+        process.uploads.sweep()
+        return not path.exists()
+
+    until(swept)
+    assert not path.with_suffix("").exists()
+
+
+def test_a_record_without_bytes_is_swept(root: Path) -> None:
+    process = Process(root, expiry=0.5)
+    upload = process.begin()
+    path = root / ".fileservice/uploads" / upload
+    path.unlink()
+
+    def swept() -> bool:
+        process.uploads.sweep()
+        return not path.with_suffix(".json").exists()
+
+    until(swept)
+
+
 def test_bytes_without_a_record_are_swept_by_age(root: Path) -> None:
     process = Process(root, expiry=0.5)
     orphan = root / ".fileservice/uploads" / ("0" * 32)
@@ -474,3 +510,76 @@ def test_a_claim_of_a_dead_process_drives_nobody_out(
     process.store.uploads.claim(upload)
     assert process.store.uploads.claims() == []
     assert not list((root / ".fileservice/claims").iterdir())
+
+
+def test_the_room_taken_for_an_upload_outlasts_a_block_that_was_damaged(
+    process: Process, root: Path
+) -> None:
+    upload = process.begin(len(TEXT) * 50)
+    path = root / ".fileservice/uploads" / upload
+    taken = path.stat().st_blocks
+    assert taken, "this file system cannot reserve"
+    with pytest.raises(Cut):
+        process.uploads.append(
+            upload, 0, cut_after(TEXT), coming=None, interrupt=lambda: None, whole=True
+        )
+    assert process.uploads.status(upload).offset == 0
+    assert path.stat().st_blocks >= taken
+
+
+def test_a_block_that_was_damaged_is_not_taken_for_a_wrong_type(process: Process) -> None:
+    upload = process.begin()
+    with pytest.raises(Cut):  # as a checksum does that does not hold
+        process.uploads.append(
+            upload,
+            0,
+            cut_after(b"\x00\x01" * 3000, TEXT[6000:]),
+            coming=None,
+            interrupt=lambda: None,
+            whole=True,
+        )
+    assert process.append(upload, 0, TEXT, whole=True).record.finished
+    assert process.store.stat(NAME).content.sha256 == hashlib.sha256(TEXT).digest()
+
+
+def test_a_wrong_type_is_refused_where_the_checksum_holds(process: Process) -> None:
+    upload = process.begin()
+    with pytest.raises(ContentMismatch):
+        process.append(upload, 0, b"\x00\x01" * 3000, TEXT[6000:], whole=True)
+    with pytest.raises(Gone):
+        process.uploads.status(upload)
+
+
+def test_one_that_is_being_published_is_asked_about_and_not_disturbed(
+    process: Process, another: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = process.begin()
+    publishing, go_on = threading.Event(), threading.Event()
+
+    def slow_writer(self: object, *arguments: object) -> object:
+        publishing.set()
+        assert go_on.wait(10)
+        return real(self, *arguments)
+
+    real = LocalResumableWriter.publish
+    monkeypatch.setattr(LocalResumableWriter, "publish", slow_writer)
+    sender = threading.Thread(target=process.append, args=(upload, 0, TEXT))
+    sender.start()
+    assert publishing.wait(10)
+    begun = time.monotonic()
+    assert another.uploads.status(upload).offset == len(TEXT)
+    assert time.monotonic() - begun < 1
+    assert not another.store.uploads.claims()
+    go_on.set()
+    sender.join()
+    assert process.content() == TEXT
+
+
+def test_a_join_that_is_refused_leaves_nothing_but_its_parts(process: Process, root: Path) -> None:
+    part = process.uploads.create(None, len(TEXT), {}).upload
+    process.append(part, 0, TEXT)
+    before = {path.name for path in (root / ".fileservice/uploads").iterdir()}
+    with pytest.raises(ContentMismatch):
+        process.uploads.join(Offer(FileName.parse("a.png"), None), [part], {})
+    assert {path.name for path in (root / ".fileservice/uploads").iterdir()} == before
+    assert process.uploads.join(Offer(NAME, None), [part], {}).record.finished

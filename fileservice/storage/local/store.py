@@ -17,7 +17,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from fileservice.names import BadName, FileName
-from fileservice.storage.base import NotFound, Opened, StorageFull, StoredFile
+from fileservice.storage.base import NotFound, Opened, StoredFile
 from fileservice.storage.local import staging, writeback
 from fileservice.storage.local.attributes import describe
 from fileservice.storage.local.faults import errors_named, sync_directory
@@ -69,7 +69,7 @@ class LocalStore:
             try:
                 with errors_named():
                     writeback.reserve(descriptor, length)
-            except StorageFull:
+            except BaseException:
                 writer.close()
                 raise
         return writer

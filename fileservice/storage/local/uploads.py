@@ -23,6 +23,8 @@ from fileservice.storage.local.writer import LocalWriter, Places
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _RECORD = b".json"
+_SECTOR = 512
+"""What st_blocks counts in, in bytes (stat(2))."""
 _CLAIM_SECONDS = 10.0
 
 
@@ -42,6 +44,8 @@ class LocalUploads:
                 self._replace_record(upload, record)
             except BaseException:
                 os.unlink(path)
+                with suppress(FileNotFoundError):
+                    os.unlink(path + _RECORD)
                 raise
             finally:
                 os.close(descriptor)
@@ -94,8 +98,8 @@ class LocalUploads:
                 raise NoSuchUpload from None
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(descriptor).st_nlink == 0:
-                    raise NoSuchUpload  # removed between open and flock
+                if not _is_at(descriptor, path):
+                    raise NoSuchUpload  # removed or published between open and flock
                 return LocalResumableWriter(self._places, descriptor, path)
             except BlockingIOError:
                 os.close(descriptor)
@@ -118,16 +122,24 @@ class LocalUploads:
             if self._places.fsync:
                 sync_directory(self._places.uploads)
 
-    def remove_orphan(self, upload: str, seconds: float) -> None:
-        path = self._path(upload)
-        with errors_named(), suppress(FileNotFoundError):
-            untouched = time.time() - os.stat(path).st_mtime
-            if untouched > seconds and not os.path.lexists(path + _RECORD):
-                os.unlink(path)
+    def remove_remains(self, upload: str, seconds: float) -> None:
+        path, touched = self._path(upload), 0.0
+        with errors_named():
+            for part in (path, path + _RECORD):
+                with suppress(FileNotFoundError):
+                    touched = max(touched, os.stat(part).st_mtime)
+            if time.time() - touched > seconds:
+                self.remove(upload)
 
     def claim(self, upload: str) -> None:
         with errors_named():
-            os.close(os.open(self._claim(upload), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+            descriptor = os.open(
+                self._claim(upload), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644
+            )
+            try:
+                os.utime(descriptor)  # one that a dead process left counts anew
+            finally:
+                os.close(descriptor)
 
     def claims(self) -> list[str]:
         found = []
@@ -175,12 +187,22 @@ class LocalUploads:
             os.close(descriptor)
 
 
+def _is_at(descriptor: int, path: bytes) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
 class LocalResumableWriter(LocalWriter):
     """See `storage.base.ResumableWriter`."""
 
     def truncate(self, size: int) -> None:
         with errors_named():
+            taken = os.fstat(self._descriptor).st_blocks * _SECTOR
             os.ftruncate(self._descriptor, size)
+            with suppress(OSError):  # which gave back what was reserved beyond it, too
+                writeback.reserve(self._descriptor, taken)
             os.lseek(self._descriptor, size, os.SEEK_SET)
             self.size = self._begun = size
         self.sync()

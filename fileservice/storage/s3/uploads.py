@@ -111,11 +111,9 @@ class S3Uploads:
         self._bucket.delete(self._folder(upload) + _RECORD)
         self.drop_bytes(upload)
 
-    def remove_orphan(self, upload: str, seconds: float) -> None:
-        folder = self._folder(upload)
-        entries = self._bucket.entries(folder)
-        has_record = any(entry.key == folder + _RECORD for entry in entries)
-        if entries and not has_record and min(entry.age for entry in entries) > seconds:
+    def remove_remains(self, upload: str, seconds: float) -> None:
+        entries = self._bucket.entries(self._folder(upload))
+        if entries and min(entry.age for entry in entries) > seconds:
             self._bucket.delete_all([entry.key for entry in entries])
             self._bucket.delete_all([LEASES + upload])
 
