@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LOAD_SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test cluster cluster-test check format loadtest bench screenshots lock image-test clean
+.PHONY: help serve test bucket-test cluster cluster-test check format loadtest bench screenshots lock image-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ serve: $(VENV)/runtime ## run the service on http://127.0.0.1:8000, with ./data 
 
 test: $(VENV)/dev ## run all tests
 	$(BIN)/pytest
+
+bucket-test: $(VENV)/dev ## run the tests over HTTP against a bucket (SeaweedFS) instead of a directory
+	$(BIN)/pytest tests/live_http --store s3
 
 cluster: $(VENV)/dev ## run three replicas over SeaweedFS behind nginx, as processes here
 	$(BIN)/python cluster/run.py

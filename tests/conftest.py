@@ -24,6 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
+def over_a_directory(request: pytest.FixtureRequest) -> None:
+    """The test looks at how a directory is written to; a bucket has tests of its own."""
+    if request.config.getoption("store") == "s3":
+        pytest.skip("about a directory")
+
+
+@pytest.fixture
 def start_server(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[Callable[..., LiveServer]]:

@@ -25,6 +25,8 @@ from live_http.wire import (
     request,
 )
 
+pytestmark = pytest.mark.usefixtures("over_a_directory")
+
 DATA = b"0123456789abcdef" * 65536  # larger than what a server is likely to read at once
 SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
 NO_LOG_FLUSH = 2

@@ -454,6 +454,7 @@ def test_a_store_that_goes_away_is_unavailable_and_comes_back(start_server, tmp_
     assert ask(server, request("PUT /upload/b.txt", body=TEXT)).status == 201
 
 
+@pytest.mark.usefixtures("over_a_directory")
 def test_a_store_that_goes_away_in_mid_upload_gets_nothing(start_server, tmp_path: Path) -> None:
     server = start_server(WORKERS="1")
     away = tmp_path / "away"
@@ -467,6 +468,7 @@ def test_a_store_that_goes_away_in_mid_upload_gets_nothing(start_server, tmp_pat
     assert server.published() == []
 
 
+@pytest.mark.usefixtures("over_a_directory")
 def test_the_space_to_be_left_free_is_left_free(start_server) -> None:
     server = start_server(WORKERS="1", MIN_FREE_SPACE="900TiB")
     (server.store / "a.txt").write_bytes(TEXT)

@@ -18,6 +18,7 @@ MIB = 1 << 20
 PROCESSES, UPLOADS_EACH = 5, 10
 
 
+@pytest.mark.usefixtures("over_a_directory")  # tests/cluster_of_replicas has races for a bucket
 def test_of_fifty_uploads_of_one_name_one_wins(server: LiveServer) -> None:
     commands = [
         [sys.executable, crowd.__file__, str(server.port), "a.txt", str(n), str(UPLOADS_EACH)]

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from live import LiveServer
+from live import LiveServer, S3LiveServer
 from live_http.wire import (
     Wire,
     ask,
@@ -60,7 +60,9 @@ def test_success_tells_all_about_the_file(
     file = client.get(url)
     assert file.content == TEXT
     assert file.headers["ETag"] == answer.headers["ETag"]
-    assert client.get("/download").json() == [answer.json()]
+    # Listing a bucket is one request, which tells nothing of digests.
+    listed = {"digest": None} if isinstance(server, S3LiveServer) else {}
+    assert client.get("/download").json() == [answer.json() | listed]
 
 
 def test_a_form_is_answered_as_raw_bytes_are(client: httpx.Client) -> None:
