@@ -16,10 +16,10 @@ PATIENCE = (
     "--give-up-after",
     str(GIVE_UP_AFTER),
     "--retry-delays",
-    ",".join(["50"] + ["100"] * 100),
+    ",".join(["50"] + ["100"] * 300),
 )
 """The options of a client that does not give up the upload."""
-_SECONDS = 60
+_SECONDS = 120
 
 
 @dataclass(frozen=True)

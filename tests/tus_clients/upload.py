@@ -36,7 +36,7 @@ def main() -> None:
     for delay in [*delays, None]:
         try:
             # What tuspy does not try again by itself: the creation, and the first question for
-            # the offset of an upload that exists.
+            # the offset of an upload that exists. A 502 is a proxy whose server has just gone.
             uploader = uploader or Uploader(
                 file_path=given.file,
                 client=TusClient(given.endpoint),
@@ -51,7 +51,7 @@ def main() -> None:
                 uploader.set_url(uploader.create_url())
             break
         except TusCommunicationError as error:
-            if delay is None or error.status_code:
+            if delay is None or 400 <= (error.status_code or 502) < 500:
                 tell(uploader, error)
                 return
             time.sleep(delay)
