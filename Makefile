@@ -63,12 +63,12 @@ bench: $(VENV)/dev ## measure against nginx and others, in short form (loadtest/
 	-npm install --silent --no-audit --no-fund --prefix $(VENV)/node @tus/server @tus/file-store
 	$(BIN)/python loadtest/peers.py --short
 
+screenshots: $(VENV)/dev ## take the pictures of the page in docs/screenshots anew (needs Chromium)
+	$(BIN)/python tests/page/screenshots.py
+
 # pip-compile would write the addresses it is configured with into the lock.
 LOCK = $(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-trusted-host \
 	--no-emit-find-links --no-header --allow-unsafe --upgrade
-
-screenshots: $(VENV)/dev ## take the pictures of the page in docs/screenshots anew (needs Chromium)
-	$(BIN)/python tests/page/screenshots.py
 
 lock: $(VENV)/dev ## make requirements*.txt anew from pyproject.toml
 	$(LOCK) --output-file requirements.txt pyproject.toml
