@@ -36,33 +36,39 @@ class Contender:
 
     def cpu(self) -> float:
         """Seconds of processor time that its processes have used, by the kernel's accounts."""
-        ticks = 0
-        for pid in self.pids():
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / _TICKS
+        return cpu(self.process.pid)
 
     def memory(self) -> int:
         """Resident bytes of its processes, the shared ones counted in each."""
         total = 0
-        for pid in self.pids():
+        for pid in family(self.process.pid):
             status = Path(f"/proc/{pid}/status").read_text()
             total += int(status.partition("VmRSS:")[2].split()[0]) * 1024
         return total
-
-    def pids(self) -> list[int]:
-        """Its processes."""
-        found, new = [], [self.process.pid]
-        while new:
-            found += new
-            new = [child for pid in new for child in _children(pid)]
-        return found
 
     def clear(self) -> None:
         """Remove the files it has taken."""
         for path in self.files.iterdir():
             if path.is_file() and (path.name.startswith("put-") or self.tus == "/files"):
                 path.unlink()
+
+
+def cpu(root: int) -> float:
+    """Seconds of processor time of a process and those below it, as the kernel counts."""
+    ticks = 0
+    for pid in family(root):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / _TICKS
+
+
+def family(root: int) -> list[int]:
+    """A process, those it has started, and so on."""
+    found, new = [], [root]
+    while new:
+        found += new
+        new = [child for pid in new for child in _children(pid)]
+    return found
 
 
 def _children(pid: int) -> list[int]:

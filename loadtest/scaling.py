@@ -15,6 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from contenders import cpu  # noqa: E402  # as for the next
+
 from cluster.run import Cluster, running  # noqa: E402  # it lies beside
 
 MIB = 1024 * 1024
@@ -74,7 +76,7 @@ def put_small(cluster: Cluster, directory: str) -> str:
 
 def get_small(cluster: Cluster, _directory: str) -> str:
     """GET of 1 KiB, 16 connections"""
-    return requested([f"{cluster.url}/download/small-1-1.txt"], {})
+    return requested([f"{cluster.url}/download/small-1-2.txt"], {})  # wrk makes a first, unsent
 
 
 def transferred(commands: list[list[str]]) -> str:
@@ -105,27 +107,20 @@ def measured(cluster: Cluster, directory: str, work) -> tuple[str, list[float], 
         [cluster.nginx],
         [cluster.seaweed.process.pid],
     ]
-    before, idle, begun = [cpu(group) for group in groups], idle_seconds(), time.monotonic()
+    before, idle, begun = used_by(groups), idle_seconds(), time.monotonic()
     rate = work(cluster, directory)
     seconds = time.monotonic() - begun
-    used = [(cpu(g) - b) / seconds for g, b in zip(groups, before, strict=True)]
+    used = [(now - b) / seconds for now, b in zip(used_by(groups), before, strict=True)]
     return rate, used, (idle_seconds() - idle) / seconds
+
+
+def used_by(groups: list[list[int]]) -> list[float]:
+    return [sum(map(cpu, group)) for group in groups]
 
 
 def row(replicas: int, work: str, rate: str, used: list[float], idle: float) -> None:
     shares = " | ".join(f"{share:.2f}" for share in used)
     print(f"| {replicas} | {work} | {rate} | {shares} | {idle:.2f} |", flush=True)
-
-
-def cpu(roots: list[int]) -> float:
-    """Seconds of processor time that these processes and their children have taken."""
-    total, left = 0, list(roots)
-    while left:
-        pid = left.pop()
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += sum(map(int, fields[11:15]))
-        left += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-    return total / _TICKS
 
 
 def idle_seconds() -> float:
