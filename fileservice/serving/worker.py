@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from socket import SHUT_RD
+from ssl import OP_IGNORE_UNEXPECTED_EOF
 from typing import Any, ClassVar
 
 import gevent
@@ -15,6 +16,7 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gevent.socket import socket
+from gunicorn.config import Config
 from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import InvalidHeader, NoMoreData, UnsupportedTransferCoding
 from gunicorn.http.message import Request
@@ -86,7 +88,7 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
             listener,
             handle=partial(self.handle, Environs(self.cfg, listener.getsockname())),
             spawn=Pool(self.worker_connections),
-            **({"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}),
+            **_tls(self.cfg),
         )
         if self.cfg.workers > 1:
             server.max_accept = 1  # leave the next connection to a worker that is free
@@ -124,6 +126,16 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
             yield
         finally:
             waiting.discard(connection)
+
+
+def _tls(cfg: Config) -> dict[str, Any]:
+    if not cfg.is_ssl:
+        return {}
+    context = ssl_context(cfg)
+    # Who only half-closes still gets its answer. Whether a body is whole, its own frame tells
+    # (RFC 9112 section 9.8).
+    context.options |= OP_IGNORE_UNEXPECTED_EOF
+    return {"ssl_context": context}
 
 
 class _Server(StreamServer):

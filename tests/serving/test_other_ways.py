@@ -161,6 +161,24 @@ def test_a_large_refused_body_over_tls_is_let_run_out(tls: TlsServer) -> None:
             assert wire.answer().code() == "name-taken"
 
 
+def test_who_loses_an_upload_to_another_request_is_told_over_tls(tls: TlsServer) -> None:
+    """The connection ends for reading alone: the answer still goes out encrypted."""
+    tls.clear()
+    version = {"Tus-Resumable": "1.0.0"}
+    body = version | {"Content-Type": "application/offset+octet-stream"}
+    with tls.client() as client, Wire(tls) as first:
+        creation = {"Upload-Length": "70", "Upload-Metadata": "filename YS50eHQ="}
+        url = client.post("/tus/", headers=version | creation).headers["Location"]
+        fields = [f"{name}: {value}" for name, value in body.items()]
+        fields += ["Upload-Offset: 0", "Content-Length: 70"]
+        first.send(request(f"PATCH {httpx.URL(url).path}", *fields) + LINE)
+        eventually(lambda: client.head(url, headers=version).headers["Upload-Offset"] == "35")
+        second = client.patch(url, headers=body | {"Upload-Offset": "35"}, content=LINE)
+        assert second.status_code == 204
+        assert first.answer().code() == "incomplete-body"
+        assert client.get("/download/a.txt").content == LINE * 2
+
+
 def test_clients_that_are_silent_within_their_greeting_are_cut(tls: TlsServer) -> None:
     """A handshake that never ends holds a descriptor and a place in the pool."""
     eventually(lambda: not tls.held())
