@@ -32,6 +32,9 @@ _BINARY_MAGIC = frozenset(
     for name in row.magic
 )
 _TEXTUAL = (Family.TEXT, Family.JSON)
+_ONLY_SIGNATURES = magic.MAGIC_NO_CHECK_TEXT
+"""What kind of text a text is, libmagic finds with regular expressions that it compiles anew for
+each file: milliseconds for an answer that nobody asks for."""
 
 
 class ContentMismatch(Exception):
@@ -107,7 +110,7 @@ class Inspector:
         head = bytes(self._head[:_HEAD])  # no more, so that the verdict is the same for any blocks
         self._judged = True
         self._head.clear()
-        found = _identify(head)
+        found = _identify(head, _ONLY_SIGNATURES if self._text else magic.MAGIC_NONE)
         match self._type.family:
             case Family.SIGNATURE:
                 self._require(found in self._type.magic, found)
@@ -133,9 +136,9 @@ class Inspector:
 _idle_magic: list[magic.Magic] = []
 
 
-def _identify(head: bytes) -> str:
-    """What libmagic calls these bytes."""
-    libmagic = _borrow()
+def _identify(head: bytes, flags: int) -> str:
+    """What libmagic calls these bytes; `flags` are its MAGIC_NO_CHECK_*."""
+    libmagic = _borrow(flags)
     found: str = libmagic.from_buffer(head)
     _idle_magic.append(libmagic)
     return found
@@ -149,19 +152,21 @@ def _identify_file(staged: Staged, compute: Compute) -> str:
 
 def _identify_descriptor(descriptor: int) -> str:
     os.lseek(descriptor, 0, os.SEEK_SET)
-    libmagic = _borrow()
+    libmagic = _borrow(magic.MAGIC_NONE)
     found: str = libmagic.from_descriptor(descriptor)
     _idle_magic.append(libmagic)
     return found
 
 
-def _borrow() -> magic.Magic:
+def _borrow(flags: int) -> magic.Magic:
     # A cookie of libmagic serves one thread at a time. Taking from a list and appending to it
     # are atomic, so there are as many as were ever in use at once, and no lock.
     try:
-        return _idle_magic.pop()
+        libmagic = _idle_magic.pop()
     except IndexError:
-        return magic.Magic(mime=True)
+        libmagic = magic.Magic(mime=True)
+    magic.magic_setflags(libmagic.cookie, libmagic.flags | flags)
+    return libmagic
 
 
 def _parses(text: bytes) -> bool:

@@ -371,6 +371,23 @@ class TestText:
     def test_prose_that_begins_like_something_else_stays_prose(self, head: str) -> None:
         assert accepts("txt", (head + " and so on\n" * 500).encode())
 
+    @pytest.mark.parametrize(
+        ("head", "media_type"),
+        [
+            ("%PDF-1.4\n", "application/pdf"),
+            ("{\\rtf1 ", "text/rtf"),
+            ("%!PS-Adobe-3.0\n", "application/postscript"),
+            ("GIF89a", "image/gif"),
+            ("fLaC", "audio/flac"),
+        ],
+    )
+    def test_text_that_bears_the_signature_of_a_document_is_that(
+        self, head: str, media_type: str
+    ) -> None:
+        with pytest.raises(ContentMismatch) as refusal:
+            inspect("txt", (head + " and so on\n" * 500).encode())
+        assert refusal.value.found == media_type
+
 
 class TestJson:
     @pytest.mark.parametrize(
