@@ -26,6 +26,7 @@ _CONFIG = Config(
     retries={"total_max_attempts": 1},  # see _decided
     signature_version="s3v4",
     max_pool_connections=256,
+    user_agent="fileservice",  # the store's own log tells who asks; botocore's takes longer to make
     # The bytes have a SHA-256 of their own; to hash them twice more would cost half the speed.
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
