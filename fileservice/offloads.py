@@ -76,7 +76,12 @@ class InTheLoop:
         self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs
     ) -> "_Task[T]":
         task = _Task(lambda: function(*arguments, **keywords))
-        gevent.spawn(task.finish)
+
+        def work() -> None:
+            task.run()
+            get_hub().loop.run_callback(task.wake)
+
+        gevent.spawn(work)
         return task
 
 
@@ -115,19 +120,8 @@ class _Task(Generic[T]):
         except BaseException as error:  # noqa: BLE001  # raised again where the result is asked for
             self._error = error
 
-    def finish(self) -> None:
-        """Do the work in a greenlet of the loop."""
-        self.run()
-        self._over = True
-        if self._waiter:
-            get_hub().loop.run_callback(self._wake_waiter)
-
-    def _wake_waiter(self) -> None:
-        if self._waiter:
-            self._waiter.switch()
-
     def wake(self) -> None:
-        """Let the greenlet that waits go on; called in the thread of the loop."""
+        """Let the greenlet that waits go on; called by the loop, or where nobody waits yet."""
         self._over = True
         if self._waiter:
             self._waiter.switch()

@@ -24,7 +24,6 @@ class Missing(Exception):
 class Contender:
     """A running server: `files` is the directory it serves under `get`, and takes under `put`."""
 
-    name: str
     process: "subprocess.Popen[bytes]"
     port: int
     files: Path
@@ -33,6 +32,8 @@ class Contender:
     form: str = "/upload"
     field: str = "file"
     tus: str = "/tus/"
+    own_names: bool = False
+    """Whether it names files as it likes, so that all are taken ones."""
 
     def cpu(self) -> float:
         """Seconds of processor time that its processes have used, by the kernel's accounts."""
@@ -49,7 +50,7 @@ class Contender:
     def clear(self) -> None:
         """Remove the files it has taken."""
         for path in self.files.iterdir():
-            if path.is_file() and (path.name.startswith("put-") or self.tus == "/files"):
+            if path.is_file() and (self.own_names or path.name.startswith("put-")):
                 path.unlink()
 
 
@@ -81,7 +82,7 @@ def _children(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def fileservice(
-    base: Path, name: str = "fileservice", *, workers: int = 1, stock: bool = False, **settings: str
+    base: Path, *, workers: int = 1, stock: bool = False, **settings: str
 ) -> Iterator[Contender]:
     """Our own service; `stock` puts the application on gunicorn's own gevent worker."""
     port, files = _free_port(), Path(tempfile.mkdtemp(dir=base, prefix="ours-"))
@@ -93,7 +94,7 @@ def fileservice(
     command = [sys.executable, "-m", "gunicorn", "--log-level", "warning"]
     command += ["--worker-class", "gevent"] if stock else []
     with _running(command, port, variables) as process:
-        yield Contender(name, process, port, files)
+        yield Contender(process, port, files)
 
 
 @contextlib.contextmanager
@@ -123,7 +124,7 @@ http {{
 }}
 """)
     with _running([binary, "-c", str(home / "nginx.conf"), "-e", str(home / "e")], port) as process:
-        yield Contender("nginx", process, port, files, get="/", put="/")
+        yield Contender(process, port, files, get="/", put="/")
 
 
 @contextlib.contextmanager
@@ -134,24 +135,22 @@ def copyparty(base: Path, *, workers: int = 1) -> Iterator[Contender]:
     command = [sys.executable, "-m", "copyparty", "-q", "-i", "127.0.0.1", "-p", str(port)]
     command += ["-j", str(workers), "-v", f"{files}::rw:c,wram"]  # wram: also where it is memory
     with _running(command, port, {"HOME": str(files)}) as process:
-        yield Contender("copyparty", process, port, files, get="/", put="/")
+        yield Contender(process, port, files, get="/", put="/")
 
 
 @contextlib.contextmanager
-def uploadserver(base: Path, *, workers: int = 1) -> Iterator[Contender]:
-    """It has one process, whatever is asked for; forms only."""
-    del workers
+def uploadserver(base: Path) -> Iterator[Contender]:
+    """One process; forms only."""
     _require_module("uploadserver")
     port, files = _free_port(), Path(tempfile.mkdtemp(dir=base, prefix="uploadserver-"))
     command = [sys.executable, "-m", "uploadserver", str(port), "-b", "127.0.0.1"]
     with _running([*command, "-d", str(files)], port) as process:
-        yield Contender("uploadserver", process, port, files, get="/", put="", field="files")
+        yield Contender(process, port, files, get="/", put="", field="files")
 
 
 @contextlib.contextmanager
-def tus_server(base: Path, *, workers: int = 1) -> Iterator[Contender]:
+def tus_server(base: Path) -> Iterator[Contender]:
     """@tus/server with its own file store, as its documentation starts it; one process."""
-    del workers
     modules = Path(sys.prefix) / "node"
     if not shutil.which("node") or not (modules / "node_modules/@tus/server").exists():
         raise Missing(f"@tus/server (npm install --prefix {modules.name} @tus/server)")
@@ -164,7 +163,7 @@ def tus_server(base: Path, *, workers: int = 1) -> Iterator[Contender]:
     """
     command = ["node", "--input-type=module", "--eval", script]
     with _running(command, port, cwd=modules) as process:
-        yield Contender("@tus/server", process, port, files, tus="/files")
+        yield Contender(process, port, files, tus="/files", own_names=True)
 
 
 def _require_module(name: str) -> None:

@@ -177,7 +177,7 @@ class Commuter(HttpUser):
         ) as response:
             if response.headers.get("Upload-Offset") != str(expected):
                 response.failure(f"{response.status_code}, and not at {expected}")
-            return expected
+            return int(response.headers.get("Upload-Offset", expected))
 
     def _append(self, url: str, offset: int, piece: bytes, *, last: bool) -> int:
         headers = self._BYTES | {"Upload-Offset": str(offset)}

@@ -63,7 +63,10 @@ class Seaweed:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
-                with contextlib.suppress(self.client.exceptions.BucketAlreadyExists):
+                with contextlib.suppress(
+                    self.client.exceptions.BucketAlreadyExists,
+                    self.client.exceptions.BucketAlreadyOwnedByYou,
+                ):
                     self.client.create_bucket(Bucket=BUCKET)
                 self.client.put_object(Bucket=BUCKET, Key="ready", Body=b"ready")
                 self.client.delete_object(Bucket=BUCKET, Key="ready")

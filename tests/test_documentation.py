@@ -40,6 +40,6 @@ def test_every_error_code_is_in_the_contract_with_its_status_and_none_besides() 
 def test_every_route_is_in_the_contract(tmp_path: Path) -> None:
     app = create_app(Settings.from_environ({f"{PREFIX}STORE_URL": str(tmp_path)}))
     for rule in app.url_map.iter_rules():
-        path = re.sub(r"<name:(\w+)>", r"<\1>", rule.rule)
+        path = re.sub(r"<\w+:(\w+)>", r"<\1>", rule.rule)
         for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
             assert f"`{method} {path}`" in CONTRACT

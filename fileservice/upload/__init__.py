@@ -60,7 +60,7 @@ def receive(
     writer = offload(store.writer, offer.length, meant_for=None if judged_whole else offer.name)
     try:
         examination = examine(offer, rules, file_type)
-        Stream(rules, store, writer, examination).pump(blocks, offload)
+        Stream(rules, store, writer, examination, offload).pump(blocks)
         return offload(publish, offer, rules, store, writer, examination, offload.compute)
     finally:
         offload(writer.close)

@@ -32,7 +32,7 @@ _BINARY_MAGIC = frozenset(
     for name in row.magic
 )
 _TEXTUAL = (Family.TEXT, Family.JSON)
-_ONLY_SIGNATURES = magic.MAGIC_NO_CHECK_TEXT
+_ONLY_SIGNATURES = magic.MAGIC_NO_CHECK_TEXT  # type: ignore[attr-defined]  # its types forget it
 """What kind of text a text is, libmagic finds with regular expressions that it compiles anew for
 each file: milliseconds for an answer that nobody asks for."""
 

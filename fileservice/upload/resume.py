@@ -257,9 +257,11 @@ class Resumption:
     ) -> Examination | None:
         upload, offset = found.upload, writer.size
         examination = self._recall(found, writer)
-        stream = Stream(self._rules, self._store, writer, examination, size=offset, limit=limit)
+        stream = Stream(
+            self._rules, self._store, writer, examination, self._offload, size=offset, limit=limit
+        )
         try:
-            stream.pump(blocks, self._offload)
+            stream.pump(blocks)
         except ContentMismatch as refusal:
             if whole:
                 self._prove(blocks, writer, offset)

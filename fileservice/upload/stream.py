@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from fileservice.storage import Store, Writer
 from fileservice.upload.admission import Rules, TooLarge, leave_free
 from fileservice.upload.examination import Block, Examination
-from fileservice.upload.offloading import Compute, Offload, P, Pending, T
+from fileservice.upload.offloading import Offload, Pending
 
 _WORTH_A_THREAD = 256 * 1024
 """A smaller block is hashed where it is written: to hand it over would cost more."""
@@ -26,32 +26,32 @@ class Stream:
         store: Store,
         writer: Writer,
         examination: Examination | None,
+        offload: Offload,
         *,
         size: int = 0,
         limit: int | None = None,
     ) -> None:
         self._rules = rules
         self._store = store
-        self._compute: Compute = _directly
+        self._offload = offload
         self._writer = writer
         self._examination = examination if examination and examination.size == size else None
         self._limit = rules.max_size if limit is None else limit
         self._next_check = size + _SPACE_CHECK
         self.size = size
 
-    def pump(self, blocks: Iterable[Block], offload: Offload) -> None:
+    def pump(self, blocks: Iterable[Block]) -> None:
         """Take in all `blocks`; while one is worked on, the next is received.
 
         Raises TooLarge, ContentMismatch, StorageFull, and whatever `blocks` raises. After any of
         these but the last, the examination is of no more use.
         """
-        self._compute = offload.compute
         pending: list[Pending[None]] = []
         try:
             for block in blocks:
                 for task in pending:
                     task.result()
-                pending = [offload.start(step, block) for step in self._steps(block)]
+                pending = [self._offload.start(step, block) for step in self._steps(block)]
         finally:
             for task in pending:
                 task.wait()
@@ -71,7 +71,7 @@ class Stream:
 
     def _hash(self, block: Block) -> None:
         assert self._examination
-        self._compute(self._examination.hash, block)
+        self._offload.compute(self._examination.hash, block)
 
     def _take(self, block: Block) -> None:
         assert self._examination
@@ -86,12 +86,8 @@ class Stream:
             if len(block) < _WORTH_A_THREAD:
                 self._examination.inspect(block)
             else:
-                self._compute(self._examination.inspect, block)
+                self._offload.compute(self._examination.inspect, block)
         if self.size >= self._next_check:
             self._next_check += _SPACE_CHECK
             leave_free(self._store, self._rules, 0)
         self._writer.write(block)
-
-
-def _directly(function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
-    return function(*arguments, **keywords)

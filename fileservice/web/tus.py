@@ -18,7 +18,6 @@ from fileservice.web.service import Service, download_url
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-PREFIX = "/tus/"
 _EXTENSIONS = (
     "creation",
     "creation-with-upload",
@@ -34,6 +33,7 @@ def routes(service: Service) -> Blueprint:
     """The routes of tus."""
     blueprint = Blueprint("tus", __name__)
     uploads = service.resumption
+    upload_path = f"{tus_fields.PREFIX}<name:upload>"
 
     @blueprint.before_request
     def check_version() -> None:
@@ -42,8 +42,8 @@ def routes(service: Service) -> Blueprint:
         ):
             raise tus_fields.WrongVersion
 
-    @blueprint.route(PREFIX, methods=["OPTIONS"], provide_automatic_options=False)
-    @blueprint.route(f"{PREFIX}<name:upload>", methods=["OPTIONS"], provide_automatic_options=False)
+    @blueprint.route(tus_fields.PREFIX, methods=["OPTIONS"], provide_automatic_options=False)
+    @blueprint.route(upload_path, methods=["OPTIONS"], provide_automatic_options=False)
     def capabilities(upload: str = "") -> Response:  # noqa: ARG001  # the same for all
         return _empty(
             204,
@@ -55,7 +55,7 @@ def routes(service: Service) -> Blueprint:
             },
         )
 
-    @blueprint.post(PREFIX)
+    @blueprint.post(tus_fields.PREFIX)
     def create() -> Response:
         service.sweep_when_due()
         parts = tus_fields.parts(request.headers)
@@ -93,7 +93,7 @@ def routes(service: Service) -> Blueprint:
                 raise
         return _answer(201, found, {"Location": _url(found)})
 
-    @blueprint.route(f"{PREFIX}<name:upload>", methods=["HEAD"])
+    @blueprint.route(upload_path, methods=["HEAD"])
     def head(upload: str) -> Response:  # noqa: ARG001  # see raw_name
         found = uploads.status(_upload())
         length = found.record.length
@@ -105,7 +105,7 @@ def routes(service: Service) -> Blueprint:
             | ({"Upload-Defer-Length": "1"} if length is None else {"Upload-Length": str(length)}),
         )
 
-    @blueprint.patch(f"{PREFIX}<name:upload>")
+    @blueprint.patch(upload_path)
     def append(upload: str) -> Response:  # noqa: ARG001  # see raw_name
         body.require_content_type(request.environ, tus_fields.CONTENT_TYPE)
         checksum = tus_fields.Checksum.parse(request.headers)
@@ -121,7 +121,7 @@ def routes(service: Service) -> Blueprint:
         )
         return _answer(204, found, {})
 
-    @blueprint.delete(f"{PREFIX}<name:upload>")
+    @blueprint.delete(upload_path)
     def terminate(upload: str) -> Response:  # noqa: ARG001  # see raw_name
         uploads.cancel(_upload(), at_once=True)
         return _empty(204, {})
@@ -147,7 +147,7 @@ def routes(service: Service) -> Blueprint:
         return _empty(status, fields)
 
     def _url(found: Status) -> str:
-        return f"{service.base_url()}{PREFIX}{found.upload}"
+        return f"{service.base_url()}{tus_fields.PREFIX}{found.upload}"
 
     return blueprint
 
@@ -157,7 +157,7 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def say_version(response: Response) -> Response:
-        if request.path.startswith(PREFIX):
+        if request.path.startswith(tus_fields.PREFIX):
             response.headers["Tus-Resumable"] = tus_fields.VERSION
         return response
 
@@ -174,7 +174,7 @@ class MethodOverride:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         method = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE")
-        if not method or not environ.get("PATH_INFO", "").startswith(PREFIX):
+        if not method or not environ.get("PATH_INFO", "").startswith(tus_fields.PREFIX):
             return self._app(environ, start_response)
         sent, environ["REQUEST_METHOD"] = environ["REQUEST_METHOD"], method.upper()
         if environ["REQUEST_METHOD"] != "HEAD" or sent == "HEAD":
@@ -196,7 +196,7 @@ def _offer(length: int | None) -> Offer:
 
 
 def _upload() -> str:
-    return raw_name(PREFIX).decode("latin-1")
+    return raw_name(tus_fields.PREFIX).decode("latin-1")
 
 
 def _empty(status: int, fields: dict[str, str]) -> Response:

@@ -21,6 +21,7 @@ from werkzeug.datastructures import Headers
 
 from fileservice.upload import Offload
 
+PREFIX = "/tus/"
 VERSION = "1.0.0"
 CONTENT_TYPE = "application/offset+octet-stream"
 CHECKSUMS = ("md5", "sha1", "sha256")
@@ -119,7 +120,7 @@ def _id(url: str) -> str:
         path = urlsplit(url).path
     except ValueError:
         return ""
-    return unquote_to_bytes(path.rpartition("/tus/")[2]).decode("latin-1")
+    return unquote_to_bytes(path.rpartition(PREFIX)[2]).decode("latin-1")
 
 
 @dataclass(frozen=True, slots=True)

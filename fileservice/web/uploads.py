@@ -9,10 +9,11 @@ from flask import Blueprint, Response, redirect, request, url_for
 from fileservice.download.conditional import Outcome, evaluate
 from fileservice.names import FileName
 from fileservice.storage import NotFound
-from fileservice.upload import Offer, Receipt, Unmet, receive
+from fileservice.upload import Offer, Receipt, receive
 from fileservice.web import body, resumable
 from fileservice.web.digests import declared_digests, verified
 from fileservice.web.forms import form_file
+from fileservice.web.problems import PreconditionFailed
 from fileservice.web.records import stored, validators
 from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, prefers_html, raw_name
 from fileservice.web.service import Service
@@ -108,7 +109,7 @@ def _check_conditions(service: Service, name: FileName) -> None:
     except NotFound:
         current = None
     if evaluate(request.method, asked, current) is not Outcome.PROCEED:
-        raise Unmet(f"the file {name!r} is not in the state that the request's conditions ask for")
+        raise PreconditionFailed
 
 
 def _back_to_page(receipt: Receipt) -> Response:

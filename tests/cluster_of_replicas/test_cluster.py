@@ -3,13 +3,11 @@
 import base64
 import contextlib
 import hashlib
-import itertools
 import os
 import secrets
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -162,24 +160,27 @@ def test_a_resumable_upload_goes_on_at_another_replica_after_kill_9(cluster: Clu
     assert patch(first.url, 0, 10 << 20).status_code == 204
     assert patch(second.url, 10 << 20, 12 << 20).status_code == 204
 
-    def endless() -> Iterator[bytes]:
-        for begin in itertools.count(12 << 20, 1 << 20):
+    killed = threading.Event()
+
+    def halting() -> Iterator[bytes]:
+        for begin in range(12 << 20, len(DATA), 1 << 20):
             if begin > 24 << 20:
-                time.sleep(60)
+                killed.wait(60)
             yield DATA[begin : begin + (1 << 20)]
 
     def send() -> None:
         fields = {"Upload-Offset": str(12 << 20), "Content-Type": "application/offset+octet-stream"}
         with pytest.raises(httpx.TransportError):
-            httpx.patch(second.url + path, headers=TUS | fields, content=endless(), timeout=60)
+            httpx.patch(second.url + path, headers=TUS | fields, content=halting(), timeout=60)
 
     with ThreadPoolExecutor(1) as threads:
         sending = threads.submit(send)
         eventually(lambda: offset(third.url) >= 20 << 20, seconds=30)
         second.kill()
+        killed.set()
         told = offset(third.url)
         eventually(lambda: patch(third.url, told, len(DATA)).status_code == 204, seconds=30)
-        del sending
+        sending.result(60)
     second.start()
     second.wait()
     assert httpx.get(f"{second.url}/download/resumed.bmp", timeout=60).content == DATA

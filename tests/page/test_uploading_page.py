@@ -272,12 +272,14 @@ def test_a_download_in_the_middle_of_an_upload_does_not_end_it(
     (server.store / "z.txt").write_bytes(b"x")
     tab = open_page()
     tab.network(2 * MIB)
-    tab.choose(make_file("a.txt", 4 * MIB))
+    file = make_file("a.txt", 4 * MIB)
+    tab.choose(file)
     tab.wait_until_sent("a.txt", 0.1)
     with tab.page.expect_download():
         tab.page.get_by_role("link", name="z.txt", exact=True).click()
     tab.network()
     tab.wait_for("a.txt", "done")
+    assert_stored(server.url, [file])
 
 
 def test_leaving_the_page_in_the_middle_of_an_upload_asks_first(

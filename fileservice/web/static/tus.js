@@ -5,6 +5,11 @@ const VERSION = { 'Tus-Resumable': '1.0.0' }
 const FIRST = 128 * 1024 // a wrong type shows in the first bytes: do not send many in vain
 const CHUNK = 32 * 1024 * 1024
 
+// Have a server forget an upload.
+export function discard(url) {
+  return send('DELETE', url, { headers: VERSION })
+}
+
 // One file on its way to the server at `endpoint`. `url` is that of an upload to be continued;
 // `reach` turns the address that the server gives a new one into the one to be used.
 export class TusUpload {
@@ -24,9 +29,8 @@ export class TusUpload {
     return persist(() => this.#send(signal), signal, this.onWait)
   }
 
-  // Have the server forget the upload.
   async cancel() {
-    if (this.url) await send('DELETE', this.url, { headers: VERSION })
+    if (this.url) await discard(this.url)
   }
 
   async #send(signal) {

@@ -3,7 +3,7 @@ import * as format from './format.js'
 import { forgetKey, isOf, remembered } from './memory.js'
 import { copy, say, warn } from './say.js'
 import { Transfer } from './transfer.js'
-import { send } from './http.js'
+import { discard } from './tus.js'
 
 const AT_A_TIME = 2
 const form = document.getElementById('upload')
@@ -20,7 +20,7 @@ const rows = new Map() // transfer → its row
 const offers = new Map() // key of a remembered upload → its row
 let onStored = () => {}
 
-// `stored(name)` is called for each file that has arrived.
+// `stored()` is called for each file that has arrived.
 export function start(stored) {
   onStored = stored
   input.multiple = true
@@ -112,7 +112,7 @@ function offer(key, name, size, url) {
       forgetKey(key)
       offers.delete(key)
       leave(row)
-      send('DELETE', url, { headers: { 'Tus-Resumable': '1.0.0' } }).catch(() => {}) // else it expires
+      discard(url).catch(() => {}) // else it expires
     }],
   ])
   offers.set(key, row)
