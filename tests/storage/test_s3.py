@@ -33,7 +33,7 @@ from fileservice.storage import (
     Writer,
     open_store,
 )
-from fileservice.storage.s3 import claim, lease, sweeping
+from fileservice.storage.s3 import lease, reservation, sweeping
 from fileservice.storage.s3.bucket import Bucket
 from fileservice.storage.s3.description import Facts
 from fileservice.storage.s3.location import Location
@@ -141,16 +141,16 @@ class TestLarge:
 
 
 class TestClaims:
-    """A name that is taken and not yet given to its file (claim)."""
+    """A name that is taken and not yet given to its file (reservation)."""
 
     @pytest.fixture
-    def claimed(self, seaweed: Seaweed, prefix: str) -> str:
+    def reserved(self, seaweed: Seaweed, prefix: str) -> str:
         bucket = Bucket(Location.parse(seaweed.url(prefix)))
-        return claim.claim(bucket, NAME, "0" * 32)
+        return reservation.reserve(bucket, NAME, "0" * 32)
 
-    @pytest.mark.usefixtures("store", "claimed")
+    @pytest.mark.usefixtures("store", "reserved")
     def test_it_is_no_file_and_yet_the_name_is_taken(self, store: Store) -> None:
-        publish(store, "b.txt", b"x" * claim._SIZE)
+        publish(store, "b.txt", b"x" * reservation._SIZE)
         assert names(store) == ["b.txt"]
         assert store.taken(NAME)
         for ask in (store.open, store.stat, store.delete):
@@ -161,12 +161,12 @@ class TestClaims:
         with pytest.raises(NameTaken):
             publish(store, NAME, b"data")
 
-    @pytest.mark.usefixtures("store", "claimed")
+    @pytest.mark.usefixtures("store", "reserved")
     @pytest.mark.parametrize("size", [10, 9 << 20])
     def test_that_of_a_dead_process_lapses(
         self, store: Store, monkeypatch: pytest.MonkeyPatch, size: int
     ) -> None:
-        monkeypatch.setattr(claim, "_LAPSES_SECONDS", -1.0)
+        monkeypatch.setattr(reservation, "_LAPSES_SECONDS", -1.0)
         assert not store.taken(NAME)
         publish(store, NAME, b"x" * size)
         assert read(store, NAME) == b"x" * size
@@ -217,7 +217,7 @@ class TestStarting:
     def test_a_completion_without_its_condition_is_refused(
         self, seaweed: Seaweed, prefix: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(Bucket, "end_parts", lambda *_, **__: None)
+        monkeypatch.setattr(Bucket, "complete_multipart_upload", lambda *_, **__: None)
         with pytest.raises(StorageUnavailable, match="CompleteMultipartUpload"):
             open_store(seaweed.url(prefix), fsync=True)
 

@@ -119,13 +119,13 @@ def test_an_answer_that_was_lost_is_no_name_taken(
     assert (file.size, read(store, NAME)) == (4, b"once")
     store.delete(NAME)
 
-    end = bucket.Bucket.end_parts
+    end = bucket.Bucket.complete_multipart_upload
 
     def ended_twice(self: bucket.Bucket, *arguments, **keywords) -> None:
         end(self, *arguments, **keywords)
         end(self, *arguments, **keywords)
 
     monkeypatch.setattr(bucket.Bucket, "put", put)
-    monkeypatch.setattr(bucket.Bucket, "end_parts", ended_twice)
+    monkeypatch.setattr(bucket.Bucket, "complete_multipart_upload", ended_twice)
     write(store)
     assert read(store, NAME) == DATA

@@ -53,7 +53,9 @@ class Calls:
             )
         self._bucket = location.bucket
 
-    def begin_parts(self, key: str, media_type: str, metadata: Mapping[str, str]) -> str:
+    def create_multipart_upload(
+        self, key: str, media_type: str, metadata: Mapping[str, str]
+    ) -> str:
         """Begin an object that comes in parts; the id of this upload."""
         answer = self._decided(
             lambda: self._client.create_multipart_upload(
@@ -62,7 +64,7 @@ class Calls:
         )
         return str(answer["UploadId"])
 
-    def put_part(self, key: str, upload: str, number: int, data: bytes | bytearray) -> str:
+    def upload_part(self, key: str, upload: str, number: int, data: bytes | bytearray) -> str:
         """Write one part; its ETag."""
         answer = self._decided(
             lambda: self._client.upload_part(
@@ -72,7 +74,7 @@ class Calls:
         )
         return str(answer["ETag"])
 
-    def copy_part(self, key: str, upload: str, number: int, source: str) -> str:
+    def upload_part_copy(self, key: str, upload: str, number: int, source: str) -> str:
         """Make a part of an object that is in the bucket; its ETag."""
         answer = self._decided(
             lambda: self._client.upload_part_copy(
@@ -82,7 +84,9 @@ class Calls:
         )
         return str(answer["CopyPartResult"]["ETag"])
 
-    def end_parts(self, key: str, upload: str, etags: Sequence[str], instead_of: str) -> None:
+    def complete_multipart_upload(
+        self, key: str, upload: str, etags: Sequence[str], instead_of: str
+    ) -> None:
         """Make an object of the parts, in the place of one with a certain ETag.
 
         Raises Unmet or Missing where that is not there, or the upload was ended before.
@@ -98,7 +102,7 @@ class Calls:
             PATIENCE_WITH_BYTES,
         )
 
-    def drop_parts(self, key: str, upload: str) -> None:
+    def abort_multipart_upload(self, key: str, upload: str) -> None:
         """Give up an upload in parts, whether it is there or not."""
         try:
             with errors_named():
@@ -106,7 +110,7 @@ class Calls:
         except Missing:
             pass
 
-    def uploads_in_parts(self) -> Iterator[tuple[str, str, float]]:
+    def multipart_uploads(self) -> Iterator[tuple[str, str, float]]:
         """Those that have not ended: key, id, and seconds since its last part or its beginning."""
         pages = self._client.get_paginator("list_multipart_uploads")
         with errors_named():

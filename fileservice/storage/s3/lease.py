@@ -95,6 +95,7 @@ class Lease:
                     self._bucket.delete(self._key, etag)
 
     def _text(self) -> bytes:
+        # `at`, so that no two renewals have one ETag: If-Match could not tell them apart.
         return json.dumps({"holder": self._holder, "size": self.size, "at": time.time()}).encode()
 
 

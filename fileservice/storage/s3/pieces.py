@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from fileservice.names import FileName
 from fileservice.storage.base import Content, Locked, StoredFile
-from fileservice.storage.s3 import claim
+from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.bucket import Bucket, Entry
 from fileservice.storage.s3.description import ID, Facts, http_type, metadata_of
 from fileservice.storage.s3.faults import Unmet
@@ -52,6 +52,11 @@ def contiguous(entries: list[Entry]) -> tuple[list[Piece], list[str]]:
     return pieces, others
 
 
+def end_of(pieces: list[Piece]) -> int:
+    """How many bytes lie together in `contiguous` pieces."""
+    return pieces[-1].offset + pieces[-1].size if pieces else 0
+
+
 class Pieces:
     """The bytes under one folder, of which this is the only writer."""
 
@@ -66,7 +71,7 @@ class Pieces:
 
     @property
     def _flushed(self) -> int:
-        return self._pieces[-1].offset + self._pieces[-1].size if self._pieces else 0
+        return end_of(self._pieces)
 
     def write(self, block: bytes | memoryview) -> None:
         """Append a block; whole pieces are on their way when this returns."""
@@ -179,19 +184,19 @@ class Pieces:
         metadata = metadata_of(content) | {ID: identity}
         if self.size <= PART:
             data = self.read_at(self.size, 0)
-            head = claim.create(self._bucket, name, data, http_type(content), metadata)
+            head = reservation.create(self._bucket, name, data, http_type(content), metadata)
             return facts.describe(name, head)
         self.land()
-        claimed = claim.claim(self._bucket, name, identity)
+        reserved = reservation.reserve(self._bucket, name, identity)
         upload = ""
         try:
-            upload = self._bucket.begin_parts(name, http_type(content), metadata)
+            upload = self._bucket.create_multipart_upload(name, http_type(content), metadata)
             etags = self._copy(name, upload)
-            head = claim.complete(self._bucket, name, upload, etags, claimed, identity)
+            head = reservation.complete(self._bucket, name, upload, etags, reserved, identity)
         except BaseException:
-            claim.release(self._bucket, name, claimed)
+            reservation.release(self._bucket, name, reserved)
             if upload:
-                self._bucket.drop_parts(name, upload)
+                self._bucket.abort_multipart_upload(name, upload)
             raise
         return facts.describe(name, head)
 
@@ -201,11 +206,11 @@ class Pieces:
         flight = Flight()
 
         def copy(number: int, key: str) -> None:
-            etags[number] = self._bucket.copy_part(name, upload, number, key)
+            etags[number] = self._bucket.upload_part_copy(name, upload, number, key)
 
         def put(number: int, offset: int, count: int) -> None:
             data = self.read_at(count, offset)
-            etags[number] = self._bucket.put_part(name, upload, number, data)
+            etags[number] = self._bucket.upload_part(name, upload, number, data)
 
         number, begin = 0, 0
         try:

@@ -58,16 +58,16 @@ def _race(bucket: Bucket, key: str) -> str:
 
 
 def _complete(bucket: Bucket, key: str, there: str) -> None:
-    upload = bucket.begin_parts(key, "application/octet-stream", {})
+    upload = bucket.create_multipart_upload(key, "application/octet-stream", {})
     try:
-        part = bucket.put_part(key, upload, 1, b"probe")
+        part = bucket.upload_part(key, upload, 1, b"probe")
         _require(
-            lambda: bucket.end_parts(key, upload, [part], instead_of='"0"'),
+            lambda: bucket.complete_multipart_upload(key, upload, [part], instead_of='"0"'),
             "replacing an object by one in parts (CompleteMultipartUpload, If-Match)",
         )
-        bucket.end_parts(key, upload, [part], instead_of=there)
+        bucket.complete_multipart_upload(key, upload, [part], instead_of=there)
     finally:
-        bucket.drop_parts(key, upload)
+        bucket.abort_multipart_upload(key, upload)
 
 
 def _require(refused: Callable[[], object], what: str) -> None:

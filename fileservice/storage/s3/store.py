@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from fileservice.names import BadName, FileName
 from fileservice.storage.base import NotFound, Opened, StoredFile, Writer
-from fileservice.storage.s3 import claim, probe, sweeping
+from fileservice.storage.s3 import probe, reservation, sweeping
 from fileservice.storage.s3.body import Body
 from fileservice.storage.s3.bucket import Bucket, Entry, Head
 from fileservice.storage.s3.description import HAS_FACTS, ID, Facts, listed
@@ -55,7 +55,7 @@ class S3Store:
             head = self._head(name)
         body = Body(self._bucket, name, head.etag, head.size, stream)
         try:
-            if claim.is_claim(head):
+            if reservation.is_reservation(head):
                 raise NotFound(name)
             return Opened(self._facts.describe(name, head), body)  # type: ignore[arg-type]
         except BaseException:
@@ -64,19 +64,19 @@ class S3Store:
 
     def stat(self, name: FileName) -> StoredFile:
         head = self._head(name)
-        if claim.is_claim(head):
+        if reservation.is_reservation(head):
             raise NotFound(name)
         return self._facts.describe(name, head)
 
     def taken(self, name: FileName) -> bool:
         try:
-            return not claim.lapsed(self._bucket.head(name))
+            return not reservation.lapsed(self._bucket.head(name))
         except Missing:
             return False
 
     def delete(self, name: FileName, version: str | None = None) -> None:
         head = self._head(name)
-        if claim.is_claim(head):
+        if reservation.is_reservation(head):
             raise NotFound(name)
         if version is not None and self._facts.describe(name, head).version != version:
             raise NotFound(name)
@@ -110,7 +110,7 @@ class S3Store:
                         name = FileName.parse(entry.key)
                     except BadName:
                         continue  # not a name that can be asked for
-                    if name == entry.key and not self._claimed(entry):
+                    if name == entry.key and not self._reserved(entry):
                         yield listed(name, entry)
 
     def free_space(self) -> int | None:
@@ -119,11 +119,11 @@ class S3Store:
     def sweep(self) -> None:
         sweeping.sweep(self._bucket)
 
-    def _claimed(self, entry: Entry) -> bool:
-        if not claim.may_be_claim(entry):
+    def _reserved(self, entry: Entry) -> bool:
+        if not reservation.may_be_reservation(entry):
             return False
         try:
-            return claim.is_claim(self._bucket.head(entry.key))
+            return reservation.is_reservation(self._bucket.head(entry.key))
         except Missing:
             return True
 

@@ -5,7 +5,7 @@ import logging
 
 from fileservice.names import BadName, FileName
 from fileservice.storage.base import StorageError
-from fileservice.storage.s3 import claim
+from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.bucket import Bucket, Entry
 from fileservice.storage.s3.description import FACTS
 from fileservice.storage.s3.faults import Missing, Unmet
@@ -26,9 +26,9 @@ def sweep(bucket: Bucket, abandoned: float = _ABANDONED_SECONDS) -> None:
 
 
 def _parts(bucket: Bucket, abandoned: float) -> None:
-    for key, upload, untouched in bucket.uploads_in_parts():
+    for key, upload, untouched in bucket.multipart_uploads():
         if untouched > abandoned and "/" not in key.removeprefix(".fileservice/probe/"):
-            bucket.drop_parts(key, upload)
+            bucket.abort_multipart_upload(key, upload)
 
 
 def _pieces(bucket: Bucket, abandoned: float) -> None:
@@ -53,5 +53,5 @@ def _drop_unless_used(bucket: Bucket, entry: Entry) -> None:
         name = FileName.parse(json.loads(bucket.read(entry.key)).get("name", ""))
     except (ValueError, BadName, Missing):
         return
-    if claim.identity_at(bucket, name) != entry.key.removeprefix(FACTS):
+    if reservation.identity_at(bucket, name) != entry.key.removeprefix(FACTS):
         bucket.delete(entry.key)

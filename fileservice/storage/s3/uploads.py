@@ -24,12 +24,12 @@ from fileservice.storage.base import (
     StorageError,
     StoredFile,
 )
-from fileservice.storage.s3 import claim
+from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.bucket import Bucket, Entry
 from fileservice.storage.s3.description import Facts, new_id
 from fileservice.storage.s3.faults import Missing
 from fileservice.storage.s3.lease import LEASES, Heart, Lease, told
-from fileservice.storage.s3.pieces import Pieces, contiguous
+from fileservice.storage.s3.pieces import Pieces, contiguous, end_of
 
 UPLOADS = ".fileservice/uploads/"
 CLAIMS = ".fileservice/claims/"
@@ -63,17 +63,15 @@ class S3Uploads:
         except Missing:
             raise NoSuchUpload from None
         pieces, _ = contiguous(entries := self._bucket.entries(folder))
-        size = pieces[-1].offset + pieces[-1].size if pieces else 0
         age = min([head.age, *(entry.age for entry in entries)])
-        return Kept(record, size, time.time() - max(0.0, age))
+        return Kept(record, end_of(pieces), time.time() - max(0.0, age))
 
     def progress(self, upload: str) -> int:
         entries = self._bucket.entries(self._folder(upload))
         if not entries:
             raise NoSuchUpload
         pieces, _ = contiguous(entries)
-        size = pieces[-1].offset + pieces[-1].size if pieces else 0
-        return max(size, told(self._bucket, upload))
+        return max(end_of(pieces), told(self._bucket, upload))
 
     def update(self, upload: str, record: bytes, length: int | None = None) -> None:  # noqa: ARG002
         self._bucket.put(self._folder(upload) + _RECORD, record)
@@ -215,7 +213,7 @@ class S3ResumableWriter:
                 return self._pieces.publish(self._facts, name, content, self._upload)
         except NameTaken:
             # A process may have died between this very publication and its answer.
-            if claim.identity_at(self._bucket, name) != self._upload:
+            if reservation.identity_at(self._bucket, name) != self._upload:
                 raise
             return self._facts.describe(name, self._bucket.head(name))
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
 from fileservice.storage.base import Content, NameTaken, StorageError, StoredFile
-from fileservice.storage.s3 import claim
+from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.bucket import Bucket
 from fileservice.storage.s3.description import HAS_FACTS, ID, Facts, new_id
 from fileservice.storage.s3.parts import PART, Filling, Flight, part_size
@@ -96,7 +96,7 @@ class StreamingWriter:
     def _begin(self) -> None:
         metadata = {ID: self._identity, HAS_FACTS: "1"}
         media_type = media_type_of(self._name.extension)
-        self._upload = self._bucket.begin_parts(self._name, media_type, metadata)
+        self._upload = self._bucket.create_multipart_upload(self._name, media_type, metadata)
         self._filling = Filling.begun(self._small.take_back(), part_size(0, self._length))
 
     def _send(self) -> None:
@@ -109,7 +109,7 @@ class StreamingWriter:
 
     def _put(self, number: int, data: bytearray) -> None:
         assert self._upload
-        self._etags[number] = self._bucket.put_part(self._name, self._upload, number, data)
+        self._etags[number] = self._bucket.upload_part(self._name, self._upload, number, data)
         self._used.append(data)
 
     def read_at(self, count: int, offset: int) -> bytes:
@@ -132,14 +132,16 @@ class StreamingWriter:
         if self._filling:
             self._send()
         self._flight.land()
-        claimed = claim.claim(self._bucket, name, self._identity)
+        reserved = reservation.reserve(self._bucket, name, self._identity)
         try:
             self._facts.write(self._identity, name, content)
             etags = [self._etags[number] for number in sorted(self._etags)]
-            head = claim.complete(self._bucket, name, self._upload, etags, claimed, self._identity)
+            head = reservation.complete(
+                self._bucket, name, self._upload, etags, reserved, self._identity
+            )
         except BaseException as error:
-            with suppress(StorageError):  # else the claim lapses
-                claim.release(self._bucket, name, claimed)
+            with suppress(StorageError):  # else the reservation lapses
+                reservation.release(self._bucket, name, reserved)
             if isinstance(error, NameTaken):  # after any other, the file may be there all the same
                 self._facts.drop(self._identity)
             raise
@@ -150,4 +152,4 @@ class StreamingWriter:
         self._flight.wait()
         if self._upload is not None and not self._published:
             with suppress(StorageError):  # the sweep removes what is left
-                self._bucket.drop_parts(self._name, self._upload)
+                self._bucket.abort_multipart_upload(self._name, self._upload)

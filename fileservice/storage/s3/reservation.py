@@ -1,0 +1,116 @@
+"""Reservation: a name is taken by a small object in its place, and then given to a large file.
+
+Creating an object by PutObject with If-None-Match: * has one winner wherever that condition is
+honoured at all. Completing an upload in parts with it has not: SeaweedFS 4.48 looks, and then
+writes, and of two at once both may win. So the winner is found by PutObject, and completing the
+parts replaces what the winner wrote (If-Match).
+
+A reservation is not a file: it is not listed, not found, not served. One whose process died is
+removed by the next who wants the name.
+"""
+
+from contextlib import suppress
+
+from fileservice.names import FileName
+from fileservice.storage.base import NameTaken
+from fileservice.storage.s3.bucket import Bucket, Entry, Head
+from fileservice.storage.s3.description import ID
+from fileservice.storage.s3.faults import Missing, Unmet
+
+_RESERVATION = "fileservice-reservation"
+_TEXT = b"fileservice keeps this name for the upload %s\n"
+_SIZE = len(_TEXT % (b"0" * 32))
+_LAPSES_SECONDS = 180.0
+"""Longer than a process tries to complete an upload."""
+
+
+def is_reservation(head: Head) -> bool:
+    """Whether the object only holds the place of a file."""
+    return _RESERVATION in head.metadata
+
+
+def may_be_reservation(entry: Entry) -> bool:
+    """Whether it has the size of one, so that one has to look."""
+    return entry.size == _SIZE
+
+
+def reserve(bucket: Bucket, name: FileName, identity: str) -> str:
+    """Take the name for the upload with this id; the ETag to replace. Raises NameTaken."""
+    metadata = {_RESERVATION: "1", ID: identity}
+    return _take(bucket, name, _TEXT % identity.encode(), "text/plain", metadata)
+
+
+def create(
+    bucket: Bucket,
+    name: FileName,
+    data: bytes | bytearray,
+    media_type: str,
+    metadata: dict[str, str],
+) -> Head:
+    """Publish a file that fits into one request. Raises NameTaken."""
+    _take(bucket, name, data, media_type, metadata)
+    return bucket.head(name)
+
+
+def _take(
+    bucket: Bucket,
+    name: FileName,
+    data: bytes | bytearray,
+    media_type: str,
+    metadata: dict[str, str],
+) -> str:
+    """Write the object where there is none; its ETag. Raises NameTaken."""
+    for _ in range(3):
+        try:
+            return bucket.put(name, data, media_type=media_type, metadata=metadata, only="*")
+        except Unmet:
+            head = _head(bucket, name)
+            if (
+                head
+                and head.metadata.get(ID) == metadata[ID]
+                and is_reservation(head) == (_RESERVATION in metadata)
+            ):
+                return head.etag  # the answer to our own request was lost
+            if head and not lapsed(head):
+                raise NameTaken(name) from None
+            if head:
+                release(bucket, name, head.etag)
+    raise NameTaken(name)
+
+
+def complete(
+    bucket: Bucket, name: FileName, upload: str, etags: list[str], reserved: str, identity: str
+) -> Head:
+    """Give the reserved name to the file made of these parts. Raises NameTaken."""
+    try:
+        bucket.complete_multipart_upload(name, upload, etags, instead_of=reserved)
+    except (Unmet, Missing):
+        head = _head(bucket, name)
+        if not head or is_reservation(head) or head.metadata.get(ID) != identity:
+            raise NameTaken(name) from None  # the reservation had lapsed
+        return head
+    return bucket.head(name)
+
+
+def release(bucket: Bucket, name: FileName, reserved: str) -> None:
+    """Give a reserved name back, unless somebody has it by now."""
+    with suppress(Unmet, Missing):
+        bucket.delete(name, reserved)
+
+
+def lapsed(head: Head) -> bool:
+    """Whether it is the reservation of a process that must be dead."""
+    return is_reservation(head) and head.age > _LAPSES_SECONDS
+
+
+def identity_at(bucket: Bucket, name: FileName) -> str | None:
+    """The id of the upload that made the file of this name."""
+    head = _head(bucket, name)
+    return None if not head or is_reservation(head) else head.metadata.get(ID)
+
+
+def _head(bucket: Bucket, name: FileName) -> Head | None:
+    try:
+        return bucket.head(name)
+    except Missing:
+        return None
