@@ -523,7 +523,8 @@ def test_an_error_that_nobody_foresaw_has_an_id_that_the_log_has_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A broken installation: a library that gives what the service has no word for.
-    broken = "class Magic:\n    def __init__(self, **_options):\n        raise ArithmeticError\n"
+    broken = "MAGIC_NONE = MAGIC_NO_CHECK_TEXT = 0\n"
+    broken += "class Magic:\n    def __init__(self, **_options):\n        raise ArithmeticError\n"
     (tmp_path / "library").mkdir()
     (tmp_path / "library" / "magic.py").write_text(broken)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "library"))
