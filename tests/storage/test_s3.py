@@ -4,8 +4,10 @@ import hashlib
 import itertools
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from seaweed import BUCKET, Seaweed
@@ -38,6 +40,7 @@ from fileservice.storage.s3.bucket import Bucket
 from fileservice.storage.s3.description import Facts
 from fileservice.storage.s3.location import Location
 from fileservice.storage.s3.parts import part_size
+from fileservice.storage.s3.pieces import Piece, Pieces
 
 
 @pytest.fixture
@@ -140,7 +143,7 @@ class TestLarge:
         assert seaweed.unfinished(prefix) == []
 
 
-class TestClaims:
+class TestReservations:
     """A name that is taken and not yet given to its file (reservation)."""
 
     @pytest.fixture
@@ -170,6 +173,51 @@ class TestClaims:
         assert not store.taken(NAME)
         publish(store, NAME, b"x" * size)
         assert read(store, NAME) == b"x" * size
+
+    def test_it_is_taken_over_by_another_attempt_of_the_same_upload(
+        self, seaweed: Seaweed, prefix: str
+    ) -> None:
+        bucket = Bucket(Location.parse(seaweed.url(prefix)))
+        first = reservation.reserve(bucket, NAME, "0" * 32)
+        second = reservation.reserve(bucket, NAME, "0" * 32)
+        reservation.release(bucket, NAME, first)  # what the first gives up is the second's by now
+        assert bucket.head(NAME).etag == second
+        with pytest.raises(NameTaken):
+            reservation.reserve(bucket, NAME, "1" * 32)
+
+
+@pytest.mark.parametrize("taken_again", [False, True])
+def test_a_file_that_is_removed_as_soon_as_it_is_there_was_stored_all_the_same(
+    store: Store, another_store: Store, monkeypatch: pytest.MonkeyPatch, taken_again: bool
+) -> None:
+    head = reservation._head
+
+    def removed_before(bucket: Bucket, name: FileName) -> object:
+        another_store.delete(name)
+        if taken_again:
+            with monkeypatch.context() as undone:
+                undone.setattr(reservation, "_head", head)
+                publish(another_store, name, b"somebody else's")
+        return head(bucket, name)
+
+    monkeypatch.setattr(reservation, "_head", removed_before)
+    assert publish(store, NAME, b"mine").size == 4
+
+
+def test_what_a_batch_could_not_delete_is_deleted_again(
+    seaweed: Seaweed, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = Bucket(Location.parse(seaweed.url(prefix)))
+    bucket.put("a", b"a")
+    refusals = [{"Errors": [{"Key": "a", "Code": "InternalError"}]}]
+    delete = bucket._client.delete_objects
+
+    def sometimes(**arguments: object) -> object:
+        return refusals.pop() if refusals else delete(**arguments)
+
+    monkeypatch.setattr(bucket._client, "delete_objects", sometimes)
+    bucket.delete_all(["a"])
+    assert bucket.entries("") == []
 
 
 class TestReading:
@@ -341,6 +389,76 @@ class TestResumable:
         writer.publish(NAME, content_of(data))
         writer.close()
         assert read(store, NAME) == data
+
+    def test_a_publication_that_takes_long_costs_no_writer_its_lease(
+        self, store: Store, another_store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(lease, "_HOLDS_SECONDS", 4.0)
+        monkeypatch.setattr(lease, "_IDLE_RENEWAL_SECONDS", 0.0)
+        publishing, receiving = (store.uploads.create(b"record", None) for _ in range(2))
+        large, other = store.uploads.open(publishing), store.uploads.open(receiving)
+        large.write(secrets.token_bytes(9 << 20))
+        copying, go_on = threading.Event(), threading.Event()
+        copy = Pieces._copy
+
+        def copied(*arguments) -> list[str]:
+            copying.set()
+            go_on.wait(60)
+            return copy(*arguments)
+
+        monkeypatch.setattr(Pieces, "_copy", copied)
+        with ThreadPoolExecutor(1) as thread:
+            published = thread.submit(large.publish, NAME, Content("text/plain"))
+            assert copying.wait(30)
+            begun = time.monotonic()
+            while time.monotonic() < begun + 7:
+                other.write(b"more")
+                for upload in (publishing, receiving):
+                    with pytest.raises(Locked):
+                        another_store.uploads.open(upload)
+            go_on.set()
+            assert published.result(60).size == 9 << 20
+        large.close()
+        other.close()
+
+    def test_who_stood_still_too_long_removes_and_publishes_nothing(
+        self, store: Store, another_store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(lease.Heart, "add", lambda *_: None)
+        upload = store.uploads.create(b"record", None)
+        late = store.uploads.open(upload)
+        late.write(secrets.token_bytes(9 << 20))
+        late.sync()
+        monkeypatch.setattr(lease, "_HOLDS_SECONDS", -1.0)
+        writer = another_store.uploads.open(upload)
+        with pytest.raises(Locked):
+            late.truncate(0)
+        with pytest.raises(Locked):
+            late.publish(NAME, Content("text/plain"))
+        late.close()
+        assert another_store.uploads.read(upload).size == 9 << 20
+        assert writer.publish(NAME, Content("text/plain")).size == 9 << 20
+        writer.close()
+
+    def test_more_pieces_than_an_object_has_parts_are_joined(self) -> None:
+        class Counting:
+            parts = 0
+
+            def upload_part(self, _key: str, _upload: str, number: int, _data: bytes) -> str:
+                self.parts = max(self.parts, number)
+                return "etag"
+
+            def upload_part_copy(self, _key: str, _upload: str, number: int, _from: str) -> str:
+                return self.upload_part(_key, _upload, number, b"")
+
+            def read(self, *_of: object) -> bytes:
+                return b""
+
+        counting = Counting()
+        size = 5 << 20
+        pieces = [Piece(f"f/{n}", n * size, size, "") for n in range(10_100)]
+        Pieces(counting, "f/", pieces)._copy(NAME, "upload")  # type: ignore[arg-type]
+        assert 0 < counting.parts <= 10_000
 
     def test_claims_reach_the_other_process(self, store: Store, another_store: Store) -> None:
         upload = store.uploads.create(b"record", None)

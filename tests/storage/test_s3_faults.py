@@ -1,5 +1,6 @@
 """A store that refuses, resets, falls silent or is away: retried for a while, and then told."""
 
+import io
 import secrets
 import threading
 import time
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from botocore.config import Config
+from botocore.response import StreamingBody
 from lame import LameProxy
 from seaweed import Seaweed
 from store_contract import NAME, content_of, publish, read
@@ -102,6 +104,25 @@ def test_a_large_file_survives_a_short_absence(store: Store, proxy: LameProxy) -
         back.join()
         writer.close()
     assert read(store, NAME) == DATA
+
+
+def test_a_record_is_read_again_when_it_breaks_off(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = store.uploads.create(b"record", None)
+    broken = [StreamingBody(io.BytesIO(b""), 6)]  # it ends before its length
+    get = bucket.Bucket.get
+
+    def sometimes(self: bucket.Bucket, *arguments, **keywords) -> tuple:
+        head, body = get(self, *arguments, **keywords)
+        if broken:
+            body.close()
+            body = broken.pop()
+        return head, body
+
+    monkeypatch.setattr(bucket.Bucket, "get", sometimes)
+    assert store.uploads.read(upload).record == b"record"
+    assert not broken
 
 
 def test_an_answer_that_was_lost_is_no_name_taken(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fileservice.storage.s3.calls import PATIENCE, PATIENCE_WITH_BYTES, Calls, date_of
-from fileservice.storage.s3.faults import errors_named
+from fileservice.storage.s3.faults import Away, errors_named
 
 _DELETED_AT_ONCE = 1000
 _MUCH = 1 << 20
@@ -91,11 +91,17 @@ class Bucket(Calls):
 
     def read(self, key: str, first: int | None = None, end: int | None = None) -> bytes:
         """The bytes of a small object, or some of a large one. Raises Missing."""
+        return self.load(key, first, end)[1]
+
+    def load(
+        self, key: str, first: int | None = None, end: int | None = None
+    ) -> tuple[Head, bytes]:
+        """The same, and the description of the object."""
         for attempt in range(3):
-            _, body = self.get(key, first, end)
+            head, body = self.get(key, first, end)
             try:
                 with errors_named():
-                    return bytes(body.read())
+                    return head, bytes(body.read())
             except Exception:
                 if attempt == 2:
                     raise
@@ -112,11 +118,15 @@ class Bucket(Calls):
         """Remove objects, whether they are there or not."""
         for begin in range(0, len(keys), _DELETED_AT_ONCE):
             objects = [{"Key": self.prefix + key} for key in keys[begin : begin + _DELETED_AT_ONCE]]
-            self._decided(
-                lambda objects=objects: self._client.delete_objects(  # type: ignore[misc]
-                    Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True}
-                )
-            )
+            self._decided(lambda objects=objects: self._delete(objects))  # type: ignore[misc]
+
+    def _delete(self, objects: list[dict[str, str]]) -> None:
+        answer = self._client.delete_objects(
+            Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True}
+        )
+        for error in answer.get("Errors", ()):  # the answer as a whole is 200 all the same
+            if error.get("Code") != "NoSuchKey":
+                raise Away(f"the storage does not do its work: {error.get('Code')}")
 
     def pages(
         self, under: str = "", after: str = "", *, folders: bool = False, first_page: int = 1000

@@ -5,7 +5,7 @@
 Created by If-None-Match: *, renewed and taken over by If-Match, so whatever two do at once, one of
 them learns that it lost. It counts while the store's own clock says that it was renewed lately. Who
 stood still too long may lose it; what it then still writes does no harm, since pieces are created
-by If-None-Match: *, too.
+by If-None-Match: *, too, and before it removes or publishes anything it makes sure of its lease.
 """
 
 import json
@@ -52,9 +52,8 @@ class Lease:
 
     def _take_over(self) -> None:
         try:
-            head, body = self._bucket.get(self._key)
-            with body:
-                ours = self._holder in bytes(body.read()).decode(errors="replace")
+            head, text = self._bucket.load(self._key)
+            ours = self._holder in text.decode(errors="replace")
             if head.age <= _HOLDS_SECONDS and not ours:  # ours: the answer was lost
                 raise Locked
             self._etag = self._bucket.put(self._key, self._text(), only=head.etag)
@@ -66,24 +65,35 @@ class Lease:
         with self._lock:
             if self.lost or not self._etag:
                 return
-            now, size = time.monotonic(), self.size
-            if size == self._told and now - self._renewed < _IDLE_RENEWAL_SECONDS:
+            idle = time.monotonic() - self._renewed
+            if self.size == self._told and idle < _IDLE_RENEWAL_SECONDS:
                 return
-            self._told, self._renewed = size, now
             try:
-                self._etag = self._bucket.put(self._key, self._text(), only=self._etag)
-            except (Unmet, Missing):
-                self.lost = not self._is_ours()
+                self._renew()
             except StorageError as error:
                 _log.warning("a lease could not be renewed: %s", error)
 
+    def assure(self) -> None:
+        """Renew it now, before something that only the one writer may do. Raises Locked."""
+        with self._lock:
+            if self._etag and not self.lost:
+                self._renew()
+            if not self._etag or self.lost:
+                raise Locked
+
+    def _renew(self) -> None:
+        self._told, self._renewed = self.size, time.monotonic()
+        try:
+            self._etag = self._bucket.put(self._key, self._text(), only=self._etag)
+        except (Unmet, Missing):
+            self.lost = not self._is_ours()
+
     def _is_ours(self) -> bool:
         with suppress(StorageError, Missing, ValueError):
-            head, body = self._bucket.get(self._key)
-            with body:
-                if json.loads(body.read())["holder"] == self._holder:
-                    self._etag = head.etag
-                    return True
+            head, text = self._bucket.load(self._key)
+            if json.loads(text)["holder"] == self._holder:
+                self._etag = head.etag
+                return True
         return False
 
     def release(self) -> None:
@@ -128,12 +138,14 @@ class Heart:
         self._beats.discard(beat)
 
     def _run(self) -> None:
+        # Each in a thread of its own, and none waited for: one that hangs costs no other its beat.
+        beating: dict[Callable[[], None], threading.Thread] = {}
         while self._begun.wait():
             self._begun.clear()
             while self._beats:
                 time.sleep(_BEAT_SECONDS)
-                beating = [threading.Thread(target=beat, name="beat") for beat in self._beats]
-                for thread in beating:  # at once: one that waits must not cost the others theirs
-                    thread.start()
-                for thread in beating:
-                    thread.join()
+                beating = {beat: thread for beat, thread in beating.items() if thread.is_alive()}
+                for beat in tuple(self._beats):
+                    if beat not in beating:
+                        beating[beat] = threading.Thread(target=beat, name="beat", daemon=True)
+                        beating[beat].start()

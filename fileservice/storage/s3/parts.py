@@ -6,14 +6,14 @@ from typing import Self
 
 PART = 8 << 20
 """Bytes of a part, and what of a file is kept in memory before it is begun in the bucket."""
-_MOST = 10_000
+MOST_PARTS = 10_000
 """Parts that S3 lets an object have."""
 _IN_FLIGHT = 2
 
 
 def part_size(offset: int, length: int | None) -> int:
     """How large the part at `offset` must be, so that 5 TiB fit into 10,000 parts."""
-    needed = offset // 1200 if length is None else -(-length // (_MOST - 100))
+    needed = offset // 1200 if length is None else -(-length // (MOST_PARTS - 100))
     return max(PART, (needed + 0xFFFFF) & ~0xFFFFF)
 
 

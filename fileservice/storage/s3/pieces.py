@@ -19,7 +19,7 @@ from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.bucket import Bucket, Entry
 from fileservice.storage.s3.description import ID, Facts, http_type, metadata_of
 from fileservice.storage.s3.faults import Unmet
-from fileservice.storage.s3.parts import PART, Flight, part_size
+from fileservice.storage.s3.parts import MOST_PARTS, PART, Flight, part_size
 
 _SMALLEST_PART = 5 << 20
 """What S3 takes as a part that is not the last, in bytes."""
@@ -173,9 +173,8 @@ class Pieces:
             self._pieces = [piece for piece in self._pieces if piece.offset < size]
             last = self._pieces[-1] if self._pieces else None
             if last and last.offset + last.size > size:
-                head, body = self._bucket.get(last.key, 0, size - last.offset)
-                with body:
-                    etag = self._bucket.put(last.key, body.read(), only=head.etag)
+                head, data = self._bucket.load(last.key, 0, size - last.offset)
+                etag = self._bucket.put(last.key, data, only=head.etag)
                 self._pieces[-1] = Piece(last.key, last.offset, size - last.offset, etag)
         self.size = size
 
@@ -213,11 +212,14 @@ class Pieces:
             etags[number] = self._bucket.upload_part(name, upload, number, data)
 
         number, begin = 0, 0
+        smallest = _SMALLEST_PART
+        if len(self._pieces) > MOST_PARTS:
+            smallest = max(smallest, -(-self.size // (MOST_PARTS // 2)))
         try:
             for piece in [*self._pieces, None]:
-                joins = piece and (piece.offset > begin or piece.size < _SMALLEST_PART)
+                joins = piece and (piece.offset > begin or piece.size < smallest)
                 end = piece.offset + piece.size if piece else self.size
-                if piece and joins and end - begin < PART:
+                if piece and joins and end - begin < max(PART, smallest):
                     continue
                 if piece is None and begin == self.size:
                     break

@@ -10,16 +10,17 @@ removed by the next who wants the name.
 """
 
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from fileservice.names import FileName
-from fileservice.storage.base import NameTaken
+from fileservice.storage.base import NameTaken, StorageUnavailable
 from fileservice.storage.s3.bucket import Bucket, Entry, Head
-from fileservice.storage.s3.description import ID
+from fileservice.storage.s3.description import ID, new_id
 from fileservice.storage.s3.faults import Missing, Unmet
 
 _RESERVATION = "fileservice-reservation"
-_TEXT = b"fileservice keeps this name for the upload %s\n"
-_SIZE = len(_TEXT % (b"0" * 32))
+_TEXT = b"fileservice keeps this name for the upload %s, in the attempt %s\n"
+_SIZE = len(_TEXT % (b"0" * 32, b"0" * 32))
 _LAPSES_SECONDS = 180.0
 """Longer than a process tries to complete an upload."""
 
@@ -35,9 +36,15 @@ def may_be_reservation(entry: Entry) -> bool:
 
 
 def reserve(bucket: Bucket, name: FileName, identity: str) -> str:
-    """Take the name for the upload with this id; the ETag to replace. Raises NameTaken."""
-    metadata = {_RESERVATION: "1", ID: identity}
-    return _take(bucket, name, _TEXT % identity.encode(), "text/plain", metadata)
+    """Take the name for the upload with this id; the ETag to replace. Raises NameTaken.
+
+    A reservation for the same upload is replaced: its process is dead, or has lost its lease, and
+    must not release or complete what is this one's now.
+    """
+    attempt = new_id()
+    metadata = {_RESERVATION: attempt, ID: identity}
+    text = _TEXT % (identity.encode(), attempt.encode())
+    return _take(bucket, name, text, "text/plain", metadata)
 
 
 def create(
@@ -48,8 +55,12 @@ def create(
     metadata: dict[str, str],
 ) -> Head:
     """Publish a file that fits into one request. Raises NameTaken."""
-    _take(bucket, name, data, media_type, metadata)
-    return bucket.head(name)
+    etag = _take(bucket, name, data, media_type, metadata)
+    head = _head(bucket, name)
+    if head and head.metadata.get(ID) == metadata[ID]:
+        return head
+    # Removed meanwhile, and perhaps taken by another: it was stored all the same.
+    return Head(len(data), etag, datetime.now(UTC), media_type, metadata, 0.0)
 
 
 def _take(
@@ -60,21 +71,22 @@ def _take(
     metadata: dict[str, str],
 ) -> str:
     """Write the object where there is none; its ETag. Raises NameTaken."""
-    for _ in range(3):
-        try:
-            return bucket.put(name, data, media_type=media_type, metadata=metadata, only="*")
-        except Unmet:
-            head = _head(bucket, name)
-            if (
-                head
-                and head.metadata.get(ID) == metadata[ID]
-                and is_reservation(head) == (_RESERVATION in metadata)
-            ):
-                return head.etag  # the answer to our own request was lost
-            if head and not lapsed(head):
-                raise NameTaken(name) from None
-            if head:
-                release(bucket, name, head.etag)
+    instead_of = "*"
+    for _ in range(4):
+        with suppress(Unmet, Missing):
+            return bucket.put(name, data, media_type=media_type, metadata=metadata, only=instead_of)
+        head, instead_of = _head(bucket, name), "*"
+        if not head:
+            continue
+        ours = head.metadata.get(ID) == metadata[ID]
+        if ours and head.metadata.get(_RESERVATION) == metadata.get(_RESERVATION):
+            return head.etag  # the answer to our own request was lost
+        if ours and is_reservation(head):
+            instead_of = head.etag
+        elif lapsed(head):
+            release(bucket, name, head.etag)
+        else:
+            raise NameTaken(name)
     raise NameTaken(name)
 
 
@@ -89,7 +101,9 @@ def complete(
         if not head or is_reservation(head) or head.metadata.get(ID) != identity:
             raise NameTaken(name) from None  # the reservation had lapsed
         return head
-    return bucket.head(name)
+    if head := _head(bucket, name):
+        return head
+    raise StorageUnavailable("the file was removed as soon as it was stored")
 
 
 def release(bucket: Bucket, name: FileName, reserved: str) -> None:

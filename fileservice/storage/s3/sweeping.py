@@ -9,6 +9,7 @@ from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.bucket import Bucket, Entry
 from fileservice.storage.s3.description import FACTS
 from fileservice.storage.s3.faults import Missing, Unmet
+from fileservice.storage.s3.lease import LEASES
 from fileservice.storage.s3.writer import STAGING
 
 _ABANDONED_SECONDS = 24 * 3600.0
@@ -18,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 def sweep(bucket: Bucket, abandoned: float = _ABANDONED_SECONDS) -> None:
     """Remove what nobody has touched for so many seconds and nobody can use any more."""
-    for part in (_parts, _pieces, _facts):
+    for part in (_parts, _pieces, _facts, _leases):
         try:
             part(bucket, abandoned)
         except (StorageError, Missing, Unmet) as error:
@@ -46,6 +47,11 @@ def _facts(bucket: Bucket, abandoned: float) -> None:
         for entry in page:
             if isinstance(entry, Entry) and abandoned < entry.age < 2 * abandoned:
                 _drop_unless_used(bucket, entry)
+
+
+def _leases(bucket: Bucket, abandoned: float) -> None:
+    """Those of processes that died after their upload had ended."""
+    bucket.delete_all([entry.key for entry in bucket.entries(LEASES) if entry.age > abandoned])
 
 
 def _drop_unless_used(bucket: Bucket, entry: Entry) -> None:

@@ -57,9 +57,7 @@ class S3Uploads:
     def read(self, upload: str) -> Kept:
         folder = self._folder(upload)
         try:
-            head, body = self._bucket.get(folder + _RECORD)
-            with body:
-                record = bytes(body.read())
+            head, record = self._bucket.load(folder + _RECORD)
         except Missing:
             raise NoSuchUpload from None
         pieces, _ = contiguous(entries := self._bucket.entries(folder))
@@ -166,7 +164,8 @@ class S3ResumableWriter:
         self._lease.size = pieces.size
         self._lock = threading.Lock()
         self._written = self._flushed = time.monotonic()
-        heart.add(self._beat)
+        heart.add(lease.renew)
+        heart.add(self._send_rest)
 
     @property
     def size(self) -> int:
@@ -182,14 +181,17 @@ class S3ResumableWriter:
             self._written = time.monotonic()
         self._lease.size = self._pieces.size
 
-    def _beat(self) -> None:
+    def _send_rest(self) -> None:
         now = time.monotonic()
         quiet, kept_back = now - self._written, now - self._flushed
-        if quiet > _QUIET_SECONDS or kept_back > _KEPT_BACK_SECONDS:
-            with self._lock, suppress(StorageError):  # raised by the next call as well
-                self._pieces.flush()
-                self._flushed = now
-        self._lease.renew()
+        due = quiet > _QUIET_SECONDS or kept_back > _KEPT_BACK_SECONDS
+        if due and self._lock.acquire(blocking=False):  # else the one who has it is at work
+            try:
+                with suppress(StorageError):  # raised by the next call as well
+                    self._pieces.flush()
+                    self._flushed = now
+            finally:
+                self._lock.release()
 
     def read_at(self, count: int, offset: int) -> bytes:
         return self._pieces.read_at(count, offset)
@@ -198,6 +200,7 @@ class S3ResumableWriter:
         return self._pieces.sight()
 
     def truncate(self, size: int) -> None:
+        self._lease.assure()  # else it would remove what another has been told is kept
         with self._lock:
             self._pieces.truncate(size)
 
@@ -206,19 +209,20 @@ class S3ResumableWriter:
             self._pieces.land()
 
     def publish(self, name: FileName, content: Content) -> StoredFile:
-        if self._lease.lost:
-            raise Locked
+        self._lease.assure()
         try:
             with self._lock:
                 return self._pieces.publish(self._facts, name, content, self._upload)
         except NameTaken:
             # A process may have died between this very publication and its answer.
             if reservation.identity_at(self._bucket, name) != self._upload:
+                self._lease.assure()  # it may be another process of the same upload that has it
                 raise
             return self._facts.describe(name, self._bucket.head(name))
 
     def close(self) -> None:
-        self._heart.remove(self._beat)
+        self._heart.remove(self._send_rest)
+        self._heart.remove(self._lease.renew)
         with self._lock:
             self._pieces.wait()
         self._lease.release()
