@@ -198,8 +198,7 @@ class Resumption:
         with ExitStack() as stack:
             if not found.record.finished:
                 stack.enter_context(self._takeover.writer(upload, _nothing, at_once=at_once))
-            self._examinations.forget(upload)
-            self._ledger.remove(upload)
+            self.discard(upload)
 
     def discard(self, upload: str) -> None:
         """Remove all of an upload of which nobody was told, and its record."""
@@ -263,14 +262,15 @@ class Resumption:
         try:
             stream.pump(blocks)
         except ContentMismatch as refusal:
+            examination = None  # it did not see all of the block
             if whole:
                 self._prove(blocks, writer, offset)
             self._ledger.refuse(found, refusal)
             raise
         except BaseException as error:
             if whole or isinstance(error, TooLarge):
+                examination = None  # it has seen what goes, or what another has replaced by now
                 self._offload(writer.truncate, offset)
-                examination = None  # it has seen what is no more
             raise
         finally:
             self._offload(writer.sync)

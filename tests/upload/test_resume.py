@@ -116,6 +116,28 @@ def test_what_arrived_before_a_cut_stays(process: Process, another: Process) -> 
     assert process.content() == TEXT
 
 
+def test_what_was_seen_of_blocks_that_do_not_count_is_forgotten_even_where_they_stay(
+    process: Process, another: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its writer has lost the upload to another process, which takes other bytes in."""
+    upload = process.begin()
+
+    def lost(*_of: object) -> None:
+        raise Locked
+
+    wrong = cut_after(b"x" * 5000)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(LocalResumableWriter, "truncate", lost)
+        with pytest.raises(Locked):
+            process.uploads.append(
+                upload, 0, wrong, coming=6000, interrupt=lambda: None, whole=True
+            )
+    another.append(upload, 0, TEXT[:6000])
+    process.append(upload, 6000, TEXT[6000:])
+    assert process.content() == TEXT
+    assert process.store.stat(NAME).content.sha256 == hashlib.sha256(TEXT).digest()
+
+
 def test_of_blocks_that_count_only_whole_nothing_stays_after_a_cut(process: Process) -> None:
     upload = process.begin()
     process.append(upload, 0, TEXT[:100])
