@@ -7,6 +7,7 @@ The errors of a store:
     ├── NoSuchUpload         there is no such unfinished upload
     ├── Locked               another writer is at the unfinished upload
     ├── NameTaken            another file has the name
+    ├── NameReserved         another file may be about to get the name
     ├── StorageFull          no room, or none that may be used
     ├── StorageUnavailable   the store does not answer, or answers with a fault
     └── Busy                 this process has no means left just now (descriptors, memory)
@@ -36,6 +37,15 @@ class NameTaken(StorageError):
     def __init__(self, name: FileName) -> None:
         super().__init__(
             f"there is already a file named {name!r}; choose another name, or delete that one"
+        )
+        self.name = name
+
+
+class NameReserved(StorageError):
+    def __init__(self, name: FileName) -> None:
+        super().__init__(
+            f"another file is just being stored under the name {name!r}, or was when its server"
+            " died; try again in a moment"
         )
         self.name = name
 
@@ -139,7 +149,8 @@ class Writer(Staged, Protocol):
         """Make the file visible as `name`, whole, durably and in one step.
 
         Of any number of writers that publish one name, in any processes, one succeeds; the
-        others get NameTaken and change nothing.
+        others get NameTaken and change nothing. Where it is not decided in time who does, the
+        error is NameReserved, and the bytes can be published later.
         """
 
     def close(self) -> None:
@@ -252,7 +263,10 @@ class Store(Protocol):
         """Describe a file. Raises NotFound."""
 
     def taken(self, name: FileName) -> bool:
-        """Whether a file could not be published under this name now, whatever stands there."""
+        """Whether a file could not be published under this name now, whatever stands there.
+
+        Raises NameReserved where that is about to be decided.
+        """
 
     def delete(self, name: FileName, version: str | None = None) -> None:
         """Remove a file durably; with `version`, only if it is still that one (else NotFound)."""

@@ -96,7 +96,7 @@ TABLE = (
     Row("locked", 423, "The upload is in use", (storage.Locked,), retry_after=1),
     Row("checksum-mismatch", 460, "Checksum Mismatch", (tus_fields.ChecksumMismatch,)),
     Row("internal", 500, "Something went wrong here", (Exception,)),
-    Row("busy", 503, "The service is busy", (storage.Busy,), retry_after=2),
+    Row("busy", 503, "The service is busy", (storage.Busy, storage.NameReserved), retry_after=2),
     Row("storage-unavailable", 503, "The storage does not answer", (storage.StorageUnavailable,),
         retry_after=10),
     Row("storage-full", 507, "No room left", (storage.StorageFull,)),

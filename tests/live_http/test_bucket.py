@@ -9,7 +9,13 @@ import pytest
 from lame import LameProxy
 from live import S3LiveServer
 from live_http.memory import growth_of
+from live_http.tus import Tus
 from seaweed import Seaweed
+
+from fileservice.names import FileName
+from fileservice.storage.s3 import reservation
+from fileservice.storage.s3.bucket import Bucket
+from fileservice.storage.s3.location import Location
 
 BMP = (Path(__file__).parent.parent / "samples/img.bmp").read_bytes()
 MIB = 1 << 20
@@ -93,3 +99,26 @@ def test_a_store_that_is_away_is_a_503_and_then_all_is_well(start: Start, seawee
             assert client.get("/download/a.bmp").content == DATA
             assert client.get("/download/b.bmp").status_code == 404
             assert client.put("/upload/b.bmp", content=DATA).status_code == 201
+
+
+def test_an_upload_whose_name_is_just_reserved_keeps_its_bytes_and_ends_later(
+    start: Start, seaweed: Seaweed
+) -> None:
+    """As after a kill -9 of another replica in the step of giving the name to a large file."""
+    server = start(WORKERS="1")
+    bucket = Bucket(Location.parse(seaweed.url(server.prefix)))
+    with server.client() as client:
+        tus = Tus(client)
+        url = tus.begin("a.bmp", len(BMP))
+        reserved = reservation._reserve(bucket, FileName.parse("a.bmp"), "0" * 32)
+        for answer in (
+            tus.patch(url, 0, BMP),
+            tus.create("a.bmp", len(BMP)),
+            client.put("/upload/a.bmp", content=BMP),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+            assert answer.headers["Retry-After"]
+        assert client.get("/download/a.bmp").status_code == 404
+        bucket.delete("a.bmp", reserved)
+        assert tus.offset(url) == len(BMP)
+        assert client.get("/download/a.bmp").content == BMP

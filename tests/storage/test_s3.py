@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from seaweed import BUCKET, Seaweed
@@ -26,6 +27,7 @@ from fileservice.names import FileName
 from fileservice.storage import (
     Content,
     Locked,
+    NameReserved,
     NameTaken,
     NoSuchUpload,
     NotFound,
@@ -147,21 +149,29 @@ class TestReservations:
     """A name that is taken and not yet given to its file (reservation)."""
 
     @pytest.fixture
-    def reserved(self, seaweed: Seaweed, prefix: str) -> str:
-        bucket = Bucket(Location.parse(seaweed.url(prefix)))
-        return reservation.reserve(bucket, NAME, "0" * 32)
+    def bucket(self, seaweed: Seaweed, prefix: str) -> Bucket:
+        return Bucket(Location.parse(seaweed.url(prefix)))
 
-    @pytest.mark.usefixtures("store", "reserved")
-    def test_it_is_no_file_and_yet_the_name_is_taken(self, store: Store) -> None:
+    @pytest.fixture
+    def reserved(self, bucket: Bucket) -> str:
+        return reservation._reserve(bucket, NAME, "0" * 32)
+
+    @pytest.fixture
+    def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(reservation, "PATIENCE", 0.0)
+
+    @pytest.mark.usefixtures("store", "reserved", "impatient")
+    def test_it_is_no_file_and_yet_nobody_else_gets_the_name(self, store: Store) -> None:
         publish(store, "b.txt", b"x" * reservation._SIZE)
         assert names(store) == ["b.txt"]
-        assert store.taken(NAME)
         for ask in (store.open, store.stat, store.delete):
             with pytest.raises(NotFound):
                 ask(NAME)
         with pytest.raises(NotFound):
             store.open(NAME, whole=True)
-        with pytest.raises(NameTaken):
+        with pytest.raises(NameReserved):
+            store.taken(NAME)
+        with pytest.raises(NameReserved):
             publish(store, NAME, b"data")
 
     @pytest.mark.usefixtures("store", "reserved")
@@ -174,16 +184,122 @@ class TestReservations:
         publish(store, NAME, b"x" * size)
         assert read(store, NAME) == b"x" * size
 
-    def test_it_is_taken_over_by_another_attempt_of_the_same_upload(
-        self, seaweed: Seaweed, prefix: str
+    @pytest.mark.parametrize("size", [10, 9 << 20])
+    @pytest.mark.parametrize("kept", [True, False])
+    def test_who_wants_the_name_waits_for_what_becomes_of_it(
+        self, store: Store, bucket: Bucket, reserved: str, size: int, kept: bool
     ) -> None:
-        bucket = Bucket(Location.parse(seaweed.url(prefix)))
-        first = reservation.reserve(bucket, NAME, "0" * 32)
-        second = reservation.reserve(bucket, NAME, "0" * 32)
-        reservation.release(bucket, NAME, first)  # what the first gives up is the second's by now
+        def decide() -> None:
+            if kept:
+                bucket.put(NAME, b"theirs", only=reserved)
+            else:
+                reservation._release(bucket, NAME, reserved)
+
+        decided = threading.Timer(0.5, decide)
+        writer = store.writer()
+        try:
+            writer.write(b"x" * size)
+            decided.start()
+            if kept:
+                with pytest.raises(NameTaken):
+                    writer.publish(NAME, Content("text/plain"))
+            else:
+                assert writer.publish(NAME, Content("text/plain")).size == size
+        finally:
+            decided.join()
+            writer.close()
+
+    @pytest.mark.usefixtures("store", "reserved", "impatient")
+    @pytest.mark.parametrize("size", [10, 9 << 20])
+    def test_an_upload_keeps_its_bytes_and_is_published_later(
+        self, store: Store, bucket: Bucket, reserved: str, size: int
+    ) -> None:
+        upload = store.uploads.create(b"record", None)
+        writer = store.uploads.open(upload)
+        try:
+            writer.write(b"x" * size)
+            with pytest.raises(NameReserved):
+                writer.publish(NAME, Content("text/plain"))
+            reservation._release(bucket, NAME, reserved)
+            assert writer.publish(NAME, Content("text/plain")).size == size
+        finally:
+            writer.close()
+        assert read(store, NAME) == b"x" * size
+
+    def test_it_is_taken_over_by_another_attempt_of_the_same_upload(
+        self, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = reservation._reserve(bucket, NAME, "0" * 32)
+        second = reservation._reserve(bucket, NAME, "0" * 32)
+        reservation._release(bucket, NAME, first)  # what the first gives up is the second's by now
         assert bucket.head(NAME).etag == second
-        with pytest.raises(NameTaken):
-            reservation.reserve(bucket, NAME, "1" * 32)
+        monkeypatch.setattr(reservation, "PATIENCE", 0.0)
+        with pytest.raises(NameReserved):
+            reservation._reserve(bucket, NAME, "1" * 32)
+
+    def test_none_is_held_while_the_bytes_are_copied(
+        self, store: Store, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """That may take longer than one holds."""
+        copy = Pieces._copy
+
+        def looked_at(*arguments) -> list[str]:
+            etags = copy(*arguments)
+            assert bucket.entries(NAME) == []
+            return etags
+
+        monkeypatch.setattr(Pieces, "_copy", looked_at)
+        publish(store, NAME, b"x" * (9 << 20))
+        assert read(store, NAME) == b"x" * (9 << 20)
+
+    @pytest.mark.parametrize("step", [(Facts, "write"), (reservation, "_reserve")])
+    def test_none_is_left_where_the_store_has_lost_the_parts(
+        self,
+        store: Store,
+        bucket: Bucket,
+        seaweed: Seaweed,
+        prefix: str,
+        monkeypatch: pytest.MonkeyPatch,
+        step: tuple[object, str],
+    ) -> None:
+        act = getattr(*step)
+
+        def after_which_they_are_lost(*arguments) -> object:
+            done = act(*arguments)
+            for key, upload, _ in list(bucket.multipart_uploads()):
+                bucket.abort_multipart_upload(key, upload)
+            return done
+
+        writer = store.writer(meant_for=NAME)
+        try:
+            writer.write(b"x" * (5 << 20))
+            writer.write(b"x" * (5 << 20))
+            monkeypatch.setattr(*step, after_which_they_are_lost)
+            with pytest.raises(NameReserved):
+                writer.publish(NAME, Content("text/plain"))
+        finally:
+            writer.close()
+        assert seaweed.keys(prefix) == []
+
+
+@pytest.mark.parametrize("size", [4, 9 << 20])
+def test_a_store_that_cannot_describe_what_it_has_just_stored_makes_no_error_of_it(
+    store: Store, another_store: Store, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    def away(*_: object) -> object:
+        raise StorageUnavailable("it does not answer")
+
+    writer = store.writer(meant_for=NAME)
+    try:
+        writer.write(b"x" * size)
+        writer.write(b"x" * size)
+        monkeypatch.setattr(reservation, "_head", away)
+        file = writer.publish(NAME, content_of(b""))
+    finally:
+        writer.close()
+    stored = another_store.stat(NAME)
+    assert abs(stored.modified - file.modified) <= 2
+    assert replace(file, modified_ns=stored.modified_ns) == stored
 
 
 @pytest.mark.parametrize("taken_again", [False, True])

@@ -66,33 +66,37 @@ class Calls:
 
     def upload_part(self, key: str, upload: str, number: int, data: bytes | bytearray) -> str:
         """Write one part; its ETag."""
-        answer = self._decided(
+        answer = self._part(
             lambda: self._client.upload_part(
                 **self._at(key), UploadId=upload, PartNumber=number, Body=data
-            ),
-            PATIENCE_WITH_BYTES,
+            )
         )
         return str(answer["ETag"])
 
     def upload_part_copy(self, key: str, upload: str, number: int, source: str) -> str:
         """Make a part of an object that is in the bucket; its ETag."""
-        answer = self._decided(
+        answer = self._part(
             lambda: self._client.upload_part_copy(
                 **self._at(key), UploadId=upload, PartNumber=number, CopySource=self._at(source)
-            ),
-            PATIENCE_WITH_BYTES,
+            )
         )
         return str(answer["CopyPartResult"]["ETag"])
 
+    def _part(self, call: Callable[[], T]) -> T:
+        try:
+            return self._decided(call, PATIENCE_WITH_BYTES)
+        except Missing as error:  # somebody aborted it, or a rule for the bucket did
+            raise StorageUnavailable("the storage has lost what was sent to it") from error
+
     def complete_multipart_upload(
         self, key: str, upload: str, etags: Sequence[str], instead_of: str
-    ) -> None:
-        """Make an object of the parts, in the place of one with a certain ETag.
+    ) -> str:
+        """Make an object of the parts, in the place of one with a certain ETag; its own.
 
         Raises Unmet or Missing where that is not there, or the upload was ended before.
         """
         parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, 1)]
-        self._decided(
+        answer = self._decided(
             lambda: self._client.complete_multipart_upload(
                 **self._at(key),
                 UploadId=upload,
@@ -101,6 +105,7 @@ class Calls:
             ),
             PATIENCE_WITH_BYTES,
         )
+        return str(answer["ETag"])
 
     def abort_multipart_upload(self, key: str, upload: str) -> None:
         """Give up an upload in parts, whether it is there or not."""
@@ -141,16 +146,24 @@ class Calls:
 
         409 says that it saw two requests at once and let neither win.
         """
-        until, pause = time.monotonic() + patience, 0.1
-        while True:
+        for _ in attempts(patience):
             try:
                 with errors_named():
                     return call()
             except (Away, Conflict) as error:
-                if time.monotonic() + pause > until:
-                    raise StorageUnavailable(f"{error}; it was tried for a while") from error
-            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # jitter, no secret
-            pause = min(2 * pause, _LONGEST_PAUSE)
+                undecided = error
+        raise StorageUnavailable(f"{undecided}; it was tried for a while") from undecided
+
+
+def attempts(seconds: float) -> Iterator[None]:
+    """Once at once, and again after growing pauses with jitter, for so long."""
+    until, pause = time.monotonic() + seconds, 0.1
+    while True:
+        yield
+        if time.monotonic() + pause > until:
+            return
+        time.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # jitter, no secret
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def date_of(answer: Mapping[str, Any]) -> datetime:

@@ -10,11 +10,11 @@ is what lies together from 0 on; how much that is, is written down nowhere else.
 import bisect
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from fileservice.names import FileName
-from fileservice.storage.base import Content, Locked, StoredFile
+from fileservice.storage.base import Content, Locked, NameTaken, StorageError, StoredFile
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.bucket import Bucket, Entry
 from fileservice.storage.s3.description import ID, Facts, http_type, metadata_of
@@ -179,22 +179,24 @@ class Pieces:
         self.size = size
 
     def publish(self, facts: Facts, name: FileName, content: Content, identity: str) -> StoredFile:
-        """Make a file of the bytes. Raises NameTaken."""
+        """Make a file of the bytes. Raises NameTaken, NameReserved."""
         metadata = metadata_of(content) | {ID: identity}
         if self.size <= PART:
             data = self.read_at(self.size, 0)
             head = reservation.create(self._bucket, name, data, http_type(content), metadata)
             return facts.describe(name, head)
         self.land()
-        reserved = reservation.reserve(self._bucket, name, identity)
-        upload = ""
+        if reservation.is_file(self._bucket, name):
+            raise NameTaken(name)  # before all of it is copied
+        media_type = http_type(content)
+        upload = self._bucket.create_multipart_upload(name, media_type, metadata)
         try:
-            upload = self._bucket.create_multipart_upload(name, http_type(content), metadata)
             etags = self._copy(name, upload)
-            head = reservation.complete(self._bucket, name, upload, etags, reserved, identity)
+            head = reservation.complete(
+                self._bucket, name, upload, etags, self.size, media_type, metadata
+            )
         except BaseException:
-            reservation.release(self._bucket, name, reserved)
-            if upload:
+            with suppress(StorageError):  # the sweep removes what is left
                 self._bucket.abort_multipart_upload(name, upload)
             raise
         return facts.describe(name, head)

@@ -5,16 +5,18 @@ honoured at all. Completing an upload in parts with it has not: SeaweedFS 4.48 l
 writes, and of two at once both may win. So the winner is found by PutObject, and completing the
 parts replaces what the winner wrote (If-Match).
 
-A reservation is not a file: it is not listed, not found, not served. One whose process died is
-removed by the next who wants the name.
+A reservation is not a file: it is not listed, not found, not served. It is held only while the
+parts are completed; one whose process died meanwhile is replaced by the next who wants the name,
+after some minutes.
 """
 
 from contextlib import suppress
 from datetime import UTC, datetime
 
 from fileservice.names import FileName
-from fileservice.storage.base import NameTaken, StorageUnavailable
+from fileservice.storage.base import NameReserved, NameTaken, StorageError, StorageUnavailable
 from fileservice.storage.s3.bucket import Bucket, Entry, Head
+from fileservice.storage.s3.calls import PATIENCE, attempts
 from fileservice.storage.s3.description import ID, new_id
 from fileservice.storage.s3.faults import Missing, Unmet
 
@@ -22,7 +24,7 @@ _RESERVATION = "fileservice-reservation"
 _TEXT = b"fileservice keeps this name for the upload %s, in the attempt %s\n"
 _SIZE = len(_TEXT % (b"0" * 32, b"0" * 32))
 _LAPSES_SECONDS = 180.0
-"""Longer than a process tries to complete an upload."""
+"""Much longer than a process tries to complete an upload: it must not do so afterwards."""
 
 
 def is_reservation(head: Head) -> bool:
@@ -35,8 +37,68 @@ def may_be_reservation(entry: Entry) -> bool:
     return entry.size == _SIZE
 
 
-def reserve(bucket: Bucket, name: FileName, identity: str) -> str:
-    """Take the name for the upload with this id; the ETag to replace. Raises NameTaken.
+def is_taken(bucket: Bucket, name: FileName) -> bool:
+    """Whether a file has the name. Raises NameReserved while that is being decided."""
+    head = _head(bucket, name)
+    if head and is_reservation(head) and not _lapsed(head):
+        raise NameReserved(name)
+    return head is not None and not is_reservation(head)
+
+
+def is_file(bucket: Bucket, name: FileName) -> bool:
+    """Whether a file has the name already, whatever is being decided."""
+    head = _head(bucket, name)
+    return head is not None and not is_reservation(head)
+
+
+def create(
+    bucket: Bucket,
+    name: FileName,
+    data: bytes | bytearray,
+    media_type: str,
+    metadata: dict[str, str],
+) -> Head:
+    """Publish a file that fits into one request. Raises NameTaken, NameReserved."""
+    etag = _take(bucket, name, data, media_type, metadata)
+    return _seen(bucket, name, _made(len(data), etag, media_type, metadata))
+
+
+def complete(
+    bucket: Bucket,
+    name: FileName,
+    upload: str,
+    etags: list[str],
+    size: int,
+    media_type: str,
+    metadata: dict[str, str],
+) -> Head:
+    """Publish the file of `size` bytes that these parts make. Raises NameTaken, NameReserved."""
+    identity = metadata[ID]
+    reserved = _reserve(bucket, name, identity)
+    try:
+        etag = bucket.complete_multipart_upload(name, upload, etags, instead_of=reserved)
+    except BaseException as error:
+        with suppress(StorageError):  # else it lapses
+            _release(bucket, name, reserved)
+        if not isinstance(error, Unmet | Missing):
+            raise
+        head = _head(bucket, name)
+        if head and head.metadata.get(ID) == identity and not is_reservation(head):
+            return head  # the answer to our own request was lost
+        if head and not is_reservation(head):
+            raise NameTaken(name) from None  # the reservation had lapsed
+        raise NameReserved(name) from None
+    return _seen(bucket, name, _made(size, etag, media_type, metadata))
+
+
+def identity_at(bucket: Bucket, name: FileName) -> str | None:
+    """The id of the upload that made the file of this name."""
+    head = _head(bucket, name)
+    return None if not head or is_reservation(head) else head.metadata.get(ID)
+
+
+def _reserve(bucket: Bucket, name: FileName, identity: str) -> str:
+    """Take the name for the upload with this id; the ETag to replace.
 
     A reservation for the same upload is replaced: its process is dead, or has lost its lease, and
     must not release or complete what is this one's now.
@@ -47,22 +109,6 @@ def reserve(bucket: Bucket, name: FileName, identity: str) -> str:
     return _take(bucket, name, text, "text/plain", metadata)
 
 
-def create(
-    bucket: Bucket,
-    name: FileName,
-    data: bytes | bytearray,
-    media_type: str,
-    metadata: dict[str, str],
-) -> Head:
-    """Publish a file that fits into one request. Raises NameTaken."""
-    etag = _take(bucket, name, data, media_type, metadata)
-    head = _head(bucket, name)
-    if head and head.metadata.get(ID) == metadata[ID]:
-        return head
-    # Removed meanwhile, and perhaps taken by another: it was stored all the same.
-    return Head(len(data), etag, datetime.now(UTC), media_type, metadata, 0.0)
-
-
 def _take(
     bucket: Bucket,
     name: FileName,
@@ -70,9 +116,9 @@ def _take(
     media_type: str,
     metadata: dict[str, str],
 ) -> str:
-    """Write the object where there is none; its ETag. Raises NameTaken."""
+    """Write the object where there is none; its ETag. Waits for what others have just reserved."""
     instead_of = "*"
-    for _ in range(4):
+    for _ in attempts(PATIENCE):
         with suppress(Unmet, Missing):
             return bucket.put(name, data, media_type=media_type, metadata=metadata, only=instead_of)
         head, instead_of = _head(bucket, name), "*"
@@ -81,46 +127,35 @@ def _take(
         ours = head.metadata.get(ID) == metadata[ID]
         if ours and head.metadata.get(_RESERVATION) == metadata.get(_RESERVATION):
             return head.etag  # the answer to our own request was lost
-        if ours and is_reservation(head):
-            instead_of = head.etag
-        elif lapsed(head):
-            release(bucket, name, head.etag)
-        else:
+        if not is_reservation(head):
             raise NameTaken(name)
-    raise NameTaken(name)
+        if ours or _lapsed(head):
+            instead_of = head.etag
+    raise NameReserved(name)
 
 
-def complete(
-    bucket: Bucket, name: FileName, upload: str, etags: list[str], reserved: str, identity: str
-) -> Head:
-    """Give the reserved name to the file made of these parts. Raises NameTaken."""
-    try:
-        bucket.complete_multipart_upload(name, upload, etags, instead_of=reserved)
-    except (Unmet, Missing):
-        head = _head(bucket, name)
-        if not head or is_reservation(head) or head.metadata.get(ID) != identity:
-            raise NameTaken(name) from None  # the reservation had lapsed
-        return head
-    if head := _head(bucket, name):
-        return head
-    raise StorageUnavailable("the file was removed as soon as it was stored")
-
-
-def release(bucket: Bucket, name: FileName, reserved: str) -> None:
+def _release(bucket: Bucket, name: FileName, reserved: str) -> None:
     """Give a reserved name back, unless somebody has it by now."""
     with suppress(Unmet, Missing):
         bucket.delete(name, reserved)
 
 
-def lapsed(head: Head) -> bool:
-    """Whether it is the reservation of a process that must be dead."""
-    return is_reservation(head) and head.age > _LAPSES_SECONDS
+def _lapsed(head: Head) -> bool:
+    """Whether the process of a reservation must be dead."""
+    return head.age > _LAPSES_SECONDS
 
 
-def identity_at(bucket: Bucket, name: FileName) -> str | None:
-    """The id of the upload that made the file of this name."""
-    head = _head(bucket, name)
-    return None if not head or is_reservation(head) else head.metadata.get(ID)
+def _made(size: int, etag: str, media_type: str, metadata: dict[str, str]) -> Head:
+    return Head(size, etag, datetime.now(UTC), media_type, metadata, 0.0)
+
+
+def _seen(bucket: Bucket, name: FileName, made: Head) -> Head:
+    """What the store says of a file just made, above all the time; else what is known of it."""
+    with suppress(StorageUnavailable):
+        head = _head(bucket, name)
+        if head and head.metadata.get(ID) == made.metadata[ID]:
+            return head
+    return made  # it is stored, whatever became of it since
 
 
 def _head(bucket: Bucket, name: FileName) -> Head | None:

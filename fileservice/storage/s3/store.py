@@ -69,10 +69,7 @@ class S3Store:
         return self._facts.describe(name, head)
 
     def taken(self, name: FileName) -> bool:
-        try:
-            return not reservation.lapsed(self._bucket.head(name))
-        except Missing:
-            return False
+        return reservation.is_taken(self._bucket, name)
 
     def delete(self, name: FileName, version: str | None = None) -> None:
         head = self._head(name)

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
-from fileservice.storage.base import Content, NameTaken, StorageError, StoredFile
+from fileservice.storage.base import Content, NameReserved, NameTaken, StorageError, StoredFile
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.bucket import Bucket
 from fileservice.storage.s3.description import HAS_FACTS, ID, Facts, new_id
@@ -63,6 +63,8 @@ class StreamingWriter:
         self._length = length
         self._name = name
         self._identity = new_id()
+        self._metadata = {ID: self._identity, HAS_FACTS: "1"}
+        self._media_type = media_type_of(name.extension)
         self._small = SpoolingWriter(bucket, facts, length)
         self._upload: str | None = None
         self._filling: Filling | None = None
@@ -94,9 +96,9 @@ class StreamingWriter:
                 self._send()
 
     def _begin(self) -> None:
-        metadata = {ID: self._identity, HAS_FACTS: "1"}
-        media_type = media_type_of(self._name.extension)
-        self._upload = self._bucket.create_multipart_upload(self._name, media_type, metadata)
+        self._upload = self._bucket.create_multipart_upload(
+            self._name, self._media_type, self._metadata
+        )
         self._filling = Filling.begun(self._small.take_back(), part_size(0, self._length))
 
     def _send(self) -> None:
@@ -132,18 +134,14 @@ class StreamingWriter:
         if self._filling:
             self._send()
         self._flight.land()
-        reserved = reservation.reserve(self._bucket, name, self._identity)
+        self._facts.write(self._identity, name, content)
+        etags = [self._etags[number] for number in sorted(self._etags)]
         try:
-            self._facts.write(self._identity, name, content)
-            etags = [self._etags[number] for number in sorted(self._etags)]
             head = reservation.complete(
-                self._bucket, name, self._upload, etags, reserved, self._identity
+                self._bucket, name, self._upload, etags, self.size, self._media_type, self._metadata
             )
-        except BaseException as error:
-            with suppress(StorageError):  # else the reservation lapses
-                reservation.release(self._bucket, name, reserved)
-            if isinstance(error, NameTaken):  # after any other, the file may be there all the same
-                self._facts.drop(self._identity)
+        except (NameTaken, NameReserved):  # after any other, the file may be there all the same
+            self._facts.drop(self._identity)
             raise
         self._published = True
         return self._facts.describe(name, head)
