@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -20,6 +21,7 @@ from fileservice.names import FileName
 from fileservice.storage import (
     Content,
     NameTaken,
+    NoSuchUpload,
     NotFound,
     StorageUnavailable,
     Store,
@@ -502,6 +504,46 @@ class StoreContract:
 
     def test_an_empty_store_lists_nothing(self, store: Store) -> None:
         assert names(store) == []
+
+    # Uploads that can be resumed
+
+    def test_bytes_and_record_of_an_upload_outlive_its_writer(
+        self, store: Store, another_store: Store
+    ) -> None:
+        upload = store.uploads.create(b"record", 10)
+        writer = store.uploads.open(upload)
+        writer.write(b"01234")
+        writer.sync()
+        writer.update(b"another")
+        writer.close()
+
+        kept = another_store.uploads.read(upload)
+        assert (kept.record, kept.size) == (b"another", 5)
+        assert abs(kept.touched - time.time()) < 5
+        assert list(another_store.uploads.ids()) == [upload]
+        writer = another_store.uploads.open(upload)
+        writer.write(b"56789")
+        assert writer.publish(NAME, content_of(b"0123456789")).size == 10
+        writer.close()
+        assert read(store, NAME) == b"0123456789"
+
+    def test_an_upload_that_ended_keeps_its_record_and_no_bytes(
+        self, store: Store, another_store: Store
+    ) -> None:
+        upload = store.uploads.create(b"record", None)
+        writer = store.uploads.open(upload)
+        writer.write(b"kept")
+        writer.sync()
+        writer.write(b"on the way")
+        writer.end(b"ended")
+        writer.sync()
+        writer.close()
+
+        kept = another_store.uploads.read(upload)
+        assert (kept.record, kept.size) == (b"ended", 0)
+        another_store.uploads.remove(upload)
+        with pytest.raises(NoSuchUpload):
+            store.uploads.read(upload)
 
     # Housekeeping
 

@@ -166,6 +166,15 @@ class ResumableWriter(Writer, Protocol):
     def sync(self) -> None:
         """Return when all that was written will outlast a power cut."""
 
+    def update(self, record: bytes, length: int | None = None) -> None:
+        """Replace the record, and take the room for `length` bytes if that is known by now.
+
+        Raises StorageFull; and Locked if another has become the writer meanwhile.
+        """
+
+    def end(self, record: bytes) -> None:
+        """Replace the record and remove the bytes. Raises Locked as `update` does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -196,14 +205,8 @@ class Uploads(Protocol):
     def progress(self, upload: str) -> int:
         """How many bytes have been written so far, durably or not. Raises NoSuchUpload."""
 
-    def update(self, upload: str, record: bytes, length: int | None = None) -> None:
-        """Replace the record, and take the room for `length` bytes if that is known by now."""
-
     def open(self, upload: str) -> ResumableWriter:
         """Become the one writer, of all in any process. Raises NoSuchUpload, Locked."""
-
-    def drop_bytes(self, upload: str) -> None:
-        """Remove the bytes and keep the record."""
 
     def remove(self, upload: str) -> None:
         """Remove all of it. Only its writer may, or whoever finds it expired."""

@@ -41,6 +41,8 @@ def join(
         record = Record(offer.name, offer.length, labels, joined=True)
         # First: what was published must not become an error for want of room for its record.
         upload = offload(store.uploads.create, record.to_bytes(), None)
+        joined = offload(store.uploads.open, upload)
+        stack.callback(offload, joined.close)
         try:
             receipt = receive(
                 offer, _bytes_of(ordered, offload), rules=rules, store=store, offload=offload
@@ -48,7 +50,7 @@ def join(
         except BaseException:
             ledger.remove(upload)
             raise
-        ledger.end(upload, replace(record, finished=receipt.file))
+        ledger.end(joined, replace(record, finished=receipt.file))
         for part in writers:
             with suppress(StorageError):  # what is left of them expires
                 ledger.remove(part)

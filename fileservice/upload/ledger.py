@@ -4,7 +4,7 @@ import logging
 import time
 from dataclasses import dataclass, replace
 
-from fileservice.storage import Locked, NoSuchUpload, StorageError, Uploads
+from fileservice.storage import Kept, Locked, NoSuchUpload, ResumableWriter, StorageError, Uploads
 from fileservice.upload.offloading import Offload
 from fileservice.upload.records import Record, Unreadable
 
@@ -45,17 +45,17 @@ class Ledger:
         """How an upload stands, in bytes that outlast a power cut. Raises NoSuchUpload, Gone."""
         return self._offload(self._read, upload)
 
-    def save(self, upload: str, record: Record, length: int | None = None) -> None:
+    def save(self, writer: ResumableWriter, record: Record, length: int | None = None) -> None:
         """Replace the record; a `length` that is known only now has its room taken."""
-        self._offload(self._uploads.update, upload, record.to_bytes(), length)
+        self._offload(writer.update, record.to_bytes(), length)
 
-    def end(self, upload: str, record: Record) -> None:
+    def end(self, writer: ResumableWriter, record: Record) -> None:
         """Keep only the record, which says how the upload ended."""
-        self._offload(self._end, upload, record)
+        self._offload(writer.end, record.to_bytes())
 
-    def refuse(self, found: Status, refusal: Exception) -> None:
+    def refuse(self, writer: ResumableWriter, found: Status, refusal: Exception) -> None:
         """End an upload, and keep the reason for those who ask for it later."""
-        self.end(found.upload, replace(found.record, gone=str(refusal)))
+        self.end(writer, replace(found.record, gone=str(refusal)))
 
     def remove(self, upload: str) -> None:
         """Remove all of an upload."""
@@ -88,7 +88,7 @@ class Ledger:
         except Unreadable:
             raise NoSuchUpload from None
         expires = kept.touched + self._expiry
-        if expires < time.time() and self._expire(upload, record):
+        if expires < time.time() and self._expire(upload, record, kept):
             raise Gone(record.gone or _EXPIRED)
         if record.gone:
             raise Gone(record.gone)
@@ -98,7 +98,7 @@ class Ledger:
             offset = kept.size if record.proved is None else min(kept.size, record.proved)
         return Status(upload, record, offset, expires)
 
-    def _expire(self, upload: str, record: Record) -> bool:
+    def _expire(self, upload: str, record: Record, kept: Kept) -> bool:
         """Drop the bytes; the record tells of it for as long again, then it goes, too."""
         if not record.open:
             self._uploads.remove(upload)
@@ -108,13 +108,10 @@ class Ledger:
         except Locked:
             return False  # somebody is at it
         try:
-            if self._uploads.read(upload).touched + self._expiry >= time.time():
-                return False
-            self._end(upload, replace(record, gone=_EXPIRED))
+            now = self._uploads.read(upload)
+            if (now.record, now.size) != (kept.record, kept.size):
+                return False  # somebody was at it
+            writer.end(replace(record, gone=_EXPIRED).to_bytes())
             return True
         finally:
             writer.close()
-
-    def _end(self, upload: str, record: Record) -> None:
-        self._uploads.update(upload, record.to_bytes())
-        self._uploads.drop_bytes(upload)

@@ -164,20 +164,20 @@ class Resumption:
             found = self._truth(upload, writer)
             if offset != found.offset:
                 raise OffsetMismatch(found.offset)
-            found = self._declare(found, length)
+            found = self._declare(found, writer, length)
             limit = self._limit(found.record)
             if coming is not None and offset + coming > limit:
                 raise TooLarge(limit)
             if whole:
-                self._ledger.save(upload, replace(found.record, proved=offset))
+                self._ledger.save(writer, replace(found.record, proved=offset))
             examination = self._take_in(found, writer, blocks, limit, whole=whole)
             self._takeover.received(upload)
             found = self._ledger.advanced(found, writer.size)
             if last:
-                found = self._declare(found, writer.size)
+                found = self._declare(found, writer, writer.size)
                 found = replace(found, record=replace(found.record, awaits_word=False))
             if whole or last:
-                self._ledger.save(upload, found.record)
+                self._ledger.save(writer, found.record)
             return self._finish(found, writer, examination) if found.ready else found
 
     def join(self, offer: Offer, parts: Sequence[str], labels: Mapping[str, str]) -> Status:
@@ -224,10 +224,10 @@ class Resumption:
         if found.record.proved is not None:
             self._offload(writer.truncate, found.offset)
             found = replace(found, record=replace(found.record, proved=None))
-            self._ledger.save(upload, found.record)
+            self._ledger.save(writer, found.record)
         return found
 
-    def _declare(self, found: Status, length: int | None) -> Status:
+    def _declare(self, found: Status, writer: ResumableWriter, length: int | None) -> Status:
         known = found.record.length
         if length is None or length == known:
             return found
@@ -239,7 +239,7 @@ class Resumption:
             raise OffsetMismatch(found.offset)
         leave_free(self._store, self._rules, length - found.offset)
         record = replace(found.record, length=length)
-        self._ledger.save(found.upload, record, length)
+        self._ledger.save(writer, record, length)
         return replace(found, record=record)
 
     def _limit(self, record: Record) -> int:
@@ -265,7 +265,7 @@ class Resumption:
             examination = None  # it did not see all of the block
             if whole:
                 self._prove(blocks, writer, offset)
-            self._ledger.refuse(found, refusal)
+            self._ledger.refuse(writer, found, refusal)
             raise
         except BaseException as error:
             if whole or isinstance(error, TooLarge):
@@ -295,7 +295,7 @@ class Resumption:
             try:
                 self._offload(examination.catch_up, writer, self._offload.compute)
             except ContentMismatch as refusal:
-                self._ledger.refuse(found, refusal)
+                self._ledger.refuse(writer, found, refusal)
                 raise
         return examination
 
@@ -316,12 +316,12 @@ class Resumption:
                 self._offload.compute,
             )
         except REFUSALS as refusal:
-            self._ledger.refuse(found, refusal)
+            self._ledger.refuse(writer, found, refusal)
             raise
         finally:
             self._examinations.forget(upload)
         record = replace(record, finished=receipt.file)
-        self._ledger.end(upload, record)
+        self._ledger.end(writer, record)
         return replace(found, record=record)
 
 

@@ -24,6 +24,7 @@ from store_contract import (
 )
 
 from fileservice.names import FileName
+from fileservice.offloads import Inline
 from fileservice.storage import (
     Content,
     Locked,
@@ -43,6 +44,8 @@ from fileservice.storage.s3.description import Facts
 from fileservice.storage.s3.location import Location
 from fileservice.storage.s3.parts import part_size
 from fileservice.storage.s3.pieces import Piece, Pieces
+from fileservice.upload.ledger import Gone, Ledger
+from fileservice.upload.records import Record
 
 
 @pytest.fixture
@@ -583,19 +586,84 @@ class TestResumable:
         store.uploads.withdraw(upload)
         assert another_store.uploads.claims() == []
 
-    def test_bytes_can_go_and_the_record_stay(self, store: Store) -> None:
+    @pytest.mark.parametrize("written", [b"record", b"another"])
+    def test_who_stood_still_too_long_changes_no_record(
+        self, store: Store, another_store: Store, monkeypatch: pytest.MonkeyPatch, written: bytes
+    ) -> None:
+        """Not even one that says what it said before."""
+        monkeypatch.setattr(lease.Heart, "add", lambda *_: None)
         upload = store.uploads.create(b"record", None)
-        writer = store.uploads.open(upload)
+        late = store.uploads.open(upload)
+        with monkeypatch.context() as patch:
+            patch.setattr(lease, "_HOLDS_SECONDS", -1.0)
+            writer = another_store.uploads.open(upload)
         writer.write(b"bytes")
         writer.sync()
-        writer.close()
-        assert list(store.uploads.ids()) == [upload]
-        assert store.uploads.progress(upload) == 5
-        store.uploads.drop_bytes(upload)
-        store.uploads.update(upload, b"another")
+        if written != b"record":
+            writer.update(written)
+        for change in (late.update, late.end):
+            with pytest.raises(Locked):
+                change(b"late")
+        late.close()
         kept = store.uploads.read(upload)
-        assert (kept.record, kept.size) == (b"another", 0)
-        assert abs(kept.touched - time.time()) < 5
+        assert (kept.record, kept.size) == (written, 5)
+        writer.end(b"ended")
+        writer.close()
+        kept = store.uploads.read(upload)
+        assert (kept.record, kept.size) == (b"ended", 0)
+
+    def test_a_record_whose_answer_was_lost_is_the_writers_own(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        upload = store.uploads.create(b"record", None)
+        writer = store.uploads.open(upload)
+        put = Bucket.put
+
+        def twice(self: Bucket, key: str, data: bytes, **keywords) -> str:
+            if "record" in key:
+                put(self, key, data, **keywords)
+            return put(self, key, data, **keywords)
+
+        monkeypatch.setattr(Bucket, "put", twice)
+        writer.update(b"one")
+        writer.update(b"two")
+        writer.close()
+        assert store.uploads.read(upload).record == b"two"
+
+    def test_record_and_bytes_are_read_as_of_one_moment(
+        self, store: Store, another_store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        upload = store.uploads.create(b"unfinished", None)
+        writer = another_store.uploads.open(upload)
+        writer.write(b"bytes")
+        writer.sync()
+        entries = Bucket.entries
+
+        def ended_before(self: Bucket, under: str) -> object:
+            monkeypatch.setattr(Bucket, "entries", entries)
+            writer.end(b"finished")
+            return entries(self, under)
+
+        monkeypatch.setattr(Bucket, "entries", ended_before)
+        kept = store.uploads.read(upload)
+        assert (kept.record, kept.size) == (b"finished", 0)
+        writer.close()
+
+    def test_an_upload_whose_writer_died_expires(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(lease.Heart, "add", lambda *_: None)
+        record = Record(NAME, 10, {}).to_bytes()
+        upload = store.uploads.create(record, 10)
+        dead = store.uploads.open(upload)
+        dead.write(b"bytes")
+        dead.sync()
+        monkeypatch.setattr(lease, "_HOLDS_SECONDS", -1.0)
+        time.sleep(3)  # expiry is counted by the whole seconds of the store's clock
+        with pytest.raises(Gone):
+            Ledger(store.uploads, Inline(), expiry=1.0).read(upload)
+        assert store.uploads.read(upload).size == 0
+        dead.close()
 
 
 def test_parts_grow_so_that_the_largest_object_fits() -> None:

@@ -41,7 +41,7 @@ class LocalUploads:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             try:
                 writeback.reserve(descriptor, length or 0)
-                self._replace_record(upload, record)
+                _replace_record(self._places, path, record)
             except BaseException:
                 os.unlink(path)
                 with suppress(FileNotFoundError):
@@ -79,16 +79,6 @@ class LocalUploads:
             except FileNotFoundError:
                 raise NoSuchUpload from None
 
-    def update(self, upload: str, record: bytes, length: int | None = None) -> None:
-        with errors_named():
-            if length:
-                descriptor = os.open(self._path(upload), os.O_RDWR | os.O_CLOEXEC)
-                try:
-                    writeback.reserve(descriptor, length)
-                finally:
-                    os.close(descriptor)
-            self._replace_record(upload, record)
-
     def open(self, upload: str) -> "LocalResumableWriter":
         path = self._path(upload)
         with errors_named():
@@ -107,10 +97,6 @@ class LocalUploads:
             except BaseException:
                 os.close(descriptor)
                 raise
-
-    def drop_bytes(self, upload: str) -> None:
-        with errors_named(), suppress(FileNotFoundError):
-            os.unlink(self._path(upload))
 
     def remove(self, upload: str) -> None:
         # The record goes first: what has none does not exist, and its bytes are an orphan.
@@ -169,29 +155,31 @@ class LocalUploads:
     def _claim(self, upload: str) -> bytes:
         return os.path.join(self._places.claims, upload.encode())
 
-    def _replace_record(self, upload: str, record: bytes) -> None:
-        descriptor, path = staging.create(self._places.staging)
-        try:
-            with open(descriptor, "wb", closefd=False) as file:
-                file.write(record)
-            if self._places.fsync:
-                os.fsync(descriptor)
-            os.replace(path, self._path(upload) + _RECORD)
-            if self._places.fsync:
-                sync_directory(self._places.uploads)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-            raise
-        finally:
-            os.close(descriptor)
-
 
 def _is_at(descriptor: int, path: bytes) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:
         return False
+
+
+def _replace_record(places: Places, upload: bytes, record: bytes) -> None:
+    """Have `record` be that of the upload whose bytes are at the path `upload`."""
+    descriptor, path = staging.create(places.staging)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(record)
+        if places.fsync:
+            os.fsync(descriptor)
+        os.replace(path, upload + _RECORD)
+        if places.fsync:
+            sync_directory(places.uploads)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        raise
+    finally:
+        os.close(descriptor)
 
 
 class LocalResumableWriter(LocalWriter):
@@ -206,6 +194,16 @@ class LocalResumableWriter(LocalWriter):
             os.lseek(self._descriptor, size, os.SEEK_SET)
             self.size = self._begun = size
         self.sync()
+
+    def update(self, record: bytes, length: int | None = None) -> None:
+        with errors_named():
+            writeback.reserve(self._descriptor, length or 0)
+            _replace_record(self._places, self._path, record)
+
+    def end(self, record: bytes) -> None:
+        self.update(record)
+        with errors_named(), suppress(FileNotFoundError):
+            os.unlink(self._path)
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -42,6 +42,8 @@ class Lease:
         self._told = 0
         self._renewed = time.monotonic()
         self.lost = False
+        self.taken_over = False
+        """Whether another had it, who may not know that it is lost."""
 
     def take(self) -> None:
         """Raises Locked."""
@@ -59,6 +61,7 @@ class Lease:
             self._etag = self._bucket.put(self._key, self._text(), only=head.etag)
         except (Unmet, Missing):
             raise Locked from None
+        self.taken_over = not ours
 
     def renew(self) -> None:
         """Tell that the writer is alive. Never raises."""

@@ -237,6 +237,9 @@ class Pieces:
         return [etags[n] for n in sorted(etags)]
 
     def remove(self) -> None:
-        """Remove all pieces from the bucket."""
+        """Remove all there is, from the bucket and from memory."""
         self._flight.wait()
-        self._bucket.delete_all([piece.key for piece in self._pieces])
+        doomed, self._pieces = [piece.key for piece in self._pieces], []
+        self._buffer.clear()
+        self.size = 0
+        self._bucket.delete_all(doomed)
