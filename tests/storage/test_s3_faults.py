@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ConnectionClosedError
 from botocore.response import StreamingBody
 from lame import LameProxy
 from seaweed import Seaweed
@@ -123,6 +124,32 @@ def test_a_record_is_read_again_when_it_breaks_off(
     monkeypatch.setattr(bucket.Bucket, "get", sometimes)
     assert store.uploads.read(upload).record == b"record"
     assert not broken
+
+
+@pytest.mark.parametrize("taken_again", [True, False])
+def test_a_deletion_whose_answer_was_lost_is_done_and_removes_nothing_else(
+    store: Store, monkeypatch: pytest.MonkeyPatch, taken_again: bool
+) -> None:
+    first = publish(store, NAME, b"first")
+    client = store._bucket._client  # type: ignore[attr-defined]
+    delete = client.delete_object
+
+    def lost(**arguments: object) -> None:
+        monkeypatch.setattr(client, "delete_object", delete)
+        delete(**arguments)
+        if taken_again:
+            publish(store, NAME, b"second")
+        raise ConnectionClosedError(endpoint_url="")
+
+    monkeypatch.setattr(client, "delete_object", lost)
+    store.delete(NAME, first.version)
+    if taken_again:
+        assert read(store, NAME) == b"second"
+    else:
+        with pytest.raises(NotFound):
+            store.stat(NAME)
+    with pytest.raises(NotFound):
+        store.delete(NAME, first.version)
 
 
 def test_an_answer_that_was_lost_is_no_name_taken(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fileservice.storage.s3.calls import PATIENCE, PATIENCE_WITH_BYTES, Calls, date_of
-from fileservice.storage.s3.faults import Away, errors_named
+from fileservice.storage.s3.faults import Away, Refusal, errors_named
 
 _DELETED_AT_ONCE = 1000
 _MUCH = 1 << 20
@@ -112,7 +112,11 @@ class Bucket(Calls):
     def delete(self, key: str, etag: str | None = None) -> None:
         """Remove an object; with `etag`, only if it has that one, else Unmet or Missing."""
         condition = {} if etag is None else {"IfMatch": etag}
-        self._decided(lambda: self._client.delete_object(**self._at(key), **condition))
+        try:
+            self._decided(lambda: self._client.delete_object(**self._at(key), **condition))
+        except Refusal as refusal:
+            if not refusal.repeated:  # else it is gone, as it should be
+                raise
 
     def delete_all(self, keys: Sequence[str]) -> None:
         """Remove objects, whether they are there or not."""

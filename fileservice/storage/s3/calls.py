@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 
 from fileservice.storage.base import StorageUnavailable
-from fileservice.storage.s3.faults import Away, Conflict, Missing, errors_named
+from fileservice.storage.s3.faults import Away, Conflict, Missing, Refusal, errors_named
 from fileservice.storage.s3.location import Location
 
 T = TypeVar("T")
@@ -146,12 +146,16 @@ class Calls:
 
         409 says that it saw two requests at once and let neither win.
         """
+        lost = False
         for _ in attempts(patience):
             try:
                 with errors_named():
                     return call()
             except (Away, Conflict) as error:
-                undecided = error
+                undecided, lost = error, lost or isinstance(error, Away)
+            except Refusal as refusal:
+                refusal.repeated = lost
+                raise
         raise StorageUnavailable(f"{undecided}; it was tried for a while") from undecided
 
 

@@ -23,11 +23,18 @@ class Away(StorageUnavailable):
     """The store did not answer, or not sensibly; it may, if asked again."""
 
 
-class Missing(Exception):
+class Refusal(Exception):
+    """The store decided, against the request."""
+
+    repeated = False
+    """An answer to the very same request was lost before; that one may have had its effect."""
+
+
+class Missing(Refusal):
     """There is no such object, or no such upload in parts."""
 
 
-class Unmet(Exception):
+class Unmet(Refusal):
     """The condition of the request does not hold."""
 
 
