@@ -9,7 +9,7 @@ from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
-from live import free_port
+from live import ROOT, free_port
 from live_http.wire import Wire, ask, chunked, eventually, request
 
 from cluster.run import proxy
@@ -48,6 +48,7 @@ class Conversation(BaseRequestHandler):
                 front.deaths -= 1
                 return
             self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        front.given_up += 1
 
 
 def whole(got: bytes) -> bool:
@@ -67,6 +68,8 @@ class Front:
         """Who got a request, and what of it has come so far."""
         self.deaths = 0
         """How many requests will be read and not answered."""
+        self.given_up = 0
+        """How many connections nginx has ended."""
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
@@ -139,3 +142,10 @@ def test_bodies_are_passed_on_as_they_come(
         assert wire.answer().status == 200
     [(_, got)] = front.taken
     assert got.count(b"~") == 2 * len(half)
+
+
+def test_connections_are_given_up_here_before_the_replicas_do(front: Front) -> None:
+    (limit,) = re.findall(r"^keepalive = (\d+)$", (ROOT / "gunicorn.conf.py").read_text(), re.M)
+    assert ask(front, request("GET /healthz")).status == 200
+    assert not front.given_up
+    eventually(lambda: front.given_up, int(limit) - 10)
