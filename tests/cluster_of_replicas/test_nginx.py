@@ -64,6 +64,7 @@ class Front:
 
     def __init__(self) -> None:
         self.port = free_port()
+        self.replicas: list[Replica] = []
         self.taken: list[tuple[Replica, bytearray]] = []
         """Who got a request, and what of it has come so far."""
         self.deaths = 0
@@ -79,11 +80,11 @@ class Front:
 def front(nginx: None, tmp_path: Path) -> Iterator[Front]:
     front = Front()
     with contextlib.ExitStack() as stack:
-        ports = []
         for _ in range(2):
             replica = Replica(front)
             stack.callback(replica.stop)
-            ports.append(replica.server_address[1])
+            front.replicas.append(replica)
+        ports = [replica.server_address[1] for replica in front.replicas]
         stack.enter_context(proxy(tmp_path, front.port, ports))
         yield front
 
@@ -102,6 +103,11 @@ class TestAReplicaThatDiesOfARequest:
         assert ask(front, request(f"{method} /download/a.txt")).status == 200
         (first, _), (second, _) = front.taken
         assert first is not second
+
+    def test_is_left_out_after_two_failures(self, front: Front) -> None:
+        front.replicas[0].stop()
+        put = request("PUT /upload/a.txt", body=BODY)
+        assert [ask(front, put).status for _ in range(40)].count(502) <= 2
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "POST", "GET"])
