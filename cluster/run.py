@@ -115,13 +115,13 @@ def running(directory: Path, *, replicas: int = _REPLICAS, workers: int = 1) -> 
             replica.start()
         for replica in members:
             replica.wait()
-        nginx = stack.enter_context(_nginx(directory, port, ports))
+        nginx = stack.enter_context(proxy(directory, port, ports))
         yield Cluster(f"http://127.0.0.1:{port}", nginx, members, seaweed)
 
 
 @contextlib.contextmanager
-def _nginx(directory: Path, port: int, replicas: list[int]) -> Iterator[int]:
-    """nginx with the configuration of the containers, but for its addresses and paths."""
+def proxy(directory: Path, port: int, replicas: list[int]) -> Iterator[int]:
+    """nginx with the configuration of the containers, but for its addresses and paths; its id."""
     binary = shutil.which("nginx") or "/usr/sbin/nginx"
     if not Path(binary).exists():
         raise FileNotFoundError("nginx (Debian's nginx-light or nginx)")

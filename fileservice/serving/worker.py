@@ -37,6 +37,11 @@ _FRESH_SECONDS = 1.0
 """How long a connection just made may still ask for something when the worker stops."""
 _KILL_SECONDS = 2.0
 """How long handlers may take to clean up after their grace is over."""
+_FIELDS_OF_PROXIES = frozenset(
+    "HTTP_VIA HTTP_FORWARDED HTTP_X_FORWARDED_FOR HTTP_X_FORWARDED_PROTO HTTP_X_FORWARDED_HOST "
+    "HTTP_X_FORWARDED_PREFIX HTTP_X_REAL_IP".split()
+)
+"""Believed from anybody: whoever makes one up only goes without interim answers."""
 
 
 class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -223,7 +228,8 @@ class Connection:
             lambda: not worker.alive or not _reusable(body, awaited=expects and not body.begun),
         )
         environ = self._environs.make(request, self._client, self._addr)
-        if request.version >= (1, 1):
+        # nginx, for one, takes an interim answer for the final one.
+        if request.version >= (1, 1) and _FIELDS_OF_PROXIES.isdisjoint(environ):
             environ["transfer.inform"] = self._inform
         self._count_request()
         try:

@@ -25,8 +25,6 @@ class TrustedProxies:
     ) -> Iterable[bytes]:
         if not self._trusts(environ.get("REMOTE_ADDR", "")):
             return self._app(environ, start_response)
-        # nginx, for one, takes an interim answer for the final one.
-        environ.pop("transfer.inform", None)
         return self._behind_proxy(environ, start_response)
 
     def _trusts(self, peer: str) -> bool:

@@ -13,12 +13,15 @@ __all__ = ["make_text", "tus_js", "tuspy"]
 
 
 @pytest.fixture(scope="session")
-def cluster(
-    tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Cluster]:
-    """nginx, three replicas with a worker each, and SeaweedFS."""
+def nginx(tool: Callable[[str], str]) -> None:
+    """The test needs nginx, which may lie where only root looks."""
     if not Path("/usr/sbin/nginx").exists():
         tool("nginx")
+
+
+@pytest.fixture(scope="session")
+def cluster(nginx: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """nginx, three replicas with a worker each, and SeaweedFS."""
     try:
         import boto3  # noqa: F401
     except ImportError:

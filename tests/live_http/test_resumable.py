@@ -136,6 +136,28 @@ class TestInterimAnswer:
         wire.send(head + b" HTTP/1.0\r\n" + rest)
         assert wire.answer().status == 201
 
+    @pytest.mark.parametrize(
+        "field",
+        [
+            "Via: 1.1 proxy.example",
+            "Forwarded: for=192.0.2.1",
+            "X-Forwarded-For: 192.0.2.1",
+            "X-Forwarded-Proto: https",
+            "X-Forwarded-Host: files.example",
+            "X-Forwarded-Prefix: /files",
+            "X-Real-IP: 192.0.2.1",
+        ],
+    )
+    def test_none_is_sent_through_a_proxy(self, wire: Wire, field: str) -> None:
+        wire.send(creation(VERSION, field))
+        assert wire.answer().status == 201
+
+    def test_one_who_waits_behind_a_proxy_is_told_to_go_on_only(self, wire: Wire) -> None:
+        wire.send(creation(VERSION, "Via: 1.1 proxy.example", "Expect: 100-continue", body=b""))
+        assert wire.answer().status == 100
+        wire.send(TEXT)
+        assert wire.answer().status == 201
+
     def test_a_refusal_comes_before_it(self, wire: Wire, server: LiveServer) -> None:
         (server.store / "note.txt").write_bytes(b"taken")
         wire.send(creation(VERSION, "Expect: 100-continue", body=b""))
