@@ -19,6 +19,8 @@ class LameProxy:
         self.mode: Mode = "pass"
         self.resets = 0
         """How many more connections are reset."""
+        self.passed = 0
+        """Bytes that were forwarded, from either side."""
         self.reset_after = 0
         """Bytes that those forward before, from the one side or the other."""
         self._sockets: list[socket.socket] = []
@@ -66,6 +68,7 @@ class LameProxy:
                 with self._changed:
                     self._changed.wait_for(lambda: self.mode != "silence")
                 passed += len(data)
+                self.passed += len(data)
                 if self.resets and passed > self.reset_after:
                     self.resets -= 1
                     break

@@ -1,7 +1,13 @@
 """What is particular to the service over a bucket, whatever store the other tests are run on."""
 
+import io
+import re
 import secrets
+import threading
+import time
+import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -10,6 +16,7 @@ from lame import LameProxy
 from live import S3LiveServer
 from live_http.memory import growth_of
 from live_http.tus import Tus
+from live_http.wire import eventually
 from seaweed import Seaweed
 
 from fileservice.names import FileName
@@ -99,6 +106,83 @@ def test_a_store_that_is_away_is_a_503_and_then_all_is_well(start: Start, seawee
             assert client.get("/download/a.bmp").content == DATA
             assert client.get("/download/b.bmp").status_code == 404
             assert client.put("/upload/b.bmp", content=DATA).status_code == 201
+
+
+def test_a_store_that_is_gone_for_half_a_minute_costs_an_upload_under_way_nothing_but_time(
+    start: Start, seaweed: Seaweed
+) -> None:
+    half = len(DATA) // 2
+    with LameProxy(seaweed.port) as proxy:
+        server = start(WORKERS="1", STORE_URL=seaweed.url("h-gone", proxy.port))
+
+        def body() -> Iterator[bytes]:
+            yield DATA[:half]
+            proxy.become("refuse")
+            back.start()
+            yield DATA[half:]
+
+        back = threading.Timer(30, proxy.become, ["pass"])
+        with (
+            httpx.Client(base_url=server.url, timeout=100) as client,
+            ThreadPoolExecutor(1) as thread,
+        ):
+            client.put("/upload/a.txt", content=b"small")
+            uploading = thread.submit(httpx.put, f"{server.url}/upload/b.bmp",
+                                      content=body(), timeout=100)  # fmt: skip
+            eventually(lambda: proxy.mode == "refuse")
+            began = time.monotonic()
+            assert client.get("/download/a.txt").status_code == 503
+            assert time.monotonic() - began < 20
+            assert uploading.result().status_code == 201
+            assert client.get("/download/b.bmp").content == DATA
+            assert client.get("/download/a.txt").content == b"small"
+
+
+def test_nothing_goes_to_the_disk_on_its_way_to_the_bucket(start: Start) -> None:
+    server = start(WORKERS="1")
+    (worker,) = server.workers()
+    docx = (Path(__file__).parent.parent / "samples/note.docx").read_bytes()
+    with server.client() as client:
+        client.put("/upload/warm.bmp", content=DATA)
+        before = written_by(worker)
+        assert client.put("/upload/a.bmp", content=DATA).status_code == 201
+        assert client.post("/upload", files={"file": ("b.bmp", DATA)}).status_code == 201
+        padded = padded_zip(docx, 20 * MIB)
+        assert client.put("/upload/c.docx", content=padded).status_code == 201
+        tus = Tus(client)
+        url = tus.begin("d.bmp", len(DATA))
+        assert tus.patch(url, 0, DATA).status_code == 204
+        assert client.get("/download/d.bmp").content == DATA
+        assert client.get("/download/c.docx").content == padded
+    assert written_by(worker) - before < MIB
+
+
+def test_what_a_client_does_not_wait_for_is_not_fetched(start: Start, seaweed: Seaweed) -> None:
+    with LameProxy(seaweed.port) as proxy:
+        server = start(WORKERS="1", STORE_URL=seaweed.url("h-cut", proxy.port))
+        with server.client() as client:
+            client.put("/upload/a.bmp", content=DATA)
+            proxy.passed = 0
+            with client.stream("GET", "/download/a.bmp") as answer:
+                next(answer.iter_raw())
+        with server.client() as client:
+            assert client.get("/download/a.bmp", headers={"Range": "bytes=0-9"}).content == BMP[:10]
+        assert proxy.passed < len(DATA) // 2
+
+
+def written_by(pid: int) -> int:
+    """Bytes that a process has caused to be written to a disk."""
+    match = re.search(r"^write_bytes: (\d+)$", Path(f"/proc/{pid}/io").read_text(), re.MULTILINE)
+    assert match
+    return int(match[1])
+
+
+def padded_zip(archive: bytes, size: int) -> bytes:
+    """The same archive with a member of random bytes more."""
+    file = io.BytesIO(archive)
+    with zipfile.ZipFile(file, "a") as opened:
+        opened.writestr("word/media/image1.png", secrets.token_bytes(size))
+    return file.getvalue()
 
 
 def test_an_upload_whose_name_is_just_reserved_keeps_its_bytes_and_ends_later(
