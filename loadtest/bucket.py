@@ -10,15 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import contenders
 import wire
+from bench import Bench
 from contenders import Contender, Missing
-
-if TYPE_CHECKING:
-    from peers import Bench
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import seaweed  # the tests' own
@@ -44,7 +42,7 @@ def _store(base: Path) -> Iterator[seaweed.Seaweed]:
         raise Missing(str(error)) from None
 
 
-def s3(bench: "Bench") -> None:
+def s3(bench: Bench) -> None:
     """One large file in and out, and a page of the list."""
     size = bench.source.stat().st_size
     try:
@@ -63,7 +61,7 @@ def s3(bench: "Bench") -> None:
 
 
 @contextlib.contextmanager
-def _ours(bench: "Bench", store: seaweed.Seaweed) -> Iterator[Contender]:
+def _ours(bench: Bench, store: seaweed.Seaweed) -> Iterator[Contender]:
     for name, value in seaweed.CREDENTIALS.items():
         os.environ.setdefault(name, value)
     settings = {"STORE_URL": store.url("bench")}
@@ -71,7 +69,7 @@ def _ours(bench: "Bench", store: seaweed.Seaweed) -> Iterator[Contender]:
         yield ours
 
 
-def _large(bench: "Bench", store: seaweed.Seaweed, ours: Contender, client: Any, size: int) -> None:
+def _large(bench: Bench, store: seaweed.Seaweed, ours: Contender, client: Any, size: int) -> None:
     bucket, key = seaweed.BUCKET, "bench/put-1.bmp"
 
     def upload() -> None:
@@ -111,7 +109,7 @@ def _large(bench: "Bench", store: seaweed.Seaweed, ours: Contender, client: Any,
     bench.judge_limit("S3: memory that a transfer adds, after it", memory / MIB, 32, "MiB")
 
 
-def _pages(bench: "Bench", ours: Contender, client: Any) -> None:
+def _pages(bench: Bench, ours: Contender, client: Any) -> None:
     files = 100_000 if bench.rounds > 3 else 2_000
 
     def put(number: int) -> None:

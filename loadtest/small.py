@@ -8,21 +8,18 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import contenders
 import wire
+from bench import Bench
 from contenders import Contender
-
-if TYPE_CHECKING:
-    from peers import Bench
 
 MIB = 1 << 20
 _CROWD = 1000
 _PROBE_SECONDS = 10
 
 
-def small_requests(bench: "Bench") -> None:
+def small_requests(bench: Bench) -> None:
     """GET of 1 KiB over 32 connections kept alive, alone and beside two large downloads."""
     if not shutil.which("wrk"):
         bench.missing.add("wrk (Debian's wrk)")
@@ -94,7 +91,7 @@ def _beside_downloads(server: Contender) -> Wrk:
             thread.join()
 
 
-def memory(bench: "Bench") -> None:
+def memory(bench: Bench) -> None:
     """Resident memory while 4 times the size goes in and out."""
     with contenders.fileservice(bench.base, workers=bench.workers) as server:
         size = 4 * bench.size
@@ -129,7 +126,7 @@ def _growth(server: Contender, action: Callable[[], None]) -> int:
     return max(most, server.memory()) - before
 
 
-def crowd(bench: "Bench") -> None:
+def crowd(bench: Bench) -> None:
     """A thousand uploads that trickle, and a visitor who asks for a small file all the while."""
     with contenders.fileservice(bench.base, workers=bench.workers, IDLE_TIMEOUT="60s") as server:
         (server.files / "small.txt").write_bytes(b"x" * 1024)
@@ -157,7 +154,7 @@ def crowd(bench: "Bench") -> None:
     bench.judge_limit("the same: memory for each", grown / _CROWD / 1024, 128, "KiB")
 
 
-def refusals(bench: "Bench") -> None:
+def refusals(bench: Bench) -> None:
     """A body of 64 MiB that is not wanted, from a client that sends it all before it listens."""
     times = 100
     body: Path = wire.sample_file(bench.base / "refused.bmp", 64 * MIB)

@@ -6,6 +6,7 @@ from fileservice.download.conditional import Outcome, evaluate, range_applies
 from fileservice.download.ranges import ByteRange, select
 from fileservice.names import BadName, FileName
 from fileservice.storage import NotFound, Opened
+from fileservice.web.answers import empty
 from fileservice.web.problems import NoSuchFile, PreconditionFailed
 from fileservice.web.records import validators
 from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, raw_name
@@ -45,9 +46,7 @@ def routes(service: Service) -> Blueprint:
                 service.offload(service.store.delete, file_name, file.version)
             except NotFound:
                 continue  # another file took its place, or none: look again
-            response = Response(status=204)
-            del response.headers["Content-Type"]
-            return response
+            return empty(204)
 
     return blueprint
 
@@ -73,14 +72,8 @@ def _respond(service: Service, opened: Opened) -> Response:
         url = service.store.direct_url(opened.file, representation_fields(opened.file, inline))
         if url:
             opened.body.close()
-            return _elsewhere(url)
+            return empty(307, {"Location": url, "Cache-Control": "no-store"})
     ranges: tuple[ByteRange, ...] = ()
     if request.method == "GET" and range_applies(asked, current):
         ranges = select(request.headers.get("Range"), opened.file.size)
     return send(opened, ranges, inline=inline)
-
-
-def _elsewhere(url: str) -> Response:
-    response = Response(status=307, headers={"Location": url, "Cache-Control": "no-store"})
-    del response.headers["Content-Type"]
-    return response

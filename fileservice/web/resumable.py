@@ -12,6 +12,7 @@ from flask import Blueprint, Request, Response, request
 from fileservice.upload import Offer, TooLarge
 from fileservice.upload.resume import REFUSALS, OffsetMismatch, Status
 from fileservice.web import body, problems
+from fileservice.web.answers import empty
 from fileservice.web.digests import parse_digests, verified
 from fileservice.web.records import representation_headers, stored
 from fileservice.web.requests import interrupt_of, raw_name
@@ -55,7 +56,7 @@ def routes(service: Service) -> Blueprint:
     @blueprint.delete(f"{_PREFIX}<name:upload>")
     def cancel(upload: str) -> Response:  # noqa: ARG001  # see raw_name
         uploads.cancel(_upload(), at_once=True)
-        return _empty(204, {})
+        return empty(204)
 
     return blueprint
 
@@ -95,7 +96,7 @@ def offered(service: Service, methods: Iterable[str]) -> Response:
         "Accept-Patch": CONTENT_TYPE,
         "Upload-Limit": f"max-size={service.rules.max_size}",
     }
-    return _empty(204, fields)
+    return empty(204, fields)
 
 
 def _take_in(service: Service, found: Status, offset: int, *, last: bool) -> Response:
@@ -150,7 +151,7 @@ def _answer(service: Service, found: Status, fields: dict[str, str], status: int
     if file:
         fields |= representation_headers(file)
         fields["Content-Location"] = download_url(service.base_url(), file.name)
-    return _empty(status, fields)
+    return empty(status, fields)
 
 
 def _declared_length(offset: int) -> int | None:
@@ -182,9 +183,3 @@ def _url(service: Service, found: Status) -> str:
 
 def _upload() -> str:
     return raw_name(_PREFIX).decode("latin-1")
-
-
-def _empty(status: int, fields: dict[str, str]) -> Response:
-    response = Response(status=status, headers=fields)
-    del response.headers["Content-Type"]
-    return response

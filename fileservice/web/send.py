@@ -124,20 +124,24 @@ def _has_descriptor(body: BinaryIO) -> bool:
     return True
 
 
+def _blocks(body: BinaryIO, count: int) -> Iterator[bytes]:
+    while count:
+        block = body.read(min(count, _BLOCK))
+        if not block:
+            raise EOFError("the file is shorter than it was")
+        count -= len(block)
+        yield block
+
+
 class Blocks:
     """A body as blocks, for what the kernel cannot send from."""
 
     def __init__(self, body: BinaryIO, length: int) -> None:
         self._body = body
-        self._left = length
+        self._length = length
 
     def __iter__(self) -> Iterator[bytes]:
-        while self._left:
-            block = self._body.read(min(self._left, _BLOCK))
-            if not block:
-                raise EOFError("the file is shorter than it was")
-            self._left -= len(block)
-            yield block
+        return _blocks(self._body, self._length)
 
     def close(self) -> None:
         self._body.close()
@@ -160,13 +164,7 @@ class Parts:
         for heading, part in self._parts:
             yield heading
             self._opened.expect(part.first, part.last + 1)
-            left = part.length
-            while left:
-                block = self._body.read(min(left, _BLOCK))
-                if not block:
-                    raise EOFError("the file is shorter than it was")
-                left -= len(block)
-                yield block
+            yield from _blocks(self._body, part.length)
         yield self._end
 
     def close(self) -> None:

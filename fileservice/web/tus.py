@@ -10,6 +10,7 @@ from fileservice.names import FileName
 from fileservice.upload import Offer
 from fileservice.upload.resume import Status
 from fileservice.web import body, tus_fields
+from fileservice.web.answers import empty
 from fileservice.web.digests import declared_digests
 from fileservice.web.records import representation_headers
 from fileservice.web.requests import interrupt_of, raw_name
@@ -45,7 +46,7 @@ def routes(service: Service) -> Blueprint:
     @blueprint.route(tus_fields.PREFIX, methods=["OPTIONS"], provide_automatic_options=False)
     @blueprint.route(upload_path, methods=["OPTIONS"], provide_automatic_options=False)
     def capabilities(upload: str = "") -> Response:  # noqa: ARG001  # the same for all
-        return _empty(
+        return empty(
             204,
             {
                 "Tus-Version": tus_fields.VERSION,
@@ -124,7 +125,7 @@ def routes(service: Service) -> Blueprint:
     @blueprint.delete(upload_path)
     def terminate(upload: str) -> Response:  # noqa: ARG001  # see raw_name
         uploads.cancel(_upload(), at_once=True)
-        return _empty(204, {})
+        return empty(204)
 
     def _first_bytes() -> tuple[Iterable[memoryview], int | None]:
         """The body of a creation, and its length; None while that is unknown."""
@@ -144,7 +145,7 @@ def routes(service: Service) -> Blueprint:
             fields["Content-Location"] = download_url(service.base_url(), file.name)
         else:
             fields["Upload-Expires"] = format_date(int(found.expires))
-        return _empty(status, fields)
+        return empty(status, fields)
 
     def _url(found: Status) -> str:
         return f"{service.base_url()}{tus_fields.PREFIX}{found.upload}"
@@ -197,9 +198,3 @@ def _offer(length: int | None) -> Offer:
 
 def _upload() -> str:
     return raw_name(tus_fields.PREFIX).decode("latin-1")
-
-
-def _empty(status: int, fields: dict[str, str]) -> Response:
-    response = Response(status=status, headers=fields)
-    del response.headers["Content-Type"]
-    return response

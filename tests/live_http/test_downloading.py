@@ -186,16 +186,19 @@ def test_a_file_copied_into_the_directory_is_served_and_listed(
     assert wire.ask(request(f"DELETE {path}")).status == 204
 
 
+def assert_another(before: Answer, answer: Answer) -> None:
+    assert answer.body == TEXT.upper()
+    assert answer.headers["ETag"] != before.headers["ETag"]
+    assert answer.headers.get("Repr-Digest") != before.headers["Repr-Digest"]
+
+
 def test_a_file_that_was_replaced_in_the_directory_is_another_one(
     wire: Wire, server: LiveServer
 ) -> None:
     before = wire.ask(request("PUT /upload/a.txt", body=TEXT))
     (server.store / "new").write_bytes(TEXT.upper())
     (server.store / "new").rename(server.store / "a.txt")
-    answer = wire.ask(request("GET /download/a.txt"))
-    assert answer.body == TEXT.upper()
-    assert answer.headers["ETag"] != before.headers["ETag"]
-    assert answer.headers.get("Repr-Digest") != before.headers["Repr-Digest"]
+    assert_another(before, wire.ask(request("GET /download/a.txt")))
 
 
 def test_a_file_that_was_changed_in_place_has_not_its_old_digest(
@@ -203,10 +206,7 @@ def test_a_file_that_was_changed_in_place_has_not_its_old_digest(
 ) -> None:
     before = wire.ask(request("PUT /upload/a.txt", body=TEXT))
     (server.store / "a.txt").write_bytes(TEXT.upper())
-    answer = wire.ask(request("GET /download/a.txt"))
-    assert answer.body == TEXT.upper()
-    assert answer.headers["ETag"] != before.headers["ETag"]
-    assert answer.headers.get("Repr-Digest") != before.headers["Repr-Digest"]
+    assert_another(before, wire.ask(request("GET /download/a.txt")))
 
 
 def test_a_link_out_of_the_directory_leads_nowhere(

@@ -12,7 +12,7 @@ import pytest
 from live import LiveServer
 from live_http import crowd
 from live_http.memory import growth_of
-from live_http.wire import Wire, ask, assert_holds_only, eventually, request
+from live_http.wire import Answer, Wire, ask, assert_holds_only, eventually, request
 
 MIB = 1 << 20
 PROCESSES, UPLOADS_EACH = 5, 10
@@ -95,35 +95,29 @@ def test_uploads_and_deletions_of_one_name_do_not_mix(server: LiveServer) -> Non
     failures: list[object] = []
     start = threading.Barrier(4)
 
-    def upload(letter: bytes) -> None:
+    def repeat(times: int, asked: bytes, may_be: Callable[[Answer], bool]) -> None:
         with Wire(server) as wire:
             start.wait(30)
-            for _ in range(30):
-                answer = wire.ask(request("PUT /upload/a.txt", body=letter * 1000))
-                if answer.status not in (201, 409):
-                    failures.append(answer)
+            answers = [wire.ask(asked) for _ in range(times)]
+        failures.extend(answer for answer in answers if not may_be(answer))
 
-    def delete() -> None:
-        with Wire(server) as wire:
-            start.wait(30)
-            for _ in range(60):
-                answer = wire.ask(request("DELETE /download/a.txt"))
-                if answer.status not in (204, 404):
-                    failures.append(answer)
+    def stored(answer: Answer) -> bool:
+        return answer.status in (201, 409)
 
-    def read() -> None:
-        with Wire(server) as wire:
-            start.wait(30)
-            for _ in range(60):
-                answer = wire.ask(request("GET /download/a.txt"))
-                if answer.status != 404 and answer.body not in (b"x" * 1000, b"y" * 1000):
-                    failures.append(answer)
+    def deleted(answer: Answer) -> bool:
+        return answer.status in (204, 404)
+
+    def whole(answer: Answer) -> bool:
+        return answer.status == 404 or answer.body in (b"x" * 1000, b"y" * 1000)
 
     threads = [
-        threading.Thread(target=upload, args=(b"x",)),
-        threading.Thread(target=upload, args=(b"y",)),
-        threading.Thread(target=delete),
-        threading.Thread(target=read),
+        threading.Thread(target=repeat, args=case)
+        for case in (
+            (30, request("PUT /upload/a.txt", body=b"x" * 1000), stored),
+            (30, request("PUT /upload/a.txt", body=b"y" * 1000), stored),
+            (60, request("DELETE /download/a.txt"), deleted),
+            (60, request("GET /download/a.txt"), whole),
+        )
     ]
     for thread in threads:
         thread.start()

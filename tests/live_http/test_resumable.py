@@ -1,13 +1,12 @@
 """Resumable uploads by the IETF's draft, interop version 8, on the address of the file itself."""
 
-import base64
-import hashlib
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 from live import LiveServer
-from live_http.wire import Answer, Wire, eventually, request
+from live_http.tus import dashed
+from live_http.wire import Answer, Wire, eventually, request, sha256
 
 TEXT = b"a line of text\n" * 1000
 PARTIAL = {"Content-Type": "application/partial-upload"}
@@ -15,16 +14,12 @@ VERSION = "Upload-Draft-Interop-Version: 8"
 IANA = "https://iana.org/assignments/http-problem-types#"
 
 
-def digest(data: bytes) -> str:
-    return f"sha-256=:{base64.b64encode(hashlib.sha256(data).digest()).decode()}:"
-
-
 @pytest.fixture
 def begin(client: httpx.Client) -> Callable[..., str]:
     """Begin an upload in several requests; its address."""
 
     def begin(name: str = "note.txt", data: bytes = b"", **fields: str) -> str:
-        headers = {"Upload-Complete": "?0"} | _headers(fields)
+        headers = {"Upload-Complete": "?0"} | dashed(fields)
         answer = client.put(f"/upload/{name}", content=data, headers=headers)
         assert answer.status_code == 201, answer.text
         assert answer.headers["Upload-Complete"] == "?0"
@@ -37,13 +32,9 @@ def begin(client: httpx.Client) -> Callable[..., str]:
 def append(client: httpx.Client) -> Callable[..., httpx.Response]:
     def append(url: str, offset: int, data: bytes, last: bool, **fields: str) -> httpx.Response:
         headers = PARTIAL | {"Upload-Offset": str(offset), "Upload-Complete": f"?{int(last)}"}
-        return client.patch(url, content=data, headers=headers | _headers(fields))
+        return client.patch(url, content=data, headers=headers | dashed(fields))
 
     return append
-
-
-def _headers(fields: dict[str, str]) -> dict[str, str]:
-    return {name.replace("_", "-"): value for name, value in fields.items()}
 
 
 def problem(answer: httpx.Response) -> tuple[int, str]:
@@ -67,7 +58,7 @@ def test_an_upload_in_several_requests(client: httpx.Client, begin, append) -> N
     assert last.json()["size"] == len(TEXT)
     file = client.get(last.headers["Location"])
     assert file.content == TEXT
-    assert last.headers["Repr-Digest"] == file.headers["Repr-Digest"] == digest(TEXT)
+    assert last.headers["Repr-Digest"] == file.headers["Repr-Digest"] == sha256(TEXT)
     head = client.head(url)
     assert (head.headers["Upload-Complete"], head.headers["Upload-Offset"]) == (
         "?1",
@@ -274,18 +265,18 @@ class TestRefusals:
         assert (answer.status_code, answer.headers["Upload-Complete"]) == (415, "?1")
 
     def test_a_digest_of_the_whole_is_verified_at_the_end(self, begin, append) -> None:
-        url = begin(data=TEXT[:100], Repr_Digest=digest(b"other"))
+        url = begin(data=TEXT[:100], Repr_Digest=sha256(b"other"))
         answer = append(url, 100, TEXT[100:], last=True)
         assert (answer.status_code, answer.json()["code"]) == (400, "digest-mismatch")
 
     def test_a_digest_of_the_content_is_verified_before_it_counts(
         self, client: httpx.Client, begin, append
     ) -> None:
-        url = begin(data=TEXT[:100], Repr_Digest=digest(TEXT))
-        wrong = append(url, 100, TEXT[100:], last=True, Content_Digest=digest(TEXT))
+        url = begin(data=TEXT[:100], Repr_Digest=sha256(TEXT))
+        wrong = append(url, 100, TEXT[100:], last=True, Content_Digest=sha256(TEXT))
         assert wrong.status_code == 400
         assert client.head(url).headers["Upload-Offset"] == "100"
-        right = append(url, 100, TEXT[100:], last=True, Content_Digest=digest(TEXT[100:]))
+        right = append(url, 100, TEXT[100:], last=True, Content_Digest=sha256(TEXT[100:]))
         assert right.status_code == 201
 
     def test_a_field_that_makes_no_sense_is_as_good_as_none(self, client: httpx.Client) -> None:
@@ -305,6 +296,6 @@ def test_repeating_an_upload_that_succeeded_is_answered_at_once(
     client: httpx.Client, wire: Wire
 ) -> None:
     client.put("/upload/note.txt", content=TEXT)
-    wire.send(creation(VERSION, f"Repr-Digest: {digest(TEXT)}", "Expect: 100-continue", body=b""))
+    wire.send(creation(VERSION, f"Repr-Digest: {sha256(TEXT)}", "Expect: 100-continue", body=b""))
     answer: Answer = wire.answer()
     assert (answer.status, answer.headers["Upload-Complete"]) == (200, "?1")

@@ -20,13 +20,10 @@ from live_http.wire import (
     form_request,
     part,
     request,
+    sha256,
 )
 
 TEXT = b"some text\n"
-
-
-def sha256(data: bytes) -> str:
-    return f"sha-256=:{base64.b64encode(hashlib.sha256(data).digest()).decode()}:"
 
 
 def sha512(data: bytes) -> str:

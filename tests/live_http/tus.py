@@ -40,7 +40,7 @@ class Tus:
             known["Upload-Length"] = str(length)
         if body:
             known |= BYTES
-        return self.request("POST", "/tus/", known | _fields(fields), body)
+        return self.request("POST", "/tus/", known | dashed(fields), body)
 
     def begin(self, name: str = "note.txt", length: int | None = None, **fields: Any) -> str:
         """The URL of a new upload."""
@@ -52,13 +52,13 @@ class Tus:
         self, url: str, offset: int | str, body: bytes | Iterable[bytes] = b"", **fields: Any
     ) -> httpx.Response:
         known = BYTES | {"Upload-Offset": str(offset)}
-        return self.request("PATCH", url, known | _fields(fields), body)
+        return self.request("PATCH", url, known | dashed(fields), body)
 
     def head(self, url: str, **fields: Any) -> httpx.Response:
-        return self.request("HEAD", url, _fields(fields))
+        return self.request("HEAD", url, dashed(fields))
 
     def delete(self, url: str, **fields: Any) -> httpx.Response:
-        return self.request("DELETE", url, _fields(fields))
+        return self.request("DELETE", url, dashed(fields))
 
     def offset(self, url: str) -> int:
         """Where the upload stands."""
@@ -67,5 +67,6 @@ class Tus:
         return int(answer.headers["Upload-Offset"])
 
 
-def _fields(given: dict[str, Any]) -> dict[str, Any]:
+def dashed(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields, which are named with _ for -."""
     return {name.replace("_", "-"): value for name, value in given.items()}

@@ -1,5 +1,7 @@
 """Raw HTTP/1.1 on a socket: requests exactly as written, answers exactly as sent."""
 
+import base64
+import hashlib
 import json
 import socket
 import struct
@@ -75,6 +77,11 @@ def form_request(
     return request(
         line, f"Content-Type: multipart/form-data; boundary={boundary}", *fields, body=body
     )
+
+
+def sha256(data: bytes) -> str:
+    """The value of a field that carries the digest of `data`."""
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(data).digest()).decode()}:"
 
 
 class Wire:

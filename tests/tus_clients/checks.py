@@ -2,14 +2,29 @@
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 from live import LiveServer
-from tus_clients.faults import FaultProxy
+from tus_clients.clients import PATIENCE, Client
+from tus_clients.faults import Fault, FaultProxy
+from tus_clients.traffic import Traffic
 
 _SECONDS = 10
+
+
+def assert_survives(
+    client: Client, server: LiveServer, plan: Iterable[Fault], file: Path, *options: str
+) -> Traffic:
+    """The file is uploaded as a.txt though all of the plan happens; what went over the wire."""
+    with FaultProxy(server.port, plan) as proxy:
+        outcome = client.upload(proxy.url, file, "a.txt", *PATIENCE, *options)
+        assert outcome.done, (outcome, str(proxy.traffic))
+        assert_kept(proxy)
+    assert_whole(server, "a.txt", file)
+    return proxy.traffic
 
 
 def assert_whole(server: LiveServer, name: str, file: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from live import LiveServer
 from live_http.wire import eventually
-from tus_clients.checks import assert_kept, assert_whole
+from tus_clients.checks import assert_kept, assert_survives, assert_whole
 from tus_clients.clients import PATIENCE, Client
 from tus_clients.faults import FaultProxy, Link, random_plan
 from tus_clients.workers import worker_with
@@ -46,12 +46,9 @@ def test_an_upload_survives_that_its_workers_are_killed(
     size = 10 * MIB
     file = make_text(size, seed)
     options = ("--chunk-size", str(2 * MIB)) if seed % 2 else ()
-    with FaultProxy(server.port, random_plan(seed, size, kill_worker, times=4)) as proxy:
-        outcome = client.upload(proxy.url, file, "a.txt", *PATIENCE, *options)
-        assert outcome.done, (outcome, str(proxy.traffic))
-        assert_kept(proxy)
+    plan = random_plan(seed, size, kill_worker, times=4)
+    assert_survives(client, server, plan, file, *options)
     assert len(set(killed)) == 4
-    assert_whole(server, "a.txt", file)
     assert_swept(server)
 
 

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 from live import LiveServer
-from tus_clients.checks import assert_absent, assert_kept, assert_replaced, assert_whole
+from tus_clients.checks import (
+    assert_absent,
+    assert_kept,
+    assert_replaced,
+    assert_survives,
+    assert_whole,
+)
 from tus_clients.clients import PATIENCE, Client
 from tus_clients.faults import Fault, FaultProxy, Link, delay, random_plan
 
@@ -50,11 +56,7 @@ def test_an_upload_of_thirty_mebibytes_survives_many_resets(
     size = 30 * MIB
     file = make_text(size)
     plan = random_plan(30, size, Link.reset, times=8)
-    with FaultProxy(tus_server.port, plan) as proxy:
-        outcome = client.upload(proxy.url, file, "a.txt", *PATIENCE)
-        assert outcome.done, (outcome, str(proxy.traffic))
-        assert_kept(proxy)
-    assert_whole(tus_server, "a.txt", file)
+    assert_survives(client, tus_server, plan, file)
 
 
 def test_a_client_that_checks_its_chunks_survives_resets(
@@ -63,23 +65,15 @@ def test_a_client_that_checks_its_chunks_survives_resets(
     size = 8 * MIB
     file = make_text(size)
     plan = random_plan(8, size, Link.reset, Link.lose_answer, times=3)
-    with FaultProxy(tus_server.port, plan) as proxy:
-        outcome = tuspy.upload(proxy.url, file, "a.txt", "--checksum", *CHUNKED, *PATIENCE)
-        assert outcome.done, (outcome, str(proxy.traffic))
-        assert_kept(proxy)
-    assert_whole(tus_server, "a.txt", file)
+    assert_survives(tuspy, tus_server, plan, file, "--checksum", *CHUNKED)
 
 
 def test_a_client_that_lost_the_answer_to_its_creation_creates_another_upload(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
 ) -> None:
     file = make_text(MIB)
-    with FaultProxy(tus_server.port, [Fault(1, Link.lose_answer)]) as proxy:
-        outcome = client.upload(proxy.url, file, "a.txt", *PATIENCE)
-        assert outcome.done, (outcome, str(proxy.traffic))
-        assert_kept(proxy)
-        assert len(proxy.traffic.uploads()) == 2
-    assert_whole(tus_server, "a.txt", file)
+    traffic = assert_survives(client, tus_server, [Fault(1, Link.lose_answer)], file)
+    assert len(traffic.uploads()) == 2
 
 
 def test_a_client_that_lost_the_last_answer_learns_that_all_is_done(
@@ -87,13 +81,9 @@ def test_a_client_that_lost_the_last_answer_learns_that_all_is_done(
 ) -> None:
     size = 3 * MIB
     file = make_text(size)
-    with FaultProxy(tus_server.port, [Fault(size - 10, Link.lose_answer)]) as proxy:
-        outcome = client.upload(proxy.url, file, "a.txt", *PATIENCE)
-        assert outcome.done, (outcome, str(proxy.traffic))
-        assert_kept(proxy)
-        (upload,) = proxy.traffic.uploads()
-        assert proxy.traffic.ranges(upload) == [(0, size)]
-    assert_whole(tus_server, "a.txt", file)
+    traffic = assert_survives(client, tus_server, [Fault(size - 10, Link.lose_answer)], file)
+    (upload,) = traffic.uploads()
+    assert traffic.ranges(upload) == [(0, size)]
 
 
 def test_all_that_reached_the_server_before_a_connection_ended_is_kept(
@@ -101,13 +91,9 @@ def test_all_that_reached_the_server_before_a_connection_ended_is_kept(
 ) -> None:
     size = 12 * MIB
     file = make_text(size)
-    with FaultProxy(tus_server.port, random_plan(12, size, Link.close_server)) as proxy:
-        outcome = tus_js.upload(proxy.url, file, "a.txt", *PATIENCE)
-        assert outcome.done, (outcome, str(proxy.traffic))
-        assert_kept(proxy)
-        (upload,) = proxy.traffic.uploads()
-        assert proxy.traffic.sent_in_vain(upload) == 0, proxy.traffic
-    assert_whole(tus_server, "a.txt", file)
+    traffic = assert_survives(tus_js, tus_server, random_plan(12, size, Link.close_server), file)
+    (upload,) = traffic.uploads()
+    assert traffic.sent_in_vain(upload) == 0, traffic
 
 
 @pytest.mark.parametrize(("first", "second"), [("tus_js", "tuspy"), ("tuspy", "tus_js")])

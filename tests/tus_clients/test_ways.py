@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 from live import LiveServer
-from tus_clients.checks import assert_absent, assert_gone, assert_kept, assert_whole
+from tus_clients.checks import (
+    assert_absent,
+    assert_gone,
+    assert_kept,
+    assert_survives,
+    assert_whole,
+)
 from tus_clients.clients import PATIENCE, Client
 from tus_clients.faults import Fault, FaultProxy, Link, delay, random_plan
 
@@ -41,11 +47,7 @@ def test_the_first_bytes_can_come_with_the_creation(
 ) -> None:
     file = make_text(size)
     plan = [Fault(size // 2, Link.reset)]
-    with FaultProxy(tus_server.port, plan) as proxy:
-        outcome = tus_js.upload(proxy.url, file, "a.txt", "--with-creation", *CHUNKED, *PATIENCE)
-        assert outcome.done, (outcome, str(proxy.traffic))
-        assert_kept(proxy)
-    assert_whole(tus_server, "a.txt", file)
+    assert_survives(tus_js, tus_server, plan, file, "--with-creation", *CHUNKED)
 
 
 def test_a_patch_can_travel_as_a_post(
@@ -75,11 +77,7 @@ def test_an_upload_whose_length_is_told_at_the_end_survives_cuts(
     size = 6 * MIB
     file = make_text(size)
     plan = random_plan(6, size, delay, Link.reset, Link.close_client, Link.lose_answer)
-    with FaultProxy(tus_server.port, plan) as proxy:
-        outcome = tus_js.upload(proxy.url, file, "a.txt", "--deferred-length", *CHUNKED, *PATIENCE)
-        assert outcome.done, (outcome, str(proxy.traffic))
-        assert_kept(proxy)
-    assert_whole(tus_server, "a.txt", file)
+    assert_survives(tus_js, tus_server, plan, file, "--deferred-length", *CHUNKED)
 
 
 def test_parts_that_are_uploaded_side_by_side_become_one_file(
