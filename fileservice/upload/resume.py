@@ -15,21 +15,18 @@ of `receive`:
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 
-from fileservice.storage import Locked, NameTaken, ResumableWriter, StorageFull, Store
+from fileservice.storage import Locked, StorageFull, Store
 from fileservice.upload import joining
-from fileservice.upload.admission import Offer, Refused, Rules, TooLarge, admit, leave_free
-from fileservice.upload.examination import Block, Examination
+from fileservice.upload.admission import Offer, Rules, TooLarge, admit, leave_free
+from fileservice.upload.examination import Block
 from fileservice.upload.examinations import Examinations
-from fileservice.upload.inspection import ContentMismatch
 from fileservice.upload.joining import NotJoinable
 from fileservice.upload.ledger import Gone, Ledger, Status
 from fileservice.upload.offloading import Offload
-from fileservice.upload.publish import DigestMismatch, publish
 from fileservice.upload.records import Record
-from fileservice.upload.stream import Stream
 from fileservice.upload.takeover import Takeover
+from fileservice.upload.turn import REFUSALS, LengthConflict, Means, OffsetMismatch, Turn
 
 __all__ = [
     "REFUSALS",
@@ -41,23 +38,6 @@ __all__ = [
     "Sealed",
     "Status",
 ]
-
-_WORTH_READING = 1 << 20
-"""So many bytes that another process took in are examined at once, for a wrong type to show."""
-REFUSALS = (Refused, ContentMismatch, DigestMismatch, NameTaken)
-"""What ends an upload whose bytes are all there."""
-
-
-class OffsetMismatch(Exception):
-    def __init__(self, offset: int) -> None:
-        super().__init__(f"the upload stands at byte {offset}; send what follows from there")
-        self.offset = offset
-
-
-class LengthConflict(Exception):
-    def __init__(self, length: int) -> None:
-        super().__init__(f"the upload was declared to have {length} bytes; that cannot be changed")
-        self.length = length
 
 
 class Sealed(Exception):
@@ -78,6 +58,7 @@ class Resumption:
         self._ledger = Ledger(store.uploads, offload, expiry)
         self._takeover = Takeover(store.uploads, offload)
         self._examinations = Examinations(rules)
+        self._means = Means(store, rules, offload, self._ledger, self._examinations)
 
     def create(
         self,
@@ -119,8 +100,7 @@ class Resumption:
             return found
         try:
             with self._takeover.free_writer(upload) as writer:
-                found = self._ledger.read(upload)
-                return self._finish(found, writer, None) if found.ready else found
+                return Turn(self._means, upload, writer).finish()
         except Locked:
             return found  # it is being published
 
@@ -157,28 +137,16 @@ class Resumption:
         if found.record.joined:
             raise Sealed
         if found.record.finished:
-            if (offset, coming) == (found.offset, 0):
-                return found
-            raise OffsetMismatch(found.offset)
+            return _finished(found, offset, coming)
         with self._takeover.writer(upload, interrupt, at_once=at_once) as writer:
-            found = self._truth(upload, writer)
-            if offset != found.offset:
-                raise OffsetMismatch(found.offset)
-            found = self._declare(found, writer, length)
-            limit = self._limit(found.record)
-            if coming is not None and offset + coming > limit:
-                raise TooLarge(limit)
-            if whole:
-                self._ledger.save(writer, replace(found.record, proved=offset))
-            examination = self._take_in(found, writer, blocks, limit, whole=whole)
+            turn = Turn(self._means, upload, writer)
+            if turn.found.record.finished:  # by the request that had the writer before
+                return _finished(turn.found, offset, coming)
+            turn.append(offset, blocks, coming=coming, length=length, whole=whole)
             self._takeover.received(upload)
-            found = self._ledger.advanced(found, writer.size)
             if last:
-                found = self._declare(found, writer, writer.size)
-                found = replace(found, record=replace(found.record, awaits_word=False))
-            if whole or last:
-                self._ledger.save(writer, found.record)
-            return self._finish(found, writer, examination) if found.ready else found
+                turn.close()
+            return turn.finish()
 
     def join(self, offer: Offer, parts: Sequence[str], labels: Mapping[str, str]) -> Status:
         """Publish complete parts as one file; see `joining`."""
@@ -218,111 +186,11 @@ class Resumption:
             raise
         return upload
 
-    def _truth(self, upload: str, writer: ResumableWriter) -> Status:
-        """How it stands, for the one who may write: bytes that were never proved are dropped."""
-        found = self._ledger.read(upload)
-        if found.record.proved is not None:
-            self._offload(writer.truncate, found.offset)
-            found = replace(found, record=replace(found.record, proved=None))
-            self._ledger.save(writer, found.record)
-        return found
 
-    def _declare(self, found: Status, writer: ResumableWriter, length: int | None) -> Status:
-        known = found.record.length
-        if length is None or length == known:
-            return found
-        if known is not None:
-            raise LengthConflict(known)
-        if length > self._rules.max_size:
-            raise TooLarge(self._rules.max_size)
-        if length < found.offset:
-            raise OffsetMismatch(found.offset)
-        leave_free(self._store, self._rules, length - found.offset)
-        record = replace(found.record, length=length)
-        self._ledger.save(writer, record, length)
-        return replace(found, record=record)
-
-    def _limit(self, record: Record) -> int:
-        return self._rules.max_size if record.length is None else record.length
-
-    def _take_in(
-        self,
-        found: Status,
-        writer: ResumableWriter,
-        blocks: Iterable[Block],
-        limit: int,
-        *,
-        whole: bool,
-    ) -> Examination | None:
-        upload, offset = found.upload, writer.size
-        examination = self._recall(found, writer)
-        stream = Stream(
-            self._rules, self._store, writer, examination, self._offload, size=offset, limit=limit
-        )
-        try:
-            stream.pump(blocks)
-        except ContentMismatch as refusal:
-            examination = None  # it did not see all of the block
-            if whole:
-                self._prove(blocks, writer, offset)
-            self._ledger.refuse(writer, found, refusal)
-            raise
-        except BaseException as error:
-            if whole or isinstance(error, TooLarge):
-                examination = None  # it has seen what goes, or what another has replaced by now
-                self._offload(writer.truncate, offset)
-            raise
-        finally:
-            self._offload(writer.sync)
-            if examination and examination.size <= writer.size:
-                self._examinations.remember(upload, examination)
-        return examination
-
-    def _prove(self, blocks: Iterable[Block], writer: ResumableWriter, offset: int) -> None:
-        """Take the rest of `blocks`: if their checksum does not hold, that is what is wrong."""
-        try:
-            for _ in blocks:
-                pass
-        except BaseException:
-            self._offload(writer.truncate, offset)
-            raise
-
-    def _recall(self, found: Status, writer: ResumableWriter) -> Examination | None:
-        if not found.record.name:
-            return None
-        examination = self._examinations.recall(found.upload, found.record, writer.size)
-        if writer.size - examination.size <= _WORTH_READING:
-            try:
-                self._offload(examination.catch_up, writer, self._offload.compute)
-            except ContentMismatch as refusal:
-                self._ledger.refuse(writer, found, refusal)
-                raise
-        return examination
-
-    def _finish(
-        self, found: Status, writer: ResumableWriter, examination: Examination | None
-    ) -> Status:
-        record, upload = found.record, found.upload
-        try:
-            examination = examination or self._examinations.recall(upload, record, writer.size)
-            self._offload(examination.catch_up, writer, self._offload.compute)
-            receipt = self._offload(
-                publish,
-                record.offer(),
-                self._rules,
-                self._store,
-                writer,
-                examination,
-                self._offload.compute,
-            )
-        except REFUSALS as refusal:
-            self._ledger.refuse(writer, found, refusal)
-            raise
-        finally:
-            self._examinations.forget(upload)
-        record = replace(record, finished=receipt.file)
-        self._ledger.end(writer, record)
-        return replace(found, record=record)
+def _finished(found: Status, offset: int, coming: int | None) -> Status:
+    if (offset, coming) != (found.offset, 0):
+        raise OffsetMismatch(found.offset)
+    return found
 
 
 def _nothing() -> None:

@@ -34,12 +34,28 @@ class Cut(Exception):
     """The client went away."""
 
 
+class Killed(Exception):
+    """kill -9: from here on nothing the process does has an effect."""
+
+
+class Mortal(Inline):
+    """The means of a process that can die."""
+
+    dead = False
+
+    def __call__(self, function, /, *arguments, **keywords):
+        if self.dead:
+            raise Killed
+        return super().__call__(function, *arguments, **keywords)
+
+
 class Process:
     """One worker process: its own memory, the shared store."""
 
     def __init__(self, root: Path, expiry: float = DAY, rules: Rules = RULES) -> None:
         self.store = LocalStore(root, fsync=False)
-        self.uploads = Resumption(self.store, rules, Inline(), expiry)
+        self.offload = Mortal()
+        self.uploads = Resumption(self.store, rules, self.offload, expiry)
 
     def begin(self, length: int | None = len(TEXT), name: FileName = NAME) -> str:
         return self.uploads.create(Offer(name, length), length, {}).upload
@@ -164,18 +180,10 @@ def test_unproved_bytes_of_a_process_that_died_do_not_count(
     assert another.content() == TEXT
 
 
-class Killed(Exception):
-    """kill -9: from here on nothing the process does has an effect."""
-
-
 def dying(process: Process) -> Iterator[bytes]:
     yield TEXT[100:200]
     yield b""  # the block before has been written now
-
-    def no_longer(*arguments: object) -> None:
-        raise Killed
-
-    process.uploads._offload = no_longer  # type: ignore[assignment]
+    process.offload.dead = True
     process.uploads._takeover._offload = lambda close: close()  # the kernel closes its files
     raise Killed
 
