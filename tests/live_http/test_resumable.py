@@ -178,7 +178,9 @@ def silent(server: LiveServer) -> Iterator[tuple[str, Wire]]:
     """An upload whose first request has sent 700 bytes, and then nothing."""
     with Wire(server) as wire:
         wire.send(creation(VERSION, body=TEXT[:700]))
-        url = httpx.URL(wire.answer().headers["Location"]).path
+        informed = wire.answer()
+        assert informed.status == 104, informed
+        url = httpx.URL(informed.headers["Location"]).path
         eventually(lambda: uploaded(server, url) == 700)
         yield url, wire
 
