@@ -48,7 +48,8 @@ class Takeover:
             self._watch()
             yield writer
         finally:
-            self._interrupts.pop(upload, None)
+            if self._interrupts.get(upload) is interrupt:
+                del self._interrupts[upload]
             self._offload(writer.close)
 
     @contextmanager
@@ -82,7 +83,13 @@ class Takeover:
                 time.sleep(_POLL_SECONDS)
         finally:
             if claimed:
-                self._offload(self._uploads.withdraw, upload)
+                self._withdraw(upload)
+
+    def _withdraw(self, upload: str) -> None:
+        try:
+            self._offload(self._uploads.withdraw, upload)
+        except StorageError as error:  # it counts for some seconds only
+            _log.warning("a claim could not be taken back: %s", error)
 
     def _watch(self) -> None:
         if not self._watcher:
@@ -98,12 +105,14 @@ class Takeover:
                 time.sleep(_WATCH_SECONDS)
 
     def _interrupt_claimed(self) -> None:
+        asked = dict(self._interrupts)
         try:
             claims = self._uploads.claims()
         except StorageError as error:
             _log.warning("nobody can take over an upload now: %s", error)
             return
         for upload in claims:
-            interrupt = self._interrupts.get(upload)
-            if interrupt:
+            interrupt = asked.get(upload)
+            # Not one that has come since: it may be the one who claimed.
+            if interrupt and self._interrupts.get(upload) is interrupt:
                 interrupt()

@@ -85,6 +85,7 @@ class Turn:
         self.found = self._ledger.advanced(self.found, self._writer.size)
         if whole:
             self._ledger.save(self._writer, self.found.record)
+            self._remember()  # not before: bytes that do not count may be replaced by others
 
     def _drop_unproved(self) -> None:
         """Remove bytes whose checksum never came in."""
@@ -161,16 +162,20 @@ class Turn:
                 self._prove(blocks, offset)
             self._ledger.refuse(writer, self.found, refusal)
             raise
-        except BaseException as error:
-            if whole or isinstance(error, TooLarge):
-                # It has seen what goes, or what another has replaced by now.
-                self._examination = None
+        except BaseException:
+            if whole:
+                self._examination = None  # it has seen what goes
                 self._offload(writer.truncate, offset)
             raise
         finally:
             self._offload(writer.sync)
-            if self._examination and self._examination.size <= writer.size:
-                self._examinations.remember(self.found.upload, self._examination)
+            if not whole:
+                self._remember()
+
+    def _remember(self) -> None:
+        examination = self._examination
+        if examination and examination.size <= self._writer.size:
+            self._examinations.remember(self.found.upload, examination)
 
     def _prove(self, blocks: Iterable[Block], offset: int) -> None:
         """Take the rest of `blocks`: if their checksum does not hold, that is what is wrong."""

@@ -575,7 +575,7 @@ class TestResumable:
 
         counting = Counting()
         size = 5 << 20
-        pieces = [Piece(f"f/{n}", n * size, size, "") for n in range(10_100)]
+        pieces = [Piece(f"f/{n}", n * size, size) for n in range(10_100)]
         Pieces(counting, "f/", pieces)._copy(NAME, "upload")  # type: ignore[arg-type]
         assert 0 < counting.parts <= 10_000
 

@@ -244,14 +244,24 @@ def test_bytes_past_the_length_are_refused_before_they_are_read(process: Process
         process.uploads.append(upload, 0, never(), coming=101, interrupt=lambda: None)
 
 
-def test_undeclared_bytes_past_the_length_are_dropped_with_those_before_them(
-    process: Process,
+def test_undeclared_bytes_past_the_length_are_dropped_and_those_before_them_stay(
+    process: Process, another: Process
 ) -> None:
+    """Others may have been told of them."""
     upload = process.begin(100)
+    told = []
+
+    def blocks() -> Iterator[bytes]:
+        yield TEXT[:60]
+        yield b""
+        told.append(another.uploads.status(upload).offset)
+        yield TEXT[60:120]
+
     with pytest.raises(TooLarge):
-        process.append(upload, 0, TEXT[:60], TEXT[60:120], coming=None)
-    assert process.uploads.status(upload).offset == 0
-    process.append(upload, 0, TEXT[:100])
+        process.uploads.append(upload, 0, blocks(), coming=None, interrupt=lambda: None)
+    assert told == [60]
+    assert process.uploads.status(upload).offset == 60
+    process.append(upload, 60, TEXT[60:100])
     assert process.content() == TEXT[:100]
 
 

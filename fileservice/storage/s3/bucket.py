@@ -52,6 +52,7 @@ class Bucket(Calls):
         media_type: str = "application/octet-stream",
         metadata: Mapping[str, str] = {},  # never changed
         only: str | None = None,
+        patience: float | None = None,
     ) -> str:
         """Write an object, its ETag. `only` is an ETag to replace, or * to write where none is."""
         condition = (
@@ -65,13 +66,13 @@ class Bucket(Calls):
                 Metadata=dict(metadata),
                 **condition,
             ),
-            PATIENCE_WITH_BYTES if len(data) > _MUCH else PATIENCE,
+            patience or (PATIENCE_WITH_BYTES if len(data) > _MUCH else PATIENCE),
         )
         return str(answer["ETag"])
 
     def head(self, key: str) -> Head:
         """Describe an object. Raises Missing."""
-        return _head(self._decided(lambda: self._client.head_object(**self._at(key))))
+        return self._decided(lambda: _head(self._client.head_object(**self._at(key))))
 
     def get(
         self, key: str, first: int | None = None, end: int | None = None, etag: str | None = None

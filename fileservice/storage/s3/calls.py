@@ -7,6 +7,7 @@ Keys are relative to the prefix. Every call may raise StorageUnavailable and Sto
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ import boto3
 from botocore.config import Config
 
 from fileservice.storage.base import StorageUnavailable
-from fileservice.storage.s3.faults import Away, Conflict, Missing, Refusal, errors_named
+from fileservice.storage.s3.faults import Away, Conflict, Missing, Refusal, Undecided, errors_named
 from fileservice.storage.s3.location import Location
 
 T = TypeVar("T")
@@ -60,7 +61,8 @@ class Calls:
         answer = self._decided(
             lambda: self._client.create_multipart_upload(
                 **self._at(key), ContentType=media_type, Metadata=dict(metadata)
-            )
+            ),
+            PATIENCE_WITH_BYTES,
         )
         return str(answer["UploadId"])
 
@@ -109,34 +111,40 @@ class Calls:
 
     def abort_multipart_upload(self, key: str, upload: str) -> None:
         """Give up an upload in parts, whether it is there or not."""
-        try:
-            with errors_named():
-                self._client.abort_multipart_upload(**self._at(key), UploadId=upload)
-        except Missing:
-            pass
+        with suppress(Missing):
+            self._decided(
+                lambda: self._client.abort_multipart_upload(**self._at(key), UploadId=upload)
+            )
 
     def multipart_uploads(self) -> Iterator[tuple[str, str, float]]:
         """Those that have not ended: key, id, and seconds since its last part or its beginning."""
-        pages = self._client.get_paginator("list_multipart_uploads")
-        with errors_named():
-            for page in pages.paginate(Bucket=self._bucket, Prefix=self.prefix):
-                for found in page.get("Uploads", ()):
-                    key = found["Key"][len(self.prefix) :]
-                    yield key, found["UploadId"], self._untouched(found, date_of(page))
+        after: dict[str, str] = {}
+        while True:
+            page = self._decided(
+                lambda after=after: self._client.list_multipart_uploads(  # type: ignore[misc]
+                    Bucket=self._bucket, Prefix=self.prefix, **after
+                )
+            )
+            for found in page.get("Uploads", ()):
+                key = found["Key"][len(self.prefix) :]
+                yield key, found["UploadId"], self._untouched(key, found, date_of(page))
+            if not page.get("IsTruncated"):
+                return
+            after = {name: page[f"Next{name}"] for name in ("KeyMarker", "UploadIdMarker")}
 
-    def _untouched(self, upload: Mapping[str, Any], now: datetime) -> float:
-        latest = upload["Initiated"]
-        pages = self._client.get_paginator("list_parts")
+    def _untouched(self, key: str, upload: Mapping[str, Any], now: datetime) -> float:
+        parts = self._client.get_paginator("list_parts")
         try:
-            with errors_named():
-                for page in pages.paginate(
-                    Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                ):
-                    for part in page.get("Parts", ()):
-                        latest = max(latest, part["LastModified"])
+            times = self._decided(
+                lambda: [
+                    part["LastModified"]
+                    for page in parts.paginate(**self._at(key), UploadId=upload["UploadId"])
+                    for part in page.get("Parts", ())
+                ]
+            )
         except Missing:
             return 0.0  # it has just ended
-        return float((now - latest).total_seconds())
+        return float((now - max([upload["Initiated"], *times])).total_seconds())
 
     def _at(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self.prefix + key}
@@ -156,7 +164,7 @@ class Calls:
             except Refusal as refusal:
                 refusal.repeated = lost
                 raise
-        raise StorageUnavailable(f"{undecided}; it was tried for a while") from undecided
+        raise Undecided(f"{undecided}; it was tried for a while") from undecided
 
 
 def attempts(seconds: float) -> Iterator[None]:

@@ -16,6 +16,7 @@ from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
 from fileservice.storage.base import Content, StorageError, StoredFile
 from fileservice.storage.s3.bucket import Bucket, Entry, Head
+from fileservice.storage.s3.calls import PATIENCE_WITH_BYTES
 from fileservice.storage.s3.faults import Missing
 
 FACTS = ".fileservice/facts/"
@@ -61,7 +62,8 @@ class Facts:
     def write(self, identity: str, name: FileName, content: Content) -> None:
         """Keep what is known about the file with this id."""
         facts = metadata_of(content) | {"name": name}
-        self._bucket.put(FACTS + identity, json.dumps(facts).encode())
+        data = json.dumps(facts).encode()
+        self._bucket.put(FACTS + identity, data, patience=PATIENCE_WITH_BYTES)
 
     def drop(self, identity: str) -> None:
         """Forget it, as far as the store can just now: the sweep removes what is left."""

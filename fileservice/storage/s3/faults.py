@@ -23,6 +23,10 @@ class Away(StorageUnavailable):
     """The store did not answer, or not sensibly; it may, if asked again."""
 
 
+class Undecided(StorageUnavailable):
+    """The store did not answer in time; what was asked of it may be done all the same."""
+
+
 class Refusal(Exception):
     """The store decided, against the request."""
 
@@ -66,6 +70,6 @@ def errors_named() -> Iterator[None]:
             raise StorageFull(f"there is no room left for the file: {code}") from error
         kind = Away if status >= 500 or code in _LATER else StorageUnavailable
         raise kind(f"the storage does not do its work: {code or status}") from error
-    except BROKEN_READ as error:
+    except (*BROKEN_READ, KeyError) as error:  # KeyError: an answer that lacks what it must have
         reason = type(error).__name__
         raise Away(f"the storage does not answer: {reason}") from error

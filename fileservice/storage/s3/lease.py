@@ -25,6 +25,8 @@ _HOLDS_SECONDS = 8.0
 _BEAT_SECONDS = 1.0
 """Who wants to take over looks for 1.5 s whether bytes still come in."""
 _IDLE_RENEWAL_SECONDS = 3.0
+_SURE_SECONDS = 5.0
+"""For so long after a renewal began nobody else can have taken over, whatever clocks round."""
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +43,8 @@ class Lease:
         """Bytes that have come in; told to others with each renewal."""
         self._told = 0
         self._renewed = time.monotonic()
+        self._sure = self._renewed
+        """When the last renewal began that succeeded."""
         self.lost = False
         self.taken_over = False
         """Whether another had it, who may not know that it is lost."""
@@ -60,7 +64,8 @@ class Lease:
                 raise Locked
             self._etag = self._bucket.put(self._key, self._text(), only=head.etag)
         except (Unmet, Missing):
-            raise Locked from None
+            if not self._is_ours():  # else the answer was lost
+                raise Locked from None
         self.taken_over = not ours
 
     def renew(self) -> None:
@@ -79,25 +84,42 @@ class Lease:
     def assure(self) -> None:
         """Renew it now, before something that only the one writer may do. Raises Locked."""
         with self._lock:
-            if self._etag and not self.lost:
-                self._renew()
-            if not self._etag or self.lost:
-                raise Locked
+            self._assure()
+
+    def confirm(self) -> None:
+        """Make sure that it was held until now, by a request if need be. Raises Locked."""
+        with self._lock:
+            if self.lost or not self._etag or time.monotonic() - self._sure > _SURE_SECONDS:
+                self._assure()
+
+    def _assure(self) -> None:
+        if self._etag and not self.lost:
+            self._renew()
+        if not self._etag or self.lost:
+            raise Locked
 
     def _renew(self) -> None:
         self._told, self._renewed = self.size, time.monotonic()
+        began = self._renewed
         try:
             self._etag = self._bucket.put(self._key, self._text(), only=self._etag)
         except (Unmet, Missing):
             self.lost = not self._is_ours()
+        if not self.lost:
+            self._sure = began
 
     def _is_ours(self) -> bool:
-        with suppress(StorageError, Missing, ValueError):
+        with suppress(Missing, ValueError):
             head, text = self._bucket.load(self._key)
             if json.loads(text)["holder"] == self._holder:
                 self._etag = head.etag
                 return True
         return False
+
+    def abandon(self) -> None:
+        """Let it run out: who has it next must know that it was taken over."""
+        with self._lock:
+            self._etag = ""
 
     def release(self) -> None:
         """Let the next one have it at once."""

@@ -22,8 +22,8 @@ class Filling:
 
     def __init__(self, size: int, used: list[bytearray]) -> None:
         # Memory that was used before: given back and taken anew, it falls to pieces.
-        fits = bool(used) and len(used[-1]) == size
-        self._data = used.pop() if fits else bytearray(size)
+        used[:] = [data for data in used if len(data) == size]  # parts may have grown
+        self._data = used.pop() if used else bytearray(size)
         self.filled = 0
 
     @classmethod

@@ -9,16 +9,23 @@ is what lies together from 0 on; how much that is, is written down nowhere else.
 
 import bisect
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from fileservice.names import FileName
-from fileservice.storage.base import Content, Locked, NameTaken, StorageError, StoredFile
+from fileservice.storage.base import (
+    Content,
+    Locked,
+    NameTaken,
+    StorageError,
+    StorageUnavailable,
+    StoredFile,
+)
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.bucket import Bucket, Entry
 from fileservice.storage.s3.description import ID, Facts, http_type, metadata_of
-from fileservice.storage.s3.faults import Unmet
+from fileservice.storage.s3.faults import Missing, Unmet
 from fileservice.storage.s3.parts import MOST_PARTS, PART, Flight, part_size
 
 _SMALLEST_PART = 5 << 20
@@ -34,7 +41,6 @@ class Piece:
     key: str
     offset: int
     size: int
-    etag: str
 
 
 def contiguous(entries: list[Entry]) -> tuple[list[Piece], list[str]]:
@@ -45,7 +51,7 @@ def contiguous(entries: list[Entry]) -> tuple[list[Piece], list[str]]:
         if len(digits) != 20 or not digits.isdigit():
             continue
         if int(digits) == end:
-            pieces.append(Piece(entry.key, end, entry.size, entry.etag))
+            pieces.append(Piece(entry.key, end, entry.size))
             end += entry.size
         else:
             others.append(entry.key)
@@ -91,7 +97,7 @@ class Pieces:
             return
         data, self._buffer = self._buffer, bytearray()
         offset = self._flushed
-        piece = Piece(f"{self._folder}{offset:020}", offset, len(data), "")
+        piece = Piece(f"{self._folder}{offset:020}", offset, len(data))
         self._pieces.append(piece)
         self._flight.start(lambda: self._put(piece, data))
 
@@ -125,7 +131,11 @@ class Pieces:
             self._bucket.put(piece.key, data, only="*")
         except Unmet:
             # Our own, if the answer was lost; else another has taken over.
-            if self._bucket.read(piece.key) != data:
+            try:
+                ours = self._bucket.read(piece.key) == data
+            except Missing:  # another has ended the upload
+                ours = False
+            if not ours:
                 raise Locked from None
 
     def read_at(self, count: int, offset: int) -> bytes:
@@ -140,11 +150,17 @@ class Pieces:
             if at >= end or at >= piece.offset + piece.size:
                 break
             upto = min(end, piece.offset + piece.size)
-            found += self._bucket.read(piece.key, at - piece.offset, upto - piece.offset)
+            found += self._read(piece.key, at - piece.offset, upto - piece.offset)
         at = offset + len(found) - self._flushed
         if at >= 0:
             found += self._buffer[at : at + count - len(found)]
         return bytes(found)
+
+    def _read(self, key: str, first: int, end: int) -> bytes:
+        try:
+            return self._bucket.read(key, first, end)
+        except Missing as error:  # another has ended the upload, or the sweep has
+            raise StorageUnavailable("bytes that were sent before are gone") from error
 
     @contextmanager
     def sight(self) -> Iterator[int]:
@@ -173,25 +189,44 @@ class Pieces:
             self._pieces = [piece for piece in self._pieces if piece.offset < size]
             last = self._pieces[-1] if self._pieces else None
             if last and last.offset + last.size > size:
-                head, data = self._bucket.load(last.key, 0, size - last.offset)
-                etag = self._bucket.put(last.key, data, only=head.etag)
-                self._pieces[-1] = Piece(last.key, last.offset, size - last.offset, etag)
+                self._cut(last, size - last.offset)
+                self._pieces[-1] = Piece(last.key, last.offset, size - last.offset)
         self.size = size
 
-    def publish(self, facts: Facts, name: FileName, content: Content, identity: str) -> StoredFile:
-        """Make a file of the bytes. Raises NameTaken, NameReserved."""
+    def _cut(self, piece: Piece, size: int) -> None:
+        try:
+            head, data = self._bucket.load(piece.key, 0, size)
+            self._bucket.put(piece.key, data, only=head.etag)
+        except (Unmet, Missing) as refusal:
+            # Done, if the answer was lost; else another has taken over.
+            if not refusal.repeated or self._read(piece.key, 0, piece.size) != data:
+                raise Locked from None
+
+    def publish(
+        self,
+        facts: Facts,
+        name: FileName,
+        content: Content,
+        identity: str,
+        assure: Callable[[], None] = lambda: None,
+    ) -> StoredFile:
+        """Make a file of the bytes. Raises NameTaken, NameReserved.
+
+        When all has been copied, `assure` is asked once more whether it may be; then it raises.
+        """
         metadata = metadata_of(content) | {ID: identity}
         if self.size <= PART:
             data = self.read_at(self.size, 0)
             head = reservation.create(self._bucket, name, data, http_type(content), metadata)
             return facts.describe(name, head)
         self.land()
-        if reservation.is_file(self._bucket, name):
+        if reservation.file_at(self._bucket, name):
             raise NameTaken(name)  # before all of it is copied
         media_type = http_type(content)
         upload = self._bucket.create_multipart_upload(name, media_type, metadata)
         try:
             etags = self._copy(name, upload)
+            assure()
             head = reservation.complete(
                 self._bucket, name, upload, etags, self.size, media_type, metadata
             )

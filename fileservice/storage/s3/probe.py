@@ -9,7 +9,7 @@ from fileservice.storage.s3.bucket import Bucket
 from fileservice.storage.s3.description import new_id
 from fileservice.storage.s3.faults import Missing, Unmet
 
-_FOLDER = ".fileservice/probe/"
+PROBES = ".fileservice/probe/"
 
 
 def prove(bucket: Bucket) -> None:
@@ -18,7 +18,7 @@ def prove(bucket: Bucket) -> None:
         bucket.check()
     except Missing:
         raise StorageUnavailable("there is no such bucket") from None
-    key = _FOLDER + new_id()
+    key = PROBES + new_id()
     try:
         etag = _race(bucket, key)
         _require(

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from fileservice.names import FileName
 from fileservice.storage.base import NameReserved, NameTaken, StorageError, StorageUnavailable
 from fileservice.storage.s3.bucket import Bucket, Entry, Head
-from fileservice.storage.s3.calls import PATIENCE, attempts
+from fileservice.storage.s3.calls import PATIENCE, PATIENCE_WITH_BYTES, attempts
 from fileservice.storage.s3.description import ID, new_id
-from fileservice.storage.s3.faults import Missing, Unmet
+from fileservice.storage.s3.faults import Missing, Undecided, Unmet
 
 _RESERVATION = "fileservice-reservation"
 _TEXT = b"fileservice keeps this name for the upload %s, in the attempt %s\n"
@@ -45,10 +45,10 @@ def is_taken(bucket: Bucket, name: FileName) -> bool:
     return head is not None and not is_reservation(head)
 
 
-def is_file(bucket: Bucket, name: FileName) -> bool:
-    """Whether a file has the name already, whatever is being decided."""
+def file_at(bucket: Bucket, name: FileName) -> Head | None:
+    """The file that has the name already, whatever is being decided."""
     head = _head(bucket, name)
-    return head is not None and not is_reservation(head)
+    return None if not head or is_reservation(head) else head
 
 
 def create(
@@ -77,24 +77,20 @@ def complete(
     reserved = _reserve(bucket, name, identity)
     try:
         etag = bucket.complete_multipart_upload(name, upload, etags, instead_of=reserved)
-    except BaseException as error:
+    except Undecided:
+        raise  # the store may still be at it: the name must not be another's, so it lapses
+    except (StorageError, Unmet, Missing) as error:
         with suppress(StorageError):  # else it lapses
             _release(bucket, name, reserved)
-        if not isinstance(error, Unmet | Missing):
+        if isinstance(error, StorageError):
             raise
-        head = _head(bucket, name)
-        if head and head.metadata.get(ID) == identity and not is_reservation(head):
+        head = file_at(bucket, name)
+        if head and head.metadata.get(ID) == identity:
             return head  # the answer to our own request was lost
-        if head and not is_reservation(head):
+        if head:
             raise NameTaken(name) from None  # the reservation had lapsed
         raise NameReserved(name) from None
     return _seen(bucket, name, _made(size, etag, media_type, metadata))
-
-
-def identity_at(bucket: Bucket, name: FileName) -> str | None:
-    """The id of the upload that made the file of this name."""
-    head = _head(bucket, name)
-    return None if not head or is_reservation(head) else head.metadata.get(ID)
 
 
 def _reserve(bucket: Bucket, name: FileName, identity: str) -> str:
@@ -120,7 +116,14 @@ def _take(
     instead_of = "*"
     for _ in attempts(PATIENCE):
         with suppress(Unmet, Missing):
-            return bucket.put(name, data, media_type=media_type, metadata=metadata, only=instead_of)
+            return bucket.put(
+                name,
+                data,
+                media_type=media_type,
+                metadata=metadata,
+                only=instead_of,
+                patience=PATIENCE_WITH_BYTES,
+            )
         head, instead_of = _head(bucket, name), "*"
         if not head:
             continue

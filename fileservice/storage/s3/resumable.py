@@ -13,7 +13,7 @@ from fileservice.names import FileName
 from fileservice.storage.base import Content, Locked, NameTaken, StorageError, StoredFile
 from fileservice.storage.s3 import records, reservation
 from fileservice.storage.s3.bucket import Bucket
-from fileservice.storage.s3.description import Facts
+from fileservice.storage.s3.description import ID, Facts
 from fileservice.storage.s3.lease import Heart, Lease
 from fileservice.storage.s3.pieces import Pieces
 
@@ -89,6 +89,7 @@ class S3ResumableWriter:
     def sync(self) -> None:
         with self._lock:
             self._pieces.land()
+        self._lease.confirm()  # else another may go on from where they are not
 
     def update(self, record: bytes, length: int | None = None) -> None:  # noqa: ARG002
         self._etag = records.replace(self._bucket, self._record, record, self._etag)
@@ -102,13 +103,16 @@ class S3ResumableWriter:
         self._lease.assure()
         try:
             with self._lock:
-                return self._pieces.publish(self._facts, name, content, self._upload)
+                return self._pieces.publish(
+                    self._facts, name, content, self._upload, self._lease.assure
+                )
         except NameTaken:
             # A process may have died between this very publication and its answer.
-            if reservation.identity_at(self._bucket, name) != self._upload:
+            head = reservation.file_at(self._bucket, name)
+            if not head or head.metadata.get(ID) != self._upload:
                 self._lease.assure()  # it may be another process of the same upload that has it
                 raise
-            return self._facts.describe(name, self._bucket.head(name))
+            return self._facts.describe(name, head)
 
     def close(self) -> None:
         self._heart.remove(self._send_rest)

@@ -107,8 +107,11 @@ class S3Store:
                         name = FileName.parse(entry.key)
                     except BadName:
                         continue  # not a name that can be asked for
-                    if name == entry.key and not self._reserved(entry):
-                        yield listed(name, entry)
+                    found = entry if name == entry.key else None
+                    if found and reservation.may_be_reservation(found):
+                        found = self._looked_at(found)
+                    if found:
+                        yield listed(name, found)
 
     def free_space(self) -> int | None:
         return None
@@ -116,13 +119,15 @@ class S3Store:
     def sweep(self) -> None:
         sweeping.sweep(self._bucket)
 
-    def _reserved(self, entry: Entry) -> bool:
-        if not reservation.may_be_reservation(entry):
-            return False
+    def _looked_at(self, entry: Entry) -> Entry | None:
+        """What is there now, if it is a file: a reservation may have become one since."""
         try:
-            return reservation.is_reservation(self._bucket.head(entry.key))
+            head = self._bucket.head(entry.key)
         except Missing:
-            return True
+            return None
+        if reservation.is_reservation(head):
+            return None
+        return Entry(entry.key, head.size, head.etag, head.modified, head.age)
 
     def _head(self, name: FileName) -> Head:
         try:

@@ -2,14 +2,16 @@
 
 import json
 import logging
+from contextlib import suppress
 
 from fileservice.names import BadName, FileName
 from fileservice.storage.base import StorageError
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.bucket import Bucket, Entry
-from fileservice.storage.s3.description import FACTS
+from fileservice.storage.s3.description import FACTS, ID
 from fileservice.storage.s3.faults import Missing, Unmet
 from fileservice.storage.s3.lease import LEASES
+from fileservice.storage.s3.probe import PROBES
 from fileservice.storage.s3.writer import STAGING
 
 _ABANDONED_SECONDS = 24 * 3600.0
@@ -19,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 def sweep(bucket: Bucket, abandoned: float = _ABANDONED_SECONDS) -> None:
     """Remove what nobody has touched for so many seconds and nobody can use any more."""
-    for part in (_parts, _pieces, _facts, _leases):
+    for part in (_parts, _pieces, _facts, _leases, _probes):
         try:
             part(bucket, abandoned)
         except (StorageError, Missing, Unmet) as error:
@@ -28,7 +30,7 @@ def sweep(bucket: Bucket, abandoned: float = _ABANDONED_SECONDS) -> None:
 
 def _parts(bucket: Bucket, abandoned: float) -> None:
     for key, upload, untouched in bucket.multipart_uploads():
-        if untouched > abandoned and "/" not in key.removeprefix(".fileservice/probe/"):
+        if untouched > abandoned and "/" not in key.removeprefix(PROBES):
             bucket.abort_multipart_upload(key, upload)
 
 
@@ -51,7 +53,15 @@ def _facts(bucket: Bucket, abandoned: float) -> None:
 
 def _leases(bucket: Bucket, abandoned: float) -> None:
     """Those of processes that died after their upload had ended."""
-    bucket.delete_all([entry.key for entry in bucket.entries(LEASES) if entry.age > abandoned])
+    for entry in bucket.entries(LEASES):
+        if entry.age > abandoned:
+            with suppress(Unmet, Missing):  # taken over just now
+                bucket.delete(entry.key, entry.etag)
+
+
+def _probes(bucket: Bucket, abandoned: float) -> None:
+    """Of processes that died in the proof at their start."""
+    bucket.delete_all([entry.key for entry in bucket.entries(PROBES) if entry.age > abandoned])
 
 
 def _drop_unless_used(bucket: Bucket, entry: Entry) -> None:
@@ -59,5 +69,6 @@ def _drop_unless_used(bucket: Bucket, entry: Entry) -> None:
         name = FileName.parse(json.loads(bucket.read(entry.key)).get("name", ""))
     except (ValueError, BadName, Missing):
         return
-    if reservation.identity_at(bucket, name) != entry.key.removeprefix(FACTS):
+    head = reservation.file_at(bucket, name)
+    if not head or head.metadata.get(ID) != entry.key.removeprefix(FACTS):
         bucket.delete(entry.key)

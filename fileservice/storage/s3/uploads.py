@@ -73,12 +73,18 @@ class S3Uploads:
             if lease.taken_over:
                 with suppress(Missing):
                     records.fence(self._bucket, folder + _RECORD)  # against who had it before
+        except BaseException:
+            lease.abandon()
+            raise
+        try:
             entries = self._bucket.entries(folder)
             etag = _record_in(entries)
             if etag is None:
                 raise NoSuchUpload
             pieces, others = contiguous(entries)
-            self._bucket.delete_all([key for key in others if key != folder + _RECORD])
+            if others:
+                lease.confirm()  # else they may be the next writer's
+                self._bucket.delete_all(others)
             writer = S3ResumableWriter(
                 self._bucket,
                 self._facts,
