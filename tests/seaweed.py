@@ -109,10 +109,13 @@ class Seaweed:
                     raise
                 time.sleep(0.2)
 
-    def url(self, prefix: str, port: int | None = None) -> str:
-        """A STORE_URL for files under a prefix, perhaps through another port."""
+    def url(self, prefix: str, port: int | None = None, copy: str = "false") -> str:
+        """A STORE_URL for files under a prefix, perhaps through another port.
+
+        What SeaweedFS copies itself it does not sync.
+        """
         endpoint = f"http://127.0.0.1:{port or self.port}"
-        return f"s3://{BUCKET}/{prefix}?endpoint={endpoint}&region=us-east-1"
+        return f"s3://{BUCKET}/{prefix}?endpoint={endpoint}&region=us-east-1&copy={copy}"
 
     def keys(self, prefix: str) -> list[str]:
         """All keys under a prefix, without it."""

@@ -395,7 +395,7 @@ class TestStarting:
     @pytest.mark.parametrize(
         "url",
         ["s3://", "s3:///p", "s3://B/p", "s3://bucket/p?endpoint=ftp://x", "s3://bucket/p?what=1",
-         "s3://bucket/p?region=a&region=b", "s3://bucket/p#f"],
+         "s3://bucket/p?region=a&region=b", "s3://bucket/p#f", "s3://bucket/p?copy=perhaps"],
     )  # fmt: skip
     def test_a_url_that_makes_no_sense_is_refused(self, url: str) -> None:
         with pytest.raises(ValueError, match=r"must|takes"):
@@ -406,6 +406,7 @@ class TestStarting:
         assert Location.parse("s3://bucket/a%20b/c/?endpoint=http://h:1&region=r") == Location(
             "bucket", "a b/c/", "http://h:1", "r"
         )
+        assert not Location.parse("s3://bucket?copy=false").copy
 
 
 class TestSweeping:
@@ -497,7 +498,11 @@ class TestResumable:
         dead.close()
         assert store.uploads.read(upload).size == 5
 
-    def test_small_pieces_are_joined_in_their_order(self, store: Store) -> None:
+    @pytest.mark.parametrize("copy", ["true", "false"])
+    def test_small_pieces_are_joined_in_their_order(
+        self, seaweed: Seaweed, prefix: str, copy: str
+    ) -> None:
+        store = open_store(seaweed.url(prefix, copy=copy), fsync=True)
         upload = store.uploads.create(b"record", None)
         data = secrets.token_bytes(1 << 20) * 26
         writer = store.uploads.open(upload)
@@ -561,6 +566,7 @@ class TestResumable:
 
     def test_more_pieces_than_an_object_has_parts_are_joined(self) -> None:
         class Counting:
+            copies = True
             parts = 0
 
             def upload_part(self, _key: str, _upload: str, number: int, _data: bytes) -> str:

@@ -11,7 +11,7 @@ from botocore.config import Config
 from disk import Disk
 from live_http.wire import eventually
 from seaweed import BUCKET, CREDENTIALS, Seaweed
-from store_contract import content_of, read
+from store_contract import NAME, content_of, read
 
 from fileservice.names import FileName
 from fileservice.storage import StorageError, Store, open_store
@@ -124,6 +124,29 @@ def test_what_was_acknowledged_survives_a_power_cut(
         assert resumed.read_at(len(begun), 0) == begun
     finally:
         resumed.close()
+
+
+@pytest.mark.parametrize("copy", ["false", "true"], ids=["sent", "control copied by SeaweedFS"])
+def test_a_file_put_together_from_pieces_survives_a_power_cut(
+    disk: Disk, start: Callable[[], Seaweed], monkeypatch: pytest.MonkeyPatch, copy: str
+) -> None:
+    seaweed = start()
+    store = open_store(seaweed.url(PREFIX, copy=copy), fsync=True)
+    data = os.urandom(64 * MIB)  # over all its volumes: some are not synced for other reasons
+    upload = store.uploads.create(b"record", None)
+    writer = store.uploads.open(upload)
+    writer.write(data)
+    writer.publish(NAME, content_of(data))
+    disk.cut_power()
+    seaweed.stop()
+    writer.close()
+    disk.power_up()
+
+    hasty = calls._CONFIG.merge(Config(read_timeout=1))
+    monkeypatch.setattr(calls, "_CONFIG", hasty)
+    again = open_store(start().url(PREFIX), fsync=True)
+    kept = not lost(again, {NAME: hashlib.sha256(data).digest()})
+    assert kept == (copy == "false")
 
 
 def test_without_the_rule_for_the_bucket_a_power_cut_loses_what_was_acknowledged(

@@ -45,6 +45,8 @@ class Calls:
 
     def __init__(self, location: Location) -> None:
         self.prefix = location.prefix
+        self.copies = location.copy
+        """Whether UploadPartCopy is to be used."""
         config = _CONFIG
         if location.endpoint:
             config = _CONFIG.merge(Config(s3={**_CONFIG.s3, "addressing_style": "path"}))

@@ -261,7 +261,8 @@ class Pieces:
                 if piece is None and begin == self.size:
                     break
                 number += 1
-                if piece and not joins and piece.size <= _LARGEST_COPY:
+                copied = self._bucket.copies and piece and piece.size <= _LARGEST_COPY
+                if piece and copied and not joins:
                     flight.start(lambda n=number, key=piece.key: copy(n, key))  # type: ignore[misc]
                 else:
                     flight.start(lambda n=number, b=begin, e=end: put(n, b, e - b))  # type: ignore[misc]
