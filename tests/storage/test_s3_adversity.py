@@ -399,6 +399,30 @@ def test_who_took_over_is_not_interrupted_by_its_own_claim(
     assert interrupted == []
 
 
+def test_what_was_kept_back_while_its_writer_stood_still_never_goes_out(
+    store: Store, another_store: Store, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may lie in line with what the next writer was told, and belong to a damaged block."""
+    monkeypatch.setattr(lease.Heart, "add", lambda *_: None)
+    upload = store.uploads.create(b"record", None)
+    late = store.uploads.open(upload)
+    late.write(b"01234")
+    late.sync()
+    late.write(b"damaged")
+    with monkeypatch.context() as patch:
+        patch.setattr(lease, "_HOLDS_SECONDS", -1.0)
+        writer = another_store.uploads.open(upload)
+    monkeypatch.setattr(lease, "_SURE_SECONDS", -1.0)  # as if it had stood still for so long
+    late._written = 0.0  # type: ignore[attr-defined]
+    late._send_rest()  # type: ignore[attr-defined]
+    for act in (lambda: late.write(b"more"), late.sync):
+        with pytest.raises(Locked):
+            act()
+    late.close()
+    writer.close()
+    assert store.uploads.read(upload).size == 5
+
+
 def test_clearing_up_at_the_beginning_removes_nothing_of_the_next_writer(
     store: Store, another_store: Store, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

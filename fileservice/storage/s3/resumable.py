@@ -10,7 +10,7 @@ import time
 from contextlib import AbstractContextManager, suppress
 
 from fileservice.names import FileName
-from fileservice.storage.base import Content, Locked, NameTaken, StorageError, StoredFile
+from fileservice.storage.base import Content, NameTaken, StorageError, StoredFile
 from fileservice.storage.s3 import records, reservation
 from fileservice.storage.s3.bucket import Bucket
 from fileservice.storage.s3.description import ID, Facts
@@ -54,8 +54,7 @@ class S3ResumableWriter:
         return self._pieces.size
 
     def write(self, block: bytes | memoryview) -> None:
-        if self._lease.lost:
-            raise Locked
+        self._lease.confirm()
         with self._lock:
             if not self._pieces.kept_back:
                 self._flushed = time.monotonic()
@@ -70,6 +69,7 @@ class S3ResumableWriter:
         if due and self._lock.acquire(blocking=False):  # else the one who has it is at work
             try:
                 with suppress(StorageError):  # raised by the next call as well
+                    self._lease.confirm()  # what was kept back while it stood still must not go out
                     self._pieces.flush()
                     self._flushed = now
             finally:
@@ -87,6 +87,7 @@ class S3ResumableWriter:
             self._pieces.truncate(size)
 
     def sync(self) -> None:
+        self._lease.confirm()
         with self._lock:
             self._pieces.land()
         self._lease.confirm()  # else another may go on from where they are not
