@@ -16,7 +16,7 @@ of `receive`:
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 
-from fileservice.storage import Locked, StorageFull, Store
+from fileservice.storage import StorageFull, Store
 from fileservice.upload import joining
 from fileservice.upload.admission import Offer, Rules, TooLarge, admit, leave_free
 from fileservice.upload.examination import Block
@@ -90,7 +90,9 @@ class Resumption:
         return self.status(upload)
 
     def status(self, upload: str) -> Status:
-        """How it stands. Raises NoSuchUpload, Gone.
+        """How it stands. Raises NoSuchUpload, Gone; and Locked while it is being published.
+
+        All bytes being there is no success yet, and clients take it for one.
 
         An upload whose last byte is there but which was not published, since its process died just
         then, is published now; so this may raise what `append` does at the end of an upload.
@@ -98,11 +100,8 @@ class Resumption:
         found = self._ledger.read(upload)
         if not found.ready:
             return found
-        try:
-            with self._takeover.free_writer(upload) as writer:
-                return Turn(self._means, upload, writer).finish()
-        except Locked:
-            return found  # it is being published
+        with self._takeover.free_writer(upload) as writer:
+            return Turn(self._means, upload, writer).finish()
 
     def settle(self, upload: str) -> Status:
         """How it stands once no request is adding to it any more: one that is, is ended."""

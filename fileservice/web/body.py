@@ -88,7 +88,10 @@ def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[memoryvi
         if filled:
             yield view[:filled]
         if failure:
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # which holds this frame, and so the buffers
         if ended:
             break
         if filled == len(pair[turn]):
@@ -115,9 +118,7 @@ def _gather(
         except TimeoutError:
             return filled, False, TooSlow(idle_timeout)
         except Exception as error:  # noqa: BLE001  # each server has its own for a broken body
-            failure = IncompleteBody("the body broke off before its end")
-            failure.__cause__ = error
-            return filled, False, failure
+            return filled, False, _broken_off(error)
         if not count:
             return filled, True, None
         filled += count
@@ -125,6 +126,12 @@ def _gather(
         if left <= 0 or (filled < len(view) and not arrives(left)):
             break
     return filled, False, None
+
+
+def _broken_off(cause: Exception) -> IncompleteBody:
+    failure = IncompleteBody("the body broke off before its end")
+    failure.__cause__ = cause
+    return failure
 
 
 def _arrives(body: Any) -> Callable[[float], bool]:

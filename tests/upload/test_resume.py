@@ -590,7 +590,7 @@ def test_a_wrong_type_is_refused_where_the_checksum_holds(process: Process) -> N
         process.uploads.status(upload)
 
 
-def test_one_that_is_being_published_is_asked_about_and_not_disturbed(
+def test_one_that_is_being_published_is_not_disturbed_nor_taken_for_done(
     process: Process, another: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = process.begin()
@@ -607,11 +607,13 @@ def test_one_that_is_being_published_is_asked_about_and_not_disturbed(
     sender.start()
     assert publishing.wait(10)
     begun = time.monotonic()
-    assert another.uploads.status(upload).offset == len(TEXT)
+    with pytest.raises(Locked):
+        another.uploads.status(upload)
     assert time.monotonic() - begun < 1
     assert not another.store.uploads.claims()
     go_on.set()
     sender.join()
+    assert another.uploads.status(upload).record.finished
     assert process.content() == TEXT
 
 
