@@ -56,8 +56,10 @@ class NoSuchUpload(StorageError):
 
 
 class Locked(StorageError):
-    def __init__(self) -> None:
-        super().__init__("another request is sending to this upload; wait until it has ended")
+    def __init__(
+        self, detail: str = "another request is sending to this upload; wait until it has ended"
+    ) -> None:
+        super().__init__(detail)
 
 
 class StorageFull(StorageError):

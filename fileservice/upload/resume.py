@@ -7,6 +7,7 @@ What may be raised, besides the errors of the store (NoSuchUpload and Locked amo
 of `receive`:
 
     Gone             the upload was refused, or it has expired
+    TakenOver        another request went on with it while this one was silent; a kind of Locked
     OffsetMismatch   the bytes do not begin where the upload stands
     LengthConflict   the length is not the one declared before
     Sealed           it was joined from others and takes no bytes
@@ -25,7 +26,7 @@ from fileservice.upload.joining import NotJoinable
 from fileservice.upload.ledger import Gone, Ledger, Status
 from fileservice.upload.offloading import Offload
 from fileservice.upload.records import Record
-from fileservice.upload.takeover import Takeover
+from fileservice.upload.takeover import Interruption, TakenOver, Takeover
 from fileservice.upload.turn import REFUSALS, LengthConflict, Means, OffsetMismatch, Turn
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Resumption",
     "Sealed",
     "Status",
+    "TakenOver",
 ]
 
 
@@ -137,10 +139,12 @@ class Resumption:
             raise Sealed
         if found.record.finished:
             return _finished(found, offset, coming)
-        with self._takeover.writer(upload, interrupt, at_once=at_once) as writer:
+        interruption = Interruption(interrupt)
+        with self._takeover.writer(upload, interruption, at_once=at_once) as writer:
             turn = Turn(self._means, upload, writer)
             if turn.found.record.finished:  # by the request that had the writer before
                 return _finished(turn.found, offset, coming)
+            blocks = interruption.explained(blocks)
             turn.append(offset, blocks, coming=coming, length=length, whole=whole)
             self._takeover.received(upload)
             if last:

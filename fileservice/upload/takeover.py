@@ -8,10 +8,11 @@ not, the writer, in whatever process, is asked to let go, and its body is made t
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from fileservice.storage import Locked, ResumableWriter, StorageError, Uploads
+from fileservice.upload.examination import Block
 from fileservice.upload.offloading import Offload
 
 _QUIET_SECONDS = 1.5
@@ -21,6 +22,38 @@ _POLL_SECONDS = 0.05
 _WATCH_SECONDS = 0.25
 
 _log = logging.getLogger(__name__)
+
+
+class TakenOver(Locked):
+    """This request had to let go.
+
+    Its client may be there still: what took over can be an old request of its own that came late.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("another request has taken this upload over; ask where it stands")
+
+
+class Interruption:
+    """A way to end a body, which remembers that it was taken."""
+
+    def __init__(self, end_body: Callable[[], None]) -> None:
+        self._end_body = end_body
+        self._happened = False
+
+    def __call__(self) -> None:
+        """End the body."""
+        self._happened = True
+        self._end_body()
+
+    def explained(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        """The blocks of the body; raises TakenOver where they fail for being ended here."""
+        try:
+            yield from blocks
+        except Exception as error:
+            if self._happened:
+                raise TakenOver from error
+            raise
 
 
 class Takeover:

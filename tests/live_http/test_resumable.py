@@ -191,14 +191,14 @@ class TestConcurrency:
     ) -> None:
         url, first = silent
         assert client.head(url).headers["Upload-Offset"] == "700"
-        assert first.answer().status == 400
+        assert first.answer().status == 423
 
     def test_adding_ends_the_request_before(
         self, client: httpx.Client, append, silent: tuple[str, Wire]
     ) -> None:
         url, first = silent
         assert append(url, 700, TEXT[700:], last=True).status_code == 201
-        assert first.answer().status == 400
+        assert first.answer().status == 423
         assert client.get("/download/note.txt").content == TEXT
 
     def test_cancelling_ends_the_request_before(
@@ -206,7 +206,7 @@ class TestConcurrency:
     ) -> None:
         url, first = silent
         assert client.delete(url).status_code == 204
-        assert first.answer().status == 400
+        assert first.answer().status == 423
         assert client.head(url).status_code == 404
         assert not list((server.store / ".fileservice/uploads").glob(url.rpartition("/")[2] + "*"))
 

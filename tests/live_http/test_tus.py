@@ -386,7 +386,7 @@ class TestConnections:
         url, first = trickling
         assert tus.patch(url, 100, TEXT[100:1000]).status_code == 204
         assert client.get("/download/note.txt").content == TEXT[:1000]
-        assert first.answer().status == 400
+        assert first.answer().status == 423
         assert first.ended()
 
     def test_a_request_that_still_sends_keeps_the_upload(

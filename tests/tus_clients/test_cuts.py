@@ -96,6 +96,28 @@ def test_all_that_reached_the_server_before_a_connection_ended_is_kept(
     assert traffic.sent_in_vain(upload) == 0, traffic
 
 
+def test_a_client_that_an_old_request_of_its_own_took_the_upload_from_goes_on(
+    tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
+) -> None:
+    """A request that its client gave up can reach the server late, and find the upload quiet."""
+
+    def overtake(link: Link) -> None:
+        (upload,) = proxy.traffic.uploads()
+        link.delay(0.5)  # until what was forwarded has been taken in
+        fields = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
+        with tus_server.client() as late:
+            answer = late.patch(upload, content=b"late", headers=fields | {"Upload-Offset": "0"})
+        assert answer.status_code == 409, answer.text  # it had the upload, and nothing to add
+
+    file = make_text(6 * MIB)
+    with FaultProxy(tus_server.port, [Fault(3 * MIB, overtake)]) as proxy:
+        outcome = client.upload(proxy.url, file, "a.txt", "--retry-delays", "50,100,100,100")
+        assert outcome.done, (outcome, str(proxy.traffic))
+        assert proxy.fired == 1
+        assert len(proxy.traffic.ranges(*proxy.traffic.uploads())) > 1
+    assert_whole(tus_server, "a.txt", file)
+
+
 @pytest.mark.parametrize(("first", "second"), [("tus_js", "tuspy"), ("tuspy", "tus_js")])
 def test_another_client_continues_from_the_address_of_the_upload(
     tus_server: LiveServer,
