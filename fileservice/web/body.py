@@ -129,7 +129,8 @@ def _gather(
 
 
 def _broken_off(cause: Exception) -> IncompleteBody:
-    failure = IncompleteBody("the body broke off before its end")
+    why = str(cause) or type(cause).__name__
+    failure = IncompleteBody(f"the body broke off before its end: {why}")
     failure.__cause__ = cause
     return failure
 

@@ -432,7 +432,9 @@ class TestConnections:
                 + body[: -len(b"0\r\n\r\n")]
             )
             wire.finish()
-            assert wire.answer().status == 400
+            answer = wire.answer()
+            assert answer.code() == "incomplete-body"
+            assert b"before its end: No more data" in answer.body
         assert tus.offset(url) == 300
 
     def test_other_files_are_served_while_an_upload_is_locked(
