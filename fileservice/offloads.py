@@ -143,5 +143,10 @@ class _Task(Generic[T]):
     def result(self) -> T:
         self.wait()
         if self._error:
-            raise self._error
+            # What is raised leads to whoever holds this task, and to the blocks of a body.
+            error, self._error = self._error, None
+            try:
+                raise error
+            finally:
+                del error
         return cast(T, self._value)

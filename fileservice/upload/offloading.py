@@ -15,7 +15,7 @@ class Pending(Protocol[R]):
         """Wait for the end of the work, whatever comes of it and whatever happens meanwhile."""
 
     def result(self) -> R:
-        """Wait, and give what the work gave or raise what it raised."""
+        """Wait, and give what the work gave or raise what it raised; to be asked once."""
 
 
 class Compute(Protocol):

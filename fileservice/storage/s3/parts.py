@@ -56,7 +56,7 @@ class Filling:
 class Flight:
     """Requests under way, each in a thread (a greenlet where threads are patched).
 
-    The first that fails is raised by the next call, and nothing more is started.
+    The first that fails is raised by all further calls until the end, and nothing more is started.
     """
 
     def __init__(self) -> None:
@@ -81,6 +81,11 @@ class Flight:
         """Wait for all that is under way, whatever came of it."""
         while self._threads:
             self._threads.pop(0).join()
+
+    def end(self) -> None:
+        """Wait, and forget what failed: what was raised leads here, and to the parts in memory."""
+        self.wait()
+        self._error = None
 
     def _run(self, act: Callable[[], None]) -> None:
         try:

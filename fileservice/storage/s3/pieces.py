@@ -106,9 +106,9 @@ class Pieces:
         self.flush()
         self._flight.land()
 
-    def wait(self) -> None:
-        """Wait for what is on its way, whatever comes of it."""
-        self._flight.wait()
+    def close(self) -> None:
+        """Wait for what is on its way, whatever comes of it; nothing can be written any more."""
+        self._flight.end()
 
     def take_back(self) -> bytearray:
         """All that was written, none of which is in the bucket yet; there is nothing then."""
@@ -269,7 +269,7 @@ class Pieces:
                 begin = end
             flight.land()
         finally:
-            flight.wait()
+            flight.end()
         return [etags[n] for n in sorted(etags)]
 
     def remove(self) -> None:

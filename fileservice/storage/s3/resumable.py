@@ -119,5 +119,5 @@ class S3ResumableWriter:
         self._heart.remove(self._send_rest)
         self._heart.remove(self._lease.renew)
         with self._lock:
-            self._pieces.wait()
+            self._pieces.close()
         self._lease.release()

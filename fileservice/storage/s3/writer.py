@@ -45,7 +45,7 @@ class SpoolingWriter:
         return self._pieces.publish(self._facts, name, content, self._identity)
 
     def close(self) -> None:
-        self._pieces.wait()
+        self._pieces.close()
         if not self._pieces.all_in_memory:
             with suppress(StorageError):  # the sweep removes what is left
                 self._pieces.remove()
@@ -147,7 +147,7 @@ class StreamingWriter:
         return self._facts.describe(name, head)
 
     def close(self) -> None:
-        self._flight.wait()
+        self._flight.end()
         if self._upload is not None and not self._published:
             with suppress(StorageError):  # the sweep removes what is left
                 self._bucket.abort_multipart_upload(self._name, self._upload)

@@ -1,0 +1,81 @@
+"""What failed holds no memory: not even until the garbage is collected, a hundred uploads later."""
+
+import gc
+import weakref
+from collections.abc import Callable
+
+import pytest
+
+from fileservice.offloads import Inline
+from fileservice.storage.s3.parts import Flight
+from fileservice.web.body import IncompleteBody, TooSlow, blocks
+
+
+class Failure(Exception):
+    pass
+
+
+def fail() -> None:
+    raise Failure
+
+
+def assert_forgotten(act: Callable[[], None], failure: type[Exception]) -> None:
+    """What `act` raises, and with it the frames it came through, is gone once it was handled."""
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            act()
+        except failure as error:
+            left = weakref.ref(error)
+        assert left() is None
+    finally:
+        gc.enable()
+
+
+class Broken:
+    """A body that brings some bytes, and then an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+        self._begun = False
+
+    def readinto1(self, view: memoryview) -> int:
+        if self._begun:
+            raise self._error
+        self._begun = True
+        view[:4] = b"some"
+        return 4
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(OSError(), IncompleteBody), (TimeoutError(), TooSlow)]
+)
+def test_a_body_that_breaks_off(error: Exception, told: type[Exception]) -> None:
+    def receive() -> None:
+        body = blocks({"wsgi.input": Broken(error), "CONTENT_LENGTH": "10"}, 1.0)
+        assert bytes(next(body)) == b"some"
+        next(body)
+
+    assert_forgotten(receive, told)
+
+
+def test_work_that_failed_elsewhere() -> None:
+    def work() -> None:
+        tasks = [Inline().start(fail)]
+        for task in tasks:
+            task.result()
+
+    assert_forgotten(work, Failure)
+
+
+def test_a_part_that_could_not_be_sent() -> None:
+    def send() -> None:
+        flight = Flight()
+        try:
+            flight.start(fail)
+            flight.land()
+        finally:
+            flight.end()
+
+    assert_forgotten(send, Failure)
