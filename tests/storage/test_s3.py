@@ -6,7 +6,6 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -46,23 +45,6 @@ from fileservice.storage.s3.parts import part_size
 from fileservice.storage.s3.pieces import Piece, Pieces
 from fileservice.upload.ledger import Gone, Ledger
 from fileservice.upload.records import Record
-
-
-@pytest.fixture
-def prefix(seaweed: Seaweed) -> Iterator[str]:
-    name = f"t-{secrets.token_hex(8)}"
-    yield name
-    seaweed.clear(name)
-
-
-@pytest.fixture
-def store(seaweed: Seaweed, prefix: str) -> Store:
-    return open_store(seaweed.url(prefix), fsync=True)
-
-
-@pytest.fixture
-def another_store(seaweed: Seaweed, prefix: str, store: Store) -> Store:
-    return open_store(seaweed.url(prefix), fsync=True)
 
 
 class TestContract(StoreContract):
@@ -150,10 +132,6 @@ class TestLarge:
 
 class TestReservations:
     """A name that is taken and not yet given to its file (reservation)."""
-
-    @pytest.fixture
-    def bucket(self, seaweed: Seaweed, prefix: str) -> Bucket:
-        return Bucket(Location.parse(seaweed.url(prefix)))
 
     @pytest.fixture
     def reserved(self, bucket: Bucket) -> str:

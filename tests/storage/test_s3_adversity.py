@@ -40,28 +40,6 @@ MIB = 1 << 20
 RULES = Rules(types=filetypes.TABLE, max_size=64 << 20, min_free=0, digest=True)
 
 
-@pytest.fixture
-def prefix(seaweed: Seaweed) -> Iterator[str]:
-    name = f"r-{secrets.token_hex(8)}"
-    yield name
-    seaweed.clear(name)
-
-
-@pytest.fixture
-def store(seaweed: Seaweed, prefix: str) -> Store:
-    return open_store(seaweed.url(prefix), fsync=True)
-
-
-@pytest.fixture
-def another_store(seaweed: Seaweed, prefix: str, store: Store) -> Store:
-    return open_store(seaweed.url(prefix), fsync=True)
-
-
-@pytest.fixture
-def bucket(seaweed: Seaweed, prefix: str) -> Bucket:
-    return Bucket(Location.parse(seaweed.url(prefix)))
-
-
 def resumption(store: Store) -> Resumption:
     return Resumption(store, RULES, Inline(), 86400.0)
 

@@ -30,11 +30,6 @@ def proxy(seaweed: Seaweed) -> Iterator[LameProxy]:
 
 
 @pytest.fixture
-def prefix() -> str:
-    return f"f-{secrets.token_hex(8)}"
-
-
-@pytest.fixture
 def store(
     seaweed: Seaweed, proxy: LameProxy, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> Store:

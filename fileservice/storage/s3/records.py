@@ -36,10 +36,10 @@ def replace(bucket: Bucket, key: str, record: bytes, etag: str) -> str:
         raise Locked from None
 
 
-def fence(bucket: Bucket, key: str) -> str:
-    """Have it replaced by none but who knows the ETag given here. Raises Missing, Locked."""
+def fence(bucket: Bucket, key: str) -> None:
+    """Give it another ETag: who knows the old can replace it no more. Raises Missing, Locked."""
     head, record = read(bucket, key)
-    return replace(bucket, key, record, head.etag)
+    replace(bucket, key, record, head.etag)
 
 
 def _text(record: bytes) -> bytes:
