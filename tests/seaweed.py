@@ -119,10 +119,16 @@ class Seaweed:
 
     def keys(self, prefix: str) -> list[str]:
         """All keys under a prefix, without it."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(
-            Bucket=BUCKET, Prefix=f"{prefix}/"
-        )
-        return [o["Key"][len(prefix) + 1 :] for page in pages for o in page.get("Contents", ())]
+        # Folder by folder: without a delimiter, SeaweedFS 4.48 never answers over some of them.
+        found, folders = [], [f"{prefix}/"]
+        while folders:
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=BUCKET, Prefix=folders.pop(), Delimiter="/"
+            )
+            for page in pages:
+                found += [o["Key"] for o in page.get("Contents", ())]
+                folders += [folder["Prefix"] for folder in page.get("CommonPrefixes", ())]
+        return sorted(key[len(prefix) + 1 :] for key in found)
 
     def unfinished(self, prefix: str) -> list[str]:
         """The keys of uploads in parts that have not ended."""
