@@ -122,11 +122,12 @@ class Seaweed:
         # Folder by folder: without a delimiter, SeaweedFS 4.48 never answers over some of them.
         found, folders = [], [f"{prefix}/"]
         while folders:
+            asked = folders.pop()
             pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=BUCKET, Prefix=folders.pop(), Delimiter="/"
+                Bucket=BUCKET, Prefix=asked, Delimiter="/"
             )
-            for page in pages:
-                found += [o["Key"] for o in page.get("Contents", ())]
+            for page in pages:  # an empty folder is listed as an object within itself
+                found += [o["Key"] for o in page.get("Contents", ()) if o["Key"] != asked]
                 folders += [folder["Prefix"] for folder in page.get("CommonPrefixes", ())]
         return sorted(key[len(prefix) + 1 :] for key in found)
 
