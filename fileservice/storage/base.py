@@ -156,7 +156,7 @@ class Writer(Staged, Protocol):
         """
 
     def close(self) -> None:
-        """Give back what the writer holds; what was not published is gone."""
+        """Give back what the writer holds; what was not published is gone. Raises nothing."""
 
 
 class ResumableWriter(Writer, Protocol):
@@ -166,7 +166,10 @@ class ResumableWriter(Writer, Protocol):
         """Drop what lies past the first `size` bytes, durably."""
 
     def sync(self) -> None:
-        """Return when all that was written will outlast a power cut."""
+        """Return when all that was written will outlast a power cut.
+
+        Where it raises, what was written since it last returned may be gone.
+        """
 
     def update(self, record: bytes, length: int | None = None) -> None:
         """Replace the record, and take the room for `length` bytes if that is known by now.
@@ -266,6 +269,9 @@ class Store(Protocol):
 
     def stat(self, name: FileName) -> StoredFile:
         """Describe a file. Raises NotFound."""
+
+    def sync_names(self) -> None:
+        """Return when every file that can be seen now will outlast a power cut."""
 
     def taken(self, name: FileName) -> bool:
         """Whether a file could not be published under this name now, whatever stands there.

@@ -53,7 +53,7 @@ def receive(
     the next but one is asked for; what it raises when the body is cut short passes through.
     `offload` runs what blocks away from the event loop.
     """
-    file_type, stored = admit(offer, rules, store)
+    file_type, stored = admit(offer, rules, store, offload)
     if stored:
         return Receipt(stored, created=False)
     judged_whole = file_type.family in (Family.OLE, Family.ZIP)

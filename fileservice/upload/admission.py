@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fileservice.filetypes import FileType
 from fileservice.names import FileName
 from fileservice.storage import NameTaken, NotFound, StorageFull, Store, StoredFile
+from fileservice.upload.offloading import Offload
 
 
 class Refused(Exception):
@@ -68,7 +69,9 @@ class Offer:
     """Refuse a taken name as an unmet condition (If-None-Match: *)."""
 
 
-def admit(offer: Offer, rules: Rules, store: Store) -> tuple[FileType, StoredFile | None]:
+def admit(
+    offer: Offer, rules: Rules, store: Store, offload: Offload
+) -> tuple[FileType, StoredFile | None]:
     """The type that the file must be of, and the stored file if this upload was done before.
 
     Raises a Refused, NameTaken or StorageFull.
@@ -80,22 +83,28 @@ def admit(offer: Offer, rules: Rules, store: Store) -> tuple[FileType, StoredFil
     if not store.taken(offer.name):
         leave_free(store, rules, coming)
         return file_type, None
-    earlier = earlier_upload(offer, store)
+    earlier = offload(earlier_upload, offer, store) if offer.digests else None
     if not earlier:
         raise taken(offer)
     return file_type, earlier
 
 
 def earlier_upload(offer: Offer, store: Store) -> StoredFile | None:
-    """The file stored under the name, if the client declares its very bytes (RFC 9530)."""
+    """The file stored under the name, if the client declares its very bytes (RFC 9530).
+
+    It outlasts a power cut by then, as one does that was answered 201.
+    """
     declared = offer.digests.get("sha-256")
     if not declared:
         return None
     try:
         stored = store.stat(offer.name)
+        if stored.content.sha256 != declared:
+            return None
+        store.sync_names()  # it may be visible and not acknowledged yet
+        return stored if store.stat(offer.name).version == stored.version else None
     except NotFound:
         return None
-    return stored if stored.content.sha256 == declared else None
 
 
 def taken(offer: Offer) -> Exception:

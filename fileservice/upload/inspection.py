@@ -20,7 +20,8 @@ from fileservice.upload import archive
 from fileservice.upload.offloading import Compute
 from fileservice.upload.text import NotText, TextScan
 
-_HEAD = 4096
+HEAD = 4096
+"""Bytes at the beginning of a file by which its type is judged while the others still come."""
 _OLE_SIGNATURE = bytes.fromhex("D0CF11E0A1B11AE1")
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _PARSED_JSON = 1 << 20
@@ -76,12 +77,18 @@ class Inspector:
             except NotText as error:
                 raise ContentMismatch(self._type, str(error)) from None
         if self._type.family is Family.JSON:
-            self._first = self._first or bytes(block[:_HEAD])
-            self._last = (self._last + bytes(block[-_HEAD:]))[-_HEAD:]
+            self._first = self._first or bytes(block[:HEAD])
+            self._last = (self._last + bytes(block[-HEAD:]))[-HEAD:]
         if not self._judged:
             self._head += block
-            if len(self._head) >= _HEAD:
+            if len(self._head) >= HEAD:
                 self._judge_head()
+
+    def judge_by(self, head: bytes) -> None:
+        """Judge by the first bytes of a file, up to HEAD of them, what they can tell."""
+        self.feed(head)
+        if not self._judged:
+            self._judge_head()
 
     def conclude(self, staged: Staged, compute: Compute) -> Verdict:
         """Judge the whole file, all of whose bytes have been fed."""
@@ -107,7 +114,7 @@ class Inspector:
         return Verdict(self._type.media_type, charset)
 
     def _judge_head(self) -> None:
-        head = bytes(self._head[:_HEAD])  # no more, so that the verdict is the same for any blocks
+        head = bytes(self._head[:HEAD])  # no more, so that the verdict is the same for any blocks
         self._judged = True
         self._head.clear()
         found = _identify(head, _ONLY_SIGNATURES if self._text else magic.MAGIC_NONE)

@@ -63,7 +63,11 @@ class Ledger:
 
     def advanced(self, found: Status, offset: int) -> Status:
         """The same upload, to which bytes were just added."""
-        return replace(found, offset=offset, expires=time.time() + self._expiry)
+        return replace(found, offset=offset, expires=self.expires_from_now())
+
+    def expires_from_now(self) -> float:
+        """When an upload expires that is not touched any more, in Unix seconds."""
+        return time.time() + self._expiry
 
     def sweep(self) -> None:
         """Remove what nobody has touched for longer than the expiry."""

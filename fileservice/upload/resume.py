@@ -17,7 +17,7 @@ of `receive`:
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 
-from fileservice.storage import StorageFull, Store
+from fileservice.storage import NoSuchUpload, StorageFull, Store
 from fileservice.upload import joining
 from fileservice.upload.admission import Offer, Rules, TooLarge, admit, leave_free
 from fileservice.upload.examination import Block
@@ -77,7 +77,7 @@ class Resumption:
         """
         stored = None
         if offer:
-            _, stored = admit(offer, self._rules, self._store)
+            _, stored = admit(offer, self._rules, self._store, self._offload)
         elif length is not None and length > self._rules.max_size:
             raise TooLarge(self._rules.max_size)
         record = Record(
@@ -102,17 +102,33 @@ class Resumption:
         found = self._ledger.read(upload)
         if not found.ready:
             return found
-        with self._takeover.free_writer(upload) as writer:
-            return Turn(self._means, upload, writer).finish()
+        try:
+            with self._takeover.free_writer(upload) as writer:
+                return Turn(self._means, upload, writer).finish()
+        except NoSuchUpload:
+            return self._ended(upload)
 
     def settle(self, upload: str) -> Status:
         """How it stands once no request is adding to it any more: one that is, is ended."""
         found = self._ledger.read(upload)
         if not found.record.open:
             return found
-        with self._takeover.writer(upload, _nothing, at_once=True):
-            pass
+        try:
+            with self._takeover.writer(upload, _nothing, at_once=True):
+                pass
+        except NoSuchUpload:
+            return self._ended(upload)
         return self.status(upload)
+
+    def _ended(self, upload: str) -> Status:
+        """How an upload ended of which a record was found, but no bytes any more.
+
+        Raises NoSuchUpload where nothing tells.
+        """
+        found = self._ledger.read(upload)
+        if found.record.open:
+            raise NoSuchUpload
+        return found
 
     def append(
         self,
@@ -140,7 +156,13 @@ class Resumption:
         if found.record.finished:
             return _finished(found, offset, coming)
         interruption = Interruption(interrupt)
-        with self._takeover.writer(upload, interruption, at_once=at_once) as writer:
+        with ExitStack() as stack:
+            try:
+                writer = stack.enter_context(
+                    self._takeover.writer(upload, interruption, at_once=at_once)
+                )
+            except NoSuchUpload:
+                return _finished(self._ended(upload), offset, coming)
             turn = Turn(self._means, upload, writer)
             if turn.found.record.finished:  # by the request that had the writer before
                 return _finished(turn.found, offset, coming)
@@ -168,7 +190,10 @@ class Resumption:
         found = self._ledger.read(upload)
         with ExitStack() as stack:
             if not found.record.finished:
-                stack.enter_context(self._takeover.writer(upload, _nothing, at_once=at_once))
+                try:
+                    stack.enter_context(self._takeover.writer(upload, _nothing, at_once=at_once))
+                except NoSuchUpload:
+                    self._ended(upload)
             self.discard(upload)
 
     def discard(self, upload: str) -> None:

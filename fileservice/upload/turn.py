@@ -3,10 +3,11 @@
 What may be raised is named in `resume`.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from fileservice.storage import NameTaken, ResumableWriter, Store
+from fileservice.storage import NameTaken, ResumableWriter, StorageError, Store
 from fileservice.upload.admission import Refused, Rules, TooLarge, leave_free
 from fileservice.upload.examination import Block, Examination
 from fileservice.upload.examinations import Examinations
@@ -15,6 +16,8 @@ from fileservice.upload.ledger import Ledger, Status
 from fileservice.upload.offloading import Offload
 from fileservice.upload.publish import DigestMismatch, publish
 from fileservice.upload.stream import Stream
+
+_log = logging.getLogger(__name__)
 
 _WORTH_READING = 1 << 20
 """So many bytes that another process took in are examined at once, for a wrong type to show."""
@@ -70,7 +73,7 @@ class Turn:
         """Take in blocks from `offset` on; see `Resumption.append`."""
         if offset != self.found.offset:
             raise OffsetMismatch(self.found.offset)
-        self._drop_unproved()
+        self._drop_what_does_not_count()
         if length is not None:
             self._declare(length)
         known = self.found.record.length
@@ -87,10 +90,13 @@ class Turn:
             self._ledger.save(self._writer, self.found.record)
             self._remember()  # not before: bytes that do not count may be replaced by others
 
-    def _drop_unproved(self) -> None:
-        """Remove bytes whose checksum never came in."""
-        if self.found.record.proved is not None:
+    def _drop_what_does_not_count(self) -> None:
+        """Remove bytes whose checksum never came in, and those that could not be synced."""
+        if self._writer.size > self.found.offset:
             self._offload(self._writer.truncate, self.found.offset)
+        if self._writer.size != self.found.offset:  # the disk has failed meanwhile
+            raise OffsetMismatch(self._writer.size)
+        if self.found.record.proved is not None:
             self._record(proved=None)
 
     def _declare(self, length: int) -> None:
@@ -135,7 +141,12 @@ class Turn:
         finally:
             self._examinations.forget(upload)
         record = replace(record, finished=receipt.file)
-        self._ledger.end(self._writer, record)
+        try:
+            self._ledger.end(self._writer, record)
+        except StorageError as error:
+            # The file is published all the same. Who asks for the upload later finds its bytes
+            # complete, publishes them once more, to no effect, and ends the record then.
+            _log.warning("the upload %s was published but not ended: %s", upload, error)
         return replace(self.found, record=record)
 
     def _record(self, **changes: object) -> None:

@@ -13,7 +13,7 @@ from fileservice.names import FileName
 from fileservice.offloads import Inline
 from fileservice.storage import Locked, NameTaken, NoSuchUpload, NotFound, StorageFull
 from fileservice.storage.local import LocalStore
-from fileservice.storage.local.uploads import LocalResumableWriter
+from fileservice.storage.local.resumable import LocalResumableWriter
 from fileservice.upload import ContentMismatch, Offer, Rules, TooLarge
 from fileservice.upload.resume import (
     Gone,
@@ -449,12 +449,34 @@ def test_only_complete_parts_can_be_joined(process: Process, root: Path) -> None
     assert process.uploads.status(part).offset == 4
 
 
-def test_a_joined_file_of_the_wrong_type_leaves_its_parts(process: Process) -> None:
+def test_parts_that_begin_with_a_wrong_type_stay_for_a_better_name(process: Process) -> None:
     part = process.uploads.create(None, 4, {}).upload
     process.append(part, 0, b"text")
     with pytest.raises(ContentMismatch):
         process.uploads.join(Offer(FileName.parse("image.png"), None), [part], {})
     assert process.uploads.status(part).offset == 4
+
+
+def test_parts_that_turn_out_at_their_end_to_be_wrong_are_copied_once_and_then_gone(
+    process: Process, root: Path
+) -> None:
+    data = b"PK\x03\x04" + TEXT
+    part = process.uploads.create(None, len(data), {}).upload
+    process.append(part, 0, data)
+    with pytest.raises(ContentMismatch):
+        process.uploads.join(Offer(FileName.parse("joined.zip"), None), [part], {})
+    assert not kept(root)
+    with pytest.raises(NotJoinable):
+        process.uploads.join(Offer(FileName.parse("joined.zip"), None), [part], {})
+
+
+def test_a_part_stands_in_a_file_once(process: Process) -> None:
+    part = process.uploads.create(None, len(TEXT), {}).upload
+    process.append(part, 0, TEXT)
+    with pytest.raises(NotJoinable, match="once"):
+        process.uploads.join(Offer(NAME, None), [part] * 200, {})
+    assert process.uploads.join(Offer(NAME, None), [part], {}).record.finished
+    assert process.content() == TEXT
 
 
 def test_room_for_what_is_declared_is_taken_at_once(root: Path) -> None:

@@ -94,6 +94,11 @@ class LocalStore:
             finally:
                 os.close(descriptor)
 
+    def sync_names(self) -> None:
+        if self._places.fsync:
+            with errors_named():
+                sync_directory(self._places.root)
+
     def taken(self, name: FileName) -> bool:
         return os.path.lexists(self._places.of(name))
 

@@ -1,14 +1,13 @@
-"""LocalUploads: uploads that outlive connections and processes, as two files each.
+"""LocalUploads: uploads that outlive connections and processes, as three files each.
 
-    uploads/ID         the bytes, locked (flock) by the one writer while there is one
-    uploads/ID.json    the record, always replaced whole
-    claims/ID          somebody asks the writer to let go
-
-The offset is the size of the bytes' file and is written down nowhere else, so the two can never
-contradict each other.
+uploads/ID              the bytes, locked (flock) by the one writer while there is one
+uploads/ID.checkpoint   how many of the bytes are on the disk (see checkpoint)
+uploads/ID.json         the record, always replaced whole
+claims/ID               somebody asks the writer to let go
 """
 
 import fcntl
+import logging
 import os
 import re
 import secrets
@@ -17,14 +16,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from fileservice.storage.base import Kept, Locked, NoSuchUpload
-from fileservice.storage.local import staging, writeback
+from fileservice.storage.local import checkpoint, records, writeback
 from fileservice.storage.local.faults import errors_named, sync_directory
-from fileservice.storage.local.writer import LocalWriter, Places
+from fileservice.storage.local.resumable import LocalResumableWriter
+from fileservice.storage.local.writer import Places
+
+_log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[0-9a-f]{32}")
-_RECORD = b".json"
-_SECTOR = 512
-"""What st_blocks counts in, in bytes (stat(2))."""
 _CLAIM_SECONDS = 10.0
 
 
@@ -41,11 +40,10 @@ class LocalUploads:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             try:
                 writeback.reserve(descriptor, length or 0)
-                _replace_record(self._places, path, record)
+                checkpoint.create(path + checkpoint.SUFFIX, descriptor)
+                records.replace(self._places, path, record)
             except BaseException:
-                os.unlink(path)
-                with suppress(FileNotFoundError):
-                    os.unlink(path + _RECORD)
+                records.unlink(path + records.RECORD, path, path + checkpoint.SUFFIX)
                 raise
             finally:
                 os.close(descriptor)
@@ -54,23 +52,36 @@ class LocalUploads:
     def read(self, upload: str) -> Kept:
         path = self._path(upload)
         with errors_named():
-            try:
-                descriptor = os.open(path + _RECORD, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                raise NoSuchUpload from None
-            with open(descriptor, "rb") as file:
-                record, touched = file.read(), os.fstat(descriptor).st_mtime
-            size = 0
-            with suppress(FileNotFoundError):
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            while True:
+                record, touched = records.read(path)
                 try:
-                    status = os.fstat(descriptor)
-                    size, touched = status.st_size, max(touched, status.st_mtime)
-                    if self._places.fsync:
-                        os.fsync(descriptor)  # they may be from a process that died before it could
-                finally:
-                    os.close(descriptor)
-            return Kept(record, size, touched)
+                    with open(path, "rb", buffering=0) as file:
+                        size = self._synced_size(file.fileno(), path)
+                        modified = os.fstat(file.fileno()).st_mtime
+                except FileNotFoundError:
+                    if records.read(path) != (record, touched):
+                        continue  # it ended between the two looks
+                    return Kept(record, 0, touched)
+                return Kept(record, size, max(touched, modified))
+
+    def _synced_size(self, descriptor: int, path: bytes) -> int:
+        """How many bytes of the opened file outlast a power cut; what can be synced, is."""
+        status = os.fstat(descriptor)
+        if not self._places.fsync or status.st_nlink > 1:  # published: all of it was synced
+            return status.st_size
+        with checkpoint.locked(path + checkpoint.SUFFIX) as known:
+            size = os.fstat(descriptor).st_size
+            if size <= known.offset or not known.vouches(descriptor):
+                return min(size, known.offset)
+            try:
+                os.fsync(descriptor)  # they may be from a process that died before it could
+                known.advance(size, descriptor)
+            except OSError as error:
+                _log.warning("bytes of an unfinished upload could not be synced: %s", error)
+                with suppress(OSError):  # a disk that takes nothing more tells the writer, too
+                    known.distrust()
+                return known.offset
+            return size
 
     def progress(self, upload: str) -> int:
         with errors_named():
@@ -79,7 +90,7 @@ class LocalUploads:
             except FileNotFoundError:
                 raise NoSuchUpload from None
 
-    def open(self, upload: str) -> "LocalResumableWriter":
+    def open(self, upload: str) -> LocalResumableWriter:
         path = self._path(upload)
         with errors_named():
             try:
@@ -90,28 +101,29 @@ class LocalUploads:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if not _is_at(descriptor, path):
                     raise NoSuchUpload  # removed or published between open and flock
-                return LocalResumableWriter(self._places, descriptor, path)
-            except BlockingIOError:
+                writer = LocalResumableWriter(self._places, descriptor, path)
+                writer.drop_lost()
+                return writer
+            except BaseException as error:
                 os.close(descriptor)
-                raise Locked from None
-            except BaseException:
-                os.close(descriptor)
+                if isinstance(error, BlockingIOError):
+                    raise Locked from None
+                if isinstance(error, FileNotFoundError):  # it is just being removed
+                    raise NoSuchUpload from None
                 raise
 
     def remove(self, upload: str) -> None:
         # The record goes first: what has none does not exist, and its bytes are an orphan.
         with errors_named():
-            with suppress(FileNotFoundError):
-                os.unlink(self._path(upload) + _RECORD)
-            with suppress(FileNotFoundError):
-                os.unlink(self._path(upload))
+            path = self._path(upload)
+            records.unlink(path + records.RECORD, path, path + checkpoint.SUFFIX)
             if self._places.fsync:
                 sync_directory(self._places.uploads)
 
     def remove_remains(self, upload: str, seconds: float) -> None:
         path, touched = self._path(upload), 0.0
         with errors_named():
-            for part in (path, path + _RECORD):
+            for part in (path, path + records.RECORD):
                 with suppress(FileNotFoundError):
                     touched = max(touched, os.stat(part).st_mtime)
             if time.time() - touched > seconds:
@@ -144,7 +156,7 @@ class LocalUploads:
 
     def ids(self) -> Iterator[str]:
         with errors_named(), os.scandir(os.fsdecode(self._places.uploads)) as entries:
-            found = {entry.name.removesuffix(_RECORD.decode()) for entry in entries}
+            found = {entry.name.partition(".")[0] for entry in entries}
         yield from (upload for upload in found if _ID.fullmatch(upload))
 
     def _path(self, upload: str) -> bytes:
@@ -161,49 +173,3 @@ def _is_at(descriptor: int, path: bytes) -> bool:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:
         return False
-
-
-def _replace_record(places: Places, upload: bytes, record: bytes) -> None:
-    """Have `record` be that of the upload whose bytes are at the path `upload`."""
-    descriptor, path = staging.create(places.staging)
-    try:
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(record)
-        if places.fsync:
-            os.fsync(descriptor)
-        os.replace(path, upload + _RECORD)
-        if places.fsync:
-            sync_directory(places.uploads)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-        raise
-    finally:
-        os.close(descriptor)
-
-
-class LocalResumableWriter(LocalWriter):
-    """See `storage.base.ResumableWriter`."""
-
-    def truncate(self, size: int) -> None:
-        with errors_named():
-            taken = os.fstat(self._descriptor).st_blocks * _SECTOR
-            os.ftruncate(self._descriptor, size)
-            with suppress(OSError):  # which gave back what was reserved beyond it, too
-                writeback.reserve(self._descriptor, taken)
-            os.lseek(self._descriptor, size, os.SEEK_SET)
-            self.size = self._begun = size
-        self.sync()
-
-    def update(self, record: bytes, length: int | None = None) -> None:
-        with errors_named():
-            writeback.reserve(self._descriptor, length or 0)
-            _replace_record(self._places, self._path, record)
-
-    def end(self, record: bytes) -> None:
-        self.update(record)
-        with errors_named(), suppress(FileNotFoundError):
-            os.unlink(self._path)
-
-    def close(self) -> None:
-        os.close(self._descriptor)

@@ -1,6 +1,7 @@
 """LocalWriter: a staged file that becomes a published one, by a link."""
 
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,8 @@ from fileservice.names import FileName
 from fileservice.storage.base import Content, NameTaken, StoredFile
 from fileservice.storage.local import attributes, writeback
 from fileservice.storage.local.faults import errors_named, sync_directory
+
+_log = logging.getLogger(__name__)
 
 _WRITEBACK = 16 << 20
 
@@ -108,8 +111,11 @@ class LocalWriter:
 
     def close(self) -> None:
         try:
-            with errors_named(), suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 os.unlink(self._path)
+        except OSError as error:
+            # The file may be published; what stays behind is swept once this descriptor is closed.
+            _log.warning("a staged file could not be removed: %s", error)
         finally:
             os.close(self._descriptor)
 

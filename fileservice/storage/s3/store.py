@@ -68,6 +68,9 @@ class S3Store:
             raise NotFound(name)
         return self._facts.describe(name, head)
 
+    def sync_names(self) -> None:
+        """What the store has answered for, it keeps."""
+
     def taken(self, name: FileName) -> bool:
         return reservation.is_taken(self._bucket, name)
 

@@ -1,0 +1,85 @@
+"""LocalResumableWriter: the one writer of an unfinished upload."""
+
+import errno
+import os
+from contextlib import AbstractContextManager, suppress
+
+from fileservice.storage.local import checkpoint, records, writeback
+from fileservice.storage.local.faults import errors_named
+from fileservice.storage.local.writer import LocalWriter
+
+_SECTOR = 512
+"""What st_blocks counts in, in bytes (stat(2))."""
+
+
+class LocalResumableWriter(LocalWriter):
+    """See `storage.base.ResumableWriter`."""
+
+    _ended = False
+
+    def drop_lost(self) -> None:
+        """Drop bytes that may not be those that were written; see checkpoint."""
+        if not self._places.fsync or os.fstat(self._descriptor).st_nlink > 1:
+            return
+        with self._checkpoint() as known:
+            if not known.vouches(self._descriptor):
+                self._cut(known)
+
+    def truncate(self, size: int) -> None:
+        with errors_named():
+            if self._places.fsync:
+                with self._checkpoint() as known:
+                    if not known.vouches(self._descriptor):
+                        self._cut(known)
+                    known.lower(size, self._descriptor)
+            self._resize(min(size, self.size))
+        self.sync()
+
+    def sync(self) -> None:
+        """Return when all that was written will outlast a power cut.
+
+        When it cannot be synced, what was written since the last success is dropped: whether it
+        is on the disk, no later fsync would tell. Raises StorageFull, StorageUnavailable.
+        """
+        if not self._places.fsync or self._ended:
+            return
+        with errors_named(), self._checkpoint() as known:
+            try:
+                if not known.vouches(self._descriptor):
+                    raise OSError(errno.EIO, "bytes could not be written to the disk")
+                os.fsync(self._descriptor)
+                known.advance(self.size, self._descriptor)
+            except OSError:
+                with suppress(OSError):  # for others, if it cannot be dropped either
+                    known.distrust()
+                self._cut(known)
+                raise
+
+    def _checkpoint(self) -> AbstractContextManager[checkpoint.Checkpoint]:
+        return checkpoint.locked(self._path + checkpoint.SUFFIX)
+
+    def _cut(self, known: checkpoint.Checkpoint) -> None:
+        self._resize(min(self.size, known.offset))
+        known.renew(self._descriptor)
+
+    def _resize(self, size: int) -> None:
+        taken = os.fstat(self._descriptor).st_blocks * _SECTOR
+        os.ftruncate(self._descriptor, size)
+        with suppress(OSError):  # which gave back what was reserved beyond it, too
+            writeback.reserve(self._descriptor, taken)
+        os.lseek(self._descriptor, size, os.SEEK_SET)
+        self.size = self._begun = size
+
+    def update(self, record: bytes, length: int | None = None) -> None:
+        with errors_named():
+            writeback.reserve(self._descriptor, length or 0)
+            records.replace(self._places, self._path, record)
+
+    def end(self, record: bytes) -> None:
+        self.update(record)
+        self._ended = True
+        with errors_named():
+            records.unlink(self._path, self._path + checkpoint.SUFFIX)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
