@@ -1,4 +1,4 @@
-"""Disk: a file system whose power can be cut."""
+"""Disk: a file system of its own whose power can be cut."""
 
 import ctypes
 import fcntl
@@ -8,29 +8,37 @@ from pathlib import Path
 
 from live_http.wire import eventually
 
-SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
+SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN, and XFS_IOC_GOINGDOWN
 NO_LOG_FLUSH = 2
-_SIZE = 512 << 20
+_MAKE = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
 
 
 class Disk:
-    """An ext4 file system of its own, whose power can be cut."""
+    """A file system in an image in `directory`, sparse and of `size` bytes.
 
-    def __init__(self, directory: Path) -> None:
+    It is reached by direct I/O, past the page cache of what the image lies on: so there is a time
+    between the moment at which bytes are on their way and the one at which they are there.
+    """
+
+    def __init__(self, directory: Path, kind: str = "ext4", size: int = 512 << 20) -> None:
         self.image, self.path = directory / "disk.img", directory / "disk"
         self.path.mkdir()
+        self._kind = kind
         with self.image.open("wb") as image:
-            image.truncate(_SIZE)
-        _run("mkfs.ext4", "-q", "-F", str(self.image))
+            image.truncate(size)
+        _run(*_MAKE[kind], str(self.image))
 
     def mount(self) -> None:
-        # The file system shall commit when it is asked to, and not of its own accord.
-        _run("mount", "-o", "loop,commit=900", str(self.image), str(self.path))
+        self._device = _run("losetup", "--find", "--show", "--direct-io=on", str(self.image))
+        # ext4 shall commit when it is asked to, and not of its own accord.
+        options = ["-o", "commit=900"] if self._kind == "ext4" else []
+        _run("mount", "-t", self._kind, *options, self._device, str(self.path))
 
     def unmount(self) -> None:
         # Processes that were killed let go of their files a little later.
         command = ["umount", str(self.path)]
         eventually(lambda: subprocess.run(command, capture_output=True).returncode == 0)
+        _run("losetup", "--detach", self._device)
 
     def cut_power(self) -> None:
         """Whatever has not reached the disk never will."""
@@ -45,5 +53,6 @@ class Disk:
         self.mount()
 
 
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+def _run(*command: str) -> str:
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    return done.stdout.strip()

@@ -14,10 +14,11 @@ of `receive`:
     NotJoinable      the parts cannot be joined
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 
-from fileservice.storage import NoSuchUpload, StorageFull, Store
+from fileservice.storage import NoSuchUpload, StorageError, StorageFull, Store
 from fileservice.upload import joining
 from fileservice.upload.admission import Offer, Rules, TooLarge, admit, leave_free
 from fileservice.upload.examination import Block
@@ -28,6 +29,8 @@ from fileservice.upload.offloading import Offload
 from fileservice.upload.records import Record
 from fileservice.upload.takeover import Interruption, TakenOver, Takeover
 from fileservice.upload.turn import REFUSALS, LengthConflict, Means, OffsetMismatch, Turn
+
+_log = logging.getLogger(__name__)
 
 __all__ = [
     "REFUSALS",
@@ -195,6 +198,15 @@ class Resumption:
                 except NoSuchUpload:
                     self._ended(upload)
             self.discard(upload)
+
+    def cancel_if_empty(self, upload: str) -> None:
+        """End an upload that broke off before its first byte: who begins anew loses nothing."""
+        try:
+            found = self._ledger.read(upload)
+            if found.record.open and found.offset == 0:
+                self.cancel(upload)
+        except (Gone, StorageError) as error:
+            _log.info("the upload %s stays until it expires: %s", upload, error)
 
     def discard(self, upload: str) -> None:
         """Remove all of an upload of which nobody was told, and its record."""

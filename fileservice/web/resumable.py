@@ -79,14 +79,26 @@ def begin(service: Service, offer: Offer) -> Response:
     found = service.resumption.create(offer, length, {}, awaits_word=True)
     if found.record.finished:
         return _final(service, found, created=False)
-    if _can_be_informed(request):
-        fields = {
-            "Location": _url(service, found),
-            "Upload-Draft-Interop-Version": _INTEROP_VERSION,
-            "Upload-Limit": _limit(service, found),
-        }
+    try:
+        if _can_be_informed(request):
+            _inform(service, found)
+        return _take_in(service, found, 0, last=bool(complete(request.headers)))
+    except body.BodyError:
+        service.resumption.cancel_if_empty(found.upload)
+        raise
+
+
+def _inform(service: Service, found: Status) -> None:
+    """Tell the client where its upload is before its body is read (section 4.2.1)."""
+    fields = {
+        "Location": _url(service, found),
+        "Upload-Draft-Interop-Version": _INTEROP_VERSION,
+        "Upload-Limit": _limit(service, found),
+    }
+    try:
         request.environ["transfer.inform"]("104 Upload Resumption Supported", fields)
-    return _take_in(service, found, 0, last=bool(complete(request.headers)))
+    except OSError as error:
+        raise body.IncompleteBody("the client went before it was told of its upload") from error
 
 
 def offered(service: Service, methods: Iterable[str]) -> Response:

@@ -22,6 +22,7 @@ from live_http.wire import (
     form_request,
     part,
     request,
+    sha256,
 )
 
 pytestmark = pytest.mark.usefixtures("over_a_directory")
@@ -62,6 +63,33 @@ def test_an_acknowledged_upload_survives_a_power_cut(
     assert (answer.status, answer.body) == (200, DATA)
     assert "Repr-Digest" in answer.headers
     server.stop()
+
+
+def test_a_repetition_is_acknowledged_only_once_the_file_will_stay(
+    root: None,
+    tool: Callable[[str], str],
+    disk: Disk,
+    start_server: Callable[..., LiveServer],
+    tmp_path: Path,
+) -> None:
+    """The first request dies between the name and the sync of the directory it stands in."""
+    server = start_server(STORE_URL=str(disk.path / "store"), WORKERS="1", MIN_FREE_SPACE="0")
+    repeated = request("PUT /upload/a.txt", f"Repr-Digest: {sha256(DATA)}", body=DATA)
+    os.sync()  # the directory itself is there
+
+    def act(server: LiveServer) -> None:
+        (pid,) = server.workers()
+        waits = "--inject=fsync:delay_enter=4s:when=2"
+        with Wire(server) as wire, traced(tool("strace"), pid, "fsync", tmp_path / "calls", waits):
+            wire.send(repeated)
+            eventually(lambda: server.published() == ["a.txt"])
+            os.kill(pid, signal.SIGKILL)
+            assert wire.ended()
+        eventually(lambda: server.workers() and pid not in server.workers())
+        assert ask(server, repeated).status == 200
+
+    assert after_a_power_cut(disk, server, act) == ["a.txt"]
+    assert (server.store / "a.txt").read_bytes() == DATA
 
 
 def test_without_fsync_a_power_cut_loses_what_was_acknowledged(
@@ -167,9 +195,9 @@ def some_is_staged(server: LiveServer) -> bool:
 
 
 @contextlib.contextmanager
-def traced(strace: str, pid: int, calls: str, log: Path) -> Iterator[None]:
+def traced(strace: str, pid: int, calls: str, log: Path, *options: str) -> Iterator[None]:
     """Write down the system calls of a process and its threads, with the files' paths."""
-    command = [strace, "-f", "-y", "-s", "64", "-e", f"trace={calls}", "-o", str(log)]
+    command = [strace, "-f", "-y", "-s", "64", "-e", f"trace={calls}", "-o", str(log), *options]
     with subprocess.Popen([*command, "-p", str(pid)], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         first = process.stderr.readline()

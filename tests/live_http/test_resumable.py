@@ -301,3 +301,39 @@ def test_repeating_an_upload_that_succeeded_is_answered_at_once(
     wire.send(creation(VERSION, f"Repr-Digest: {sha256(TEXT)}", "Expect: 100-continue", body=b""))
     answer: Answer = wire.answer()
     assert (answer.status, answer.headers["Upload-Complete"]) == (200, "?1")
+
+
+def test_a_client_that_goes_before_a_byte_leaves_no_upload_and_no_error(
+    start_server: Callable[..., LiveServer], over_a_directory: None
+) -> None:
+    server = start_server(WORKERS="1")
+    uploads = server.store / ".fileservice/uploads"
+    for number in range(20):
+        with Wire(server) as wire:
+            wire.send(
+                request(
+                    f"PUT /upload/{number}.txt",
+                    "Upload-Complete: ?1",
+                    VERSION,
+                    "Content-Length: 50",
+                )
+            )
+            if number % 2:
+                assert wire.answer().status == 104
+            wire.reset()
+    eventually(lambda: not list(uploads.iterdir()))
+    assert "Traceback" not in server.log()
+    assert "internal error" not in server.log()
+
+
+def test_an_upload_that_broke_off_after_its_first_byte_stays(
+    start_server: Callable[..., LiveServer],
+) -> None:
+    server = start_server(WORKERS="1")
+    head = request("PUT /upload/a.txt", "Upload-Complete: ?1", VERSION, "Content-Length: 50")
+    with Wire(server) as wire:
+        wire.send(head)
+        url = httpx.URL(wire.answer().headers["Location"]).path
+        wire.send(b"text")
+    with server.client() as client:
+        eventually(lambda: client.head(url).headers.get("Upload-Offset") == "4")

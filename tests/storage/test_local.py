@@ -419,6 +419,24 @@ sys.stdin.readline()
         writer.close()
         assert staged(directory) == []
 
+    def test_a_file_is_published_though_its_staged_name_cannot_be_removed(
+        self, store: LocalStore, directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        writer = store.writer()
+        writer.write(b"published")
+        writer.publish(NAME, content_of(b"published"))
+
+        def broken(path: bytes) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "unlink", broken)
+            writer.close()
+        assert (directory / NAME).read_bytes() == b"published"
+        store.sweep()
+        assert not list((directory / ".fileservice/staging").iterdir())
+        assert (directory / NAME).read_bytes() == b"published"
+
     def test_a_published_file_leaves_nothing_staged(
         self, store: LocalStore, directory: Path
     ) -> None:

@@ -1,5 +1,6 @@
 """Resumption: files that come in several requests, in whatever process each of them lands."""
 
+import contextlib
 import hashlib
 import threading
 import time
@@ -22,6 +23,7 @@ from fileservice.upload.resume import (
     OffsetMismatch,
     Resumption,
     Sealed,
+    Status,
     TakenOver,
 )
 
@@ -639,6 +641,67 @@ def test_one_that_is_being_published_is_not_disturbed_nor_taken_for_done(
     sender.join()
     assert another.uploads.status(upload).record.finished
     assert process.content() == TEXT
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda late, upload: late.append(upload, 5000, TEXT[5000:]),
+        lambda late, upload: late.append(upload, len(TEXT)),
+        lambda late, upload: late.uploads.settle(upload),
+        lambda late, upload: late.uploads.status(upload),
+    ],
+    ids=["repeated bytes", "no bytes", "settle", "status"],
+)
+def test_who_comes_while_an_upload_ends_is_told_how_it_ended(
+    process: Process, another: Process, monkeypatch: pytest.MonkeyPatch, ask
+) -> None:
+    upload = process.begin()
+    process.append(upload, 0, TEXT[:5000])
+    if ask.__code__.co_names[-1] == "status":  # which looks for bytes that wait to be published
+        monkeypatch.setattr(Status, "ready", property(lambda status: status.record.open))
+    open_upload = another.store.uploads.open
+
+    def open_late(wanted: str):
+        monkeypatch.undo()
+        process.append(upload, 5000, TEXT[5000:])
+        return open_upload(wanted)
+
+    monkeypatch.setattr(another.store.uploads, "open", open_late)
+    with contextlib.suppress(OffsetMismatch):  # it says that all is there
+        assert ask(another, upload).record.finished
+    assert another.uploads.status(upload).record.finished
+
+
+def test_an_upload_that_was_refused_while_another_request_came_is_told_so(
+    process: Process, another: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = process.begin()
+    open_upload = another.store.uploads.open
+
+    def open_late(wanted: str):
+        with pytest.raises(ContentMismatch):
+            process.append(upload, 0, b"\0" * 5000)
+        return open_upload(wanted)
+
+    monkeypatch.setattr(another.store.uploads, "open", open_late)
+    with pytest.raises(Gone):
+        another.append(upload, 0, TEXT)
+
+
+def test_a_published_file_is_a_success_though_its_record_cannot_be_written(
+    process: Process, another: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = process.begin()
+
+    def full(writer: LocalResumableWriter, record: bytes) -> None:
+        raise StorageFull("there is no room left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalResumableWriter, "end", full)
+        assert process.append(upload, 0, TEXT).record.finished
+    assert process.content() == TEXT
+    assert another.uploads.status(upload).record.finished
 
 
 def test_a_join_that_is_refused_leaves_nothing_but_its_parts(process: Process, root: Path) -> None:
