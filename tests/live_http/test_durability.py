@@ -205,7 +205,8 @@ def traced(strace: str, pid: int, calls: str, log: Path, *options: str) -> Itera
         try:
             yield
         finally:
-            process.send_signal(signal.SIGINT)
+            # One that waits beside a process that was killed does not hear of an interrupt.
+            process.send_signal(signal.SIGKILL if options else signal.SIGINT)
             process.wait(30)
 
 
