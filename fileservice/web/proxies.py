@@ -55,6 +55,9 @@ class ClientAddresses:
         except BadAddress as error:
             environ[_REFUSED] = error
             environ.pop("HTTP_HOST", None)
+        name = environ["SERVER_NAME"]
+        if ":" in name and not name.startswith("["):  # as RFC 3875 section 4.1.14 has it
+            environ["SERVER_NAME"] = f"[{name}]"
         if self._public_path is not None:
             self._place(environ, self._public_path)
         return self._app(environ, start_response)

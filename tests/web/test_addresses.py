@@ -111,8 +111,12 @@ class TestHost:
         assert "bad-request" in "".join(part.decode() for part in body)
 
     def test_may_be_missing_from_a_request_of_http_1_0(self, behind: FlaskClient) -> None:
-        answer = behind.get("/upload", environ_overrides={"HTTP_HOST": ""})
-        assert answer.status_code == 200
+        for name in ("::1", "[::1]"):
+            environ = create_environ("/download") | {"SERVER_NAME": name, "SERVER_PORT": "8000"}
+            del environ["HTTP_HOST"]
+            body, status, _ = run_wsgi_app(behind.application, environ, buffered=True)
+            assert status == "200 OK"
+            assert "http://[::1]:8000/download/a.txt" in "".join(part.decode() for part in body)
 
 
 class TestFieldsOfATrustedProxy:
