@@ -48,12 +48,7 @@ VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 
-# http.client, unlike urllib, never goes through a proxy that the environment names.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["python", "-c", "\
-import http.client, os; \
-host, _, port = os.environ['FILESERVICE_BIND'].rpartition(':'); \
-service = http.client.HTTPConnection(host.strip('[]') or 'localhost', int(port), timeout=4); \
-service.request('GET', '/healthz'); \
-raise SystemExit(service.getresponse().status != 200)"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-m", "fileservice.healthcheck"]
 
 CMD ["gunicorn"]

@@ -5,6 +5,7 @@ import resource
 import sys
 import traceback
 
+from fileservice import healthcheck
 from fileservice.serving.worker import TransferWorker
 from fileservice.settings import Settings, SettingsError
 from fileservice.storage import StorageError, open_store
@@ -64,3 +65,17 @@ def on_starting(server):
         server.log.warning(
             "FILESERVICE_FSYNC=false: an upload that was answered 201 may be lost in a power cut"
         )
+
+
+def pre_fork(server, _worker):
+    """Let health checks know where the service listens, which a reload may have changed."""
+    addresses = [listener.sock.getsockname() for listener in server.LISTENERS]
+    try:
+        healthcheck.write_down(addresses, tls=server.cfg.is_ssl)
+    except OSError as error:
+        server.log.warning("health checks on this machine will fail: %s", error)
+
+
+def on_exit(_server):
+    """Leave nothing behind."""
+    healthcheck.forget()

@@ -122,18 +122,26 @@ def running(directory: Path, *, replicas: int = _REPLICAS, workers: int = 1) -> 
 @contextlib.contextmanager
 def proxy(directory: Path, port: int, replicas: list[int]) -> Iterator[int]:
     """nginx with the configuration of the containers, but for its addresses and paths; its id."""
+    text = (Path(__file__).parent / "nginx.conf").read_text()
+    (one,) = [line for line in text.splitlines() if "server fileservice:8000" in line]
+    servers = [
+        one.replace("fileservice:8000 resolve", f"127.0.0.1:{replica}") for replica in replicas
+    ]
+    text = text.replace(one, "\n".join(servers))
+    with nginx(directory, port, text.replace("listen 8000;", f"listen 127.0.0.1:{port};")) as pid:
+        yield pid
+
+
+@contextlib.contextmanager
+def nginx(directory: Path, port: int, text: str) -> Iterator[int]:
+    """nginx with this configuration, which listens on `port`; its files in `directory`; its id."""
     binary = shutil.which("nginx") or "/usr/sbin/nginx"
     if not Path(binary).exists():
         raise FileNotFoundError("nginx (Debian's nginx-light or nginx)")
-    text = (Path(__file__).parent / "nginx.conf").read_text()
-    (one,) = [line for line in text.splitlines() if "server fileservice:8000" in line]
-    servers = [one.replace("fileservice:8000", f"127.0.0.1:{replica}") for replica in replicas]
     temporary = "".join(
         f"    {kind}_temp_path {directory}/{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    text = text.replace(one, "\n".join(servers))
-    text = text.replace("listen 8000;", f"listen 127.0.0.1:{port};")
     text = text.replace("http {\n", f"http {{\n    access_log off;\n{temporary}", 1)
     user = "user root;\n" if os.geteuid() == 0 else ""
     own = f"{user}daemon off;\npid {directory}/nginx.pid;\nerror_log {directory}/nginx.log;\n"

@@ -22,7 +22,7 @@ from fileservice.web import (
     tus,
     uploads,
 )
-from fileservice.web.proxies import TrustedProxies
+from fileservice.web.proxies import ClientAddresses, refuse_bad_addresses
 from fileservice.web.requests import NameConverter
 from fileservice.web.service import Service
 
@@ -54,6 +54,7 @@ def create_app(
     app = Flask("fileservice", static_folder=None, template_folder="web/templates")
     app.url_map.merge_slashes = False  # a name with a slash is refused, not silently changed
     app.url_map.converters["name"] = NameConverter
+    app.before_request(refuse_bad_addresses)
     for part in (uploads, downloads, listing, pages, ops, tus, resumable):
         app.register_blueprint(part.routes(service))
     app.register_blueprint(assets.routes())
@@ -61,8 +62,12 @@ def create_app(
     tus.register(app)
     if settings.cors_origins:
         cors.register(app, settings.cors_origins)
-    if settings.trusted_proxies:
-        app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
+    app.wsgi_app = ClientAddresses(  # type: ignore[method-assign]
+        app.wsgi_app,
+        settings.trusted_proxies,
+        settings.public_url,
+        {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()},
+    )
     return app
 
 

@@ -7,17 +7,24 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from fileservice import filetypes
+from fileservice.addresses import Network, is_authority, is_prefix
 from fileservice.storage import check_url
 
 PREFIX = "FILESERVICE_"
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 _SIZE_UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST_SOCKET_PATH = 107
+"""Bytes that the kernel has for the path of a Unix socket (unix(7)), without its end."""
+_KUBERNETES = re.compile(
+    r"([A-Z0-9_]+_)?"
+    r"(SERVICE_HOST=.+|SERVICE_PORT(_[A-Z0-9_]+)?=[0-9]+|PORT=(tcp|udp|sctp)://.+"
+    r"|PORT_[0-9]+_(TCP|UDP|SCTP)(=(tcp|udp|sctp)://.+|_PROTO=(tcp|udp|sctp)|_PORT=[0-9]+|_ADDR=.+))"
+)
+"""Name, without the prefix, and value of a variable by which Kubernetes tells every container of a
+Service named fileservice or fileservice-…, and Docker of a container linked under such a name."""
 
 
 class SettingsError(Exception):
@@ -68,6 +75,12 @@ class Settings:
                 values[name.lower()] = parse(text)
             except ValueError as error:
                 problems.append(f"{PREFIX}{name}={text!r}: {error}")
+        store_url = values.get("store_url", "s3://")
+        if values.get("download_redirect") and not str(store_url).startswith("s3://"):
+            problems.append(
+                f"{PREFIX}DOWNLOAD_REDIRECT='true': only a bucket can be redirected to,"
+                f" and {PREFIX}STORE_URL={store_url!r} is a directory"
+            )
         if problems:
             raise SettingsError(problems)
         return cls(**values)  # type: ignore[arg-type]  # the parsers give the fields' types
@@ -75,11 +88,14 @@ class Settings:
 
 def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     problems = []
-    for name in sorted(environ):
-        if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in VARIABLES:
-            close = difflib.get_close_matches(name.removeprefix(PREFIX), VARIABLES, n=1)
+    for variable in sorted(environ):
+        name = variable.removeprefix(PREFIX)
+        if name == variable or name in VARIABLES:
+            continue
+        if not _KUBERNETES.fullmatch(f"{name}={environ[variable]}"):
+            close = difflib.get_close_matches(name, VARIABLES, n=1)
             hint = f"; did you mean {PREFIX}{close[0]}?" if close else ""
-            problems.append(f"{name}: there is no such setting{hint}")
+            problems.append(f"{variable}: there is no such setting{hint}")
     return problems
 
 
@@ -96,12 +112,16 @@ def _store_url(text: str) -> str:
 
 
 def _bind(text: str) -> str:
+    if text.startswith("unix:"):
+        if not 0 < len(os.fsencode(text.removeprefix("unix:"))) <= _LONGEST_SOCKET_PATH:
+            raise ValueError(f"the path must have 1 to {_LONGEST_SOCKET_PATH} bytes")
+        return text
     host, _, port = text.rpartition(":")
-    if re.fullmatch(r"unix:.+", text):
+    if ":" in host and not host.startswith("["):
+        raise ValueError(f"an IPv6 address needs brackets: [{host}]:{port}")
+    if host and port.isdigit() and is_authority(text):
         return text
-    if host and port.isascii() and port.isdigit() and int(port) < 65536:
-        return text
-    raise ValueError("must be HOST:PORT or unix:PATH")
+    raise ValueError("must be HOST:PORT, [IPv6]:PORT or unix:PATH")
 
 
 def _workers(text: str) -> int:
@@ -126,10 +146,22 @@ def _positive_size(text: str) -> int:
     return size
 
 
-def _duration(text: str) -> float:
+def _duration(least: str, most: str) -> Callable[[str], float]:
+    """A parser of durations within these bounds."""
+
+    def parse(text: str) -> float:
+        seconds = _seconds(text)
+        if not _seconds(least) <= seconds <= _seconds(most):
+            raise ValueError(f"must be between {least} and {most}")
+        return seconds
+
+    return parse
+
+
+def _seconds(text: str) -> float:
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([smhd])", text)
-    if not match or float(match[1]) == 0:
-        raise ValueError("must be a duration above 0 such as 30s, 5m, 24h or 7d")
+    if not match:
+        raise ValueError("must be a duration such as 30s, 5m, 24h or 7d")
     return float(match[1]) * _SECONDS[match[2]]
 
 
@@ -159,14 +191,12 @@ def _digest(text: str) -> bool:
 def _public_url(text: str) -> str | None:
     if not text:
         return None
-    try:
-        parts = urlsplit(text)
-        _ = parts.port  # raises for one that is no number
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+    match = re.fullmatch(r"(https?)://([^/]+)(.*?)/*", text, re.IGNORECASE | re.DOTALL)
+    if not match or not is_authority(match[2]):
         raise ValueError("must be a base URL such as https://files.example.org")
-    return text.rstrip("/")
+    if not is_prefix(match[3]):
+        raise ValueError("its path must be a plain one such as https://example.org/files")
+    return f"{match[1].lower()}://{match[2]}{match[3]}"
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -193,8 +223,8 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "FSYNC": ("true", _boolean),
     "DOWNLOAD_REDIRECT": ("false", _boolean),
     "DIGEST": ("sha-256", _digest),
-    "IDLE_TIMEOUT": ("30s", _duration),
-    "UPLOAD_EXPIRY": ("24h", _duration),
+    "IDLE_TIMEOUT": ("30s", _duration("1s", "1d")),
+    "UPLOAD_EXPIRY": ("24h", _duration("1s", "3650d")),
     "CORS_ORIGINS": ("", _origins),
     "PUBLIC_URL": ("", _public_url),
     "TRUSTED_PROXIES": ("", _networks),

@@ -97,6 +97,13 @@ def tool() -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
+def nginx(tool: Callable[[str], str]) -> None:
+    """The test needs nginx, which may lie where only root looks."""
+    if not Path("/usr/sbin/nginx").exists():
+        tool("nginx")
+
+
+@pytest.fixture(scope="session")
 def npm_install(
     tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Path], Path]:

@@ -44,6 +44,9 @@ GOOD: list[tuple[str, str, Any]] = [
     ("BIND", "[::1]:80", "[::1]:80"),
     ("BIND", "localhost:65535", "localhost:65535"),
     ("BIND", "unix:/run/fileservice.sock", "unix:/run/fileservice.sock"),
+    ("BIND", f"unix:/{'a' * 106}", f"unix:/{'a' * 106}"),
+    ("BIND", "[::ffff:127.0.0.1]:8000", "[::ffff:127.0.0.1]:8000"),
+    ("BIND", "my_host:8000", "my_host:8000"),
     ("WORKERS", "1", 1),
     ("WORKERS", "16", 16),
     ("MAX_FILE_SIZE", "1", 1),
@@ -57,7 +60,6 @@ GOOD: list[tuple[str, str, Any]] = [
     ("ALLOWED_EXTENSIONS", "pdf", ("pdf",)),
     ("ALLOWED_EXTENSIONS", " .PDF, txt,svg ", ("pdf", "txt", "svg")),
     ("FSYNC", "false", False),
-    ("DOWNLOAD_REDIRECT", "true", True),
     ("STORE_URL", "s3://bucket/a?region=r", "s3://bucket/a?region=r"),
     ("FSYNC", "True", True),
     ("DIGEST", "sha-256", True),
@@ -66,8 +68,10 @@ GOOD: list[tuple[str, str, Any]] = [
     ("IDLE_TIMEOUT", "1.5s", 1.5),
     ("IDLE_TIMEOUT", "2m", 120),
     ("IDLE_TIMEOUT", "3h", 3 * 3600),
-    ("IDLE_TIMEOUT", "4d", 4 * 86400),
+    ("IDLE_TIMEOUT", "1s", 1),
+    ("IDLE_TIMEOUT", "1d", 86400),
     ("UPLOAD_EXPIRY", "7d", 7 * 86400),
+    ("UPLOAD_EXPIRY", "3650d", 3650 * 86400),
     ("CORS_ORIGINS", "*", ("*",)),
     (
         "CORS_ORIGINS",
@@ -77,6 +81,8 @@ GOOD: list[tuple[str, str, Any]] = [
     ("PUBLIC_URL", "https://files.example.org", "https://files.example.org"),
     ("PUBLIC_URL", "https://example.org/files/", "https://example.org/files"),
     ("PUBLIC_URL", "http://[::1]:8000", "http://[::1]:8000"),
+    ("PUBLIC_URL", "HTTPS://example.org", "https://example.org"),
+    ("PUBLIC_URL", "https://example.org/a/b.c-d", "https://example.org/a/b.c-d"),
     ("TRUSTED_PROXIES", "10.0.0.1", (ipaddress.ip_network("10.0.0.1/32"),)),
     (
         "TRUSTED_PROXIES",
@@ -92,8 +98,19 @@ BAD = [
     ("BIND", "localhost:http"),
     ("BIND", "localhost:65536"),
     ("BIND", "localhost:-1"),
+    ("BIND", "localhost:"),
+    ("BIND", ":8000"),
+    ("BIND", "::1:8000"),
+    ("BIND", "::1"),
+    ("BIND", "::1:http"),
+    ("BIND", "[::1]"),
+    ("BIND", "[::1:8000"),
+    ("BIND", "[:::1]:8000"),
+    ("BIND", "[localhost]:8000"),
+    ("BIND", "http://localhost:8000"),
     ("BIND", "localhost:٨٠"),
     ("BIND", "unix:"),
+    ("BIND", f"unix:/{'a' * 107}"),
     ("WORKERS", "0"),
     ("WORKERS", "-1"),
     ("WORKERS", "two"),
@@ -120,16 +137,27 @@ BAD = [
     ("DIGEST", "true"),
     ("IDLE_TIMEOUT", "30"),
     ("IDLE_TIMEOUT", "0s"),
+    ("IDLE_TIMEOUT", "0.001s"),
+    ("IDLE_TIMEOUT", "0.999s"),
+    ("IDLE_TIMEOUT", "25h"),
+    ("IDLE_TIMEOUT", "999999999d"),
     ("IDLE_TIMEOUT", "-1s"),
     ("IDLE_TIMEOUT", "30 minutes"),
     ("IDLE_TIMEOUT", "infs"),
     ("UPLOAD_EXPIRY", "24"),
+    ("UPLOAD_EXPIRY", "0.5s"),
+    ("UPLOAD_EXPIRY", "999999999d"),
     ("CORS_ORIGINS", "app.example.org"),
     ("CORS_ORIGINS", "https://app.example.org/"),
     ("CORS_ORIGINS", "https://app.example.org,"),
     ("PUBLIC_URL", "files.example.org"),
     ("PUBLIC_URL", "ftp://files.example.org"),
     ("PUBLIC_URL", "https://"),
+    ("PUBLIC_URL", "https://a..b"),
+    ("PUBLIC_URL", "https://me@example.org"),
+    ("PUBLIC_URL", "https://example.org//evil.example"),
+    ("PUBLIC_URL", "https://example.org/../files"),
+    ("PUBLIC_URL", "https://example.org/%66iles"),
     ("PUBLIC_URL", "https://example.org/?a=b"),
     ("PUBLIC_URL", "https://example.org/#here"),
     ("PUBLIC_URL", "http://[::1"),
@@ -143,7 +171,7 @@ BAD = [
 
 def test_every_variable_is_tested_here() -> None:
     assert set(DEFAULTS) == set(VARIABLES)
-    assert {name for name, _, _ in GOOD} == set(VARIABLES)
+    assert {name for name, _, _ in GOOD} | {"DOWNLOAD_REDIRECT"} == set(VARIABLES)
     assert {name for name, _ in BAD} == set(VARIABLES)
 
 
@@ -166,6 +194,66 @@ def test_a_bad_value_is_refused_with_its_name_and_text(name: str, text: str) -> 
 
     assert problem.startswith(f"FILESERVICE_{name}={text!r}: ")
     assert len(problem) > len(f"FILESERVICE_{name}={text!r}: ")
+
+
+def test_an_ipv6_address_without_brackets_is_refused_with_them() -> None:
+    [problem] = problems_of(BIND="::1:8000")
+
+    assert problem.endswith("an IPv6 address needs brackets: [::1]:8000")
+
+
+def test_downloads_can_be_redirected_to_a_bucket_only() -> None:
+    [by_default] = problems_of(DOWNLOAD_REDIRECT="true")
+    [by_name] = problems_of(DOWNLOAD_REDIRECT="true", STORE_URL="/srv/files")
+    [not_twice] = problems_of(DOWNLOAD_REDIRECT="true", STORE_URL="ftp://a/b")
+
+    assert by_default.startswith("FILESERVICE_DOWNLOAD_REDIRECT='true': ")
+    assert "FILESERVICE_STORE_URL='./data'" in by_default
+    assert "FILESERVICE_STORE_URL='/srv/files'" in by_name
+    assert not_twice.startswith("FILESERVICE_STORE_URL=")
+    assert read(DOWNLOAD_REDIRECT="true", STORE_URL="s3://bucket/a").download_redirect is True
+
+
+KUBERNETES = {
+    "FILESERVICE_SERVICE_HOST": "10.96.0.17",
+    "FILESERVICE_SERVICE_PORT": "8000",
+    "FILESERVICE_SERVICE_PORT_HTTP": "8000",
+    "FILESERVICE_SERVICE_PORT_HTTP_ALT": "8080",
+    "FILESERVICE_PORT": "tcp://10.96.0.17:8000",
+    "FILESERVICE_PORT_8000_TCP": "tcp://10.96.0.17:8000",
+    "FILESERVICE_PORT_8000_TCP_PROTO": "tcp",
+    "FILESERVICE_PORT_8000_TCP_PORT": "8000",
+    "FILESERVICE_PORT_8000_TCP_ADDR": "10.96.0.17",
+    "FILESERVICE_PORT_53_UDP": "udp://10.96.0.17:53",
+    "FILESERVICE_PORT_53_UDP_PROTO": "udp",
+    "FILESERVICE_PORT_9_SCTP_ADDR": "fd00::17",
+    "FILESERVICE_PUBLIC_URL_SERVICE_HOST": "10.96.0.18",
+    "FILESERVICE_WORKERS_SERVICE_PORT": "80",
+    "FILESERVICE_WORKERS_PORT": "tcp://10.96.0.19:80",
+    "FILESERVICE_WORKERS_PORT_80_TCP_ADDR": "10.96.0.19",
+}
+
+
+def test_what_kubernetes_tells_of_a_service_of_this_name_is_no_setting() -> None:
+    assert Settings.from_environ(KUBERNETES | {"FILESERVICE_WORKERS": "3"}).workers == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PORT", "8000"),
+        ("SERVICE_PORT", "http"),
+        ("SERVICE_HOTS", "10.96.0.17"),
+        ("PORT_8000", "tcp://10.96.0.17:8000"),
+        ("PORT_8000_TCP", "8000"),
+        ("PORT_8000_TCP_PROTO", "http"),
+        ("PORT_8000_TCP_NAME", "http"),
+    ],
+)
+def test_what_only_resembles_it_is_refused(name: str, text: str) -> None:
+    [problem] = problems_of(**{name: text})
+
+    assert problem.startswith(f"FILESERVICE_{name}: there is no such setting")
 
 
 def test_all_faults_are_reported_at_once() -> None:

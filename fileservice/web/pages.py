@@ -50,7 +50,9 @@ def routes(service: Service) -> Blueprint:
         response = Response(html, mimetype="text/html", headers=PAGE_HEADERS)
         response.headers["Cache-Control"] = "no-store"
         if STORED_COOKIE in request.cookies:
-            response.delete_cookie(STORED_COOKIE, httponly=True, samesite="Lax")
+            response.delete_cookie(
+                STORED_COOKIE, path=url_for("pages.upload_page"), httponly=True, samesite="Lax"
+            )
         return response
 
     def _just_stored(service: Service) -> StoredFile | None:

@@ -14,7 +14,7 @@ from fileservice import storage, upload
 from fileservice.download.ranges import Unsatisfiable, unsatisfied
 from fileservice.names import BadName
 from fileservice.upload import resume
-from fileservice.web import body, forms, resumable_fields, tus_fields
+from fileservice.web import body, forms, proxies, resumable_fields, tus_fields
 from fileservice.web.digests import BadDigestHeader
 from fileservice.web.requests import prefers_html
 from fileservice.web.security import PAGE_HEADERS
@@ -63,7 +63,8 @@ TABLE = (
     Row("incomplete-body", 400, "The file is not complete", (body.IncompleteBody,)),
     Row("digest-mismatch", 400, "The digest does not match", (upload.DigestMismatch,)),
     Row("bad-request", 400, "The request makes no sense",
-        (BadQuery, tus_fields.BadField, resumable_fields.BadAppend, resume.LengthConflict)),
+        (BadQuery, proxies.BadAddress, tus_fields.BadField, resumable_fields.BadAppend,
+         resume.LengthConflict)),
     Row("inconsistent-upload-length", 400, "Inconsistent Upload Length Values",
         (resumable_fields.InconsistentLength,), types=_IANA),
     Row("completed-upload", 400, "Upload Is Completed",

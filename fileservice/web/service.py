@@ -4,6 +4,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 from urllib.parse import quote
+from wsgiref.util import application_uri
 
 from flask import request
 
@@ -35,7 +36,8 @@ class Service:
 
     def base_url(self) -> str:
         """Where clients reach this service, without a slash at the end."""
-        return self.public_url or request.root_url.rstrip("/")
+        # Not request.root_url: it leaves out hosts that have an underscore.
+        return self.public_url or application_uri(request.environ).rstrip("/")
 
     def sweep_when_due(self) -> None:
         """Remove what dead writers left, and uploads that have expired, once an hour or oftener."""

@@ -113,11 +113,13 @@ def _check_conditions(service: Service, name: FileName) -> None:
 
 
 def _back_to_page(receipt: Receipt) -> Response:
-    response: Response = redirect(url_for("pages.upload_page"), 303)  # type: ignore[assignment]
+    page = url_for("pages.upload_page")
+    response: Response = redirect(page, 303)  # type: ignore[assignment]
     response.set_cookie(
         STORED_COOKIE,
         quote(receipt.file.name, safe=""),
         max_age=_COOKIE_SECONDS,
+        path=page,
         httponly=True,
         samesite="Lax",
     )

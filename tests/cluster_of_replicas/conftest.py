@@ -1,7 +1,6 @@
 """Fixtures: a cluster on this machine, as `make cluster` starts it."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from needs import require
@@ -10,13 +9,6 @@ from tus_clients.conftest import make_text, tus_js, tuspy
 from cluster.run import Cluster, running
 
 __all__ = ["make_text", "tus_js", "tuspy"]
-
-
-@pytest.fixture(scope="session")
-def nginx(tool: Callable[[str], str]) -> None:
-    """The test needs nginx, which may lie where only root looks."""
-    if not Path("/usr/sbin/nginx").exists():
-        tool("nginx")
 
 
 @pytest.fixture(scope="session")

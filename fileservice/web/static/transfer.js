@@ -8,6 +8,7 @@ const WINDOW = 5000 // ms over which the rate is measured
 
 class Stopped extends Error {}
 
+// Addresses are relative to that of the page, whatever a proxy has put before it.
 // States: waiting, sending, retrying, paused, and at the end done, refused or cancelled.
 // `changed()` is called whenever anything about it is different.
 export class Transfer {
@@ -30,7 +31,7 @@ export class Transfer {
   }
 
   get url() {
-    return `/download/${encodeURIComponent(this.file.name.normalize('NFC'))}`
+    return `download/${encodeURIComponent(this.file.name.normalize('NFC'))}`
   }
 
   // Bytes a second of late; 0 while that is unknown.
@@ -94,16 +95,16 @@ export class Transfer {
     if (this.tus?.url) return
     const name = this.file.name.normalize('NFC')
     const query = new URLSearchParams({ prefix: name, limit: 1 })
-    const answer = await persist(async () => expect(await send('GET', `/download?${query}`, { signal }), 200), signal, this.#wait)
+    const answer = await persist(async () => expect(await send('GET', `download?${query}`, { signal }), 200), signal, this.#wait)
     if (JSON.parse(answer.text)[0]?.filename === name) {
       throw new Refused(409, 'There is a file of this name already. Delete that one, or rename yours.')
     }
   }
 
   #resumable() {
-    return new TusUpload('/tus/', this.file, {
+    return new TusUpload('tus/', this.file, {
       url: recall(this.file),
-      reach: (url) => new URL(url.pathname, location.href), // whatever name of the server it has
+      reach: (url) => new URL(`tus/${url.pathname.split('/').at(-1)}`, location.href), // whatever name of the server it has
       onUrl: (url) => remember(this.file, url),
       onProgress: this.#progress,
       onWait: this.#wait,
@@ -114,7 +115,7 @@ export class Transfer {
     // With its digest, a request whose answer was lost can be sent again.
     const digest = crypto.subtle && new Uint8Array(await crypto.subtle.digest('SHA-256', await read(this.file)))
     const headers = digest ? { 'Repr-Digest': `sha-256=:${btoa(String.fromCharCode(...digest))}:` } : {}
-    const url = `/upload/${encodeURIComponent(this.file.name)}`
+    const url = `upload/${encodeURIComponent(this.file.name)}`
     const attempt = async () => expect(await send('PUT', url, { headers, body: this.file, signal, onProgress: this.#progress }), 200, 201)
     return persist(attempt, signal, this.#wait)
   }
