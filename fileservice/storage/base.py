@@ -277,17 +277,27 @@ class Store(Protocol):
         """Remove a file durably; with `version`, only if it is still that one (else NotFound)."""
 
     def list(
-        self, after: str = "", prefix: str = "", contains: str = "", *, expected: int | None = None
+        self,
+        after: str = "",
+        prefix: str = "",
+        contains: str = "",
+        *,
+        expected: int | None = None,
+        brief: bool = False,
     ) -> Iterator[StoredFile]:
         """The files in code point order of their names, from the first one past `after`.
 
         Digests are unknown where they would cost a request for each file. `expected` is how many
-        the caller is likely to take.
+        the caller is likely to take. With `brief` only name, size and time of modification are
+        sure, for one who looks at many files and has few of them described (`describe`).
 
         A cursor, not a snapshot: files that are there throughout come exactly once, whatever is
         published or deleted meanwhile. `contains` ignores case. Memory does not grow with the
         number of files.
         """
+
+    def describe(self, file: StoredFile) -> StoredFile:
+        """The same file as `list` tells of it, if it told of it in brief. Raises NotFound."""
 
     def free_space(self) -> int | None:
         """Bytes that may still be written; None where the store has no such limit."""

@@ -10,6 +10,7 @@ from flask import request
 from fileservice.storage import StorageError, Store
 from fileservice.upload import Offload, Rules
 from fileservice.upload.resume import Resumption
+from fileservice.web.searches import Searches
 
 _log = logging.getLogger(__name__)
 _SWEEP_INTERVAL = 3600.0
@@ -28,6 +29,7 @@ class Service:
     download_redirect: bool = False
     """Send those who want a file to where the store has it."""
     resumption: Resumption = field(init=False)
+    searches: Searches = field(default_factory=Searches)
     _next_sweep: float = 0.0
 
     def __post_init__(self) -> None:

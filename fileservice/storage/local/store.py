@@ -17,7 +17,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from fileservice.names import BadName, FileName
-from fileservice.storage.base import NotFound, Opened, StoredFile
+from fileservice.storage.base import Content, NotFound, Opened, StoredFile
 from fileservice.storage.local import staging, writeback
 from fileservice.storage.local.attributes import describe
 from fileservice.storage.local.faults import errors_named, sync_directory
@@ -26,6 +26,7 @@ from fileservice.storage.local.uploads import LocalUploads
 from fileservice.storage.local.writer import LocalWriter, Places, remove
 
 _WORTH_RESERVING = 1 << 20
+_NOT_LOOKED_AT = Content("application/octet-stream")
 _OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -118,6 +119,7 @@ class LocalStore:
         contains: str = "",
         *,
         expected: int | None = None,  # noqa: ARG002
+        brief: bool = False,
     ) -> Iterator[StoredFile]:
         past, within = after.encode(), prefix.encode()
         wanted = contains.casefold()
@@ -131,10 +133,13 @@ class LocalStore:
                     name = FileName.parse_bytes(raw)
                     if name.encode() != raw or wanted not in name.casefold():
                         continue
-                    file = self.stat(name)
+                    file = self._glance(name, raw) if brief else self.stat(name)
                 except (BadName, NotFound):
                     continue  # not a name that can be asked for, or deleted meanwhile
                 yield file
+
+    def describe(self, file: StoredFile) -> StoredFile:
+        return self.stat(file.name)
 
     def free_space(self) -> int | None:
         with errors_named():
@@ -144,6 +149,16 @@ class LocalStore:
     def sweep(self) -> None:
         with errors_named():
             staging.sweep(self._places.staging)
+
+    def _glance(self, name: FileName, raw: bytes) -> StoredFile:
+        """What one system call tells of a file."""
+        try:
+            status = os.stat(b"%s/%s" % (self._places.root, raw), follow_symlinks=False)
+        except FileNotFoundError:
+            raise NotFound(name) from None
+        if not S_ISREG(status.st_mode):
+            raise NotFound(name)
+        return StoredFile(name, status.st_size, status.st_mtime_ns, _NOT_LOOKED_AT, version="")
 
     def _descriptor(self, name: FileName) -> int:
         try:

@@ -88,7 +88,13 @@ class S3Store:
         return self._bucket.signed_url(file.name, _LINK_SECONDS, fields)
 
     def list(
-        self, after: str = "", prefix: str = "", contains: str = "", *, expected: int | None = None
+        self,
+        after: str = "",
+        prefix: str = "",
+        contains: str = "",
+        *,
+        expected: int | None = None,
+        brief: bool = False,  # noqa: ARG002  # it always is
     ) -> Iterator[StoredFile]:
         if "/" in prefix:
             return
@@ -112,6 +118,9 @@ class S3Store:
                         found = self._looked_at(found)
                     if found:
                         yield listed(name, found)
+
+    def describe(self, file: StoredFile) -> StoredFile:
+        return file
 
     def free_space(self) -> int | None:
         return None
