@@ -195,10 +195,10 @@ class Uploads(Protocol):
     What a record says is the caller's business. Every change is one atomic and durable step.
     """
 
-    def create(self, record: bytes, length: int | None) -> str:
+    def create(self, record: bytes, length: int | None, *, leave: int = 0) -> str:
         """Begin one; its id, 32 hexadecimal digits. Takes the room for `length` bytes at once.
 
-        Raises StorageFull.
+        Raises StorageFull, also if fewer than `leave` bytes would stay free.
         """
 
     def read(self, upload: str) -> Kept:
@@ -243,8 +243,11 @@ class Store(Protocol):
     def check(self) -> None:
         """Raise StorageUnavailable if the store does not answer."""
 
-    def writer(self, length: int | None = None, *, meant_for: FileName | None = None) -> Writer:
-        """Begin a file, of exactly `length` bytes if that is known: then StorageFull comes at once.
+    def writer(
+        self, length: int | None = None, *, meant_for: FileName | None = None, leave: int = 0
+    ) -> Writer:
+        """Begin a file, of exactly `length` bytes if that is known: then StorageFull comes at once,
+        also if fewer than `leave` bytes would stay free (see `make_room`).
 
         `meant_for` is the name that it will have, given if its bytes need not be read back once
         they are more than a store keeps in memory (8 MiB): then a store may put them in their
@@ -299,8 +302,22 @@ class Store(Protocol):
     def describe(self, file: StoredFile) -> StoredFile:
         """The same file as `list` tells of it, if it told of it in brief. Raises NotFound."""
 
+    def make_room(self, staged: Staged, size: int, *, ahead: int = 0, leave: int = 0) -> int | None:
+        """Take the room for `size` bytes of a file on its way in, and for up to `ahead` more.
+
+        `leave` bytes stay free in the store, whoever takes room at the same time in whatever
+        process. How many bytes of the file have room now: fewer than `size` where nothing can be
+        reserved, None where the store has no such limit. Raises StorageFull.
+        """
+
+    def give_room_back(self, staged: Staged) -> None:
+        """Give back the room beyond the bytes that are there."""
+
     def free_space(self) -> int | None:
         """Bytes that may still be written; None where the store has no such limit."""
+
+    def free_files(self) -> int | None:
+        """How many files may still be made; None where the store has no such limit."""
 
     def sweep(self) -> None:
         """Remove what dead writers left behind."""

@@ -17,9 +17,9 @@ of `receive`:
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 
-from fileservice.storage import StorageFull, Store
+from fileservice.storage import Store
 from fileservice.upload import joining
-from fileservice.upload.admission import Offer, Rules, TooLarge, admit, leave_free
+from fileservice.upload.admission import Offer, Rules, TooLarge, admit
 from fileservice.upload.examination import Block
 from fileservice.upload.examinations import Examinations
 from fileservice.upload.joining import NotJoinable
@@ -181,13 +181,9 @@ class Resumption:
         self._ledger.sweep()
 
     def _begin(self, record: Record) -> str:
-        upload = self._store.uploads.create(record.to_bytes(), record.length)
-        try:
-            leave_free(self._store, self._rules, 0)  # now that the room for all of it is taken
-        except StorageFull:
-            self._store.uploads.remove(upload)
-            raise
-        return upload
+        return self._store.uploads.create(
+            record.to_bytes(), record.length, leave=self._rules.min_free
+        )
 
 
 def _finished(found: Status, offset: int, coming: int | None) -> Status:

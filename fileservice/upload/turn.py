@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fileservice.storage import NameTaken, ResumableWriter, Store
-from fileservice.upload.admission import Refused, Rules, TooLarge, leave_free
+from fileservice.upload.admission import Refused, Rules, TooLarge
 from fileservice.upload.examination import Block, Examination
 from fileservice.upload.examinations import Examinations
 from fileservice.upload.inspection import ContentMismatch
@@ -81,7 +81,7 @@ class Turn:
             # Until all of them are there and proved, those after `offset` do not count.
             self._ledger.save(self._writer, replace(self.found.record, proved=offset))
         self._examination = self._recalled()
-        self._take_in(blocks, limit, whole=whole)
+        self._take_in(blocks, known, whole=whole)
         self.found = self._ledger.advanced(self.found, self._writer.size)
         if whole:
             self._ledger.save(self._writer, self.found.record)
@@ -104,7 +104,7 @@ class Turn:
             raise TooLarge(self._rules.max_size)
         if length < self.found.offset:
             raise OffsetMismatch(self.found.offset)
-        leave_free(self._store, self._rules, length - self.found.offset)
+        self._offload(self._store.make_room, self._writer, length, leave=self._rules.min_free)
         self._record(length=length)
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ class Turn:
         self._ledger.save(self._writer, record, record.length)
         self.found = replace(self.found, record=record)
 
-    def _take_in(self, blocks: Iterable[Block], limit: int, *, whole: bool) -> None:
+    def _take_in(self, blocks: Iterable[Block], length: int | None, *, whole: bool) -> None:
         writer, offset = self._writer, self._writer.size
         stream = Stream(
             self._rules,
@@ -152,7 +152,7 @@ class Turn:
             self._examination,
             self._offload,
             size=offset,
-            limit=limit,
+            length=length,
         )
         try:
             stream.pump(blocks)

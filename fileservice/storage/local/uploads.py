@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from fileservice.storage.base import Kept, Locked, NoSuchUpload
-from fileservice.storage.local import staging, writeback
+from fileservice.storage.local import room, staging, writeback
 from fileservice.storage.local.faults import errors_named, sync_directory
 from fileservice.storage.local.writer import LocalWriter, Places
 
@@ -34,13 +34,13 @@ class LocalUploads:
     def __init__(self, places: Places) -> None:
         self._places = places
 
-    def create(self, record: bytes, length: int | None) -> str:
+    def create(self, record: bytes, length: int | None, *, leave: int = 0) -> str:
         upload = secrets.token_hex(16)
         path = self._path(upload)
         with errors_named():
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             try:
-                writeback.reserve(descriptor, length or 0)
+                room.take(self._places.staging, descriptor, length or 0, leave=leave)
                 _replace_record(self._places, path, record)
             except BaseException:
                 os.unlink(path)

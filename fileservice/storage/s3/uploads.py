@@ -38,7 +38,13 @@ class S3Uploads:
         self._facts = facts
         self._heart = Heart()
 
-    def create(self, record: bytes, length: int | None) -> str:  # noqa: ARG002  # no room to take
+    def create(
+        self,
+        record: bytes,
+        length: int | None,  # noqa: ARG002  # no room to take
+        *,
+        leave: int = 0,  # noqa: ARG002
+    ) -> str:
         upload = new_id()
         records.create(self._bucket, self._folder(upload) + _RECORD, record)
         return upload
