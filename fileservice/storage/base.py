@@ -189,6 +189,19 @@ class Kept:
     """When bytes or record last changed; seconds since the Unix epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An upload that may not have ended, as a listing tells of it."""
+
+    upload: str
+    size: int | None
+    """Bytes that are there; None where a listing does not tell."""
+    held: int
+    """Bytes of room that are taken beyond those."""
+    age: float
+    """Seconds since its bytes changed; 0 where a listing does not tell."""
+
+
 class Uploads(Protocol):
     """Uploads that outlive connections and processes: bytes, and beside them a record.
 
@@ -227,6 +240,18 @@ class Uploads(Protocol):
 
     def ids(self) -> Iterator[str]:
         """All that are there, in no order."""
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """Those that may not have ended, at the cost of a listing; in no order."""
+
+    def record(self, upload: str) -> bytes:
+        """The record alone. Raises NoSuchUpload."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep all others from the same, in whatever process on this machine, while it lasts.
+
+        A store that many machines share keeps nobody from anything.
+        """
 
 
 class Store(Protocol):

@@ -51,6 +51,10 @@ class Rules:
     """Space that uploads leave free in the store."""
     digest: bool
     """Whether the SHA-256 of every file is computed and kept."""
+    max_unfinished: int | None = None
+    """Uploads that can be resumed and have not ended, of all clients; None for any number."""
+    max_unfinished_of_client: int | None = None
+    """The same, of one client."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from fileservice.storage import NameTaken, ResumableWriter, Store
 from fileservice.upload.admission import Refused, Rules, TooLarge
+from fileservice.upload.bounds import Bounds
 from fileservice.upload.examination import Block, Examination
 from fileservice.upload.examinations import Examinations
 from fileservice.upload.inspection import ContentMismatch
@@ -43,6 +44,7 @@ class Means:
     offload: Offload
     ledger: Ledger
     examinations: Examinations
+    bounds: Bounds
 
 
 class Turn:
@@ -54,6 +56,7 @@ class Turn:
         self._offload = means.offload
         self._ledger = means.ledger
         self._examinations = means.examinations
+        self._bounds = means.bounds
         self._writer = writer
         self._examination: Examination | None = None
         self.found: Status = self._ledger.read(upload)
@@ -104,7 +107,8 @@ class Turn:
             raise TooLarge(self._rules.max_size)
         if length < self.found.offset:
             raise OffsetMismatch(self.found.offset)
-        self._offload(self._store.make_room, self._writer, length, leave=self._rules.min_free)
+        upload, record = self.found.upload, self.found.record
+        self._offload(self._bounds.extend, upload, record, self._writer, length)
         self._record(length=length)
 
     def close(self) -> None:

@@ -14,9 +14,9 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 
-from fileservice.storage.base import Kept, Locked, NoSuchUpload
+from fileservice.storage.base import Kept, Locked, NoSuchUpload, Unfinished
 from fileservice.storage.local import room, staging, writeback
 from fileservice.storage.local.faults import errors_named, sync_directory
 from fileservice.storage.local.writer import LocalWriter, Places
@@ -146,6 +146,35 @@ class LocalUploads:
         with errors_named(), os.scandir(os.fsdecode(self._places.uploads)) as entries:
             found = {entry.name.removesuffix(_RECORD.decode()) for entry in entries}
         yield from (upload for upload in found if _ID.fullmatch(upload))
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        # Those that have ended have a record and no bytes.
+        with errors_named(), os.scandir(os.fsdecode(self._places.uploads)) as entries:
+            for entry in entries:
+                if _ID.fullmatch(entry.name):
+                    with suppress(FileNotFoundError):
+                        status = entry.stat(follow_symlinks=False)
+                        yield Unfinished(
+                            upload=entry.name,
+                            size=status.st_size,
+                            held=max(0, status.st_blocks * _SECTOR - status.st_size),
+                            age=time.time() - status.st_mtime,
+                        )
+
+    def record(self, upload: str) -> bytes:
+        with errors_named():
+            try:
+                with open(self._path(upload) + _RECORD, "rb") as file:
+                    return file.read()
+            except FileNotFoundError:
+                raise NoSuchUpload from None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            with errors_named():
+                stack.enter_context(room.alone(self._places.uploads))
+            yield
 
     def _path(self, upload: str) -> bytes:
         if not _ID.fullmatch(upload):
