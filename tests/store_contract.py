@@ -532,6 +532,8 @@ class StoreContract:
         assert (kept.record, kept.size) == (b"another", 5)
         assert abs(kept.touched - time.time()) < 5
         assert list(another_store.uploads.ids()) == [upload]
+        assert [found.upload for found in another_store.uploads.unfinished()] == [upload]
+        assert another_store.uploads.record(upload) == another_store.uploads.read(upload).record
         writer = another_store.uploads.open(upload)
         writer.write(b"56789")
         assert writer.publish(NAME, content_of(b"0123456789")).size == 10

@@ -84,14 +84,22 @@ class Census:
 
     def _owner(self, upload: str) -> str | None:
         if upload not in self._owners:
-            try:
-                record = Record.from_bytes(self._store.uploads.record(upload))
-            except (NoSuchUpload, Unreadable):
-                return ""  # it is just begun or ended, or its process has died in the middle
-            owner = owner_of(record) if record.open else None
+            owner = self._read_owner(upload)
+            if owner == "" and not self._store.remote:
+                return owner  # it is just begun or ended, or its process has died in the middle
             self._owners[upload] = owner
             return owner
         return self._owners.get(upload)
+
+    def _read_owner(self, upload: str) -> str | None:
+        try:
+            record = Record.from_bytes(self._store.uploads.record(upload))
+        except Unreadable:
+            return ""
+        except NoSuchUpload:
+            # The folder of one that is removed may stay, and be listed, over a network.
+            return None if self._store.remote else ""
+        return owner_of(record) if record.open else None
 
 
 def owner_of(record: Record) -> str:
