@@ -14,8 +14,11 @@ from fileservice.upload.records import Record
 
 _OF_ONE_CLIENT = 4
 _OF_ALL = 2
-"""The unfinished uploads of a client that has more than one may hold a quarter of the room that
+"""The unfinished uploads of a client that holds room for more than one may hold a quarter of what
 uploads may use, and all clients' together half of it."""
+
+_NOTHING = 64 * 1024
+"""What a file system holds for a file for its own reasons is no more than this."""
 
 
 class TooManyUnfinished(Exception):
@@ -89,12 +92,12 @@ class Bounds:
     def _admit_room(
         self, record: Record, more: int, others: Sequence[tuple[Unfinished, str]]
     ) -> None:
-        """Let a client's only upload have all that is there, and others their part of it."""
+        """Let the only upload for which a client has room promised have all that is there."""
         free, owner = self._store.free_space(), owner_of(record)
         if free is None:
             return
-        own = [upload.held for upload, whose in others if whose == owner]
-        held = sum(upload.held for upload, _ in others)
+        own = [found.held for found, whose in others if whose == owner and found.held > _NOTHING]
+        held = sum(found.held for found, _ in others)
         usable = free + held - self._rules.min_free
         if own and (sum(own) + more > usable // _OF_ONE_CLIENT or held + more > usable // _OF_ALL):
             raise StorageFull(

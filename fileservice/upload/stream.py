@@ -12,8 +12,12 @@ from fileservice.upload.offloading import Offload, Pending
 _WORTH_A_THREAD = 256 * 1024
 """A smaller block is hashed where it is written: to hand it over would cost more."""
 
-_WORTH_RESERVING = 64 * 1024
-"""So many bytes are written before room is taken for more."""
+_UNRESERVED = 1 << 20
+"""So many bytes are written before room is taken for more: to take it costs a tenth of the time
+that a small file takes."""
+_UNRESERVED_WHERE_SCARCE = 64 * 1024
+_SCARCE = 8 << 30
+"""Bytes that a few thousand uploads cannot use up before they take room."""
 _AHEAD = 64 << 20
 """So much more room is taken at most than the bytes need that are there."""
 
@@ -44,6 +48,9 @@ class Stream:
         self._examination = examination if examination and examination.size == size else None
         self._length = length
         self._limit = rules.max_size if length is None else length
+        free = store.free_space()
+        scarce = free is not None and free - rules.min_free < _SCARCE
+        self._unreserved = _UNRESERVED_WHERE_SCARCE if scarce else _UNRESERVED
         self._room: float | None = None
         """Bytes that there is room for; None until that is worth a look."""
         self._is_ahead = False
@@ -102,7 +109,7 @@ class Stream:
                 self._examination.inspect(block)
             else:
                 self._offload.compute(self._examination.inspect, block)
-        if self.size > (_WORTH_RESERVING if self._room is None else self._room):
+        if self.size > (self._unreserved if self._room is None else self._room):
             self._make_room()
         self._writer.write(block)
 

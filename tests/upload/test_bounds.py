@@ -174,6 +174,13 @@ def test_room_for_bytes_that_have_arrived_is_not_promised_any_more(process: Proc
     process.begin(length=10 * MIB)
 
 
+def test_uploads_all_of_whose_bytes_have_arrived_have_no_room_promised(process: Process) -> None:
+    for _ in range(3):
+        part = process.uploads.create(None, 4, {}, client=HERE).upload
+        process.append(part, b"text")
+    process.begin(length=90 * MIB)
+
+
 def test_a_length_that_is_declared_later_is_bounded_as_well(process: Process) -> None:
     first, second = process.begin(length=None), process.begin(length=None)
     process.append(first, b"", length=20 * MIB)

@@ -25,7 +25,7 @@ from fileservice.storage.local.index import NameIndex
 from fileservice.storage.local.uploads import LocalUploads
 from fileservice.storage.local.writer import LocalWriter, Places, remove
 
-_WORTH_RESERVING = 64 * 1024
+_WORTH_RESERVING = 1 << 20
 _NOT_LOOKED_AT = Content("application/octet-stream")
 _OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
