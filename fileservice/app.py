@@ -44,6 +44,8 @@ def create_app(
             max_size=settings.max_file_size,
             min_free=settings.min_free_space,
             digest=settings.digest,
+            max_unfinished=settings.max_unfinished_uploads,
+            max_unfinished_of_client=settings.max_unfinished_uploads_per_client,
         ),
         offload=_offload(store),
         idle_timeout=settings.idle_timeout,

@@ -60,6 +60,8 @@ class Settings:
     digest: bool
     idle_timeout: float
     upload_expiry: float
+    max_unfinished_uploads: int
+    max_unfinished_uploads_per_client: int
     cors_origins: tuple[str, ...]
     public_url: str | None
     trusted_proxies: tuple[Network, ...]
@@ -125,8 +127,10 @@ def _bind(text: str) -> str:
 
 
 def _workers(text: str) -> int:
-    if not text:
-        return usable_cpus()
+    return _count(text) if text else usable_cpus()
+
+
+def _count(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) > 0:
         return int(text)
     raise ValueError("must be a whole number above 0")
@@ -225,6 +229,8 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "DIGEST": ("sha-256", _digest),
     "IDLE_TIMEOUT": ("30s", _duration("1s", "1d")),
     "UPLOAD_EXPIRY": ("24h", _duration("1s", "3650d")),
+    "MAX_UNFINISHED_UPLOADS": ("1000", _count),
+    "MAX_UNFINISHED_UPLOADS_PER_CLIENT": ("100", _count),
     "CORS_ORIGINS": ("", _origins),
     "PUBLIC_URL": ("", _public_url),
     "TRUSTED_PROXIES": ("", _networks),

@@ -418,6 +418,17 @@ class StoreContract:
         assert tuple(names(another_store)) == self.SORTED
         assert list(self.SORTED) == sorted(self.SORTED)
 
+    def test_a_file_that_was_listed_in_brief_can_be_described(self, store: Store) -> None:
+        for number, name in enumerate(self.SORTED):
+            publish(store, name, b"x" * number)
+
+        whole, brief = list(store.list()), list(store.list(brief=True))
+
+        assert [(file.name, file.size, file.modified_ns) for file in brief] == [
+            (file.name, file.size, file.modified_ns) for file in whole
+        ]
+        assert [store.describe(file) for file in brief] == whole
+
     def test_the_list_goes_on_after_any_text_that_need_not_be_a_name(self, store: Store) -> None:
         for name in self.SORTED:
             publish(store, name)
@@ -521,6 +532,8 @@ class StoreContract:
         assert (kept.record, kept.size) == (b"another", 5)
         assert abs(kept.touched - time.time()) < 5
         assert list(another_store.uploads.ids()) == [upload]
+        assert [found.upload for found in another_store.uploads.unfinished()] == [upload]
+        assert another_store.uploads.record(upload) == another_store.uploads.read(upload).record
         writer = another_store.uploads.open(upload)
         writer.write(b"56789")
         assert writer.publish(NAME, content_of(b"0123456789")).size == 10

@@ -19,6 +19,7 @@ from fileservice.storage.base import (
     StorageUnavailable,
     Store,
     StoredFile,
+    Unfinished,
     Uploads,
     Writer,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "StorageUnavailable",
     "Store",
     "StoredFile",
+    "Unfinished",
     "Uploads",
     "Writer",
     "check_url",

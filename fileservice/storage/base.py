@@ -192,16 +192,29 @@ class Kept:
     """When bytes or record last changed; seconds since the Unix epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An upload that may not have ended, as a listing tells of it."""
+
+    upload: str
+    size: int | None
+    """Bytes that are there; None where a listing does not tell."""
+    held: int
+    """Bytes of room that are taken beyond those."""
+    age: float
+    """Seconds since its bytes changed; 0 where a listing does not tell."""
+
+
 class Uploads(Protocol):
     """Uploads that outlive connections and processes: bytes, and beside them a record.
 
     What a record says is the caller's business. Every change is one atomic and durable step.
     """
 
-    def create(self, record: bytes, length: int | None) -> str:
+    def create(self, record: bytes, length: int | None, *, leave: int = 0) -> str:
         """Begin one; its id, 32 hexadecimal digits. Takes the room for `length` bytes at once.
 
-        Raises StorageFull.
+        Raises StorageFull, also if fewer than `leave` bytes would stay free.
         """
 
     def read(self, upload: str) -> Kept:
@@ -231,6 +244,18 @@ class Uploads(Protocol):
     def ids(self) -> Iterator[str]:
         """All that are there, in no order."""
 
+    def unfinished(self) -> Iterator[Unfinished]:
+        """Those that may not have ended, at the cost of a listing; in no order."""
+
+    def record(self, upload: str) -> bytes:
+        """The record alone. Raises NoSuchUpload."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep all others from the same, in whatever process on this machine, while it lasts.
+
+        A store that many machines share keeps nobody from anything.
+        """
+
 
 class Store(Protocol):
     """A flat set of immutable files. Every call may block and may raise StorageUnavailable."""
@@ -246,8 +271,11 @@ class Store(Protocol):
     def check(self) -> None:
         """Raise StorageUnavailable if the store does not answer."""
 
-    def writer(self, length: int | None = None, *, meant_for: FileName | None = None) -> Writer:
-        """Begin a file, of exactly `length` bytes if that is known: then StorageFull comes at once.
+    def writer(
+        self, length: int | None = None, *, meant_for: FileName | None = None, leave: int = 0
+    ) -> Writer:
+        """Begin a file, of exactly `length` bytes if that is known: then StorageFull comes at once,
+        also if fewer than `leave` bytes would stay free (see `make_room`).
 
         `meant_for` is the name that it will have, given if its bytes need not be read back once
         they are more than a store keeps in memory (8 MiB): then a store may put them in their
@@ -283,20 +311,44 @@ class Store(Protocol):
         """Remove a file durably; with `version`, only if it is still that one (else NotFound)."""
 
     def list(
-        self, after: str = "", prefix: str = "", contains: str = "", *, expected: int | None = None
+        self,
+        after: str = "",
+        prefix: str = "",
+        contains: str = "",
+        *,
+        expected: int | None = None,
+        brief: bool = False,
     ) -> Iterator[StoredFile]:
         """The files in code point order of their names, from the first one past `after`.
 
         Digests are unknown where they would cost a request for each file. `expected` is how many
-        the caller is likely to take.
+        the caller is likely to take. With `brief` only name, size and time of modification are
+        sure, for one who looks at many files and has few of them described (`describe`).
 
         A cursor, not a snapshot: files that are there throughout come exactly once, whatever is
         published or deleted meanwhile. `contains` ignores case. Memory does not grow with the
         number of files.
         """
 
+    def describe(self, file: StoredFile) -> StoredFile:
+        """The same file as `list` tells of it, if it told of it in brief. Raises NotFound."""
+
+    def make_room(self, staged: Staged, size: int, *, ahead: int = 0, leave: int = 0) -> int | None:
+        """Take the room for `size` bytes of a file on its way in, and for up to `ahead` more.
+
+        `leave` bytes stay free in the store, whoever takes room at the same time in whatever
+        process. How many bytes of the file have room now: fewer than `size` where nothing can be
+        reserved, None where the store has no such limit. Raises StorageFull.
+        """
+
+    def give_room_back(self, staged: Staged) -> None:
+        """Give back the room beyond the bytes that are there."""
+
     def free_space(self) -> int | None:
         """Bytes that may still be written; None where the store has no such limit."""
+
+    def free_files(self) -> int | None:
+        """How many files may still be made; None where the store has no such limit."""
 
     def sweep(self) -> None:
         """Remove what dead writers left behind."""

@@ -57,10 +57,17 @@ def receive(
     if stored:
         return Receipt(stored, created=False)
     judged_whole = file_type.family in (Family.OLE, Family.ZIP)
-    writer = offload(store.writer, offer.length, meant_for=None if judged_whole else offer.name)
+    writer = offload(
+        store.writer,
+        offer.length,
+        meant_for=None if judged_whole else offer.name,
+        leave=rules.min_free,
+    )
     try:
         examination = examine(offer, rules, file_type)
-        Stream(rules, store, writer, examination, offload).pump(blocks)
+        stream = Stream(rules, store, writer, examination, offload, length=offer.length)
+        stream.pump(blocks)
+        stream.check_room()
         return offload(publish, offer, rules, store, writer, examination, offload.compute)
     finally:
         offload(writer.close)

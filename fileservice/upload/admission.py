@@ -52,6 +52,10 @@ class Rules:
     """Space that uploads leave free in the store."""
     digest: bool
     """Whether the SHA-256 of every file is computed and kept."""
+    max_unfinished: int | None = None
+    """Uploads that can be resumed and have not ended, of all clients; None for any number."""
+    max_unfinished_of_client: int | None = None
+    """The same, of one client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +118,12 @@ def taken(offer: Offer) -> Exception:
 
 
 def leave_free(store: Store, rules: Rules, coming: int) -> None:
-    """Raise StorageFull if `coming` bytes more would eat into the space to be left free."""
+    """Raise StorageFull if one more file of `coming` bytes has no room in what may be used."""
     free = store.free_space()
     if free is not None and free - coming < rules.min_free:
         raise StorageFull("there is not enough room left in the storage for this file")
+    if store.free_files() == 0:
+        raise StorageFull("the storage has room for no more files, however small (inodes)")
 
 
 def type_of(name: FileName, rules: Rules) -> FileType:

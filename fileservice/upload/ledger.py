@@ -2,9 +2,11 @@
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fileservice.storage import Kept, Locked, NoSuchUpload, ResumableWriter, StorageError, Uploads
+from fileservice.upload.census import UNBEGUN_SECONDS
 from fileservice.upload.offloading import Offload
 from fileservice.upload.records import Record, Unreadable
 
@@ -63,6 +65,8 @@ class Ledger:
 
     def advanced(self, found: Status, offset: int) -> Status:
         """The same upload, to which bytes were just added."""
+        if offset == found.offset:
+            return found
         return replace(found, offset=offset, expires=self.expires_from_now())
 
     def expires_from_now(self) -> float:
@@ -71,7 +75,11 @@ class Ledger:
 
     def sweep(self) -> None:
         """Remove what nobody has touched for longer than the expiry."""
-        for upload in self._uploads.ids():
+        self.sweep_all(self._uploads.ids())
+
+    def sweep_all(self, uploads: Iterable[str]) -> None:
+        """Remove those of `uploads` that have expired."""
+        for upload in uploads:
             try:
                 self._sweep(upload)
             except StorageError as error:
@@ -91,7 +99,7 @@ class Ledger:
             record = Record.from_bytes(kept.record)
         except Unreadable:
             raise NoSuchUpload from None
-        expires = kept.touched + self._expiry
+        expires = kept.touched + self._lifetime(record, kept)
         if expires < time.time() and self._expire(upload, record, kept):
             raise Gone(record.gone or _EXPIRED)
         if record.gone:
@@ -102,8 +110,15 @@ class Ledger:
             offset = kept.size if record.proved is None else min(kept.size, record.proved)
         return Status(upload, record, offset, expires)
 
+    def _lifetime(self, record: Record, kept: Kept) -> float:
+        unbegun = record.open and not kept.size
+        return min(UNBEGUN_SECONDS, self._expiry) if unbegun else self._expiry
+
     def _expire(self, upload: str, record: Record, kept: Kept) -> bool:
-        """Drop the bytes; the record tells of it for as long again, then it goes, too."""
+        """Drop the bytes; the record tells of it for as long again, then it goes, too.
+
+        That of an upload without a byte goes at once, for there may be very many of them.
+        """
         if not record.open:
             self._uploads.remove(upload)
             return True
@@ -115,7 +130,10 @@ class Ledger:
             now = self._uploads.read(upload)
             if (now.record, now.size) != (kept.record, kept.size):
                 return False  # somebody was at it
-            writer.end(replace(record, gone=_EXPIRED).to_bytes())
+            if kept.size:
+                writer.end(replace(record, gone=_EXPIRED).to_bytes())
+            else:
+                self._uploads.remove(upload)
             return True
         finally:
             writer.close()

@@ -38,6 +38,8 @@ class Record:
     """The published file."""
     gone: str | None = None
     """Why there is no such upload any more."""
+    client: str = ""
+    """The address of the client that began it; empty where it has none."""
 
     @property
     def open(self) -> bool:
@@ -71,6 +73,7 @@ class Record:
                 "joined": self.joined,
                 "finished": finished,
                 "gone": self.gone,
+                "client": self.client,
             }
         ).encode()
 

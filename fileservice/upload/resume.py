@@ -12,15 +12,20 @@ of `receive`:
     LengthConflict   the length is not the one declared before
     Sealed           it was joined from others and takes no bytes
     NotJoinable      the parts cannot be joined
+    TooManyUnfinished, TooManyOfClient
+                     no more uploads can be begun just now
 """
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 
-from fileservice.storage import NoSuchUpload, StorageError, StorageFull, Store
+from fileservice.storage import NoSuchUpload, StorageError, Store
 from fileservice.upload import joining
-from fileservice.upload.admission import Offer, Rules, TooLarge, admit, leave_free
+from fileservice.upload.admission import Offer, Rules, TooLarge, admit
+from fileservice.upload.bounds import Bounds, TooManyOfClient, TooManyUnfinished
+from fileservice.upload.census import Census
 from fileservice.upload.examination import Block
 from fileservice.upload.examinations import Examinations
 from fileservice.upload.joining import NotJoinable
@@ -42,6 +47,8 @@ __all__ = [
     "Sealed",
     "Status",
     "TakenOver",
+    "TooManyOfClient",
+    "TooManyUnfinished",
 ]
 
 
@@ -63,7 +70,10 @@ class Resumption:
         self._ledger = Ledger(store.uploads, offload, expiry)
         self._takeover = Takeover(store.uploads, offload)
         self._examinations = Examinations(rules)
-        self._means = Means(store, rules, offload, self._ledger, self._examinations)
+        self._census = Census(store)
+        self._bounds = Bounds(store, rules, self._census)
+        self._creating = threading.Lock()
+        self._means = Means(store, rules, offload, self._ledger, self._examinations, self._bounds)
 
     def create(
         self,
@@ -72,11 +82,13 @@ class Resumption:
         labels: Mapping[str, str],
         *,
         awaits_word: bool = False,
+        client: str = "",
     ) -> Status:
         """Begin an upload; without an `offer` it is a part that others will be joined with.
 
         It is complete with its last byte, an empty one at once, or else, if it `awaits_word`, with
-        blocks that are called the last. Raises what admission raises, and StorageFull.
+        blocks that are called the last. `client` is the address of who begins it. Raises what
+        admission raises, StorageFull, TooManyUnfinished and TooManyOfClient.
         """
         stored = None
         if offer:
@@ -90,8 +102,10 @@ class Resumption:
             digests=offer.digests if offer else {},
             finished=stored,
             awaits_word=awaits_word,
+            client=client,
         )
-        upload = self._offload(self._begin, record)
+        with self._creating:  # here: those who wait for the other processes take a thread each
+            upload = self._offload(self._bounds.create, record)
         return self.status(upload)
 
     def status(self, upload: str) -> Status:
@@ -217,14 +231,9 @@ class Resumption:
         """Remove what nobody has touched for longer than the expiry. Blocks."""
         self._ledger.sweep()
 
-    def _begin(self, record: Record) -> str:
-        upload = self._store.uploads.create(record.to_bytes(), record.length)
-        try:
-            leave_free(self._store, self._rules, 0)  # now that the room for all of it is taken
-        except StorageFull:
-            self._store.uploads.remove(upload)
-            raise
-        return upload
+    def sweep_unbegun(self) -> None:
+        """Remove only those to which no byte was sent in time, which is cheaper. Blocks."""
+        self._ledger.sweep_all(self._census.perhaps_unbegun())
 
 
 def _finished(found: Status, offset: int, coming: int | None) -> Status:

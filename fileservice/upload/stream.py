@@ -1,8 +1,10 @@
 """Stream: the blocks of a body into a staged file, counted and examined as they pass."""
 
+import math
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
-from fileservice.storage import Store, Writer
+from fileservice.storage import StorageError, Store, Writer
 from fileservice.upload.admission import Rules, TooLarge, leave_free
 from fileservice.upload.examination import Block, Examination
 from fileservice.upload.offloading import Offload, Pending
@@ -10,14 +12,22 @@ from fileservice.upload.offloading import Offload, Pending
 _WORTH_A_THREAD = 256 * 1024
 """A smaller block is hashed where it is written: to hand it over would cost more."""
 
-_SPACE_CHECK = 64 << 20
-"""Bytes between looks at the free space, for bodies whose length nobody declared."""
+_UNRESERVED = 1 << 20
+"""So many bytes are written before room is taken for more: to take it costs a tenth of the time
+that a small file takes."""
+_UNRESERVED_WHERE_SCARCE = 64 * 1024
+_SCARCE = 8 << 30
+"""Bytes that a few thousand uploads cannot use up before they take room."""
+_AHEAD = 64 << 20
+"""So much more room is taken at most than the bytes need that are there."""
 
 
 class Stream:
     """One file's bytes on their way into `writer`, `size` of which are there already.
 
-    An `examination` that is behind `size` is left behind: it has to catch up later.
+    Room for all `length` bytes, or where that is unknown for those that come next, is taken before
+    they are written, so that `rules.min_free` holds in sum. An `examination` that is behind `size`
+    is left behind: it has to catch up later.
     """
 
     def __init__(
@@ -29,15 +39,21 @@ class Stream:
         offload: Offload,
         *,
         size: int = 0,
-        limit: int | None = None,
+        length: int | None = None,
     ) -> None:
         self._rules = rules
         self._store = store
         self._offload = offload
         self._writer = writer
         self._examination = examination if examination and examination.size == size else None
-        self._limit = rules.max_size if limit is None else limit
-        self._next_check = size + _SPACE_CHECK
+        self._length = length
+        self._limit = rules.max_size if length is None else length
+        free = store.free_space()
+        scarce = free is not None and free - rules.min_free < _SCARCE
+        self._unreserved = _UNRESERVED_WHERE_SCARCE if scarce else _UNRESERVED
+        self._room: float | None = None
+        """Bytes that there is room for; None until that is worth a look."""
+        self._is_ahead = False
         self.size = size
 
     def pump(self, blocks: Iterable[Block]) -> None:
@@ -55,10 +71,16 @@ class Stream:
         finally:
             for task in pending:
                 task.wait()
+            self._give_back()
             if self._examination:
                 self._examination.size = self.size
         for task in pending:
             task.result()
+
+    def check_room(self) -> None:
+        """Raise StorageFull if bytes that no room was taken for ate into what is to stay free."""
+        if self._room is None or self.size > self._room:
+            leave_free(self._store, self._rules, 0)
 
     def _steps(self, block: Block) -> tuple[Callable[[Block], None], ...]:
         """What is to be done with a block, each step in a thread of its own if that is worth it."""
@@ -87,7 +109,20 @@ class Stream:
                 self._examination.inspect(block)
             else:
                 self._offload.compute(self._examination.inspect, block)
-        if self.size >= self._next_check:
-            self._next_check += _SPACE_CHECK
-            leave_free(self._store, self._rules, 0)
+        if self.size > (self._unreserved if self._room is None else self._room):
+            self._make_room()
         self._writer.write(block)
+
+    def _make_room(self) -> None:
+        if self._length is None:
+            size, ahead = self.size, min(self.size, _AHEAD)
+        else:
+            size, ahead = self._length, 0
+        room = self._store.make_room(self._writer, size, ahead=ahead, leave=self._rules.min_free)
+        self._room = math.inf if room is None else room
+        self._is_ahead = room is not None and ahead > 0
+
+    def _give_back(self) -> None:
+        if self._is_ahead:
+            with suppress(StorageError):  # then the file holds more than it needs, and no less
+                self._offload(self._store.give_room_back, self._writer)

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fileservice.storage import NameTaken, ResumableWriter, StorageError, Store
-from fileservice.upload.admission import Refused, Rules, TooLarge, leave_free
+from fileservice.upload.admission import Refused, Rules, TooLarge
+from fileservice.upload.bounds import Bounds
 from fileservice.upload.examination import Block, Examination
 from fileservice.upload.examinations import Examinations
 from fileservice.upload.inspection import ContentMismatch
@@ -46,6 +47,7 @@ class Means:
     offload: Offload
     ledger: Ledger
     examinations: Examinations
+    bounds: Bounds
 
 
 class Turn:
@@ -57,6 +59,7 @@ class Turn:
         self._offload = means.offload
         self._ledger = means.ledger
         self._examinations = means.examinations
+        self._bounds = means.bounds
         self._writer = writer
         self._examination: Examination | None = None
         self.found: Status = self._ledger.read(upload)
@@ -84,7 +87,7 @@ class Turn:
             # Until all of them are there and proved, those after `offset` do not count.
             self._ledger.save(self._writer, replace(self.found.record, proved=offset))
         self._examination = self._recalled()
-        self._take_in(blocks, limit, whole=whole)
+        self._take_in(blocks, known, whole=whole)
         self.found = self._ledger.advanced(self.found, self._writer.size)
         if whole:
             self._ledger.save(self._writer, self.found.record)
@@ -110,7 +113,8 @@ class Turn:
             raise TooLarge(self._rules.max_size)
         if length < self.found.offset:
             raise OffsetMismatch(self.found.offset)
-        leave_free(self._store, self._rules, length - self.found.offset)
+        upload, record = self.found.upload, self.found.record
+        self._offload(self._bounds.extend, upload, record, self._writer, length)
         self._record(length=length)
 
     def close(self) -> None:
@@ -154,7 +158,7 @@ class Turn:
         self._ledger.save(self._writer, record, record.length)
         self.found = replace(self.found, record=record)
 
-    def _take_in(self, blocks: Iterable[Block], limit: int, *, whole: bool) -> None:
+    def _take_in(self, blocks: Iterable[Block], length: int | None, *, whole: bool) -> None:
         writer, offset = self._writer, self._writer.size
         stream = Stream(
             self._rules,
@@ -163,7 +167,7 @@ class Turn:
             self._examination,
             self._offload,
             size=offset,
-            limit=limit,
+            length=length,
         )
         try:
             stream.pump(blocks)

@@ -4,14 +4,15 @@ import heapq
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from itertools import chain, islice
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 
-from fileservice.storage import StoredFile
+from fileservice.storage import NotFound, StoredFile
 from fileservice.web.ordering import BY_NAME, Order
 from fileservice.web.problems import BadQuery
 from fileservice.web.records import record
@@ -45,6 +46,11 @@ class Query:
             },
         )
 
+    @property
+    def searches(self) -> bool:
+        """Whether files are looked at that are not in the answer."""
+        return bool(self.q) or self.order != BY_NAME
+
     def next(self, last: StoredFile) -> str:
         """The query string that asks for what follows `last`."""
         return self._encoded(self.order, self.order.cursor(last))
@@ -66,32 +72,47 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some files, and whether more follow."""
+    """Some files, and the query string that asks for what follows; None at the end."""
 
     files: list[StoredFile]
-    more: bool
+    next_query: str | None
 
 
 def page(service: Service, query: Query, limit: int) -> Page:
-    """The first `limit` files that `query` asks for. Raises BadQuery.
+    """The first `limit` files that `query` asks for. Raises BadQuery, TooManySearches.
 
     By name the store gives them in order; for any other order all that match are looked at.
     """
+    with service.searches.turn() if query.searches else nullcontext():
+        return service.offload(_page_by_name if query.order == BY_NAME else _page_in_order,
+                               service, query, limit)  # fmt: skip
+
+
+def _page_by_name(service: Service, query: Query, limit: int) -> Page:
     count = limit + 1
-    if query.order == BY_NAME:
-        files = service.offload(lambda: list(islice(_matching(service, query, count), count)))
-    else:
-        files = service.offload(_first_by, query.order, service, query, count)
-    return Page(files[:limit], more=len(files) > limit)
+    files = list(islice(_matching(service, query, count), count))
+    return Page(files[:limit], query.next(files[limit - 1]) if len(files) > limit else None)
 
 
-def _first_by(order: Order, service: Service, query: Query, count: int) -> list[StoredFile]:
-    matching = _few_enough(_matching(service, replace(query, after="")))
+def _page_in_order(service: Service, query: Query, limit: int) -> Page:
+    """Every file is looked at in brief; only those on the page are described."""
+    order = query.order
+    matching = _few_enough(service.store.list(prefix=query.prefix, contains=query.q, brief=True))
     if query.after:
         last = order.place(query.after)
         matching = (file for file in matching if order.follows(file, last))
     pick = heapq.nlargest if order.descending else heapq.nsmallest
-    return pick(count, matching, key=order.key)
+    picked = pick(limit + 1, matching, key=order.key)
+    return Page(
+        list(_described(service, picked[:limit])),
+        query.next(picked[limit - 1]) if len(picked) > limit else None,
+    )
+
+
+def _described(service: Service, files: Iterable[StoredFile]) -> Iterator[StoredFile]:
+    for file in files:
+        with suppress(NotFound):  # deleted meanwhile
+            yield service.store.describe(file)
 
 
 def _few_enough(files: Iterator[StoredFile]) -> Iterator[StoredFile]:
@@ -115,14 +136,14 @@ def routes(service: Service) -> Blueprint:
         if query.limit is None:
             if query.order != BY_NAME:
                 raise BadQuery("the whole list comes by name; for another order, say limit=")
-            batches = _batches(service, _matching(service, query))
+            batches = _batches(service, query)
             first = next(batches)  # what fails at once is still answered as an error
             return Response(_stream(chain((first,), batches), base), mimetype="application/json")
         found = page(service, query, query.limit)
         body = json.dumps([record(file, base) for file in found.files])
         response = Response(body, mimetype="application/json")
-        if found.more:
-            url = f"{base}/download?{query.next(found.files[-1])}"
+        if found.next_query:
+            url = f"{base}/download?{found.next_query}"
             response.headers["Link"] = f'<{url}>; rel="next"'
         return response
 
@@ -135,12 +156,15 @@ def _matching(service: Service, query: Query, expected: int | None = None) -> It
     )
 
 
-def _batches(service: Service, files: Iterator[StoredFile]) -> Iterator[list[StoredFile]]:
+def _batches(service: Service, query: Query) -> Iterator[list[StoredFile]]:
+    files, begun = _matching(service, query), False
     while True:
-        batch = service.offload(lambda: list(islice(files, _BATCH)))
+        with service.searches.turn(patient=begun) if query.searches else nullcontext():
+            batch = service.offload(lambda: list(islice(files, _BATCH)))
         yield batch
         if len(batch) < _BATCH:
             return
+        begun = True  # from here on the answer can be no other
 
 
 def _stream(batches: Iterable[list[StoredFile]], base: str) -> Iterator[str]:

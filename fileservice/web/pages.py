@@ -39,7 +39,7 @@ def routes(service: Service) -> Blueprint:
         html = render_template(
             "upload.html",
             files=found.files,
-            next_query=query.next(found.files[-1]) if found.more else None,
+            next_query=found.next_query,
             first_query=query.sorted_by(query.order),
             sorts={by: Sort.offered(query, by) for by in ("name", "size", "modified")},
             query=query,

@@ -17,6 +17,7 @@ from fileservice.upload import resume
 from fileservice.web import body, forms, proxies, resumable_fields, tus_fields
 from fileservice.web.digests import BadDigestHeader
 from fileservice.web.requests import prefers_html
+from fileservice.web.searches import TooManySearches
 from fileservice.web.security import PAGE_HEADERS
 
 _log = logging.getLogger(__name__)
@@ -95,9 +96,12 @@ TABLE = (
         (body.WrongContentType,)),
     Row("range-not-satisfiable", 416, "No such bytes in the file", (Unsatisfiable,)),
     Row("locked", 423, "The upload is in use", (storage.Locked,), retry_after=1),
+    Row("too-many-requests", 429, "Too much at once", (resume.TooManyOfClient,), retry_after=60),
     Row("checksum-mismatch", 460, "Checksum Mismatch", (tus_fields.ChecksumMismatch,)),
     Row("internal", 500, "Something went wrong here", (Exception,)),
-    Row("busy", 503, "The service is busy", (storage.Busy, storage.NameReserved), retry_after=2),
+    Row("busy", 503, "The service is busy",
+        (storage.Busy, storage.NameReserved, TooManySearches, resume.TooManyUnfinished),
+        retry_after=2),
     Row("storage-unavailable", 503, "The storage does not answer", (storage.StorageUnavailable,),
         retry_after=10),
     Row("storage-full", 507, "No room left", (storage.StorageFull,)),

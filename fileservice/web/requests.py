@@ -53,6 +53,11 @@ def conditions() -> Conditions:
     )
 
 
+def client_address(environ: "WSGIEnvironment") -> str:
+    """The client's address, as a trusted proxy tells it; empty for a peer on a Unix socket."""
+    return environ.get("REMOTE_ADDR") or ""
+
+
 def interrupt_of(environ: "WSGIEnvironment") -> Callable[[], None]:
     """What makes the body of this request end at once."""
     connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")

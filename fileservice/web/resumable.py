@@ -15,7 +15,7 @@ from fileservice.web import body, problems
 from fileservice.web.answers import empty
 from fileservice.web.digests import parse_digests, verified
 from fileservice.web.records import representation_headers, stored
-from fileservice.web.requests import interrupt_of, raw_name
+from fileservice.web.requests import client_address, interrupt_of, raw_name
 from fileservice.web.resumable_fields import (
     CONTENT_TYPE,
     BadAppend,
@@ -76,7 +76,9 @@ def begin(service: Service, offer: Offer) -> Response:
     length = _declared_length(0)
     digests = parse_digests("Repr-Digest", request.headers.get("Repr-Digest"))
     offer = Offer(offer.name, length, digests=digests, create_only=offer.create_only)
-    found = service.resumption.create(offer, length, {}, awaits_word=True)
+    found = service.resumption.create(
+        offer, length, {}, awaits_word=True, client=client_address(request.environ)
+    )
     if found.record.finished:
         return _final(service, found, created=False)
     try:

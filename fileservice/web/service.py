@@ -11,9 +11,11 @@ from flask import request
 from fileservice.storage import StorageError, Store
 from fileservice.upload import Offload, Rules
 from fileservice.upload.resume import Resumption
+from fileservice.web.searches import Searches
 
 _log = logging.getLogger(__name__)
 _SWEEP_INTERVAL = 3600.0
+_UNBEGUN_INTERVAL = 300.0
 
 
 @dataclass(slots=True)
@@ -29,7 +31,10 @@ class Service:
     download_redirect: bool = False
     """Send those who want a file to where the store has it."""
     resumption: Resumption = field(init=False)
+    searches: Searches = field(default_factory=Searches)
     _next_sweep: float = 0.0
+    _next_full_sweep: float = 0.0
+    _sweeping: bool = False
 
     def __post_init__(self) -> None:
         self.resumption = Resumption(self.store, self.rules, self.offload, self.upload_expiry)
@@ -40,14 +45,29 @@ class Service:
         return self.public_url or application_uri(request.environ).rstrip("/")
 
     def sweep_when_due(self) -> None:
-        """Remove what dead writers left, and uploads that have expired, once an hour or oftener."""
-        if time.monotonic() > self._next_sweep:
-            self._next_sweep = time.monotonic() + min(_SWEEP_INTERVAL, self.upload_expiry)
-            try:
-                self.offload(self.store.sweep)
-                self.offload(self.resumption.sweep)
-            except StorageError as error:
-                _log.warning("the store could not be swept: %s", error)
+        """Remove what dead writers left, and uploads that have expired, while the request goes on.
+
+        All of it once an hour, and uploads without a byte oftener; or both, if they expire sooner.
+        """
+        if time.monotonic() > self._next_sweep and not self._sweeping:
+            self._sweeping = True
+            self._next_sweep = time.monotonic() + min(_UNBEGUN_INTERVAL, self.upload_expiry)
+            self.offload.start(self._sweep)
+
+    def _sweep(self) -> None:
+        try:
+            if time.monotonic() > self._next_full_sweep:
+                self._next_full_sweep = time.monotonic() + min(_SWEEP_INTERVAL, self.upload_expiry)
+                self.store.sweep()
+                self.resumption.sweep()
+            else:
+                self.resumption.sweep_unbegun()
+        except StorageError as error:
+            _log.warning("the store could not be swept: %s", error)
+        except Exception:  # noqa: BLE001  # nobody asks for what came of it
+            _log.exception("sweeping the store failed")
+        finally:
+            self._sweeping = False
 
 
 def download_url(base: str, name: str) -> str:

@@ -13,7 +13,7 @@ from fileservice.web import body, tus_fields
 from fileservice.web.answers import empty
 from fileservice.web.digests import declared_digests
 from fileservice.web.records import representation_headers
-from fileservice.web.requests import interrupt_of, raw_name
+from fileservice.web.requests import client_address, interrupt_of, raw_name
 from fileservice.web.service import Service, download_url
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def routes(service: Service) -> Blueprint:
             tus_fields.metadata(request.headers)
             offer = None
         checksum = tus_fields.Checksum.parse(request.headers)
-        found = uploads.create(offer, length, labels)
+        found = uploads.create(offer, length, labels, client=client_address(request.environ))
         if coming != 0 and not found.record.finished:
             try:
                 found = uploads.append(

@@ -1,10 +1,13 @@
 """The list: whole, page by page, narrowed; and with a hundred thousand files."""
 
+import contextlib
 import json
 import os
 import re
+import select
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import threading
@@ -307,3 +310,20 @@ def test_others_are_served_while_the_whole_list_is_streamed(full_server: LiveSer
             seconds.append(time.perf_counter() - start)
         slow.reset()
     assert statistics.median(seconds) < 0.1
+
+
+def test_who_sorts_much_does_not_keep_others_from_uploading(full_server: LiveServer) -> None:
+    name = "uploaded-meanwhile.txt"
+    with contextlib.ExitStack() as stack:
+        sorting = [stack.enter_context(Wire(full_server)) for _ in range(24)]
+        for wire in sorting:
+            wire.send(request("GET /download?sort=size&limit=1"))
+        assert ask(full_server, request(f"PUT /upload/{name}", body=b"hi\n")).status == 201
+        assert ask(full_server, request("GET /healthz")).status == 200
+        answered, _, _ = select.select([wire.socket for wire in sorting], [], [], 0)
+        sorted_before = [s for s in answered if b" 200 " in s.recv(20, socket.MSG_PEEK)]
+        statuses = [wire.answer().status for wire in sorting]
+    (full_server.store / name).unlink()
+    assert len(sorted_before) < len(sorting) / 3
+    assert set(statuses) <= {200, 503}
+    assert 200 in statuses

@@ -4,12 +4,9 @@ import errno
 import os
 from contextlib import AbstractContextManager, suppress
 
-from fileservice.storage.local import checkpoint, records, writeback
+from fileservice.storage.local import checkpoint, records, room, writeback
 from fileservice.storage.local.faults import errors_named
 from fileservice.storage.local.writer import LocalWriter
-
-_SECTOR = 512
-"""What st_blocks counts in, in bytes (stat(2))."""
 
 
 class LocalResumableWriter(LocalWriter):
@@ -63,7 +60,7 @@ class LocalResumableWriter(LocalWriter):
         known.renew(self._descriptor)
 
     def _resize(self, size: int) -> None:
-        taken = os.fstat(self._descriptor).st_blocks * _SECTOR
+        taken = os.fstat(self._descriptor).st_blocks * room.SECTOR
         os.ftruncate(self._descriptor, size)
         with suppress(OSError):  # which gave back what was reserved beyond it, too
             writeback.reserve(self._descriptor, taken)

@@ -17,8 +17,8 @@ from pathlib import Path
 from stat import S_ISREG
 
 from fileservice.names import BadName, FileName
-from fileservice.storage.base import NotFound, Opened, StoredFile
-from fileservice.storage.local import staging, writeback
+from fileservice.storage.base import Content, NotFound, Opened, Staged, StoredFile
+from fileservice.storage.local import room, staging
 from fileservice.storage.local.attributes import describe
 from fileservice.storage.local.faults import errors_named, sync_directory
 from fileservice.storage.local.index import NameIndex
@@ -26,6 +26,7 @@ from fileservice.storage.local.uploads import LocalUploads
 from fileservice.storage.local.writer import LocalWriter, Places, remove
 
 _WORTH_RESERVING = 1 << 20
+_NOT_LOOKED_AT = Content("application/octet-stream")
 _OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -61,14 +62,14 @@ class LocalStore:
         length: int | None = None,
         *,
         meant_for: FileName | None = None,  # noqa: ARG002
+        leave: int = 0,
     ) -> LocalWriter:
         with errors_named():
             descriptor, path = staging.create(self._places.staging)
         writer = LocalWriter(self._places, descriptor, path)
         if length and length >= _WORTH_RESERVING:
             try:
-                with errors_named():
-                    writeback.reserve(descriptor, length)
+                self.make_room(writer, length, leave=leave)
             except BaseException:
                 writer.close()
                 raise
@@ -123,6 +124,7 @@ class LocalStore:
         contains: str = "",
         *,
         expected: int | None = None,  # noqa: ARG002
+        brief: bool = False,
     ) -> Iterator[StoredFile]:
         past, within = after.encode(), prefix.encode()
         wanted = contains.casefold()
@@ -136,19 +138,43 @@ class LocalStore:
                     name = FileName.parse_bytes(raw)
                     if name.encode() != raw or wanted not in name.casefold():
                         continue
-                    file = self.stat(name)
+                    file = self._glance(name, raw) if brief else self.stat(name)
                 except (BadName, NotFound):
                     continue  # not a name that can be asked for, or deleted meanwhile
                 yield file
 
+    def describe(self, file: StoredFile) -> StoredFile:
+        return self.stat(file.name)
+
+    def make_room(self, staged: Staged, size: int, *, ahead: int = 0, leave: int = 0) -> int | None:
+        with errors_named(), staged.sight() as descriptor:
+            return room.take(self._places.staging, descriptor, size, ahead=ahead, leave=leave)
+
+    def give_room_back(self, staged: Staged) -> None:
+        with errors_named(), staged.sight() as descriptor:
+            os.ftruncate(descriptor, staged.size)  # frees what is reserved beyond it, too
+
     def free_space(self) -> int | None:
         with errors_named():
-            status = os.statvfs(self._places.root)
-            return status.f_bavail * status.f_frsize
+            return room.free(self._places.root)
+
+    def free_files(self) -> int | None:
+        with errors_named():
+            return room.free_inodes(self._places.root)
 
     def sweep(self) -> None:
         with errors_named():
             staging.sweep(self._places.staging)
+
+    def _glance(self, name: FileName, raw: bytes) -> StoredFile:
+        """What one system call tells of a file."""
+        try:
+            status = os.stat(b"%s/%s" % (self._places.root, raw), follow_symlinks=False)
+        except FileNotFoundError:
+            raise NotFound(name) from None
+        if not S_ISREG(status.st_mode):
+            raise NotFound(name)
+        return StoredFile(name, status.st_size, status.st_mtime_ns, _NOT_LOOKED_AT, version="")
 
     def _descriptor(self, name: FileName) -> int:
         try:

@@ -13,10 +13,10 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 
-from fileservice.storage.base import Kept, Locked, NoSuchUpload
-from fileservice.storage.local import checkpoint, records, writeback
+from fileservice.storage.base import Kept, Locked, NoSuchUpload, Unfinished
+from fileservice.storage.local import checkpoint, records, room
 from fileservice.storage.local.faults import errors_named, sync_directory
 from fileservice.storage.local.resumable import LocalResumableWriter
 from fileservice.storage.local.writer import Places
@@ -33,13 +33,13 @@ class LocalUploads:
     def __init__(self, places: Places) -> None:
         self._places = places
 
-    def create(self, record: bytes, length: int | None) -> str:
+    def create(self, record: bytes, length: int | None, *, leave: int = 0) -> str:
         upload = secrets.token_hex(16)
         path = self._path(upload)
         with errors_named():
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             try:
-                writeback.reserve(descriptor, length or 0)
+                room.take(self._places.staging, descriptor, length or 0, leave=leave)
                 checkpoint.create(path + checkpoint.SUFFIX, descriptor)
                 records.replace(self._places, path, record)
             except BaseException:
@@ -158,6 +158,31 @@ class LocalUploads:
         with errors_named(), os.scandir(os.fsdecode(self._places.uploads)) as entries:
             found = {entry.name.partition(".")[0] for entry in entries}
         yield from (upload for upload in found if _ID.fullmatch(upload))
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        # Those that have ended have a record and no bytes.
+        with errors_named(), os.scandir(os.fsdecode(self._places.uploads)) as entries:
+            for entry in entries:
+                if _ID.fullmatch(entry.name):
+                    with suppress(FileNotFoundError):
+                        status = entry.stat(follow_symlinks=False)
+                        yield Unfinished(
+                            upload=entry.name,
+                            size=status.st_size,
+                            held=max(0, status.st_blocks * room.SECTOR - status.st_size),
+                            age=time.time() - status.st_mtime,
+                        )
+
+    def record(self, upload: str) -> bytes:
+        with errors_named():
+            return records.read(self._path(upload))[0]
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            with errors_named():
+                stack.enter_context(room.alone(self._places.uploads))
+            yield
 
     def _path(self, upload: str) -> bytes:
         if not _ID.fullmatch(upload):

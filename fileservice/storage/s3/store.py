@@ -11,7 +11,7 @@ PREFIX/.fileservice/claims/ID         which of those another request wants (uplo
 from collections.abc import Iterator, Mapping
 
 from fileservice.names import BadName, FileName
-from fileservice.storage.base import NotFound, Opened, StoredFile, Writer
+from fileservice.storage.base import NotFound, Opened, Staged, StoredFile, Writer
 from fileservice.storage.s3 import probe, reservation, sweeping
 from fileservice.storage.s3.body import Body
 from fileservice.storage.s3.bucket import Bucket, Entry, Head
@@ -39,7 +39,13 @@ class S3Store:
     def check(self) -> None:
         self._bucket.check()
 
-    def writer(self, length: int | None = None, *, meant_for: FileName | None = None) -> Writer:
+    def writer(
+        self,
+        length: int | None = None,
+        *,
+        meant_for: FileName | None = None,
+        leave: int = 0,  # noqa: ARG002  # there is always room
+    ) -> Writer:
         if meant_for is None:
             return SpoolingWriter(self._bucket, self._facts, length)
         return StreamingWriter(self._bucket, self._facts, length, meant_for)
@@ -91,7 +97,13 @@ class S3Store:
         return self._bucket.signed_url(file.name, _LINK_SECONDS, fields)
 
     def list(
-        self, after: str = "", prefix: str = "", contains: str = "", *, expected: int | None = None
+        self,
+        after: str = "",
+        prefix: str = "",
+        contains: str = "",
+        *,
+        expected: int | None = None,
+        brief: bool = False,  # noqa: ARG002  # it always is
     ) -> Iterator[StoredFile]:
         if "/" in prefix:
             return
@@ -116,7 +128,26 @@ class S3Store:
                     if found:
                         yield listed(name, found)
 
+    def describe(self, file: StoredFile) -> StoredFile:
+        return file
+
+    def make_room(
+        self,
+        staged: Staged,  # noqa: ARG002
+        size: int,  # noqa: ARG002
+        *,
+        ahead: int = 0,  # noqa: ARG002
+        leave: int = 0,  # noqa: ARG002
+    ) -> int | None:
+        return None
+
+    def give_room_back(self, staged: Staged) -> None:
+        pass
+
     def free_space(self) -> int | None:
+        return None
+
+    def free_files(self) -> int | None:
         return None
 
     def sweep(self) -> None:

@@ -11,9 +11,9 @@ The offset is what the pieces make together and is written down nowhere else.
 import re
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 
-from fileservice.storage.base import Kept, NoSuchUpload, StorageUnavailable
+from fileservice.storage.base import Kept, NoSuchUpload, StorageUnavailable, Unfinished
 from fileservice.storage.s3 import records
 from fileservice.storage.s3.bucket import Bucket, Entry
 from fileservice.storage.s3.calls import PATIENCE, attempts
@@ -38,7 +38,13 @@ class S3Uploads:
         self._facts = facts
         self._heart = Heart()
 
-    def create(self, record: bytes, length: int | None) -> str:  # noqa: ARG002  # no room to take
+    def create(
+        self,
+        record: bytes,
+        length: int | None,  # noqa: ARG002  # no room to take
+        *,
+        leave: int = 0,  # noqa: ARG002
+    ) -> str:
         upload = new_id()
         records.create(self._bucket, self._folder(upload) + _RECORD, record)
         return upload
@@ -133,6 +139,19 @@ class S3Uploads:
                 upload = key.removeprefix(UPLOADS).rstrip("/")
                 if _ID.fullmatch(upload):
                     yield upload
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        for upload in self.ids():
+            yield Unfinished(upload, size=None, held=0, age=0.0)
+
+    def record(self, upload: str) -> bytes:
+        try:
+            return records.read(self._bucket, self._folder(upload) + _RECORD)[1]
+        except Missing:
+            raise NoSuchUpload from None
+
+    def alone(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     @staticmethod
     def _folder(upload: str) -> str:
