@@ -372,6 +372,10 @@ BAD_NAMES = {
     "COM1": "COM1.txt",
     "lpt9": "lpt9.txt",
     "COM¹": "COM¹.txt",
+    "CON with a space": "CON .txt",
+    "text from right to left": "a\u202etxt.exe.txt",
+    "a space of no width": "a\u200b.txt",
+    "a joiner that joins nothing": "a\u200d.txt",
 }
 
 
