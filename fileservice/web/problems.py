@@ -14,7 +14,7 @@ from fileservice import storage, upload
 from fileservice.download.ranges import Unsatisfiable, unsatisfied
 from fileservice.names import BadName
 from fileservice.upload import resume
-from fileservice.web import body, forms, resumable_fields, tus_fields
+from fileservice.web import body, cross_site, forms, hosts, resumable_fields, tus_fields
 from fileservice.web.digests import BadDigestHeader
 from fileservice.web.requests import prefers_html
 from fileservice.web.security import PAGE_HEADERS
@@ -72,6 +72,7 @@ TABLE = (
     Row("bad-checksum", 400, "The checksum cannot be read", (tus_fields.BadChecksum,)),
     Row("bad-concat", 400, "The parts cannot be joined", (resume.NotJoinable,)),
     Row("forbidden", 403, "Not allowed", (resume.Sealed,)),
+    Row("cross-site", 403, "Not from pages of other sites", (cross_site.CrossSite,)),
     Row("not-found", 404, "Not found",
         (storage.NotFound, storage.NoSuchUpload, NoSuchFile, NoSuchPath)),
     Row("method-not-allowed", 405, "Method not allowed", (MethodNotAllowed,)),
@@ -93,6 +94,7 @@ TABLE = (
     Row("wrong-content-type", 415, "The body is declared as something else",
         (body.WrongContentType,)),
     Row("range-not-satisfiable", 416, "No such bytes in the file", (Unsatisfiable,)),
+    Row("wrong-host", 421, "Not a name of this service", (hosts.WrongHost,)),
     Row("locked", 423, "The upload is in use", (storage.Locked,), retry_after=1),
     Row("checksum-mismatch", 460, "Checksum Mismatch", (tus_fields.ChecksumMismatch,)),
     Row("internal", 500, "Something went wrong here", (Exception,)),

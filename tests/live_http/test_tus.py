@@ -340,8 +340,9 @@ class TestExtensions:
             assert not server.keeps_bytes_of(url.rpartition("/")[2])
             eventually(lambda: tus.head(url).status_code == 404, 20)
 
+    @pytest.mark.usefixtures("over_a_directory")
     def test_a_request_without_bytes_does_not_put_off_the_expiry(
-        self, tus: Tus, server: LiveServer, over_a_directory: None
+        self, tus: Tus, server: LiveServer
     ) -> None:
         url = tus.begin(length=20)
         for path in (server.store / ".fileservice/uploads").glob(f"{url.rpartition('/')[2]}*"):
