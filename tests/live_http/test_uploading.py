@@ -134,6 +134,27 @@ def test_a_part_of_a_file_is_not_taken_for_the_file(wire: Wire, server: LiveServ
     assert_holds_only(server, [])
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_file_that_an_uploader_for_pages_sends_in_one_piece_is_a_file(
+    wire: Wire, server: LiveServer, first: bool
+) -> None:
+    query = "?flowChunkNumber=1&flowTotalChunks=1"
+    # It asks whether the piece is here; were that 200, it would not send it.
+    assert wire.ask(request(f"GET /upload{query}")).status == 204
+    parts = [part("dztotalchunkcount", b"1"), part("file", TEXT, "a.txt")]
+    body = form(*(parts if first else reversed(parts)))
+    assert wire.ask(form_request(body, line=f"POST /upload{query}")).status == 201
+    assert (server.store / "a.txt").read_bytes() == TEXT
+
+
+def test_a_piece_is_refused_before_its_bytes_are_read(wire: Wire, server: LiveServer) -> None:
+    fields = ("Expect: 100-continue", "Content-Length: 1000")
+    answer = wire.ask(request("POST /upload/a.txt?chunk=0&chunks=9", *fields))
+    assert (answer.status, answer.code()) == (400, "incomplete-body")
+    assert answer.json()["dialect"] == "Plupload"
+    assert "/tus/" in answer.json()["detail"]
+
+
 def test_several_uploads_may_follow_each_other_without_waiting(
     wire: Wire, server: LiveServer
 ) -> None:
@@ -618,6 +639,9 @@ def test_any_boundary_will_do(wire: Wire, server: LiveServer, boundary: str, quo
         b"\r\n\r\n\r\n",
         b"\n--XboundaryX--\n",
         b"text\r\r\n--Xboundary\r\n",
+        b"text\r\n--XboundaryX--X\r\n",
+        b"text\r\n--XboundaryXX\r\n",
+        b"text\r\n--XboundaryX\n",
     ],
     ids=repr,
 )
