@@ -15,6 +15,7 @@ from fileservice.storage import StoredFile
 from fileservice.web.ordering import BY_NAME, Order
 from fileservice.web.problems import BadQuery
 from fileservice.web.records import record
+from fileservice.web.security import LIST_HEADERS
 from fileservice.web.service import Service
 
 _BATCH = 250
@@ -117,10 +118,11 @@ def routes(service: Service) -> Blueprint:
                 raise BadQuery("the whole list comes by name; for another order, say limit=")
             batches = _batches(service, _matching(service, query))
             first = next(batches)  # what fails at once is still answered as an error
-            return Response(_stream(chain((first,), batches), base), mimetype="application/json")
+            stream = _stream(chain((first,), batches), base)
+            return Response(stream, mimetype="application/json", headers=LIST_HEADERS)
         found = page(service, query, query.limit)
         body = json.dumps([record(file, base) for file in found.files])
-        response = Response(body, mimetype="application/json")
+        response = Response(body, mimetype="application/json", headers=LIST_HEADERS)
         if found.more:
             url = f"{base}/download?{query.next(found.files[-1])}"
             response.headers["Link"] = f'<{url}>; rel="next"'

@@ -17,7 +17,7 @@ from fileservice.upload import resume
 from fileservice.web import body, cross_site, forms, hosts, resumable_fields, tus_fields
 from fileservice.web.digests import BadDigestHeader
 from fileservice.web.requests import prefers_html
-from fileservice.web.security import PAGE_HEADERS
+from fileservice.web.security import ANSWER_HEADERS, PAGE_HEADERS
 
 _log = logging.getLogger(__name__)
 
@@ -164,10 +164,16 @@ def _facts(error: Exception, row: Row) -> dict[str, object]:
 
 
 def _json(problem: dict[str, object]) -> Response:
-    return Response(json.dumps(problem) + "\n", content_type="application/problem+json")
+    return Response(
+        json.dumps(problem) + "\n",
+        content_type="application/problem+json",
+        headers=ANSWER_HEADERS,
+    )
 
 
 def _page(problem: dict[str, object]) -> Response:
     return Response(
-        render_template("problem.html", problem=problem), mimetype="text/html", headers=PAGE_HEADERS
+        render_template("problem.html", problem=problem),
+        mimetype="text/html",
+        headers=PAGE_HEADERS | {"Cache-Control": "no-store"},
     )

@@ -62,6 +62,18 @@ def test_success_tells_all_about_the_file(
     assert client.get("/download").json() == [answer.json() | listed]
 
 
+def test_answers_in_json_are_nothing_else_and_are_not_kept(client: httpx.Client) -> None:
+    answers = {
+        "no-store": [client.put("/upload/a.txt", content=TEXT), client.get("/healthz")],
+        "no-cache": [client.get("/download"), client.get("/download?limit=1")],
+    }
+    for policy, given in answers.items():
+        for answer in given:
+            assert answer.headers["Content-Type"] == "application/json"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["Cache-Control"] == policy
+
+
 def test_a_form_is_answered_as_raw_bytes_are(client: httpx.Client) -> None:
     raw = client.put("/upload/a.txt", content=TEXT)
     sent = client.post("/upload", files={"file": ("b.txt", TEXT)})
