@@ -18,7 +18,8 @@ FILE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""For the files (the page shows some in a frame), none of which are: whatever was uploaded, it runs nothing on this origin."""
+"""For the files, none of which are: whatever was uploaded, it runs nothing on this origin. The page
+shows some of them in a frame."""
 
 ANSWER_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 """For answers in JSON about one request."""
