@@ -38,6 +38,7 @@ class Replica:
         self._environ = inherited | CREDENTIALS | {
             "FILESERVICE_STORE_URL": store_url,
             "FILESERVICE_BIND": f"127.0.0.1:{port}",
+            "FILESERVICE_ALLOWED_HOSTS": "*",
             "FILESERVICE_WORKERS": str(workers),
             "FILESERVICE_TRUSTED_PROXIES": "127.0.0.1",
         }  # fmt: skip

@@ -13,7 +13,9 @@ from fileservice.upload import Offload, Rules
 from fileservice.web import (
     assets,
     cors,
+    cross_site,
     downloads,
+    hosts,
     listing,
     ops,
     pages,
@@ -61,6 +63,8 @@ def create_app(
         app.register_blueprint(part.routes(service))
     app.register_blueprint(assets.routes())
     problems.register(app)
+    hosts.register(app, settings.hosts)
+    cross_site.register(app, settings.cors_origins, settings.public_url)
     tus.register(app)
     if settings.cors_origins:
         cors.register(app, settings.cors_origins)

@@ -5,8 +5,10 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fileservice import filetypes
 from fileservice.addresses import Network, is_authority, is_prefix
@@ -65,6 +67,19 @@ class Settings:
     cors_origins: tuple[str, ...]
     public_url: str | None
     trusted_proxies: tuple[Network, ...]
+    allowed_hosts: tuple[str | Network, ...]
+
+    @property
+    def hosts(self) -> tuple[str | Network, ...]:
+        """The hosts that are answered for: those allowed, and that of PUBLIC_URL.
+
+        `*` stands for any, which is the default unless the service listens on loopback alone. The
+        machine's names for itself need not be among them.
+        """
+        if not self.allowed_hosts and not _is_loopback(self.bind):
+            return ("*",)
+        public = urlsplit(self.public_url or "").hostname
+        return (*self.allowed_hosts, *((public,) if public else ()))
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -211,6 +226,29 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _is_loopback(bind: str) -> bool:
+    host = bind.rpartition(":")[0].strip("[]").lower()
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _hosts(text: str) -> tuple[str | Network, ...]:
+    return tuple(_host(part.strip()) for part in text.split(",")) if text else ()
+
+
+def _host(text: str) -> str | Network:
+    with suppress(ValueError):
+        return ipaddress.ip_network(text.strip("[]"))
+    if text != "*" and not re.fullmatch(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*", text, re.ASCII):
+        raise ValueError(
+            "must be names such as files.example.org or *.example.org, without a port,"
+            " addresses or networks, or *"
+        )
+    return text
+
+
 def _networks(text: str) -> tuple[Network, ...]:
     if not text:
         return ()
@@ -234,5 +272,6 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "CORS_ORIGINS": ("", _origins),
     "PUBLIC_URL": ("", _public_url),
     "TRUSTED_PROXIES": ("", _networks),
+    "ALLOWED_HOSTS": ("", _hosts),
 }
 """Name without the prefix → default as one would type it, and its parser."""

@@ -38,7 +38,10 @@ class LiveServer:
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("FILESERVICE_", "GUNICORN_"))
-        } | {f"FILESERVICE_{name}": value for name, value in settings.items()}
+        } | {
+            f"FILESERVICE_{name}": value
+            for name, value in ({"ALLOWED_HOSTS": "*"} | dict(settings)).items()
+        }
         self._environ["FILESERVICE_BIND"] = f"127.0.0.1:{self.port}"
         self._environ["PYTHONWARNINGS"] = "error::ResourceWarning"
         self._command = [*command, sys.executable, "-m", "gunicorn"]

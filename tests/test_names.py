@@ -12,6 +12,12 @@ DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
     device + digit for device in ("com", "lpt") for digit in "0123456789¹²³"
 }
 
+BIDIRECTIONAL = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+INVISIBLE = set(
+    "\u00ad\u034f\u115f\u1160\u17b4\u180e\u200b\u2060\u2064\u206a\u206f\u3164\ufeff\uffa0\ufff9\ufffb\ufffe"
+    "\uffff\ufdd0\U0001fffe\U0010ffff\U0001d173\U000e0001\U000e0041\U000e007f"
+)
+
 ODD = st.sampled_from(
     [".", "/", "\\", " ", "\0", "\n", "\x7f", "\x85", "e\u0301", "CON", "COM¹", "é"]
 )
@@ -38,7 +44,8 @@ class TestEveryText:
         assert name[0] not in ". "
         assert name[-1] not in ". "
         assert unicodedata.is_normalized("NFC", name)
-        assert name.split(".")[0].lower() not in DEVICES
+        assert name.split(".")[0].rstrip(" ").lower() not in DEVICES
+        assert not set(name) & BIDIRECTIONAL
 
     @given(TEXTS)
     def test_what_is_accepted_is_the_text_itself_in_nfc(self, text: str) -> None:
@@ -84,6 +91,16 @@ class TestEveryText:
         "Straße № 5 … Übersicht (final)!.docx",
         "日本語.txt",
         "👩‍👩‍👧.png",
+        "❤️.png",
+        "👩\u200d❤️\u200d👨 1️⃣.png",
+        "می\u200cخواهم.txt",
+        "ക്\u200d.txt",  # an old way to write a consonant without a vowel, at the end of a word
+        "क्\u200dष.txt",
+        "葛\U000e0100.txt",
+        "ᠠ\u180b.txt",
+        "עברית שלום.txt",
+        "conx .txt",
+        "con a.txt",
         "100% & more?#.txt",
         "-rf",
         "~",
@@ -132,6 +149,53 @@ def test_an_honest_name_is_taken_as_it_is(text: str) -> None:
 def test_a_name_that_breaks_a_rule_is_refused_with_the_rule(text: str, reason: str) -> None:
     with pytest.raises(BadName, match=reason):
         FileName.parse(text)
+
+
+@pytest.mark.parametrize("character", sorted(BIDIRECTIONAL), ids=ascii)
+@pytest.mark.parametrize("name", ["a{}b.txt", "{}a.txt", "a.txt{}", "א{}ב.txt"])
+def test_no_character_that_turns_the_direction_of_text_may_stand_in_a_name(
+    name: str, character: str
+) -> None:
+    with pytest.raises(BadName, match=rf"direction .*U\+{ord(character):04X}"):
+        FileName.parse(name.format(character))
+
+
+@pytest.mark.parametrize("character", sorted(INVISIBLE), ids=ascii)
+@pytest.mark.parametrize("name", ["a{}b.txt", "{}a.txt", "a.txt{}", "日{}本.txt"])
+def test_no_invisible_character_may_stand_in_a_name(name: str, character: str) -> None:
+    with pytest.raises(BadName, match=rf"invisible .*U\+{ord(character):04X}"):
+        FileName.parse(name.format(character))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\u200d.txt",
+        "a\u200cb.txt",
+        "\u200da.txt",
+        "日\u200d\u200d本.txt",
+        "日\u200d.txt",
+        "می\u200c",
+        "a \u200d日.txt",
+        "a\ufe0f.txt",
+        "a.\ufe0ftxt",
+        "❤\ufe0f\ufe0f.txt",
+        "\ufe0fa.txt",
+        "a\U000e0100.txt",
+    ],
+    ids=ascii,
+)
+def test_a_joiner_that_joins_nothing_is_refused_as_the_invisible_character_it_is(name: str) -> None:
+    with pytest.raises(BadName, match="joiner"):
+        FileName.parse(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["CON .txt", "nul   .tar.gz", "COM1 .txt", "con:.txt", "aux:a.txt"]
+)
+def test_a_device_of_windows_is_reserved_with_what_windows_overlooks(name: str) -> None:
+    with pytest.raises(BadName, match="Windows"):
+        FileName.parse(name)
 
 
 @pytest.mark.parametrize("character", [*map(chr, range(32)), *map(chr, range(0x7F, 0xA0))])

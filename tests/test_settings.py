@@ -38,6 +38,7 @@ DEFAULTS: dict[str, Any] = {
     "CORS_ORIGINS": (),
     "PUBLIC_URL": None,
     "TRUSTED_PROXIES": (),
+    "ALLOWED_HOSTS": (),
 }
 
 GOOD: list[tuple[str, str, Any]] = [
@@ -88,6 +89,17 @@ GOOD: list[tuple[str, str, Any]] = [
     ("PUBLIC_URL", "HTTPS://example.org", "https://example.org"),
     ("PUBLIC_URL", "https://example.org/a/b.c-d", "https://example.org/a/b.c-d"),
     ("TRUSTED_PROXIES", "10.0.0.1", (ipaddress.ip_network("10.0.0.1/32"),)),
+    ("ALLOWED_HOSTS", "*", ("*",)),
+    (
+        "ALLOWED_HOSTS",
+        "files.example.org, *.lan,10.0.0.0/8,[fd00::1]",
+        (
+            "files.example.org",
+            "*.lan",
+            ipaddress.ip_network("10.0.0.0/8"),
+            ipaddress.ip_network("fd00::1/128"),
+        ),
+    ),
     (
         "TRUSTED_PROXIES",
         "10.0.0.0/8, ::1",
@@ -172,6 +184,11 @@ BAD = [
     ("TRUSTED_PROXIES", "10.0.0.1/8"),
     ("TRUSTED_PROXIES", "10.0.0.0/8,"),
     ("TRUSTED_PROXIES", "*"),
+    ("ALLOWED_HOSTS", "files.example.org:8000"),
+    ("ALLOWED_HOSTS", "https://files.example.org"),
+    ("ALLOWED_HOSTS", "files.*.org"),
+    ("ALLOWED_HOSTS", "10.0.0.1/8"),
+    ("ALLOWED_HOSTS", "a,"),
 ]
 
 
@@ -312,6 +329,32 @@ def test_the_default_number_of_workers_is_that_of_the_cpus_this_process_may_use(
         assert read().workers == 1
     finally:
         os.sched_setaffinity(0, mine)
+
+
+@pytest.mark.parametrize(
+    ("settings", "hosts"),
+    [
+        ({"BIND": "127.0.0.1:8000"}, ()),
+        ({"BIND": "127.1.2.3:8000"}, ()),
+        ({"BIND": "localhost:8000"}, ()),
+        ({"BIND": "[::1]:8000"}, ()),
+        ({"PUBLIC_URL": "https://Files.example.org:8443/a"}, ("files.example.org",)),
+        ({"ALLOWED_HOSTS": "a.example"}, ("a.example",)),
+        (
+            {"ALLOWED_HOSTS": "a.example", "PUBLIC_URL": "https://b.example"},
+            ("a.example", "b.example"),
+        ),
+        ({"BIND": "0.0.0.0:8000", "ALLOWED_HOSTS": "a.example"}, ("a.example",)),
+        ({"BIND": "0.0.0.0:8000"}, ("*",)),
+        ({"BIND": "[::]:8000"}, ("*",)),
+        ({"BIND": "files.example.org:8000", "PUBLIC_URL": "https://b.example"}, ("*",)),
+        ({"BIND": "unix:/run/localhost:1"}, ("*",)),
+    ],
+)
+def test_who_listens_on_loopback_alone_answers_to_no_other_name_unless_told(
+    settings: dict[str, str], hosts: tuple[str, ...]
+) -> None:
+    assert read(**settings).hosts == hosts
 
 
 def test_settings_do_not_change_once_read() -> None:

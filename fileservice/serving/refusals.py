@@ -35,6 +35,7 @@ def refusal(error: Exception) -> bytes:
     head = (
         f"HTTP/1.1 {status} {reason}\r\n"
         "Content-Type: application/problem+json\r\n"
+        "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
         f"Content-Length: {len(body)}\r\n"
         "Connection: close\r\n\r\n"
     )

@@ -92,6 +92,8 @@ class Turn:
         if whole:
             self._ledger.save(self._writer, self.found.record)
             self._remember()  # not before: bytes that do not count may be replaced by others
+        if self._writer.size == offset:  # nothing was added, which puts no expiry off
+            self.found = self._ledger.read(self.found.upload)
 
     def _drop_what_does_not_count(self) -> None:
         """Remove bytes whose checksum never came in, and those that could not be synced."""

@@ -16,6 +16,7 @@ from fileservice.storage import NotFound, StoredFile
 from fileservice.web.ordering import BY_NAME, Order
 from fileservice.web.problems import BadQuery
 from fileservice.web.records import record
+from fileservice.web.security import LIST_HEADERS
 from fileservice.web.service import Service
 
 _BATCH = 250
@@ -138,10 +139,11 @@ def routes(service: Service) -> Blueprint:
                 raise BadQuery("the whole list comes by name; for another order, say limit=")
             batches = _batches(service, query)
             first = next(batches)  # what fails at once is still answered as an error
-            return Response(_stream(chain((first,), batches), base), mimetype="application/json")
+            stream = _stream(chain((first,), batches), base)
+            return Response(stream, mimetype="application/json", headers=LIST_HEADERS)
         found = page(service, query, query.limit)
         body = json.dumps([record(file, base) for file in found.files])
-        response = Response(body, mimetype="application/json")
+        response = Response(body, mimetype="application/json", headers=LIST_HEADERS)
         if found.next_query:
             url = f"{base}/download?{found.next_query}"
             response.headers["Link"] = f'<{url}>; rel="next"'

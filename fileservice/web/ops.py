@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, jsonify
 
+from fileservice.web.security import ANSWER_HEADERS
 from fileservice.web.service import Service
 
 
@@ -12,6 +13,8 @@ def routes(service: Service) -> Blueprint:
     @blueprint.get("/healthz")
     def health() -> Response:
         service.offload(service.store.check)
-        return jsonify(status="ok")
+        response = jsonify(status="ok")
+        response.headers.update(ANSWER_HEADERS)
+        return response
 
     return blueprint

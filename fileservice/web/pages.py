@@ -9,6 +9,8 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from fileservice.names import BadName, FileName
 from fileservice.storage import NotFound, StoredFile
 from fileservice.web import listing
+from fileservice.web.answers import empty
+from fileservice.web.chunks import asks_for_piece, refuse_piece
 from fileservice.web.ordering import Order
 from fileservice.web.security import PAGE_HEADERS
 from fileservice.web.service import Service
@@ -34,6 +36,9 @@ def routes(service: Service) -> Blueprint:
 
     @blueprint.get("/upload")
     def upload_page() -> Response:
+        if asks_for_piece(request.args):  # 204 has it sent
+            refuse_piece(request.args)
+            return empty(204)
         query = listing.Query.parse(request.args)
         found = listing.page(service, query, query.limit or _PAGE)
         html = render_template(

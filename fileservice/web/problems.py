@@ -14,11 +14,11 @@ from fileservice import storage, upload
 from fileservice.download.ranges import Unsatisfiable, unsatisfied
 from fileservice.names import BadName
 from fileservice.upload import resume
-from fileservice.web import body, forms, proxies, resumable_fields, tus_fields
+from fileservice.web import body, cross_site, forms, hosts, proxies, resumable_fields, tus_fields
 from fileservice.web.digests import BadDigestHeader
 from fileservice.web.requests import prefers_html
 from fileservice.web.searches import TooManySearches
-from fileservice.web.security import PAGE_HEADERS
+from fileservice.web.security import ANSWER_HEADERS, PAGE_HEADERS
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +74,7 @@ TABLE = (
     Row("bad-checksum", 400, "The checksum cannot be read", (tus_fields.BadChecksum,)),
     Row("bad-concat", 400, "The parts cannot be joined", (resume.NotJoinable,)),
     Row("forbidden", 403, "Not allowed", (resume.Sealed,)),
+    Row("cross-site", 403, "Not from pages of other sites", (cross_site.CrossSite,)),
     Row("not-found", 404, "Not found",
         (storage.NotFound, storage.NoSuchUpload, NoSuchFile, NoSuchPath)),
     Row("method-not-allowed", 405, "Method not allowed", (MethodNotAllowed,)),
@@ -95,6 +96,7 @@ TABLE = (
     Row("wrong-content-type", 415, "The body is declared as something else",
         (body.WrongContentType,)),
     Row("range-not-satisfiable", 416, "No such bytes in the file", (Unsatisfiable,)),
+    Row("wrong-host", 421, "Not a name of this service", (hosts.WrongHost,)),
     Row("locked", 423, "The upload is in use", (storage.Locked,), retry_after=1),
     Row("too-many-requests", 429, "Too much at once", (resume.TooManyOfClient,), retry_after=60),
     Row("checksum-mismatch", 460, "Checksum Mismatch", (tus_fields.ChecksumMismatch,)),
@@ -167,10 +169,16 @@ def _facts(error: Exception, row: Row) -> dict[str, object]:
 
 
 def _json(problem: dict[str, object]) -> Response:
-    return Response(json.dumps(problem) + "\n", content_type="application/problem+json")
+    return Response(
+        json.dumps(problem) + "\n",
+        content_type="application/problem+json",
+        headers=ANSWER_HEADERS,
+    )
 
 
 def _page(problem: dict[str, object]) -> Response:
     return Response(
-        render_template("problem.html", problem=problem), mimetype="text/html", headers=PAGE_HEADERS
+        render_template("problem.html", problem=problem),
+        mimetype="text/html",
+        headers=PAGE_HEADERS | {"Cache-Control": "no-store"},
     )

@@ -12,8 +12,16 @@ PAGE_HEADERS = {
 """For the pages, which are all ours."""
 
 FILE_HEADERS = {
-    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",
+    "Content-Security-Policy": (
+        "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+    ),
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""For the files, none of which are: whatever was uploaded, it runs nothing on this origin."""
+"""For the files, none of which are: whatever was uploaded, it runs nothing on this origin. The page
+shows some of them in a frame."""
+
+ANSWER_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+"""For answers in JSON about one request."""
+LIST_HEADERS = ANSWER_HEADERS | {"Cache-Control": "no-cache"}
+"""For lists in JSON, which may be kept and have to be asked for again."""

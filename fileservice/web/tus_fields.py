@@ -42,7 +42,7 @@ class BadMetadata(FieldError):
 
 
 class BadChecksum(FieldError):
-    """Upload-Checksum has not the form `algorithm base64`, or another algorithm."""
+    """Upload-Checksum has not the form `algorithm base64`, or its algorithm is not known here."""
 
 
 class WrongVersion(Exception):
@@ -140,9 +140,15 @@ class Checksum:
         if algorithm not in CHECKSUMS:
             raise BadChecksum(f"Upload-Checksum: known are {', '.join(CHECKSUMS)}")
         try:
-            return cls(algorithm, base64.b64decode(encoded, validate=True))
+            digest = base64.b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
             raise BadChecksum("Upload-Checksum: the digest is not base64") from None
+        due = hashlib.new(algorithm, usedforsecurity=False).digest_size
+        if len(digest) != due:
+            raise BadChecksum(
+                f"Upload-Checksum: a digest of {algorithm} has {due} bytes, this one {len(digest)}"
+            )
+        return cls(algorithm, digest)
 
     def verified(self, blocks: Iterable[memoryview], offload: Offload) -> Iterator[memoryview]:
         """`blocks`, followed by ChecksumMismatch unless they have this checksum."""

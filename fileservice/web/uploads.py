@@ -11,6 +11,7 @@ from fileservice.names import FileName
 from fileservice.storage import NotFound
 from fileservice.upload import Offer, Receipt, receive
 from fileservice.web import body, resumable
+from fileservice.web.chunks import PartialUpload, refuse_piece
 from fileservice.web.digests import declared_digests, verified
 from fileservice.web.forms import form_file
 from fileservice.web.problems import PreconditionFailed
@@ -25,17 +26,13 @@ _FORM_OVERHEAD = 128 * 1024
 """A form may be larger than its file by this many bytes, and is not refused for it."""
 
 
-class PartialUpload(body.IncompleteBody):
-    def __init__(self) -> None:
-        super().__init__("the request sends only a part of the file (Content-Range); send it whole")
-
-
 def routes(service: Service) -> Blueprint:
     """The routes for uploads."""
     blueprint = Blueprint("uploads", __name__)
 
     @blueprint.post("/upload")
     def upload_form() -> Response:
+        refuse_part()
         length = body.declared_length(request.environ)
         form = verified(
             body.blocks(request.environ, service.idle_timeout),
@@ -66,8 +63,7 @@ def routes(service: Service) -> Blueprint:
             digests=declared_digests(request.headers),
             create_only=_create_only(),
         )
-        if "Content-Range" in request.headers:  # RFC 9110 section 14.5
-            raise PartialUpload
+        refuse_part()
         if resumable.wanted(request):
             check_conditions(offer.name)
             return resumable.begin(service, offer)
@@ -77,6 +73,11 @@ def routes(service: Service) -> Blueprint:
     @blueprint.route("/upload/<name:name>", methods=["OPTIONS"], provide_automatic_options=False)
     def upload_options(name: str) -> Response:  # noqa: ARG001  # the same for all
         return resumable.offered(service, ("OPTIONS", "POST", "PUT"))
+
+    def refuse_part() -> None:
+        if "Content-Range" in request.headers:
+            raise PartialUpload
+        refuse_piece(request.args)
 
     def take_in(offer: Offer, blocks: Iterable[memoryview]) -> Receipt:
         check_conditions(offer.name)

@@ -57,6 +57,7 @@ def test_a_file_comes_with_all_that_a_client_needs(client: httpx.Client, sample)
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in headers["Content-Security-Policy"]
     assert "allow-scripts" not in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
     assert headers["Content-Disposition"].startswith("attachment;")
     assert "Set-Cookie" not in headers
     assert "Content-Encoding" not in headers

@@ -100,6 +100,51 @@ CASES = {
         request("PUT /upload/a.txt", "Transfer-Encoding: chunked", body=chunked(TEXT)[:-5]),
         cut=True,
     ),
+    "a piece as Dropzone sends it": Case(
+        400,
+        "incomplete-body",
+        form_request(
+            form(
+                part("dzchunkindex", b"0"),
+                part("dztotalchunkcount", b"3"),
+                part("file", TEXT, "a.txt"),
+            )
+        ),
+    ),
+    "a piece that says so behind its bytes": Case(
+        400,
+        "incomplete-body",
+        form_request(form(part("file", TEXT, "a.txt"), part("chunk", b"0"), part("chunks", b"2"))),
+    ),
+    "a piece as Resumable.js sends it": Case(
+        400,
+        "incomplete-body",
+        form_request(
+            form(part("file", TEXT, "a.txt")),
+            line="POST /upload?resumableChunkNumber=1&resumableTotalChunks=2",
+        ),
+    ),
+    "a piece as Flow.js sends it, raw": Case(
+        400,
+        "incomplete-body",
+        request("POST /upload/a.txt?flowChunkNumber=1&flowTotalChunks=2", body=TEXT),
+    ),
+    "asking for a piece before it is sent": Case(
+        400, "incomplete-body", request("GET /upload?flowChunkNumber=1&flowTotalChunks=2")
+    ),
+    "a form with a range": Case(
+        400,
+        "incomplete-body",
+        form_request(form(part("file", TEXT, "a.txt")), "Content-Range: bytes 0-9/100"),
+    ),
+    "a form followed by more than a form": Case(
+        400,
+        "bad-form",
+        form_request(form(part("file", TEXT, "a.txt")) + b"x" * 70_000),
+    ),
+    "a part with two names": Case(
+        400, "bad-form", form_request(form(part("file", TEXT, 'a.txt"; filename="b.txt')))
+    ),
     "another digest than declared": Case(
         400, "digest-mismatch", request("PUT /upload/a.txt", f"Repr-Digest: {WRONG}", body=TEXT)
     ),
@@ -200,6 +245,8 @@ def assert_problem(answer: Answer, status: int, code: str) -> None:
     """The answer is this problem, as RFC 9457 has it."""
     assert answer.status == status, answer
     assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
     problem = answer.json()
     assert {"type", "title", "status", "code", "detail"} <= problem.keys()
     assert (problem["status"], problem["code"]) == (status, code)
@@ -214,6 +261,7 @@ def assert_problem_page(answer: Answer, status: int, code: str) -> None:
     """The answer says the same to a person, and leads back to the upload page."""
     assert answer.status == status, answer
     assert answer.headers["Content-Type"].startswith("text/html")
+    assert answer.headers["Cache-Control"] == "no-store"
     page = answer.body.decode()
     assert re.search(r'<a[^>]*href="/upload"', page)
     assert code in page

@@ -122,7 +122,9 @@ class TestLies:
             (10, {"Content_Type": None}, (415, "wrong-content-type")),
             (10, {"Upload_Length": "21"}, (400, "bad-request")),
             (10, {"Upload_Checksum": "crc32 AAAA"}, (400, "bad-checksum")),
-            (10, {"Upload_Checksum": "sha1"}, (460, "checksum-mismatch")),
+            (10, {"Upload_Checksum": "sha1"}, (400, "bad-checksum")),
+            (10, {"Upload_Checksum": "sha1 " + encoded(bytes(19))}, (400, "bad-checksum")),
+            (10, {"Upload_Checksum": "md5 " + encoded(bytes(20))}, (400, "bad-checksum")),
             (10, {"Upload_Checksum": "sha1 not base64"}, (400, "bad-checksum")),
             (10, {"Upload_Checksum": "sha1 " + encoded(bytes(20))}, (460, "checksum-mismatch")),
         ],
@@ -337,6 +339,19 @@ class TestExtensions:
             eventually(lambda: tus.head(url).status_code == 410, 20)
             assert not server.keeps_bytes_of(url.rpartition("/")[2])
             eventually(lambda: tus.head(url).status_code == 404, 20)
+
+    @pytest.mark.usefixtures("over_a_directory")
+    def test_a_request_without_bytes_does_not_put_off_the_expiry(
+        self, tus: Tus, server: LiveServer
+    ) -> None:
+        url = tus.begin(length=20)
+        for path in (server.store / ".fileservice/uploads").glob(f"{url.rpartition('/')[2]}*"):
+            os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 300))
+        before = tus.head(url).headers["Upload-Expires"]
+        assert tus.patch(url, 0, b"").headers["Upload-Expires"] == before
+        assert tus.head(url).headers["Upload-Expires"] == before
+        checked = tus.patch(url, 0, b"", Upload_Checksum=checksum("sha1", b""))
+        assert checked.headers["Upload-Expires"] == tus.head(url).headers["Upload-Expires"]
 
     def test_scripts_of_named_origins_may_use_it(
         self, start_server: Callable[..., LiveServer]

@@ -158,4 +158,4 @@ def test_uploads_left_over_hold_up_nobody(start_server: Callable[..., LiveServer
         left_then = len([*uploads.iterdir()])
         assert wire.ask(creation(1)).status == 201
     assert left_then > LEFT_OVER  # of twice as many: it did not wait for them
-    eventually(lambda: len([*uploads.iterdir()]) == 2, 60)
+    eventually(lambda: len([*uploads.iterdir()]) == 3, 60)  # those of the one just begun

@@ -62,6 +62,18 @@ def test_success_tells_all_about_the_file(
     assert client.get("/download").json() == [answer.json() | listed]
 
 
+def test_answers_in_json_are_nothing_else_and_are_not_kept(client: httpx.Client) -> None:
+    answers = {
+        "no-store": [client.put("/upload/a.txt", content=TEXT), client.get("/healthz")],
+        "no-cache": [client.get("/download"), client.get("/download?limit=1")],
+    }
+    for policy, given in answers.items():
+        for answer in given:
+            assert answer.headers["Content-Type"] == "application/json"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["Cache-Control"] == policy
+
+
 def test_a_form_is_answered_as_raw_bytes_are(client: httpx.Client) -> None:
     raw = client.put("/upload/a.txt", content=TEXT)
     sent = client.post("/upload", files={"file": ("b.txt", TEXT)})
@@ -132,6 +144,27 @@ def test_a_part_of_a_file_is_not_taken_for_the_file(wire: Wire, server: LiveServ
     asked = request("PUT /upload/a.txt", "Content-Range: bytes 0-9/100", body=TEXT)
     assert wire.ask(asked).status == 400
     assert_holds_only(server, [])
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_file_that_an_uploader_for_pages_sends_in_one_piece_is_a_file(
+    wire: Wire, server: LiveServer, first: bool
+) -> None:
+    query = "?flowChunkNumber=1&flowTotalChunks=1"
+    # It asks whether the piece is here; were that 200, it would not send it.
+    assert wire.ask(request(f"GET /upload{query}")).status == 204
+    parts = [part("dztotalchunkcount", b"1"), part("file", TEXT, "a.txt")]
+    body = form(*(parts if first else reversed(parts)))
+    assert wire.ask(form_request(body, line=f"POST /upload{query}")).status == 201
+    assert (server.store / "a.txt").read_bytes() == TEXT
+
+
+def test_a_piece_is_refused_before_its_bytes_are_read(wire: Wire, server: LiveServer) -> None:
+    fields = ("Expect: 100-continue", "Content-Length: 1000")
+    answer = wire.ask(request("POST /upload/a.txt?chunk=0&chunks=9", *fields))
+    assert (answer.status, answer.code()) == (400, "incomplete-body")
+    assert answer.json()["dialect"] == "Plupload"
+    assert "/tus/" in answer.json()["detail"]
 
 
 def test_several_uploads_may_follow_each_other_without_waiting(
@@ -372,6 +405,10 @@ BAD_NAMES = {
     "COM1": "COM1.txt",
     "lpt9": "lpt9.txt",
     "COM¹": "COM¹.txt",
+    "CON with a space": "CON .txt",
+    "text from right to left": "a\u202etxt.exe.txt",
+    "a space of no width": "a\u200b.txt",
+    "a joiner that joins nothing": "a\u200d.txt",
 }
 
 
@@ -614,6 +651,9 @@ def test_any_boundary_will_do(wire: Wire, server: LiveServer, boundary: str, quo
         b"\r\n\r\n\r\n",
         b"\n--XboundaryX--\n",
         b"text\r\r\n--Xboundary\r\n",
+        b"text\r\n--XboundaryX--X\r\n",
+        b"text\r\n--XboundaryXX\r\n",
+        b"text\r\n--XboundaryX\n",
     ],
     ids=repr,
 )

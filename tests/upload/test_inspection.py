@@ -4,9 +4,12 @@ import codecs
 import io
 import itertools
 import json
+import struct
 import tempfile
+import tracemalloc
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import ole
@@ -67,12 +70,25 @@ def accepts(extension: str, *blocks: bytes) -> bool:
     return True
 
 
-def archive(members: Iterable[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+def archive(
+    members: Iterable[tuple[str | zipfile.ZipInfo, bytes]], method: int = zipfile.ZIP_DEFLATED
+) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as made:
         for name, content in members:
             made.writestr(name, content)
     return buffer.getvalue()
+
+
+@contextmanager
+def memory_bounded(most: int) -> Iterator[None]:
+    """What runs in it may never hold more than so many bytes beside what was there before."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] <= most
+    finally:
+        tracemalloc.stop()
 
 
 def members(document: str) -> dict[str, bytes]:
@@ -203,13 +219,69 @@ class TestZipArchives:
             assert not accepts(other, rezipped)
 
     @pytest.mark.parametrize(("document", "other"), [("note.odt", "ods"), ("t.ods", "odt")])
-    def test_an_open_document_is_known_by_its_mimetype_wherever_it_stands(
-        self, document: str, other: str
+    @pytest.mark.parametrize(
+        ("extra", "flags"), [(b"", 0), (b"UT\x05\0\x03abcd", 0), (b"", 8)], ids=str
+    )
+    def test_an_open_document_is_known_by_its_mimetype_stored_at_the_head(
+        self, document: str, other: str, extra: bytes, flags: int
     ) -> None:
-        rezipped = archive(reversed(members(document).items()))
+        extension = document.rpartition(".")[2]
+        info = zipfile.ZipInfo("mimetype")
+        info.extra = extra
+        rest = {name: data for name, data in members(document).items() if name != "mimetype"}
+        made = archive([(info, TABLE[extension].media_type.encode()), *rest.items()])
+        if flags:  # as writers do that cannot go back: the sizes follow the bytes
+            sizes = made[18:26]
+            begin = 38 + int.from_bytes(sizes[:4], "little")
+            descriptor = b"PK\x07\x08" + made[14:18] + sizes
+            made = (
+                made[:6]
+                + b"\x08\0"
+                + made[8:14]
+                + bytes(12)
+                + made[26:begin]
+                + (descriptor + made[begin:])
+            )
 
-        assert accepts(document.rpartition(".")[2], rezipped)
-        assert not accepts(other, rezipped)
+        assert accepts(extension, made)
+        assert not accepts(other, made)
+
+    @pytest.mark.parametrize("document", ["note.odt", "t.ods"])
+    def test_an_open_document_whose_mimetype_is_not_stored_at_the_head_is_refused(
+        self, document: str
+    ) -> None:
+        """OpenDocument 1.3, part 2, section 3.3."""
+        parts, extension = members(document), document.rpartition(".")[2]
+
+        assert not accepts(extension, archive(reversed(parts.items()), zipfile.ZIP_STORED))
+        assert not accepts(extension, archive(parts.items(), zipfile.ZIP_DEFLATED))
+
+    @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED])
+    @pytest.mark.parametrize("first", [True, False])
+    def test_a_member_that_would_inflate_to_a_hundred_megabytes_is_not_inflated(
+        self, method: int, first: bool
+    ) -> None:
+        bomb = archive([("a", b"a")] * (not first) + [("mimetype", bytes(100 * MIB))], method)
+
+        with memory_bounded(4 * MIB):
+            assert not accepts("odt", bomb)
+
+    @pytest.mark.parametrize("extension", ["docx", "odt", "zip"])
+    def test_a_directory_that_claims_to_be_large_is_not_read(self, extension: str) -> None:
+        """The record of its size lies as far from the end as the longest comment allows."""
+        parts = archive(
+            [("[Content_Types].xml", b""), ("w/a", bytes(60 * MIB))], zipfile.ZIP_STORED
+        )
+        end = len(parts) - 22
+        size = end - 100
+        zip64 = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 2, 2, size, 100)
+        locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
+        record = parts[end:-10] + bytes(8) + (65535).to_bytes(2, "little")
+        content = parts[:end] + zip64 + locator + record + b"c" * 65535
+        blocks = [content[at : at + MIB] for at in range(0, len(content), MIB)]
+
+        with memory_bounded(4 * MIB):
+            assert accepts(extension, *blocks) == (extension == "zip")
 
     def test_any_archive_is_a_zip_and_no_document(self) -> None:
         plain = archive([("a.txt", b"a"), ("b/c.txt", b"c")])

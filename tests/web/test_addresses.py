@@ -64,7 +64,11 @@ class Asked:
         (store / "a.txt").write_text("text\n")
 
     def client(self, **settings: str) -> FlaskClient:
-        environ = {"STORE_URL": str(self.store), "TRUSTED_PROXIES": "10.0.0.0/8"} | settings
+        environ = {
+            "STORE_URL": str(self.store),
+            "TRUSTED_PROXIES": "10.0.0.0/8",
+            "ALLOWED_HOSTS": "*",
+        } | settings
         app = create_app(Settings.from_environ({PREFIX + n: v for n, v in environ.items()}))
         return app.test_client()
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fileservice.web.chunks import PartialUpload, PieceOfFile
 from fileservice.web.forms import BadForm, NoFile, OneFileOnly, form_file
 
 BOUNDARY = "XboundaryX"
@@ -102,3 +103,79 @@ def test_what_comes_before_the_file_is_bounded() -> None:
 def test_what_comes_after_the_file_is_bounded() -> None:
     with pytest.raises(BadForm, match="after the file"):
         taken_in(file_part(b"one") + part('name="note"', b"x" * 70_000) + END, [4096])
+
+
+def test_an_epilogue_is_bounded_as_fields_are() -> None:
+    assert taken_in(file_part(b"one") + END + b"x" * 60_000, [4096]) == b"one"
+    with pytest.raises(BadForm, match="after the file"):
+        taken_in(file_part(b"one") + END + b"x" * 70_000, [4096])
+
+
+NO_DELIMITERS = [b"--X", b"X", b"-", b"-X", b"\n", b" x", b"--\n", b"-- -\r\n", b"\rX", b"---\r\n"]
+
+
+@given(
+    pieces=st.lists(st.sampled_from([DELIMITER + tail + b"x" for tail in NO_DELIMITERS])),
+    sizes=sizes_of_blocks,
+)
+def test_a_boundary_that_is_followed_by_more_belongs_to_the_file(
+    pieces: list[bytes], sizes: list[int]
+) -> None:
+    data = b"".join(pieces)
+    assert taken_in(file_part(data) + END, sizes) == data
+
+
+@pytest.mark.parametrize("end", [END, END[:-2], END[:-2] + b" \t ", END[:-2] + b"  \r\nmore"])
+@pytest.mark.parametrize("size", [1, 7, 300])
+def test_the_last_boundary_may_be_padded_and_need_not_end_its_line(end: bytes, size: int) -> None:
+    assert taken_in(file_part(b"one") + end, [size]) == b"one"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        'name="file"; filename="a.txt"; filename="b.exe"',
+        'name="file"; filename="a.txt"; FileName=b.exe',
+        'name="file"; name="other"; filename="a.txt"',
+        'name="file"; filename="a.txt"\r\nContent-Disposition: form-data; name="file"',
+    ],
+)
+def test_a_part_with_two_names_is_refused(fields: str) -> None:
+    with pytest.raises(BadForm, match="more than one"):
+        taken_in(part(fields, b"one") + END, [10])
+    with pytest.raises((BadForm, OneFileOnly)):
+        taken_in(file_part(b"one") + part(fields, b"two") + END, [10])
+
+
+def test_a_name_in_the_extended_form_is_no_second_name() -> None:
+    """RFC 7578 section 4.2 wants none in forms."""
+    body = file_part(b"one")[:-7].replace(b'"a.txt"', b"\"a.txt\"; filename*=UTF-8''b.exe")
+    name, _ = form_file(KIND, in_blocks(body + b"\r\none\r\n" + END, [10]))
+    assert name == "a.txt"
+
+
+@pytest.mark.parametrize("total", ["2", "002", " 3 ", "9" * 30])
+@pytest.mark.parametrize(
+    "field",
+    ["dztotalchunkcount", "resumableTotalChunks", "flowTotalChunks", "chunks"] + ["qqtotalparts"],
+)
+@pytest.mark.parametrize("size", [1, 300])
+def test_a_piece_is_refused_wherever_the_form_says_that_it_is_one(
+    field: str, total: str, size: int
+) -> None:
+    says = part(f'name="{field}"', total.encode())
+    with pytest.raises(PieceOfFile):
+        form_file(KIND, in_blocks(says + file_part(b"one") + END, [size]))
+    with pytest.raises(PieceOfFile):
+        taken_in(file_part(b"one") + says + END, [size])
+
+
+@pytest.mark.parametrize("total", [b"1", b"0", b"", b"two", b"-2"])
+def test_a_file_in_one_piece_is_a_file(total: bytes) -> None:
+    says = part('name="chunks"', total)
+    assert taken_in(says + file_part(b"one") + says + END, [10]) == b"one"
+
+
+def test_a_part_with_a_range_is_refused() -> None:
+    with pytest.raises(PartialUpload):
+        taken_in(file_part(b"one", "\r\nContent-Range: bytes 0-2/9") + END, [10])
