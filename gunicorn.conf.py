@@ -23,6 +23,11 @@ worker_connections = 2000
 keepalive = 30
 graceful_timeout = 30
 timeout = 60
+# Enough for every browser and for tus's Upload-Concat; the whole head is bounded by the worker.
+limit_request_fields = 64
+limit_request_field_size = 8190
+# For Unix sockets: the group may connect, which the proxy belongs to, and others may not.
+umask = 0o117
 errorlog = "-"
 control_socket_disable = True
 

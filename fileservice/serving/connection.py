@@ -2,16 +2,16 @@
 
 import io
 import re
-import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol
+from urllib.parse import urlsplit
 
 import gevent
 from gevent.socket import socket
 from gunicorn.http.body import ChunkedReader, LengthReader
-from gunicorn.http.errors import InvalidHeader, UnsupportedTransferCoding
+from gunicorn.http.errors import InvalidHeader, InvalidRequestLine, UnsupportedTransferCoding
 from gunicorn.http.message import Request
 
 from fileservice.serving.body import Body, ChunkedBody, LengthBody
@@ -90,15 +90,15 @@ class Connection:
                     return None  # the shutdown has closed it
         if not early:
             return None
-        source.unread(early)
-        source.deadline = time.monotonic() + worker.head_timeout
+        source.begin_head(early, worker.head_timeout)
         request = Request(self._cfg, source, self._addr, number)
-        source.deadline = None
+        source.end_head()
         if any(n == "TRANSFER-ENCODING" and v.lower() != "chunked" for n, v in request.headers):
             raise UnsupportedTransferCoding("the only transfer coding taken here is chunked")
         host = next((value for name, value in request.headers if name == "HOST"), None)
         if not _HOST.fullmatch(host or "") and (host or request.version >= (1, 1)):
             raise InvalidHeader("HOST")  # RFC 9112 section 3.2
+        _prefer_authority(request)
         self._client.settimeout(worker.idle_timeout)
         return request
 
@@ -157,6 +157,18 @@ class Connection:
             return ChunkedBody(reader, begin)
         length = reader.length if isinstance(reader, LengthReader) else 0
         return LengthBody(self._source, begin, length)
+
+
+def _prefer_authority(request: Request) -> None:
+    """Take the host from a target in absolute-form (RFC 9112 section 3.2.2), not from Host."""
+    if request.uri.startswith("/") or "://" not in request.uri:
+        return
+    authority = urlsplit(request.uri).netloc
+    if not _HOST.fullmatch(authority):
+        raise InvalidRequestLine(request.uri)
+    request.headers = [(name, value) for name, value in request.headers if name != "HOST"]
+    request.headers.append(("HOST", authority))
+    request.path = request.path or "/"
 
 
 def _reusable(body: Body, *, awaited: bool) -> bool:
