@@ -5,6 +5,7 @@ import resource
 import sys
 import traceback
 
+from fileservice.serving.log import ACCESS_FORMAT, Log
 from fileservice.serving.worker import TransferWorker
 from fileservice.settings import Settings, SettingsError
 from fileservice.storage import StorageError, open_store
@@ -29,6 +30,8 @@ limit_request_field_size = 8190
 # For Unix sockets: the group may connect, which the proxy belongs to, and others may not.
 umask = 0o117
 errorlog = "-"
+logger_class = Log
+access_log_format = ACCESS_FORMAT
 control_socket_disable = True
 
 # An upload takes two descriptors; the usual soft limit of 1,024 is there for select() only.

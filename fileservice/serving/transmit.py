@@ -8,6 +8,7 @@ import ssl
 import struct
 import termios
 import time
+from collections.abc import Callable
 
 import gevent
 from gevent.socket import socket, wait_write
@@ -50,56 +51,77 @@ class _Patience:
         self._queued = -1
 
 
-def send(connection: socket, data: bytes, flags: int = 0) -> None:
-    """Send all of `data`, as long as the client takes some of it within each timeout."""
+def _ignore(count: int) -> None:
+    pass
+
+
+def send(
+    connection: socket, data: bytes, flags: int = 0, sent: Callable[[int], None] = _ignore
+) -> None:
+    """Send all of `data`, as long as the client takes some of it within each timeout.
+
+    Each time the kernel took some, `sent` is told how many bytes.
+    """
     rest, patience = memoryview(data), _Patience(connection)
     if isinstance(connection, ssl.SSLSocket):
         flags = 0  # TLS has its own records, and takes none
     while rest:
         try:
-            rest = rest[connection.send(rest, flags) :]
+            count = connection.send(rest, flags)
+            sent(count)
+            rest = rest[count:]
             patience.renew()
         except TimeoutError as timeout:
             patience.judge(timeout)
 
 
-def send_file(connection: socket, descriptor: int, offset: int, count: int) -> None:
+def send_file(
+    connection: socket,
+    descriptor: int,
+    offset: int,
+    count: int,
+    sent: Callable[[int], None] = _ignore,
+) -> None:
     """Send `count` bytes of a file, in turns with the other connections.
 
-    Raises TimeoutError when the client takes nothing for the connection's timeout, and EOFError
-    when the file has become shorter.
+    Each time the kernel took some, `sent` is told how many bytes. Raises TimeoutError when the
+    client takes nothing for the connection's timeout, and EOFError when the file has become
+    shorter.
     """
     if isinstance(connection, ssl.SSLSocket):
-        _send_blocks(connection, descriptor, offset, count)
+        _send_blocks(connection, descriptor, offset, count, sent)
         return
     out, timeout = connection.fileno(), connection.gettimeout()
     turn, patience = _TURN, _Patience(connection)
     while count:
         try:
-            sent = os.sendfile(out, descriptor, offset, min(count, _SLICE))
+            taken = os.sendfile(out, descriptor, offset, min(count, _SLICE))
         except BlockingIOError:
             try:
                 wait_write(out, timeout, TimeoutError("the client takes nothing"))
             except TimeoutError as nothing:
                 patience.judge(nothing)
             continue
-        if not sent:
+        if not taken:
             raise EOFError("the file is shorter than it was")
+        sent(taken)
         patience.renew()
-        offset += sent
-        count -= sent
-        turn -= sent
+        offset += taken
+        count -= taken
+        turn -= taken
         if turn <= 0:
             turn = _TURN
             gevent.sleep(0)
 
 
-def _send_blocks(connection: socket, descriptor: int, offset: int, count: int) -> None:
+def _send_blocks(
+    connection: socket, descriptor: int, offset: int, count: int, sent: Callable[[int], None]
+) -> None:
     while count:
         block = os.pread(descriptor, min(count, _BLOCK), offset)
         if not block:
             raise EOFError("the file is shorter than it was")
-        send(connection, block)
+        send(connection, block, 0, sent)
         offset += len(block)
         count -= len(block)
 

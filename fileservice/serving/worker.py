@@ -98,14 +98,15 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     def handle(self, environs: Environs, client: socket, addr: Any) -> None:
         """Serve one connection to its end."""
+        connection = Connection(self, environs, client, addr)
         try:
-            Connection(self, environs, client, addr).serve()
+            connection.serve()
         except (ConnectionError, TimeoutError, NoMoreData) as error:
-            self.log.debug("connection from %s: %s", addr, error)
+            self.log.debug("%s: %s", connection, error)
         except gevent.GreenletExit:
-            self.log.info("connection from %s was cut by the shutdown", addr)
+            self.log.warning("%s was cut by the shutdown", connection)
         except Exception:
-            self.log.exception("connection from %s failed", addr)
+            self.log.exception("%s failed", connection)
         finally:
             client.close()
 
