@@ -52,6 +52,8 @@ class Settings:
     download_redirect: bool
     digest: bool
     idle_timeout: float
+    grace_period: float
+    drain_delay: float
     upload_expiry: float
     cors_origins: tuple[str, ...]
     public_url: str | None
@@ -133,6 +135,10 @@ def _duration(text: str) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
+def _delay(text: str) -> float:
+    return 0.0 if re.fullmatch(r"0+\s*[smhd]", text) else _duration(text)
+
+
 def _extensions(text: str) -> tuple[str, ...]:
     extensions = tuple(part.strip().removeprefix(".").lower() for part in text.split(","))
     unknown = [extension for extension in extensions if extension not in filetypes.TABLE]
@@ -194,6 +200,8 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "DOWNLOAD_REDIRECT": ("false", _boolean),
     "DIGEST": ("sha-256", _digest),
     "IDLE_TIMEOUT": ("30s", _duration),
+    "GRACE_PERIOD": ("30s", _duration),
+    "DRAIN_DELAY": ("0s", _delay),
     "UPLOAD_EXPIRY": ("24h", _duration),
     "CORS_ORIGINS": ("", _origins),
     "PUBLIC_URL": ("", _public_url),

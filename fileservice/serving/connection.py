@@ -41,6 +41,8 @@ class Worker(Protocol):
     log: Any
     wsgi: Any
     alive: bool
+    serving: bool
+    stopping: bool
     head_timeout: ClassVar[float]
     idle_timeout: ClassVar[float]
 
@@ -89,14 +91,14 @@ class Connection:
         if not early:
             self._client.settimeout(self._cfg.keepalive if number > 1 else worker.head_timeout)
             with worker.idle(self._client, number):
-                if number > 1 and not worker.alive:
+                if number > 1 and not worker.serving:
                     return None
                 try:
                     early = source.chunk()
                 except TimeoutError:
                     return None
                 except OSError:
-                    if worker.alive:
+                    if worker.serving:
                         raise
                     return None  # the shutdown has closed it
         if not early:
@@ -134,6 +136,8 @@ class Connection:
         # nginx, for one, takes an interim answer for the final one.
         if request.version >= (1, 1) and _FIELDS_OF_PROXIES.isdisjoint(environ):
             environ["transfer.inform"] = self._inform
+        if worker.stopping:
+            environ["transfer.stopping"] = True
         worker.count_request()
         try:
             answered = self._respond(environ, response)

@@ -1,5 +1,6 @@
 """TransferWorker: gunicorn's gevent worker, with the way of the bytes made straight."""
 
+import mmap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,13 @@ _FRESH_SECONDS = 1.0
 """How long a connection just made may still ask for something when the worker stops."""
 _KILL_SECONDS = 2.0
 """How long handlers may take to clean up after their grace is over."""
+_replaced = mmap.mmap(-1, 8)
+"""The age of the youngest worker that a reload replaces; the master writes, all workers read."""
+
+
+def replace_workers(age: int) -> None:
+    """Say in the master that workers up to this age end because others take their place."""
+    _replaced[:] = age.to_bytes(8)
 
 
 class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -34,7 +42,15 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
     """Seconds that a client may neither send nor take a byte, in a body or an answer."""
     head_timeout: ClassVar[float] = 15.0
     """Seconds from the first byte of a request's head to its last."""
+    drain_delay: ClassVar[float] = 0.0
+    """Seconds that a worker goes on serving, and says that it stops, before it stops."""
+    cleanup_seconds: ClassVar[float] = 2 * _KILL_SECONDS
+    """Seconds at the end of gunicorn's graceful timeout in which transfers are cut."""
     alive: bool  # gunicorn's own, which mypy cannot see
+    stopping = False
+    """The service is being stopped, and not only this worker replaced."""
+    serving = True
+    """Whether requests are still taken."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -43,17 +59,19 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
         self._fresh: set[socket] = set()
 
     def run(self) -> None:
-        """Serve until told to stop; then let running transfers finish within the grace period."""
+        """Serve until told to stop, drain, and let transfers finish within the graceful timeout."""
         servers = [self._listen(listener) for listener in self.sockets]
         while self.alive:
             self.notify()
             self._stopping.wait(1.0)
+        deadline = time.monotonic() + max(0.0, self.cfg.graceful_timeout - self.cleanup_seconds)
+        if self.stopping:
+            self._drain()
+        self.serving = False
         for server in servers:
             server.close()
         self._end(self._idle)
         fresh_until = time.monotonic() + _FRESH_SECONDS
-        # The master kills at the end of the grace period; what is cut must be cleaned up by then.
-        deadline = time.monotonic() + max(0.0, self.cfg.graceful_timeout - 2 * _KILL_SECONDS)
         while any(server.pool for server in servers):
             if time.monotonic() > deadline:
                 self.log.warning("the grace period is over: running transfers are cut")
@@ -64,6 +82,13 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
                 self._end(self._fresh)
             self.notify()
             gevent.sleep(0.05)
+
+    def _drain(self) -> None:
+        """Go on serving, so that who sends clients here can learn that it must not any longer."""
+        until = time.monotonic() + self.drain_delay
+        while (left := until - time.monotonic()) > 0:
+            self.notify()
+            gevent.sleep(min(left, 1.0))
 
     @staticmethod
     def _end(connections: set[socket]) -> None:
@@ -86,6 +111,7 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         super().handle_exit(sig, frame)
+        self.stopping = self.age > int.from_bytes(_replaced[:])
         self._stopping.set()
 
     def count_request(self) -> None:
