@@ -2,7 +2,7 @@
 
 import mmap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from socket import SHUT_RD
@@ -23,7 +23,7 @@ from fileservice.serving.connection import Connection
 from fileservice.serving.environ import Environs
 
 _FRESH_SECONDS = 1.0
-"""How long a connection just made may still ask for something when the worker stops."""
+"""How long a connection just made may say nothing when the worker stops, or is full."""
 _KILL_SECONDS = 2.0
 """How long handlers may take to clean up after their grace is over."""
 _replaced = mmap.mmap(-1, 8)
@@ -55,14 +55,17 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._stopping = Event()
-        self._idle: set[socket] = set()
-        self._fresh: set[socket] = set()
+        self._pool = Pool(self.worker_connections)
+        # Those that wait for a request, since when, the longest first.
+        self._idle: dict[socket, float] = {}
+        self._fresh: dict[socket, float] = {}
 
     def run(self) -> None:
         """Serve until told to stop, drain, and let transfers finish within the graceful timeout."""
         servers = [self._listen(listener) for listener in self.sockets]
         while self.alive:
             self.notify()
+            self._make_room()
             self._stopping.wait(1.0)
         deadline = time.monotonic() + max(0.0, self.cfg.graceful_timeout - self.cleanup_seconds)
         if self.stopping:
@@ -72,11 +75,10 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
             server.close()
         self._end(self._idle)
         fresh_until = time.monotonic() + _FRESH_SECONDS
-        while any(server.pool for server in servers):
+        while self._pool:
             if time.monotonic() > deadline:
                 self.log.warning("the grace period is over: running transfers are cut")
-                for server in servers:
-                    server.pool.kill(timeout=_KILL_SECONDS)  # type: ignore[union-attr]
+                self._pool.kill(timeout=_KILL_SECONDS)
                 return
             if time.monotonic() > fresh_until:
                 self._end(self._fresh)
@@ -90,8 +92,19 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
             self.notify()
             gevent.sleep(min(left, 1.0))
 
+    def _make_room(self) -> None:
+        """When there is no room for another connection, end the one that waited longest."""
+        if not self._pool.full():
+            return
+        for waiting, seconds in ((self._idle, 0.0), (self._fresh, _FRESH_SECONDS)):
+            connection, since = next(iter(waiting.items()), (None, 0.0))
+            if connection and time.monotonic() - since >= seconds:
+                del waiting[connection]
+                self._end([connection])
+                return
+
     @staticmethod
-    def _end(connections: set[socket]) -> None:
+    def _end(connections: Iterable[socket]) -> None:
         for connection in connections:
             with suppress(OSError):
                 connection.shutdown(SHUT_RD)
@@ -101,7 +114,7 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
         server = _Server(
             listener,
             handle=partial(self.handle, Environs(self.cfg, listener.getsockname())),
-            spawn=Pool(self.worker_connections),
+            spawn=self._pool,
             **_tls(self.cfg),
         )
         if self.cfg.workers > 1:
@@ -138,13 +151,14 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     @contextmanager
     def idle(self, connection: socket, number: int) -> Iterator[None]:
-        """While it waits for its request with this number, a shutdown may end the connection."""
+        """While it waits for its request with this number, the connection may be ended."""
         waiting = self._idle if number > 1 else self._fresh
-        waiting.add(connection)
+        waiting[connection] = time.monotonic()
+        self._make_room()
         try:
             yield
         finally:
-            waiting.discard(connection)
+            waiting.pop(connection, None)
 
 
 def _tls(cfg: Config) -> dict[str, Any]:
