@@ -9,7 +9,7 @@ from fileservice import filetypes
 from fileservice.offloads import Inline, InTheLoop, ToThreads
 from fileservice.settings import Settings
 from fileservice.storage import Store, open_store
-from fileservice.upload import Offload, Rules
+from fileservice.upload import Rules
 from fileservice.web import (
     assets,
     cors,
@@ -19,6 +19,7 @@ from fileservice.web import (
     pages,
     problems,
     resumable,
+    shedding,
     tus,
     uploads,
 )
@@ -37,6 +38,7 @@ def create_app(
     """
     settings = settings or Settings.from_environ(os.environ)
     store = store or open_store(settings.store_url, fsync=settings.fsync, proved=proved)
+    offload = _offload(store)
     service = Service(
         store=store,
         rules=Rules(
@@ -45,7 +47,7 @@ def create_app(
             min_free=settings.min_free_space,
             digest=settings.digest,
         ),
-        offload=_offload(store),
+        offload=offload,
         idle_timeout=settings.idle_timeout,
         public_url=settings.public_url,
         upload_expiry=settings.upload_expiry,
@@ -57,6 +59,7 @@ def create_app(
     for part in (uploads, downloads, listing, pages, ops, tus, resumable):
         app.register_blueprint(part.routes(service))
     app.register_blueprint(assets.routes())
+    shedding.register(app, offload.delay)
     problems.register(app)
     tus.register(app)
     if settings.cors_origins:
@@ -66,7 +69,7 @@ def create_app(
     return app
 
 
-def _offload(store: Store) -> Offload:
+def _offload(store: Store) -> Inline | InTheLoop | ToThreads:
     if not monkey.is_module_patched("socket"):
         return Inline()
     return InTheLoop() if store.remote else ToThreads()
