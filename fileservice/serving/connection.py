@@ -199,7 +199,7 @@ class Connection:
 
         reader = request.body.reader
         if isinstance(reader, ChunkedReader):
-            return ChunkedBody(reader, begin)
+            return ChunkedBody(self._source, begin, reader, self._worker.idle_timeout)
         length = reader.length if isinstance(reader, LengthReader) else 0
         return LengthBody(self._source, begin, length)
 

@@ -47,11 +47,18 @@ class Source(Unreader):  # type: ignore[misc]  # gunicorn has no types
 
         Raises TimeoutError past `deadline`, and LimitRequestHeaders where a head is too long.
         """
-        if self.deadline is not None:
-            left = self.deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("the request's head took too long")
-            self._connection.settimeout(left)
+        if self.deadline is None:
+            return self._receive(size_hint)
+        left, patience = self.deadline - time.monotonic(), self._connection.gettimeout()
+        if left <= 0:
+            raise TimeoutError("it took too long to come")
+        self._connection.settimeout(left)
+        try:
+            return self._receive(size_hint)
+        finally:
+            self._connection.settimeout(patience)
+
+    def _receive(self, size_hint: int | None) -> bytes:
         if self._head_left is not None:
             if self._head_left <= 0:
                 raise LimitRequestHeaders(f"the head has more than {HEAD_BYTES} bytes")

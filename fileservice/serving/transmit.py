@@ -18,6 +18,8 @@ _SLICE = 1 << 20
 _TURN = 4 << 20
 """Bytes after which other connections get their turn."""
 _BLOCK = 256 * 1024
+_LEAST = 1024
+"""Bytes that a client must take within each timeout."""
 _SIOCOUTQ = termios.TIOCOUTQ
 """Asks for the bytes in the send buffer that the client has not acknowledged (Linux: tcp(7))."""
 
@@ -32,7 +34,8 @@ class _Patience:
     """Tells a slow client from one that takes nothing.
 
     The kernel calls a socket writable only when a good part of its buffer, which may be megabytes,
-    is free again. So when a wait has been in vain, what counts is whether the buffer got emptier.
+    is free again. So when a wait has been in vain, what counts is by how much the buffer got
+    emptier: a client that takes a few bytes, to hold its connection, does not count as slow.
     """
 
     def __init__(self, connection: socket) -> None:
@@ -40,9 +43,9 @@ class _Patience:
         self._queued = -1
 
     def judge(self, timeout: TimeoutError) -> None:
-        """Raise `timeout` if nothing has left the socket's buffer since this was last called."""
+        """Raise `timeout` if next to nothing left the socket's buffer since the last call."""
         queued = struct.unpack("i", fcntl.ioctl(self._connection.fileno(), _SIOCOUTQ, b"\0" * 4))[0]
-        if queued == self._queued:
+        if self._queued >= 0 and self._queued - queued < _LEAST:
             raise timeout
         self._queued = queued
 
