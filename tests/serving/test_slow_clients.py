@@ -13,6 +13,8 @@ import pytest
 from live_http.wire import Wire, ask, assert_holds_only, chunked, eventually, request
 from serving.rig import TunedServer, answers
 
+from fileservice.serving.transmit import _Patience
+
 LINE = b"a line of text that fills the file\n"
 PROBE = request("GET /healthz")
 HEAD_SECONDS = 1.5
@@ -119,28 +121,21 @@ def test_a_body_that_trickles_only_to_hold_its_connection_is_too_slow(
     assert_holds_only(server, ["large.txt"])
 
 
-def narrow(server: TunedServer) -> socket.socket:
-    """A connection on which the server notices each small piece that its client takes."""
-    connection = socket.socket()
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 256)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-    connection.settimeout(10)
-    connection.connect(("127.0.0.1", server.port))
-    return connection
-
-
-@pytest.mark.parametrize(("pace", "is_cut"), [(30, True), (1000, False)])
-def test_a_download_that_is_taken_by_crumbs_is_cut_and_a_slow_one_is_not(
-    server: TunedServer, pace: int, is_cut: bool
-) -> None:
-    with narrow(server) as client:
-        client.sendall(DOWNLOADS["whole"])
-        eventually(server.held)
-        until = time.monotonic() + 6 * IDLE_SECONDS
-        while time.monotonic() < until and server.held():
-            time.sleep(0.1)  # the pace of a slow client
-            client.recv(pace)
-        assert bool(server.held()) != is_cut
+def test_a_crumb_taken_from_the_send_buffer_is_no_sign_of_life() -> None:
+    out, taker = socket.socketpair()
+    with out, taker:
+        out.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                out.send(b"a")  # each byte has a buffer of its own, of less than 1 KiB
+        patience = _Patience(out)
+        patience.judge(TimeoutError())
+        for _ in range(20):
+            taker.recv(1)
+        patience.judge(TimeoutError())
+        taker.recv(1)
+        with pytest.raises(TimeoutError):
+            patience.judge(TimeoutError())
 
 
 def test_a_body_that_stalls_after_steady_sending_is_too_slow(server: TunedServer) -> None:
