@@ -126,11 +126,12 @@ class Connection:
         request._expected_100_continue = False  # gunicorn would answer it at once
         body = self._body(request, expects)
         request.body = io.BufferedReader(body)
+
+        def reusable() -> bool:
+            return _reusable(body, awaited=expects and not body.begun)
+
         response = TransferResponse(
-            request,
-            self._client,
-            self._cfg,
-            lambda: not worker.alive or not _reusable(body, awaited=expects and not body.begun),
+            request, self._client, self._cfg, lambda: not worker.alive or not reusable()
         )
         environ = self._environs.make(request, self._client, self._addr)
         # nginx, for one, takes an interim answer for the final one.
@@ -150,7 +151,8 @@ class Connection:
                 worker.log.access(response, request, environ, self._duration())
         if not answered:
             return False
-        if response.should_close():
+        # Who was told that it is kept may be asking already, even if a stop began since.
+        if response.closes or not reusable():
             linger(self._client)
             return False
         return discard(self._client, body.forget_received() or 0)

@@ -41,6 +41,8 @@ class TransferResponse(Response):  # type: ignore[misc]  # gunicorn has no types
         self._head_size = 0
         self._on_the_wire = 0
         self.headers_sent = False
+        self.closes = False
+        """Whether the client was told that the connection closes."""
         self.outcome = "-"
         """How it ended, for the access log."""
 
@@ -55,11 +57,12 @@ class TransferResponse(Response):  # type: ignore[misc]  # gunicorn has no types
     def send_headers(self) -> None:
         if self.headers_sent:
             return
+        self.closes = self.should_close()
         major, minor = self.req.version
         lines = [
             f"HTTP/{major}.{minor} {self.status}\r\nServer: {self.version}\r\n"
             f"Date: {_date(int(time.time()))}\r\n"
-            f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n"
+            f"Connection: {'close' if self.closes else 'keep-alive'}\r\n"
         ]
         if self.chunked:
             lines.append("Transfer-Encoding: chunked\r\n")

@@ -338,7 +338,7 @@ def test_a_slow_client_that_never_stalls_is_served(
     start_server: Callable[..., LiveServer], form_of_it: str
 ) -> None:
     server = start_server(IDLE_TIMEOUT="0.5s")
-    data = b"0123456789" * 600
+    data = b"0123456789" * 1200
     whole = {
         "with its length": request("PUT /upload/slow.txt", body=data),
         "chunked": request(
@@ -353,7 +353,7 @@ def test_a_slow_client_that_never_stalls_is_served(
         wire.send(whole[:head])
         step = -(-(len(whole) - head) // 6)
         for at in range(head, len(whole), step):
-            # Six steps, three times the limit together, each of nearly 1 KiB: the pace counts.
+            # Six steps, three times the limit together, each of nearly 2 KiB: the pace counts.
             assert select.select([wire.socket], [], [], 0.25)[0] == []
             wire.send(whole[at : at + step])
         assert wire.answer().status == 201

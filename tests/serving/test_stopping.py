@@ -132,7 +132,7 @@ def test_what_transfers_are_given_to_finish_is_a_setting(start: Start) -> None:
 
 
 def test_a_service_that_drains_serves_on_and_says_that_it_stops(start: Start) -> None:
-    server = start(DRAIN_DELAY="2s", WORKERS="2")
+    server = start(DRAIN_DELAY="4s", WORKERS="2")
     with Wire(server) as kept, Wire(server) as idle:
         assert kept.ask(PROBE).status == idle.ask(PROBE).status == 200
         begun = time.monotonic()
@@ -144,9 +144,9 @@ def test_a_service_that_drains_serves_on_and_says_that_it_stops(start: Start) ->
         answer = kept.ask(request("PUT /upload/late.txt", body=LINE))
         assert (answer.status, answer.closes()) == (201, True)
         assert ask(server, request("GET /download/late.txt")).body == LINE
-        assert time.monotonic() - begun < 2, "this machine is too slow for the test"
+        assert time.monotonic() - begun < 4, "this machine is too slow for the test"
         assert idle.ended()
-        assert time.monotonic() - begun >= 2
+        assert time.monotonic() - begun >= 4
         eventually(lambda: refuses_connections(server))
     assert server.process.wait(10) == 0
 
