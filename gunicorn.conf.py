@@ -1,12 +1,14 @@
 """How gunicorn runs the service: type `gunicorn` in this directory."""
 
+import math
 import os
 import resource
 import sys
 import traceback
 
 from fileservice import healthcheck
-from fileservice.serving.worker import TransferWorker
+from fileservice.serving.log import ACCESS_FORMAT, Log
+from fileservice.serving.worker import TransferWorker, replace_workers
 from fileservice.settings import Settings, SettingsError
 from fileservice.storage import StorageError, open_store
 
@@ -22,9 +24,20 @@ worker_class = TransferWorker
 TransferWorker.idle_timeout = _settings.idle_timeout
 worker_connections = 2000
 keepalive = 30
-graceful_timeout = 30
+TransferWorker.drain_delay = _settings.drain_delay
+# The master kills at the end of it, so what is cut must have been cleaned up by then.
+graceful_timeout = math.ceil(
+    _settings.drain_delay + _settings.grace_period + TransferWorker.cleanup_seconds
+)
 timeout = 60
+# Enough for every browser and for tus's Upload-Concat; the whole head is bounded by the worker.
+limit_request_fields = 64
+limit_request_field_size = 8190
+# For Unix sockets: the group may connect, which the proxy belongs to, and others may not.
+umask = 0o117
 errorlog = "-"
+logger_class = Log
+access_log_format = ACCESS_FORMAT
 control_socket_disable = True
 
 # An upload takes two descriptors; the usual soft limit of 1,024 is there for select() only.
@@ -34,6 +47,11 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
 # X-Forwarded-* is the application's business, which knows whom to believe (TRUSTED_PROXIES).
 forwarded_allow_ips = ""
 secure_scheme_headers = {}
+
+
+def on_reload(server):
+    """The workers of before are replaced: they need not tell anybody that they stop."""
+    replace_workers(server.worker_age)
 
 
 def _prove_store():

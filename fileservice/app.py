@@ -9,7 +9,7 @@ from fileservice import filetypes
 from fileservice.offloads import Inline, InTheLoop, ToThreads
 from fileservice.settings import Settings
 from fileservice.storage import Store, open_store
-from fileservice.upload import Offload, Rules
+from fileservice.upload import Rules
 from fileservice.web import (
     assets,
     cors,
@@ -21,6 +21,7 @@ from fileservice.web import (
     pages,
     problems,
     resumable,
+    shedding,
     tus,
     uploads,
 )
@@ -39,6 +40,7 @@ def create_app(
     """
     settings = settings or Settings.from_environ(os.environ)
     store = store or open_store(settings.store_url, fsync=settings.fsync, proved=proved)
+    offload = _offload(store)
     service = Service(
         store=store,
         rules=Rules(
@@ -49,7 +51,7 @@ def create_app(
             max_unfinished=settings.max_unfinished_uploads,
             max_unfinished_of_client=settings.max_unfinished_uploads_per_client,
         ),
-        offload=_offload(store),
+        offload=offload,
         idle_timeout=settings.idle_timeout,
         public_url=settings.public_url,
         upload_expiry=settings.upload_expiry,
@@ -62,6 +64,7 @@ def create_app(
     for part in (uploads, downloads, listing, pages, ops, tus, resumable):
         app.register_blueprint(part.routes(service))
     app.register_blueprint(assets.routes())
+    shedding.register(app, offload.delay)
     problems.register(app)
     hosts.register(app, settings.hosts)
     cross_site.register(app, settings.cors_origins, settings.public_url)
@@ -77,7 +80,7 @@ def create_app(
     return app
 
 
-def _offload(store: Store) -> Offload:
+def _offload(store: Store) -> Inline | InTheLoop | ToThreads:
     if not monkey.is_module_patched("socket"):
         return Inline()
     return InTheLoop() if store.remote else ToThreads()

@@ -4,6 +4,7 @@ Disks are waited for in threads beside the event loop, networks in the loop itse
 and locks belong to the loop of one thread. A server with a thread for each request needs nothing.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -29,6 +30,7 @@ class ToThreads:
         # The originals: what gevent puts in their place works for greenlets only.
         start_thread = monkey.get_original("_thread", "start_new_thread")
         self._waiting: SimpleQueue[_Task[Any]] = monkey.get_original("queue", "SimpleQueue")()
+        self._since: deque[float] = deque()  # when what waits began to wait
         self._ended: deque[_Task[Any]] = deque()
         self._news = get_hub().loop.async_()
         self._news.start(self._wake)
@@ -45,12 +47,21 @@ class ToThreads:
         self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs
     ) -> "_Task[T]":
         task = _Task(lambda: function(*arguments, **keywords))
+        self._since.append(time.monotonic())
         self._waiting.put(task)
         return task
+
+    def delay(self) -> float:
+        """For how many seconds the work that waits longest for a thread has been waiting."""
+        try:
+            return time.monotonic() - self._since[0]
+        except IndexError:
+            return 0.0
 
     def _work(self) -> None:
         while True:
             task = self._waiting.get()
+            self._since.popleft()
             task.run()
             self._ended.append(task)
             self._news.send()
@@ -84,6 +95,10 @@ class InTheLoop:
         gevent.spawn(work)
         return task
 
+    def delay(self) -> float:
+        """The same of what computes; what waits for the network waits for nothing of ours."""
+        return self._threads.delay()
+
 
 class Inline:
     """Runs work at once, where it is."""
@@ -101,6 +116,10 @@ class Inline:
         task.run()
         task.wake()
         return task
+
+    def delay(self) -> float:
+        """Nothing waits."""
+        return 0.0
 
 
 class _Task(Generic[T]):

@@ -61,6 +61,8 @@ class Settings:
     download_redirect: bool
     digest: bool
     idle_timeout: float
+    grace_period: float
+    drain_delay: float
     upload_expiry: float
     max_unfinished_uploads: int
     max_unfinished_uploads_per_client: int
@@ -266,6 +268,8 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "DOWNLOAD_REDIRECT": ("false", _boolean),
     "DIGEST": ("sha-256", _digest),
     "IDLE_TIMEOUT": ("30s", _duration("1s", "1d")),
+    "GRACE_PERIOD": ("30s", _duration("1s", "1d")),
+    "DRAIN_DELAY": ("0s", _duration("0s", "1d")),
     "UPLOAD_EXPIRY": ("24h", _duration("1s", "3650d")),
     "MAX_UNFINISHED_UPLOADS": ("1000", _count),
     "MAX_UNFINISHED_UPLOADS_PER_CLIENT": ("100", _count),

@@ -1,6 +1,7 @@
 """The body of a request, from the socket into the caller's own buffers."""
 
 import io
+import time
 from collections.abc import Callable, Iterator
 
 from gunicorn.http.body import ChunkedReader
@@ -97,10 +98,18 @@ class LengthBody(Body):
 
 
 class ChunkedBody(Body):
-    """A body in chunks (RFC 9112 section 7.1), taken apart by gunicorn's own parser."""
+    """A body in chunks (RFC 9112 section 7.1), taken apart by gunicorn's own parser.
 
-    def __init__(self, reader: ChunkedReader, begin: Callable[[], None]) -> None:
+    From one piece of the content to the next it waits for so many `seconds`, however busy the
+    client is with what stands between them.
+    """
+
+    def __init__(
+        self, source: Source, begin: Callable[[], None], reader: ChunkedReader, seconds: float
+    ) -> None:
         super().__init__(begin)
+        self._source = source
+        self._seconds = seconds
         self._pieces: Iterator[bytes] = reader.parser
         self._piece = memoryview(b"")
 
@@ -109,7 +118,7 @@ class ChunkedBody(Body):
 
     def _fill(self, view: memoryview) -> int:
         while not self._piece:
-            piece = next(self._pieces, None)
+            piece = self._next_piece()
             if piece is None:
                 self.at_end = True
                 return 0
@@ -118,3 +127,10 @@ class ChunkedBody(Body):
         view[:count] = self._piece[:count]
         self._piece = self._piece[count:]
         return count
+
+    def _next_piece(self) -> bytes | None:
+        self._source.deadline = time.monotonic() + self._seconds
+        try:
+            return next(self._pieces, None)
+        finally:
+            self._source.deadline = None

@@ -5,13 +5,14 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any, ClassVar, Protocol
+from urllib.parse import urlsplit
 
 import gevent
 from gevent.socket import socket
 from gunicorn.http.body import ChunkedReader, LengthReader
-from gunicorn.http.errors import InvalidHeader, UnsupportedTransferCoding
+from gunicorn.http.errors import InvalidHeader, InvalidRequestLine, UnsupportedTransferCoding
 from gunicorn.http.message import Request
 
 from fileservice.serving.body import Body, ChunkedBody, LengthBody
@@ -24,6 +25,8 @@ from fileservice.serving.transmit import discard, linger, send
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?")
 _SMALL_BODY = 64 * 1024
 """An unread body up to this size (bytes) is read and thrown away to keep the connection."""
+_LOGGED_LINE = 256
+"""Bytes of the first line of a head that was refused that are logged."""
 _FIELDS_OF_PROXIES = frozenset(
     "HTTP_VIA HTTP_FORWARDED HTTP_X_FORWARDED_FOR HTTP_X_FORWARDED_PROTO HTTP_X_FORWARDED_HOST "
     "HTTP_X_FORWARDED_PREFIX HTTP_X_REAL_IP".split()
@@ -38,6 +41,8 @@ class Worker(Protocol):
     log: Any
     wsgi: Any
     alive: bool
+    serving: bool
+    stopping: bool
     head_timeout: ClassVar[float]
     idle_timeout: ClassVar[float]
 
@@ -56,6 +61,13 @@ class Connection:
         self._addr = addr
         self._environs = environs
         self._source = Source(client)
+        self._begun = 0.0  # when the request began, on the clock of time.monotonic
+        self._request_line = ""
+        self._early = b""
+
+    def __str__(self) -> str:
+        peer = "{}:{}".format(*self._addr) if isinstance(self._addr, tuple) else "a Unix socket"
+        return f"{self._request_line or 'connection'} from {peer}"
 
     def serve(self) -> None:
         """Answer requests until either side has had enough."""
@@ -74,68 +86,94 @@ class Connection:
     def _next_request(self, number: int) -> Request | None:
         """The head of the next request; None when no further one comes."""
         source, worker = self._source, self._worker
+        self._request_line = ""
         early = source.take_buffered()
         if not early:
             self._client.settimeout(self._cfg.keepalive if number > 1 else worker.head_timeout)
             with worker.idle(self._client, number):
-                if number > 1 and not worker.alive:
+                if number > 1 and not worker.serving:
                     return None
                 try:
                     early = source.chunk()
                 except TimeoutError:
                     return None
                 except OSError:
-                    if worker.alive:
+                    if worker.serving:
                         raise
                     return None  # the shutdown has closed it
         if not early:
             return None
-        source.unread(early)
-        source.deadline = time.monotonic() + worker.head_timeout
+        self._begun = time.monotonic()
+        self._early = early
+        source.begin_head(early, worker.head_timeout)
         request = Request(self._cfg, source, self._addr, number)
-        source.deadline = None
+        source.end_head()
         if any(n == "TRANSFER-ENCODING" and v.lower() != "chunked" for n, v in request.headers):
             raise UnsupportedTransferCoding("the only transfer coding taken here is chunked")
         host = next((value for name, value in request.headers if name == "HOST"), None)
         if not _HOST.fullmatch(host or "") and (host or request.version >= (1, 1)):
             raise InvalidHeader("HOST")  # RFC 9112 section 3.2
+        _prefer_authority(request)
+        self._early = b""
         self._client.settimeout(worker.idle_timeout)
         return request
 
     def _answer(self, request: Request) -> bool:
         """Have the application answer; whether the connection can go on."""
-        worker, started = self._worker, datetime.now(UTC)
+        worker = self._worker
+        self._request_line = f"{request.method} {request.uri}"
         expects = request._expected_100_continue
         request._expected_100_continue = False  # gunicorn would answer it at once
         body = self._body(request, expects)
         request.body = io.BufferedReader(body)
+
+        def reusable() -> bool:
+            return _reusable(body, awaited=expects and not body.begun)
+
         response = TransferResponse(
-            request,
-            self._client,
-            self._cfg,
-            lambda: not worker.alive or not _reusable(body, awaited=expects and not body.begun),
+            request, self._client, self._cfg, lambda: not worker.alive or not reusable()
         )
         environ = self._environs.make(request, self._client, self._addr)
         # nginx, for one, takes an interim answer for the final one.
         if request.version >= (1, 1) and _FIELDS_OF_PROXIES.isdisjoint(environ):
             environ["transfer.inform"] = self._inform
+        if worker.stopping:
+            environ["transfer.stopping"] = True
         worker.count_request()
         try:
-            answer = worker.wsgi(environ, response.start_response)
+            answered = self._respond(environ, response)
+            response.outcome = "aborted: the body broke off" if body.failed else "complete"
+        except BaseException as error:
+            response.outcome = _outcome(error)
+            raise
+        finally:
+            if worker.log.access_log_enabled:
+                worker.log.access(response, request, environ, self._duration())
+        if not answered:
+            return False
+        # Who was told that it is kept may be asking already, even if a stop began since.
+        if response.closes or not reusable():
+            linger(self._client)
+            return False
+        return discard(self._client, body.forget_received() or 0)
+
+    def _respond(self, environ: dict[str, Any], response: TransferResponse) -> bool:
+        """Send what the application answers; whether it did answer."""
+        try:
+            answer = self._worker.wsgi(environ, response.start_response)
         except Exception as error:
-            worker.log.exception("the application failed")
-            self._refuse(error)
+            self._worker.log.exception("%s: the application failed", self)
+            refused = refusal(error)
+            response.status = refused.status
+            send(self._client, bytes(refused))
+            linger(self._client)
             return False
         try:
             response.send_body(answer)
         finally:
             if hasattr(answer, "close"):
                 answer.close()
-            worker.log.access(response, request, environ, datetime.now(UTC) - started)
-        if response.should_close():
-            linger(self._client)
-            return False
-        return discard(self._client, body.forget_received() or 0)
+        return True
 
     def _inform(self, status: str, fields: Mapping[str, str]) -> None:
         """Send an interim answer (RFC 9110 section 15.2), for the application to call."""
@@ -143,9 +181,18 @@ class Connection:
         send(self._client, "\r\n".join([*lines, "", ""]).encode("latin-1"))
 
     def _refuse(self, error: Exception) -> None:
+        """Answer a head that could not be read."""
+        refused = refusal(error)
+        log = self._worker.log
+        if log.access_log_enabled:
+            environ = self._environs.of_refused(_first_line(self._early), self._addr)
+            log.access(refused, (), environ, self._duration())
         self._client.settimeout(self._worker.idle_timeout)
-        send(self._client, refusal(error))
+        send(self._client, bytes(refused))
         linger(self._client)
+
+    def _duration(self) -> timedelta:
+        return timedelta(seconds=time.monotonic() - self._begun)
 
     def _body(self, request: Request, expects: bool) -> Body:
         def begin() -> None:
@@ -154,9 +201,38 @@ class Connection:
 
         reader = request.body.reader
         if isinstance(reader, ChunkedReader):
-            return ChunkedBody(reader, begin)
+            return ChunkedBody(self._source, begin, reader, self._worker.idle_timeout)
         length = reader.length if isinstance(reader, LengthReader) else 0
         return LengthBody(self._source, begin, length)
+
+
+def _first_line(head: bytes) -> str:
+    """What there is of a request's first line, as far as a log needs it."""
+    return head.lstrip(b"\r\n").partition(b"\r\n")[0][:_LOGGED_LINE].decode("latin-1")
+
+
+def _outcome(error: BaseException) -> str:
+    """What the access log says of an answer that `error` ended."""
+    match error:
+        case gevent.GreenletExit():
+            return "cut: the service stops"
+        case TimeoutError():
+            return "aborted: the client took nothing"
+        case OSError():
+            return "aborted: the client went away"
+    return f"failed: {error}"
+
+
+def _prefer_authority(request: Request) -> None:
+    """Take the host from a target in absolute-form (RFC 9112 section 3.2.2), not from Host."""
+    if request.uri.startswith("/") or "://" not in request.uri:
+        return
+    authority = urlsplit(request.uri).netloc
+    if not _HOST.fullmatch(authority):
+        raise InvalidRequestLine(request.uri)
+    request.headers = [(name, value) for name, value in request.headers if name != "HOST"]
+    request.headers.append(("HOST", authority))
+    request.path = request.path or "/"
 
 
 def _reusable(body: Body, *, awaited: bool) -> bool:

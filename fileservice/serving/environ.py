@@ -32,13 +32,23 @@ class Environs:
             "QUERY_STRING": request.query,
             "SERVER_PROTOCOL": f"HTTP/{request.version[0]}.{request.version[1]}",
         }
-        if isinstance(client, tuple):
-            environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = client[0], str(client[1])
-        else:
-            environ["REMOTE_ADDR"] = ""
+        environ |= _peer(client)
         for name, value in request.headers:
             key = name.replace("-", "_")
             if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
                 key = f"HTTP_{key}"
             environ[key] = f"{environ[key]},{value}" if key in environ else value
         return environ
+
+    @staticmethod
+    def of_refused(line: str, client: Any) -> dict[str, str]:
+        """What a log can be told of a request of which only its first `line` is known, or less."""
+        method, target, protocol = [*line.split(" ", 2), "", ""][:3]
+        fields = {"REQUEST_METHOD": method, "RAW_URI": target, "SERVER_PROTOCOL": protocol}
+        return fields | _peer(client)
+
+
+def _peer(client: Any) -> dict[str, str]:
+    if not isinstance(client, tuple):
+        return {"REMOTE_ADDR": ""}  # a Unix socket's peer has none
+    return {"REMOTE_ADDR": client[0], "REMOTE_PORT": str(client[1])}

@@ -38,7 +38,18 @@ class TransferResponse(Response):  # type: ignore[misc]  # gunicorn has no types
         super().__init__(request, connection, cfg)
         self._last = last
         self._head = b""
+        self._head_size = 0
+        self._on_the_wire = 0
         self.headers_sent = False
+        self.closes = False
+        """Whether the client was told that the connection closes."""
+        self.outcome = "-"
+        """How it ended, for the access log."""
+
+    @property
+    def delivered(self) -> int:
+        """Bytes of the body, as it is framed, that the kernel has taken so far."""
+        return max(0, self._on_the_wire - self._head_size)
 
     def should_close(self) -> bool:
         return bool(super().should_close()) or self._last()
@@ -46,17 +57,19 @@ class TransferResponse(Response):  # type: ignore[misc]  # gunicorn has no types
     def send_headers(self) -> None:
         if self.headers_sent:
             return
+        self.closes = self.should_close()
         major, minor = self.req.version
         lines = [
             f"HTTP/{major}.{minor} {self.status}\r\nServer: {self.version}\r\n"
             f"Date: {_date(int(time.time()))}\r\n"
-            f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n"
+            f"Connection: {'close' if self.closes else 'keep-alive'}\r\n"
         ]
         if self.chunked:
             lines.append("Transfer-Encoding: chunked\r\n")
         lines += [f"{name}: {value}\r\n" for name, value in self.headers]
         lines.append("\r\n")
         self._head = "".join(lines).encode("latin-1")
+        self._head_size = len(self._head)
         self.headers_sent = True
 
     def send_body(self, body: Iterable[bytes]) -> None:
@@ -83,13 +96,13 @@ class TransferResponse(Response):  # type: ignore[misc]  # gunicorn has no types
         self.send_headers()
         end = b"0\r\n\r\n" if self.chunked else b""
         if self._head or end:
-            send(self.sock, self._take_head() + end)
+            self._send(self._take_head() + end)
 
     def _emit_body(self, data: bytes) -> None:
         if self.chunked:
             data = b"%X\r\n%b\r\n" % (len(data), data)
         head = self._take_head()
-        send(self.sock, head + data if head else data)
+        self._send(head + data if head else data)
 
     def _send_segments(self, segments: Iterable[Segment]) -> None:
         for segment in segments:
@@ -102,11 +115,17 @@ class TransferResponse(Response):  # type: ignore[misc]  # gunicorn has no types
                 data = os.pread(descriptor, count, offset)
                 if len(data) != count:
                     raise EOFError("the file is shorter than it was")
-                send(self.sock, head + data)
+                self._send(head + data)
                 continue
             if head:
-                send(self.sock, head, sockets.MSG_MORE)
-            send_file(self.sock, descriptor, offset, count)
+                self._send(head, sockets.MSG_MORE)
+            send_file(self.sock, descriptor, offset, count, self._count)
+
+    def _send(self, data: bytes, flags: int = 0) -> None:
+        send(self.sock, data, flags, self._count)
+
+    def _count(self, taken: int) -> None:
+        self._on_the_wire += taken
 
     def _take_head(self) -> bytes:
         head, self._head = self._head, b""

@@ -6,8 +6,11 @@ import time
 
 from gevent import monkey
 from gevent.socket import socket, wait_read
+from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.http.unreader import Unreader
 
+HEAD_BYTES = 32 * 1024
+"""The most that the head of a request may have; a parser never gets more of one."""
 _SMALL = 8192
 _SCRATCH = 64 * 1024
 _poll = monkey.get_original("select", "poll")  # which asks the kernel and never waits for others
@@ -27,14 +30,41 @@ class Source(Unreader):  # type: ignore[misc]  # gunicorn has no types
         self._poll = _poll()
         self._poll.register(connection.fileno(), select.POLLIN)
         self.deadline: float | None = None
+        self._head_left: int | None = None
+
+    def begin_head(self, early: bytes, seconds: float) -> None:
+        """A head begins with `early`; the rest of it must come within so many seconds."""
+        self.unread(early)
+        self._head_left = HEAD_BYTES - len(early)
+        self.deadline = time.monotonic() + seconds
+
+    def end_head(self) -> None:
+        """The head has been read."""
+        self._head_left = self.deadline = None
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """The next bytes from the socket, b"" at the end; more than a few if a body wants them."""
-        if self.deadline is not None:
-            left = self.deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("the request's head took too long")
-            self._connection.settimeout(left)
+        """The next bytes from the socket, b"" at the end; more than a few if a body wants them.
+
+        Raises TimeoutError past `deadline`, and LimitRequestHeaders where a head is too long.
+        """
+        if self.deadline is None:
+            return self._receive(size_hint)
+        left, patience = self.deadline - time.monotonic(), self._connection.gettimeout()
+        if left <= 0:
+            raise TimeoutError("it took too long to come")
+        self._connection.settimeout(left)
+        try:
+            return self._receive(size_hint)
+        finally:
+            self._connection.settimeout(patience)
+
+    def _receive(self, size_hint: int | None) -> bytes:
+        if self._head_left is not None:
+            if self._head_left <= 0:
+                raise LimitRequestHeaders(f"the head has more than {HEAD_BYTES} bytes")
+            data = self._connection.recv(min(self._head_left, _SMALL))
+            self._head_left -= len(data)
+            return data
         if size_hint is None or size_hint <= _SMALL:
             return self._connection.recv(_SMALL)
         if self._scratch is None:

@@ -8,6 +8,7 @@ import ssl
 import struct
 import termios
 import time
+from collections.abc import Callable
 
 import gevent
 from gevent.socket import socket, wait_write
@@ -17,6 +18,8 @@ _SLICE = 1 << 20
 _TURN = 4 << 20
 """Bytes after which other connections get their turn."""
 _BLOCK = 256 * 1024
+_LEAST = 1024
+"""Bytes that a client must take within each timeout."""
 _SIOCOUTQ = termios.TIOCOUTQ
 """Asks for the bytes in the send buffer that the client has not acknowledged (Linux: tcp(7))."""
 
@@ -31,7 +34,8 @@ class _Patience:
     """Tells a slow client from one that takes nothing.
 
     The kernel calls a socket writable only when a good part of its buffer, which may be megabytes,
-    is free again. So when a wait has been in vain, what counts is whether the buffer got emptier.
+    is free again. So when a wait has been in vain, what counts is by how much the buffer got
+    emptier: a client that takes a few bytes, to hold its connection, does not count as slow.
     """
 
     def __init__(self, connection: socket) -> None:
@@ -39,9 +43,9 @@ class _Patience:
         self._queued = -1
 
     def judge(self, timeout: TimeoutError) -> None:
-        """Raise `timeout` if nothing has left the socket's buffer since this was last called."""
+        """Raise `timeout` if next to nothing left the socket's buffer since the last call."""
         queued = struct.unpack("i", fcntl.ioctl(self._connection.fileno(), _SIOCOUTQ, b"\0" * 4))[0]
-        if queued == self._queued:
+        if self._queued >= 0 and self._queued - queued < _LEAST:
             raise timeout
         self._queued = queued
 
@@ -50,56 +54,77 @@ class _Patience:
         self._queued = -1
 
 
-def send(connection: socket, data: bytes, flags: int = 0) -> None:
-    """Send all of `data`, as long as the client takes some of it within each timeout."""
+def _ignore(count: int) -> None:
+    pass
+
+
+def send(
+    connection: socket, data: bytes, flags: int = 0, sent: Callable[[int], None] = _ignore
+) -> None:
+    """Send all of `data`, as long as the client takes some of it within each timeout.
+
+    Each time the kernel took some, `sent` is told how many bytes.
+    """
     rest, patience = memoryview(data), _Patience(connection)
     if isinstance(connection, ssl.SSLSocket):
         flags = 0  # TLS has its own records, and takes none
     while rest:
         try:
-            rest = rest[connection.send(rest, flags) :]
+            count = connection.send(rest, flags)
+            sent(count)
+            rest = rest[count:]
             patience.renew()
         except TimeoutError as timeout:
             patience.judge(timeout)
 
 
-def send_file(connection: socket, descriptor: int, offset: int, count: int) -> None:
+def send_file(
+    connection: socket,
+    descriptor: int,
+    offset: int,
+    count: int,
+    sent: Callable[[int], None] = _ignore,
+) -> None:
     """Send `count` bytes of a file, in turns with the other connections.
 
-    Raises TimeoutError when the client takes nothing for the connection's timeout, and EOFError
-    when the file has become shorter.
+    Each time the kernel took some, `sent` is told how many bytes. Raises TimeoutError when the
+    client takes nothing for the connection's timeout, and EOFError when the file has become
+    shorter.
     """
     if isinstance(connection, ssl.SSLSocket):
-        _send_blocks(connection, descriptor, offset, count)
+        _send_blocks(connection, descriptor, offset, count, sent)
         return
     out, timeout = connection.fileno(), connection.gettimeout()
     turn, patience = _TURN, _Patience(connection)
     while count:
         try:
-            sent = os.sendfile(out, descriptor, offset, min(count, _SLICE))
+            taken = os.sendfile(out, descriptor, offset, min(count, _SLICE))
         except BlockingIOError:
             try:
                 wait_write(out, timeout, TimeoutError("the client takes nothing"))
             except TimeoutError as nothing:
                 patience.judge(nothing)
             continue
-        if not sent:
+        if not taken:
             raise EOFError("the file is shorter than it was")
+        sent(taken)
         patience.renew()
-        offset += sent
-        count -= sent
-        turn -= sent
+        offset += taken
+        count -= taken
+        turn -= taken
         if turn <= 0:
             turn = _TURN
             gevent.sleep(0)
 
 
-def _send_blocks(connection: socket, descriptor: int, offset: int, count: int) -> None:
+def _send_blocks(
+    connection: socket, descriptor: int, offset: int, count: int, sent: Callable[[int], None]
+) -> None:
     while count:
         block = os.pread(descriptor, min(count, _BLOCK), offset)
         if not block:
             raise EOFError("the file is shorter than it was")
-        send(connection, block)
+        send(connection, block, 0, sent)
         offset += len(block)
         count -= len(block)
 

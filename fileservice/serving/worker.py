@@ -1,7 +1,8 @@
 """TransferWorker: gunicorn's gevent worker, with the way of the bytes made straight."""
 
+import mmap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from socket import SHUT_RD
@@ -22,9 +23,16 @@ from fileservice.serving.connection import Connection
 from fileservice.serving.environ import Environs
 
 _FRESH_SECONDS = 1.0
-"""How long a connection just made may still ask for something when the worker stops."""
+"""How long a connection just made may say nothing when the worker stops, or is full."""
 _KILL_SECONDS = 2.0
 """How long handlers may take to clean up after their grace is over."""
+_replaced = mmap.mmap(-1, 8)
+"""The age of the youngest worker that a reload replaces; the master writes, all workers read."""
+
+
+def replace_workers(age: int) -> None:
+    """Say in the master that workers up to this age end because others take their place."""
+    _replaced[:] = age.to_bytes(8)
 
 
 class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -34,39 +42,69 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
     """Seconds that a client may neither send nor take a byte, in a body or an answer."""
     head_timeout: ClassVar[float] = 15.0
     """Seconds from the first byte of a request's head to its last."""
+    drain_delay: ClassVar[float] = 0.0
+    """Seconds that a worker goes on serving, and says that it stops, before it stops."""
+    cleanup_seconds: ClassVar[float] = 2 * _KILL_SECONDS
+    """Seconds at the end of gunicorn's graceful timeout in which transfers are cut."""
     alive: bool  # gunicorn's own, which mypy cannot see
+    stopping = False
+    """The service is being stopped, and not only this worker replaced."""
+    serving = True
+    """Whether requests are still taken."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._stopping = Event()
-        self._idle: set[socket] = set()
-        self._fresh: set[socket] = set()
+        self._pool = Pool(self.worker_connections)
+        # Those that wait for a request, since when, the longest first.
+        self._idle: dict[socket, float] = {}
+        self._fresh: dict[socket, float] = {}
 
     def run(self) -> None:
-        """Serve until told to stop; then let running transfers finish within the grace period."""
+        """Serve until told to stop, drain, and let transfers finish within the graceful timeout."""
         servers = [self._listen(listener) for listener in self.sockets]
         while self.alive:
             self.notify()
+            self._make_room()
             self._stopping.wait(1.0)
+        deadline = time.monotonic() + max(0.0, self.cfg.graceful_timeout - self.cleanup_seconds)
+        if self.stopping:
+            self._drain()
+        self.serving = False
         for server in servers:
             server.close()
         self._end(self._idle)
         fresh_until = time.monotonic() + _FRESH_SECONDS
-        # The master kills at the end of the grace period; what is cut must be cleaned up by then.
-        deadline = time.monotonic() + max(0.0, self.cfg.graceful_timeout - 2 * _KILL_SECONDS)
-        while any(server.pool for server in servers):
+        while self._pool:
             if time.monotonic() > deadline:
                 self.log.warning("the grace period is over: running transfers are cut")
-                for server in servers:
-                    server.pool.kill(timeout=_KILL_SECONDS)  # type: ignore[union-attr]
+                self._pool.kill(timeout=_KILL_SECONDS)
                 return
             if time.monotonic() > fresh_until:
                 self._end(self._fresh)
             self.notify()
             gevent.sleep(0.05)
 
+    def _drain(self) -> None:
+        """Go on serving, so that who sends clients here can learn that it must not any longer."""
+        until = time.monotonic() + self.drain_delay
+        while (left := until - time.monotonic()) > 0:
+            self.notify()
+            gevent.sleep(min(left, 1.0))
+
+    def _make_room(self) -> None:
+        """When there is no room for another connection, end the one that waited longest."""
+        if not self._pool.full():
+            return
+        for waiting, seconds in ((self._idle, 0.0), (self._fresh, _FRESH_SECONDS)):
+            connection, since = next(iter(waiting.items()), (None, 0.0))
+            if connection and time.monotonic() - since >= seconds:
+                del waiting[connection]
+                self._end([connection])
+                return
+
     @staticmethod
-    def _end(connections: set[socket]) -> None:
+    def _end(connections: Iterable[socket]) -> None:
         for connection in connections:
             with suppress(OSError):
                 connection.shutdown(SHUT_RD)
@@ -76,7 +114,7 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
         server = _Server(
             listener,
             handle=partial(self.handle, Environs(self.cfg, listener.getsockname())),
-            spawn=Pool(self.worker_connections),
+            spawn=self._pool,
             **_tls(self.cfg),
         )
         if self.cfg.workers > 1:
@@ -86,6 +124,7 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         super().handle_exit(sig, frame)
+        self.stopping = self.age > int.from_bytes(_replaced[:])
         self._stopping.set()
 
     def count_request(self) -> None:
@@ -98,26 +137,28 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     def handle(self, environs: Environs, client: socket, addr: Any) -> None:
         """Serve one connection to its end."""
+        connection = Connection(self, environs, client, addr)
         try:
-            Connection(self, environs, client, addr).serve()
+            connection.serve()
         except (ConnectionError, TimeoutError, NoMoreData) as error:
-            self.log.debug("connection from %s: %s", addr, error)
+            self.log.debug("%s: %s", connection, error)
         except gevent.GreenletExit:
-            self.log.info("connection from %s was cut by the shutdown", addr)
+            self.log.warning("%s was cut by the shutdown", connection)
         except Exception:
-            self.log.exception("connection from %s failed", addr)
+            self.log.exception("%s failed", connection)
         finally:
             client.close()
 
     @contextmanager
     def idle(self, connection: socket, number: int) -> Iterator[None]:
-        """While it waits for its request with this number, a shutdown may end the connection."""
+        """While it waits for its request with this number, the connection may be ended."""
         waiting = self._idle if number > 1 else self._fresh
-        waiting.add(connection)
+        waiting[connection] = time.monotonic()
+        self._make_room()
         try:
             yield
         finally:
-            waiting.discard(connection)
+            waiting.pop(connection, None)
 
 
 def _tls(cfg: Config) -> dict[str, Any]:

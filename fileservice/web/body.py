@@ -3,7 +3,7 @@
 BodyError
 ├── LengthRequired   the request does not say that it has a body, nor how it ends
 ├── IncompleteBody   the client stopped before the end
-├── TooSlow          the client sent nothing for too long
+├── TooSlow          the client sent nothing, or next to nothing, for too long
 └── WrongContentType the body is not declared as what it has to be
 """
 
@@ -18,6 +18,8 @@ _FIRST_BLOCK = 16 * 1024
 _LARGEST_BLOCK = 2 << 20
 _SLOW_SECONDS = 0.5
 """A block is given on after so long, full or not: what has arrived is kept, and seen."""
+_LEAST = 1024
+"""Bytes, or the rest, that must arrive within each idle timeout."""
 
 
 class BodyError(Exception):
@@ -37,7 +39,9 @@ class IncompleteBody(BodyError):
 
 class TooSlow(BodyError):
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"nothing arrived for {seconds:g} seconds; nothing is stored, try again")
+        super().__init__(
+            f"fewer than {_LEAST} bytes came in {seconds:g} seconds; nothing is stored, try again"
+        )
 
 
 class WrongContentType(BodyError):
@@ -62,6 +66,26 @@ def declared_length(environ: "WSGIEnvironment") -> int | None:
     raise LengthRequired
 
 
+class _Pace:
+    """Whether a client that keeps sending sends enough; else it only holds its connection."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._left = _LEAST
+        self._until = time.monotonic() + seconds
+
+    def keeps(self, count: int, now: float) -> bool:
+        """Note that `count` bytes have come by `now`; whether that is fast enough."""
+        self._left -= count
+        if self._left <= 0:
+            self._left, self._until = _LEAST, now + self._seconds
+        return now <= self._until
+
+    def forgive(self, seconds: float) -> None:
+        """Do not count this time, in which nobody listened."""
+        self._until += seconds
+
+
 def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[memoryview]:
     """The body as it arrives, to its declared end; each block stays as it is for two turns.
 
@@ -70,23 +94,26 @@ def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[memoryvi
 
     Raises IncompleteBody when the client stops before, since servers give a body that was cut
     off as if that were its end, and TooSlow when the server has waited in vain for `idle_timeout`
-    seconds; all that was received before comes before that.
+    seconds, or got fewer than 1 KiB in them; all that was received before comes before that.
     """
     length = declared_length(environ)
     stream = environ["wsgi.input"]
     fill, arrives, received = _filler(stream), _arrives(stream), 0
     # Small at first: a client that trickles costs little memory, one that streams few switches.
     pair, turn, size = [bytearray(), bytearray()], 0, _FIRST_BLOCK
+    pace = _Pace(idle_timeout)
     while length is None or received < length:
         if len(pair[turn]) < size:
             pair[turn] = bytearray(size)
         view = memoryview(pair[turn])
         if length is not None:
             view = view[: length - received]
-        filled, ended, failure = _gather(fill, arrives, view, idle_timeout)
+        filled, ended, failure = _gather(fill, arrives, view, idle_timeout, pace)
         received += filled
         if filled:
+            given = time.monotonic()
             yield view[:filled]
+            pace.forgive(time.monotonic() - given)
         if failure:
             try:
                 raise failure
@@ -106,6 +133,7 @@ def _gather(
     arrives: Callable[[float], bool],
     view: memoryview,
     idle_timeout: float,
+    pace: _Pace,
 ) -> tuple[int, bool, BodyError | None]:
     """Fill `view`, for half a second at most if it comes slowly.
 
@@ -122,7 +150,10 @@ def _gather(
         if not count:
             return filled, True, None
         filled += count
-        left = until - time.monotonic()
+        now = time.monotonic()
+        if not pace.keeps(count, now) and filled < len(view):
+            return filled, False, TooSlow(idle_timeout)
+        left = until - now
         if left <= 0 or (filled < len(view) and not arrives(left)):
             break
     return filled, False, None

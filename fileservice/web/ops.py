@@ -1,9 +1,14 @@
 """GET /healthz: for whoever keeps the service running."""
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
 from fileservice.web.security import ANSWER_HEADERS
 from fileservice.web.service import Service
+
+
+class ShuttingDown(Exception):
+    def __init__(self) -> None:
+        super().__init__("the service is being stopped; what runs is finished")
 
 
 def routes(service: Service) -> Blueprint:
@@ -12,6 +17,8 @@ def routes(service: Service) -> Blueprint:
 
     @blueprint.get("/healthz")
     def health() -> Response:
+        if request.environ.get("transfer.stopping"):  # our own server tells
+            raise ShuttingDown
         service.offload(service.store.check)
         response = jsonify(status="ok")
         response.headers.update(ANSWER_HEADERS)

@@ -14,7 +14,17 @@ from fileservice import storage, upload
 from fileservice.download.ranges import Unsatisfiable, unsatisfied
 from fileservice.names import BadName
 from fileservice.upload import resume
-from fileservice.web import body, cross_site, forms, hosts, proxies, resumable_fields, tus_fields
+from fileservice.web import (
+    body,
+    cross_site,
+    forms,
+    hosts,
+    ops,
+    proxies,
+    resumable_fields,
+    shedding,
+    tus_fields,
+)
 from fileservice.web.digests import BadDigestHeader
 from fileservice.web.requests import prefers_html
 from fileservice.web.searches import TooManySearches
@@ -102,13 +112,17 @@ TABLE = (
     Row("checksum-mismatch", 460, "Checksum Mismatch", (tus_fields.ChecksumMismatch,)),
     Row("internal", 500, "Something went wrong here", (Exception,)),
     Row("busy", 503, "The service is busy",
-        (storage.Busy, storage.NameReserved, TooManySearches, resume.TooManyUnfinished),
+        (storage.Busy, storage.NameReserved, TooManySearches, resume.TooManyUnfinished,
+         shedding.Overloaded),
         retry_after=2),
     Row("storage-unavailable", 503, "The storage does not answer", (storage.StorageUnavailable,),
         retry_after=10),
+    Row("shutting-down", 503, "The service is being stopped", (ops.ShuttingDown,), retry_after=10),
     Row("storage-full", 507, "No room left", (storage.StorageFull,)),
 )  # fmt: skip
 
+_EXPECTED = (ops.ShuttingDown, shedding.Overloaded)
+"""What the log need not have for each request."""
 _BY_ERROR = {error: row for row in TABLE for error in row.raised}
 _BY_STATUS = {row.status: row for row in reversed(TABLE)}
 
@@ -162,7 +176,7 @@ def _facts(error: Exception, row: Row) -> dict[str, object]:
         incident = secrets.token_hex(6)
         _log.error("internal error %s", incident, exc_info=error)
         return {"detail": f"the log says more under the id {incident}", "id": incident}
-    if row.status >= 500:
+    if row.status >= 500 and not isinstance(error, _EXPECTED):
         _log.error("%s: %s", row.code, error)
     facts = {name.replace("_", "-"): value for name, value in vars(error).items()}
     return {"detail": str(error)} | facts

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CONDITIONAL_FIELDS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
 
+_LONGEST_ACCEPT = 512
+
 
 class NameConverter(BaseConverter):
     """The rest of a path, whatever it is, so that a bad name is refused for what is wrong with it.
@@ -34,7 +36,12 @@ def raw_name(prefix: str) -> bytes:
 
 
 def prefers_html() -> bool:
-    """Whether a person is likely to read the answer: browsers name text/html, others do not."""
+    """Whether a person is likely to read the answer: browsers name text/html, others do not.
+
+    An Accept longer than any browser's states no preference, since reading it would take long.
+    """
+    if len(request.environ.get("HTTP_ACCEPT", "")) > _LONGEST_ACCEPT:
+        return False
     accepted = request.accept_mimetypes
     return accepted["text/html"] > max(
         accepted["application/json"], accepted["application/problem+json"]

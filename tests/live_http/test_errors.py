@@ -383,24 +383,25 @@ def test_what_a_stalled_client_sends_late_is_not_taken_for_a_request(
 
 @pytest.mark.parametrize("form_of_it", ["with its length", "chunked", "as a form"])
 def test_a_slow_client_that_never_stalls_is_served(
-    small_server: LiveServer, form_of_it: str
+    start_server: Callable[..., LiveServer], form_of_it: str
 ) -> None:
-    data = b"0123456789"
+    server = start_server(IDLE_TIMEOUT="0.5s")
+    data = b"0123456789" * 1200
     whole = {
         "with its length": request("PUT /upload/slow.txt", body=data),
         "chunked": request(
             "PUT /upload/slow.txt",
             "Transfer-Encoding: chunked",
-            body=chunked(*(data[i : i + 1] for i in range(len(data)))),
+            body=chunked(*(data[i : i + 10] for i in range(0, len(data), 10))),
         ),
         "as a form": form_request(form(part("file", data, "slow.txt"))),
     }[form_of_it]
-    with Wire(small_server) as wire:
+    with Wire(server) as wire:
         head = whole.index(b"\r\n\r\n") + 4
         wire.send(whole[:head])
         step = -(-(len(whole) - head) // 6)
         for at in range(head, len(whole), step):
-            # Six steps, longer than the limit together: only the time between two may count.
+            # Six steps, three times the limit together, each of nearly 2 KiB: the pace counts.
             assert select.select([wire.socket], [], [], 0.25)[0] == []
             wire.send(whole[at : at + step])
         assert wire.answer().status == 201

@@ -306,6 +306,59 @@ def test_a_head_without_measure_is_refused_and_its_sender_reads_why(
     assert_holds_only(server, [])
 
 
+def padded(size: int) -> bytes:
+    """A request whose head has `size` bytes, in fields that are each within their limit."""
+    head = put(b"Content-Length: 0")[:-2]
+    fields = [b"X: " + b"a" * 4000 + b"\r\n"] * ((size - len(head)) // 4005)
+    rest = size - len(head) - 4005 * len(fields) - len(b"Y: \r\n\r\n")
+    return head + b"".join(fields) + b"Y: " + b"a" * rest + b"\r\n\r\n"
+
+
+def test_a_head_of_32_kib_is_read_and_a_longer_one_is_refused(server: TunedServer) -> None:
+    assert ask(server, padded(32 * 1024)).status == 201
+    with Wire(server) as wire:
+        wire.send(padded(32 * 1024 + 1))
+        (answer,) = answers(wire)
+        assert (answer.status, answer.code()) == (431, "bad-request")
+    assert_holds_only(server, ["a.txt"])
+
+
+def test_the_longest_list_of_parts_still_fits_in_its_field(wire: Wire) -> None:
+    parts = " ".join(f"/tus/{number:032x}" for number in range(214))
+    name = "Upload-Metadata: filename YS50eHQ="
+    field = f"Upload-Concat: final;{parts}"
+    assert 8150 < len(field) < 8190
+    answer = wire.ask(request("POST /tus/", "Tus-Resumable: 1.0.0", name, field))
+    assert answer.code() == "bad-concat"
+
+
+def test_an_endless_accept_states_no_preference(wire: Wire) -> None:
+    accept = "text/html" + ",a/b" * 2000
+    answer = wire.ask(request("GET /nothing", f"Accept: {accept[:8000]}"))
+    assert (answer.status, answer.code()) == (404, "not-found")
+
+
+@pytest.mark.parametrize("authority", ["other.example", "other.example:8080", "[::1]:8080"])
+def test_the_authority_of_a_whole_url_counts_instead_of_host(
+    server: TunedServer, wire: Wire, authority: str
+) -> None:
+    """RFC 9112 section 3.2.2."""
+    server.put("a.txt", LINE)
+    answer = wire.ask(request(f"GET http://{authority}/download?limit=1"))
+    assert [file["url"] for file in answer.json()] == [f"http://{authority}/download/a.txt"]
+
+
+def test_a_whole_url_without_a_path_is_the_root(wire: Wire) -> None:
+    answer = wire.ask(request("GET http://other.example"))
+    assert (answer.status, answer.headers["Location"]) == (302, "/upload")
+
+
+@pytest.mark.parametrize("authority", ["", "user@other.example", "a:b", "a\\b"])
+def test_a_whole_url_with_a_bad_authority_is_refused(wire: Wire, authority: str) -> None:
+    wire.send(request(f"GET http://{authority}/download") + PROBE)
+    assert [answer.status for answer in answers(wire)] == [400]
+
+
 @pytest.mark.parametrize("shape", ["two lengths", "chunks and a length", "two hosts"])
 def test_a_bad_request_behind_good_ones_ends_the_connection_after_their_answers(
     server: TunedServer, wire: Wire, shape: str

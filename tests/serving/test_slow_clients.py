@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import socket
 import subprocess
 import threading
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from live_http.wire import Wire, ask, assert_holds_only, chunked, eventually, request
 from serving.rig import TunedServer, answers
+
+from fileservice.serving.transmit import _Patience
 
 LINE = b"a line of text that fills the file\n"
 PROBE = request("GET /healthz")
@@ -76,21 +79,63 @@ def test_a_kept_connection_without_a_further_request_ends_silently(server: Tuned
 
 
 def test_slow_but_steady_senders_are_never_cut(server: TunedServer) -> None:
-    raw = request("PUT /upload/raw.txt", body=LINE)
-    chunks = request("PUT /upload/chunks.txt", "Transfer-Encoding: chunked", body=chunked(LINE))
-    with Wire(server) as one, Wire(server) as other:
-        for wire, whole in ((one, raw), (other, chunks)):
-            wire.send(whole[: whole.index(b"\r\n\r\n") + 4])
-        bodies = [whole.partition(b"\r\n\r\n")[2] for whole in (raw, chunks)]
+    pieces = [LINE * 36] * 4  # of 1,260 bytes
+    with Wire(server) as raw, Wire(server) as chunks:
+        raw.send(request("PUT /upload/raw.txt", f"Content-Length: {4 * len(pieces[0])}"))
+        chunks.send(request("PUT /upload/chunks.txt", "Transfer-Encoding: chunked"))
         begun = time.monotonic()
-        for wire, body in zip((one, other), bodies, strict=True):
-            wire.send(body[:-4])
-        for last in range(-4, 0):
-            time.sleep(0.7 * IDLE_SECONDS)
-            for wire, body in zip((one, other), bodies, strict=True):
-                wire.send(body[last : last + 1 or None])
+        for piece in pieces:
+            time.sleep(0.7 * IDLE_SECONDS)  # the pace of a slow client
+            raw.send(piece)
+            chunks.send(chunked(piece)[:-5])
+        chunks.send(b"0\r\n\r\n")
         assert time.monotonic() - begun > 2 * IDLE_SECONDS
-        assert [wire.answer().status for wire in (one, other)] == [201, 201]
+        assert [wire.answer().status for wire in (raw, chunks)] == [201, 201]
+
+
+TRICKLES = {
+    "a body": (f"Content-Length: {LARGE}", LINE * 10),
+    "chunks": ("Transfer-Encoding: chunked", b"1\r\na\r\n" * 50),
+    "an extension of a chunk": ("Transfer-Encoding: chunked", b"1\r\na\r\n1;b=" + b"c" * 350),
+    "a trailer": ("Transfer-Encoding: chunked", b"1\r\na\r\n0\r\nX: " + b"c" * 350),
+}
+
+
+@pytest.mark.parametrize(("field", "body"), TRICKLES.values(), ids=TRICKLES.keys())
+def test_a_body_that_trickles_only_to_hold_its_connection_is_too_slow(
+    server: TunedServer, field: str, body: bytes
+) -> None:
+    over = threading.Event()
+    with Wire(server) as wire:
+        wire.send(request("PUT /upload/a.txt", field))
+        begun = time.monotonic()
+        sender = threading.Thread(target=trickle, args=(wire, body, over))
+        sender.start()
+        try:
+            answer = wire.answer()
+            assert (answer.status, answer.code(), answer.closes()) == (408, "too-slow", True)
+            assert time.monotonic() - begun < 2 * IDLE_SECONDS + 1
+        finally:
+            over.set()
+            sender.join()
+    assert_holds_only(server, ["large.txt"])
+
+
+def test_a_crumb_taken_from_the_send_buffer_is_no_sign_of_life() -> None:
+    out, taker = socket.socketpair()
+    with out, taker:
+        out.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                out.send(b"a")  # each byte has a buffer of its own, of less than 1 KiB
+        patience = _Patience(out)
+        patience.judge(TimeoutError())
+        for _ in range(20):
+            taker.recv(1)
+        patience.judge(TimeoutError())
+        taker.recv(1)
+        with pytest.raises(TimeoutError):
+            patience.judge(TimeoutError())
 
 
 def test_a_body_that_stalls_after_steady_sending_is_too_slow(server: TunedServer) -> None:

@@ -117,6 +117,53 @@ def test_transfers_that_outlast_the_grace_are_cut_and_leave_nothing(start: Start
     assert "Traceback" not in server.log()
 
 
+def test_what_transfers_are_given_to_finish_is_a_setting(start: Start) -> None:
+    server = start(GRACE_PERIOD="2s")
+    with Wire(server) as done, Wire(server) as cut:
+        for wire in (done, cut):
+            wire.send(request("GET /download/large.txt"))
+            assert wire.socket.recv(1, socket.MSG_PEEK)
+        begun = time.monotonic()
+        server.process.terminate()
+        eventually(lambda: refuses_connections(server))
+        assert done.answer().body == DATA
+        assert server.process.wait(10) == 0
+        assert 2 <= time.monotonic() - begun < 6
+
+
+def test_a_service_that_drains_serves_on_and_says_that_it_stops(start: Start) -> None:
+    server = start(DRAIN_DELAY="4s", WORKERS="2")
+    with Wire(server) as kept, Wire(server) as idle:
+        assert kept.ask(PROBE).status == idle.ask(PROBE).status == 200
+        begun = time.monotonic()
+        server.process.terminate()
+        eventually(lambda: ask(server, PROBE).status == 503)
+        answer = ask(server, PROBE)
+        assert (answer.code(), answer.closes()) == ("shutting-down", True)
+        assert "being stopped" in answer.json()["detail"]
+        answer = kept.ask(request("PUT /upload/late.txt", body=LINE))
+        assert (answer.status, answer.closes()) == (201, True)
+        assert ask(server, request("GET /download/late.txt")).body == LINE
+        assert time.monotonic() - begun < 4, "this machine is too slow for the test"
+        assert idle.ended()
+        assert time.monotonic() - begun >= 4
+        eventually(lambda: refuses_connections(server))
+    assert server.process.wait(10) == 0
+
+
+def test_a_reload_needs_no_draining(start: Start) -> None:
+    server = start(DRAIN_DELAY="30s", WORKERS="2")
+    for _ in range(2):
+        before = set(server.workers())
+        os.kill(server.process.pid, signal.SIGHUP)
+
+        def is_replaced(before: set[int] = before) -> bool:
+            assert ask(server, PROBE).status == 200
+            return len(server.workers()) == 2 and not before & set(server.workers())
+
+        eventually(is_replaced)
+
+
 def test_a_reload_fails_no_request_and_lets_transfers_finish(start: Start) -> None:
     server = start(WORKERS="2")
     before = set(server.workers())

@@ -1,0 +1,193 @@
+"""The log: one, with nothing in it that its readers or their terminals could be deceived by."""
+
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from live_http.wire import Wire, ask, eventually, request
+from serving.rig import TunedServer, answers
+
+LINE = b"a line of text that fills the file\n"
+LARGE = 64 << 20
+ENTRY = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[\d+\] \[[A-Z]+\] ")
+ACCESS = re.compile(
+    r'(?P<peer>\S+) - (?P<user>\S+) \[[^]]+\] "(?P<line>(?:\\.|[^"\\])*)" (?P<status>\d+|-)'
+    r' (?P<sent>\d+) "(?P<referer>(?:\\.|[^"\\])*)" "(?P<agent>(?:\\.|[^"\\])*)"'
+    r' (?P<seconds>\d+\.\d+) "(?P<outcome>(?:\\.|[^"\\])*)"'
+)
+FAULT = """
+import fileservice.web.ops
+def _fail(service):
+    import flask
+    blueprint = flask.Blueprint("ops", __name__)
+    @blueprint.get("/healthz")
+    def health():
+        if flask.request.args.get("fail"):
+            raise RuntimeError(flask.request.args["fail"])
+        return "ok"
+    return blueprint
+fileservice.web.ops.routes = _fail
+"""
+
+
+class LoggedServer(TunedServer):
+    """A server that writes its logs to files."""
+
+    def __init__(self, directory: Path, *lines: str, **settings: str) -> None:
+        self.errors, self.accesses = directory / "error.log", directory / "access.log"
+        super().__init__(
+            {"STORE_URL": str(directory / "store"), "IDLE_TIMEOUT": "1s", **settings},
+            f"errorlog = {str(self.errors)!r}",
+            f"accesslog = {str(self.accesses)!r}",
+            *lines,
+        )
+
+    def accessed(self, target: str) -> dict[str, str]:
+        """The fields of the line of the access log that has `target` in its request line."""
+        found: list[dict[str, str]] = []
+
+        def is_there() -> bool:
+            for line in self.accesses.read_text().split("\n")[:-1]:
+                match = ACCESS.fullmatch(line)
+                assert match, line
+                if target in match["line"]:
+                    found.append(match.groupdict())
+            return bool(found)
+
+        eventually(is_there)
+        return found[0]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoggedServer]:
+    server = LoggedServer(tmp_path_factory.mktemp("logged"), FAULT)
+    with (server.store / "large.txt").open("wb") as file:
+        file.truncate(LARGE)
+    server.put("small.txt", LINE)
+    yield server
+    server.kill()
+
+
+def test_the_id_of_an_incident_is_in_the_log_with_time_and_traceback(server: LoggedServer) -> None:
+    answer = ask(server, request("GET /healthz?fail=broken"))
+    assert answer.status == 500
+    lines = server.errors.read_text().split("\n")
+    (found,) = [n for n, line in enumerate(lines) if answer.json()["id"] in line]
+    assert ENTRY.match(lines[found])
+    assert "[ERROR]" in lines[found]
+    assert "Traceback" in lines[found + 1]
+    assert "RuntimeError: broken" in "\n".join(lines[found:])
+    assert server.log() == ""
+
+
+def test_nothing_that_an_exception_says_passes_for_an_entry_or_reaches_a_terminal(
+    server: LoggedServer,
+) -> None:
+    said = "%0D%0A[2026-01-01 00:00:00 +0000] [1] [ERROR] forged%1B[31m%C2%85%C2%9B%E2%80%A8%7F"
+    assert ask(server, request(f"GET /healthz?fail={said.replace(' ', '+')}")).status == 500
+    text = server.errors.read_text()
+    assert "forged\\x1b[31m\\x85\\x9b\\u2028\\x7f" in text
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", text)
+    for line in text.split("\n")[:-1]:
+        assert line.startswith("  ") or (ENTRY.match(line) and "forged" not in line), line
+
+
+def test_quotes_and_controls_stay_within_their_field_of_the_access_log(
+    server: LoggedServer,
+) -> None:
+    agent = b'a\\" "200" \xc2\x9b \xe2\x80\xa8'
+    wanted = request("GET /healthz?quoted", "User-Agent: AGENT").replace(b"AGENT", agent)
+    assert ask(server, wanted).status == 200
+    assert server.accessed("quoted")["agent"] == ('a\\\\\\" \\"200\\" \xc2\\x9b \xe2\\x80\xa8')
+
+
+@pytest.mark.parametrize(
+    ("line", "fields", "sent"),
+    [
+        ("GET /download/small.txt?a", (), len(LINE)),
+        ("GET /download/large.txt?b", (), LARGE),
+        ("GET /download/large.txt?c", ("Range: bytes=5-1000004",), 1_000_000),
+        ("GET /download/large.txt?d", ("Range: bytes=5-10",), 6),
+        ("HEAD /download/large.txt?e", (), 0),
+    ],
+)
+def test_the_bytes_of_files_are_counted(
+    server: LoggedServer, line: str, fields: tuple[str, ...], sent: int
+) -> None:
+    answer = ask(server, request(line, *fields))
+    assert answer.status in (200, 206)
+    entry = server.accessed(line)
+    assert (entry["sent"], entry["outcome"]) == (str(sent), "complete")
+    assert entry["status"] == str(answer.status)
+
+
+def test_a_download_that_is_aborted_does_not_look_like_a_finished_one(
+    server: LoggedServer,
+) -> None:
+    with Wire(server) as wire:
+        wire.send(request("GET /download/large.txt?aborted"))
+        assert wire.socket.recv(1000)
+        wire.reset()
+    entry = server.accessed("aborted")
+    assert entry["outcome"] == "aborted: the client went away"
+    assert 0 < int(entry["sent"]) < LARGE
+
+
+def test_a_download_of_which_nothing_is_taken_is_told_with_its_duration(
+    server: LoggedServer,
+) -> None:
+    with Wire(server) as wire:
+        wire.send(request("GET /download/large.txt?stalled"))
+        assert wire.socket.recv(1, socket.MSG_PEEK)
+        entry = server.accessed("stalled")
+    assert entry["outcome"] == "aborted: the client took nothing"
+    assert float(entry["seconds"]) > 1
+
+
+def test_an_upload_whose_client_goes_away_is_told(server: LoggedServer) -> None:
+    with Wire(server) as wire:
+        wire.send(request("PUT /upload/gone.txt", "Content-Length: 100") + LINE)
+    assert server.accessed("gone.txt")["outcome"] == "aborted: the body broke off"
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "status"),
+    [
+        (b"GET /bad-field HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n", "GET /bad-field HTTP/1.1", "400"),
+        (b"nonsense\x1b\r\n\r\n", "nonsense\\x1b", "400"),
+        (b"GET /" + b"l" * 5000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", "GET /" + "l" * 251, "414"),
+        (b"GET /long HTTP/1.1\r\nX: " + b"a" * 50_000, "GET /long HTTP/1.1", "431"),
+        (b"GET /no-host HTTP/1.1\r\n\r\n", "GET /no-host HTTP/1.1", "400"),
+    ],
+)
+def test_a_head_that_is_refused_is_logged_with_what_is_known(
+    server: LoggedServer, head: bytes, line: str, status: str
+) -> None:
+    with Wire(server) as wire:
+        wire.send(head)
+        (answer,) = answers(wire)
+    entry = server.accessed(line)
+    assert (entry["line"], entry["status"]) == (line, status)
+    assert entry["outcome"].startswith("refused: ")
+    assert entry["sent"] == str(len(answer.body))
+
+
+def test_transfers_cut_by_a_shutdown_are_named(tmp_path: Path) -> None:
+    server = LoggedServer(tmp_path, "graceful_timeout = 5")
+    try:
+        with (server.store / "large.txt").open("wb") as file:
+            file.truncate(LARGE)
+        with Wire(server) as up, Wire(server) as down:
+            up.send(request("PUT /upload/up.txt", "Content-Length: 1000000") + LINE * 10_000)
+            down.send(request("GET /download/large.txt"))
+            assert down.socket.recv(1, socket.MSG_PEEK)
+            eventually(server.staged)
+            assert server.stop() == 0
+    finally:
+        server.kill()
+    for target in ("PUT /upload/up.txt", "GET /download/large.txt"):
+        assert server.accessed(target)["outcome"] == "cut: the service stops"
+        assert f"{target} from 127.0.0.1:" in server.errors.read_text()
+    assert server.log() == ""

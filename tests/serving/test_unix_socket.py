@@ -1,0 +1,34 @@
+"""The service on a Unix socket, behind a proxy of the same group."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+from live import ROOT
+from live_http.wire import eventually, request
+
+
+def test_owner_and_group_may_connect_to_the_socket_and_others_may_not(tmp_path: Path) -> None:
+    path = tmp_path / "http.sock"
+    environ = {name: text for name, text in os.environ.items() if "FILESERVICE" not in name}
+    environ |= {
+        "FILESERVICE_BIND": f"unix:{path}",
+        "FILESERVICE_STORE_URL": str(tmp_path / "store"),
+        "FILESERVICE_WORKERS": "1",
+    }
+    server = subprocess.Popen([sys.executable, "-m", "gunicorn"], cwd=ROOT, env=environ)
+    try:
+        eventually(path.exists, 20)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(str(path))
+            client.sendall(request("GET /healthz", "Connection: close"))
+            assert client.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
