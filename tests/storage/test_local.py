@@ -73,6 +73,12 @@ def mount(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         subprocess.run(["umount", str(place)], check=True)
 
 
+def remount(place: Path, *options: str) -> None:
+    """Change the options of a mounted file system, such as `ro`."""
+    command = ["mount", "-o", ",".join(["remount", *options]), str(place)]
+    subprocess.run(command, check=True)
+
+
 def staged(directory: Path) -> list[Path]:
     return list((directory / ".fileservice" / "staging").iterdir())
 
@@ -594,13 +600,75 @@ class TestIndex:
         assert not (directory / ".fileservice" / "names").exists()
 
     @pytest.mark.parametrize("content", [b"", b"nonsense", b"1 2\nno.txt\n", b"\n\n", b"\xff" * 99])
-    def test_a_damaged_index_is_made_anew(
+    def test_an_index_that_is_none_is_made_anew(
         self, store: LocalStore, directory: Path, content: bytes
     ) -> None:
         (directory / ".fileservice" / "names").write_bytes(content)
         publish(store, "a.txt")
 
         assert names(store) == ["a.txt"]
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda _: b"",
+            lambda whole: bytes(len(whole)),
+            lambda whole: whole[: len(whole) // 2],
+            lambda whole: whole[: whole.index(b"\n") + 1],
+            lambda whole: whole[: whole.index(b"\n") + 1] + bytes(len(whole)),
+            lambda whole: whole[:-4096] + bytes(4096),
+            lambda whole: whole[:-1] + b"x",
+            lambda whole: whole + b"added.txt\n",
+            lambda whole: whole.replace(b"0500.txt\n", b"\n05000txt"),
+            lambda whole: whole.replace(b"0500.txt\n", b""),
+        ],
+        ids="empty zeros half no-lines lines-of-zeros zeros-at-the-end last-byte longer moved "
+        "one-less".split(),
+    )
+    def test_an_index_that_was_damaged_is_made_anew(
+        self, directory: Path, damage: Callable[[bytes], bytes]
+    ) -> None:
+        """As a power cut can leave it, since it is not synced."""
+        expected = [b"%04d.txt" % number for number in range(1000)]
+        root = fill(directory, expected)
+        os.utime(root, (0, 1_000_000_000))  # long ago, so that the index is kept
+        assert list(index_of(root).names(b"")) == expected
+        kept = root / ".index" / "names"
+        whole = kept.read_bytes()
+        assert damage(whole) != whole
+
+        kept.write_bytes(damage(whole))
+
+        assert list(index_of(root).names(b"0990")) == expected[990:]
+        kept.write_bytes(damage(whole))
+        assert list(index_of(root).names(b"")) == expected
+        assert kept.read_bytes() == whole
+
+    def test_damage_is_found_by_a_process_that_has_used_the_index_before(
+        self, directory: Path
+    ) -> None:
+        root = fill(directory, NAMES_FOR_BISECTION)
+        os.utime(root, (0, 1_000_000_000))
+        used = index_of(root)
+        for _ in range(2):
+            assert list(used.names(b"")) == NAMES_FOR_BISECTION
+        kept = root / ".index" / "names"
+
+        kept.write_bytes(kept.read_bytes()[:-5000] + bytes(5000))
+
+        assert list(used.names(b"")) == NAMES_FOR_BISECTION
+
+    @pytest.mark.parametrize("run", [1, 7, 100, len(NAMES_FOR_BISECTION), 50_000])
+    @pytest.mark.parametrize("start", [b"", b"aab", b"~", b"\xff"])
+    def test_without_a_place_for_an_index_the_names_are_the_same(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch, run: int, start: bytes
+    ) -> None:
+        some = NAMES_FOR_BISECTION if run > 1 else NAMES_FOR_BISECTION[::10]
+        monkeypatch.setattr(index, "_RUN", run)
+        root = fill(directory, some)
+        (root / ".index").rmdir()
+
+        assert list(index_of(root).names(start)) == [name for name in some if name >= start]
 
     def test_listing_leaves_nothing_staged(self, store: LocalStore, directory: Path) -> None:
         publish(store, "a.txt")
@@ -641,6 +709,46 @@ class TestTrouble:
             self.open_writers(tiny, opened)
 
         publish(tiny, NAME)
+
+    def test_a_disk_without_inodes_still_lists_and_deletes(self, tiny: LocalStore) -> None:
+        publish(tiny, NAME)
+        with contextlib.ExitStack() as opened:
+            with pytest.raises(StorageFull):
+                self.open_writers(tiny, opened)
+
+            assert names(tiny) == [NAME]
+            tiny.delete(NAME)
+            assert names(tiny) == []
+
+    def test_a_disk_without_room_still_lists_and_deletes(self, tiny: LocalStore) -> None:
+        publish(tiny, NAME)
+        root = Path(os.fsdecode(tiny._places.root))
+        with contextlib.suppress(OSError):
+            (root / "filler").write_bytes(bytes(2 << 20))
+        assert tiny.free_space() == 0
+
+        assert names(tiny) == [NAME, "filler"]
+        assert names(tiny) == [NAME, "filler"]
+        tiny.delete(NAME)
+        assert names(tiny) == ["filler"]
+
+    def test_a_read_only_disk_lists_and_says_that_it_cannot_delete(
+        self, mount: Callable[..., Path]
+    ) -> None:
+        place = mount("tmpfs", "size=1m")
+        store = LocalStore(place / "store", fsync=True)
+        publish(store, NAME)
+        remount(place, "ro")
+
+        for _ in range(2):
+            assert names(store) == [NAME]
+        with pytest.raises(StorageUnavailable, match="read-only"):
+            store.delete(NAME)
+        with pytest.raises(StorageUnavailable, match="read-only"):
+            store.writer()
+        remount(place, "rw")
+        store.delete(NAME)
+        assert names(store) == []
 
     @staticmethod
     def open_writers(store: LocalStore, opened: contextlib.ExitStack) -> None:
