@@ -36,7 +36,9 @@ def create_app(
     they name, which need not be there at this moment if it was `proved` before to be fit.
     """
     settings = settings or Settings.from_environ(os.environ)
-    store = store or open_store(settings.store_url, fsync=settings.fsync, proved=proved)
+    store = store or open_store(
+        settings.store_url, fsync=settings.fsync, proved=proved, identity=settings.store_id
+    )
     service = Service(
         store=store,
         rules=Rules(

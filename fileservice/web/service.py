@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from flask import request
 
-from fileservice.storage import StorageError, Store
+from fileservice.storage import StorageError, Store, in_full
 from fileservice.upload import Offload, Rules
 from fileservice.upload.resume import Resumption
 
@@ -45,7 +45,7 @@ class Service:
                 self.offload(self.store.sweep)
                 self.offload(self.resumption.sweep)
             except StorageError as error:
-                _log.warning("the store could not be swept: %s", error)
+                _log.warning("the store could not be swept: %s", in_full(error))
 
 
 def download_url(base: str, name: str) -> str:

@@ -38,6 +38,7 @@ class LocalUploads:
         upload = secrets.token_hex(16)
         path = self._path(upload)
         with errors_named():
+            self._places.identity.require()
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             try:
                 writeback.reserve(descriptor, length or 0)
@@ -57,6 +58,7 @@ class LocalUploads:
             try:
                 descriptor = os.open(path + _RECORD, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
+                self._places.identity.check()
                 raise NoSuchUpload from None
             with open(descriptor, "rb") as file:
                 record, touched = file.read(), os.fstat(descriptor).st_mtime
@@ -77,11 +79,13 @@ class LocalUploads:
             try:
                 return os.stat(self._path(upload)).st_size
             except FileNotFoundError:
+                self._places.identity.check()
                 raise NoSuchUpload from None
 
     def open(self, upload: str) -> "LocalResumableWriter":
         path = self._path(upload)
         with errors_named():
+            self._places.identity.require()
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -165,6 +169,7 @@ def _is_at(descriptor: int, path: bytes) -> bool:
 
 def _replace_record(places: Places, upload: bytes, record: bytes) -> None:
     """Have `record` be that of the upload whose bytes are at the path `upload`."""
+    places.identity.require()
     descriptor, path = staging.create(places.staging)
     try:
         with open(descriptor, "wb", closefd=False) as file:
