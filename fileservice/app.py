@@ -1,6 +1,7 @@
 """The composition root: settings in, a WSGI application out."""
 
 import os
+from functools import partial
 
 from flask import Flask
 from gevent import monkey
@@ -22,6 +23,7 @@ from fileservice.web import (
     tus,
     uploads,
 )
+from fileservice.web.health import Health, look_at
 from fileservice.web.proxies import TrustedProxies
 from fileservice.web.requests import NameConverter
 from fileservice.web.service import Service
@@ -56,8 +58,9 @@ def create_app(
     app = Flask("fileservice", static_folder=None, template_folder="web/templates")
     app.url_map.merge_slashes = False  # a name with a slash is refused, not silently changed
     app.url_map.converters["name"] = NameConverter
-    for part in (uploads, downloads, listing, pages, ops, tus, resumable):
+    for part in (uploads, downloads, listing, pages, tus, resumable):
         app.register_blueprint(part.routes(service))
+    app.register_blueprint(ops.routes(_health(settings, service)))
     app.register_blueprint(assets.routes())
     problems.register(app)
     tus.register(app)
@@ -66,6 +69,16 @@ def create_app(
     if settings.trusted_proxies:
         app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     return app
+
+
+def _health(settings: Settings, service: Service) -> Health:
+    # Each look at a disk has a thread that nothing else waits in. Looks at a bucket wait in the
+    # loop, and all workers together ask it once a second.
+    offload = service.offload
+    if isinstance(offload, ToThreads):
+        offload = ToThreads(threads=1)
+    look = partial(offload, look_at, service.store, settings.min_free_space)
+    return Health(look, interval=float(settings.workers) if service.store.remote else 1.0)
 
 
 def _offload(store: Store) -> Offload:

@@ -2,16 +2,16 @@
 
 from flask import Blueprint, Response, jsonify
 
-from fileservice.web.service import Service
+from fileservice.web.health import Health
 
 
-def routes(service: Service) -> Blueprint:
+def routes(health: Health) -> Blueprint:
     """The route for health checks."""
     blueprint = Blueprint("ops", __name__)
 
     @blueprint.get("/healthz")
-    def health() -> Response:
-        service.offload(service.store.check)
+    def check() -> Response:
+        health.require()
         return jsonify(status="ok")
 
     return blueprint

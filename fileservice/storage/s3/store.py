@@ -11,7 +11,7 @@ PREFIX/.fileservice/claims/ID         which of those another request wants (uplo
 from collections.abc import Iterator, Mapping
 
 from fileservice.names import BadName, FileName
-from fileservice.storage.base import NotFound, Opened, StoredFile, Writer
+from fileservice.storage.base import NotFound, Opened, StorageUnavailable, StoredFile, Writer
 from fileservice.storage.s3 import probe, reservation, sweeping
 from fileservice.storage.s3.body import Body
 from fileservice.storage.s3.bucket import Bucket, Entry, Head
@@ -37,7 +37,10 @@ class S3Store:
         self.uploads = S3Uploads(self._bucket, self._facts)
 
     def check(self) -> None:
-        self._bucket.check()
+        try:
+            self._bucket.check(patience=0.0)  # one call: whoever wants to know asks again
+        except Missing:
+            raise StorageUnavailable("there is no such bucket") from None
 
     def writer(self, length: int | None = None, *, meant_for: FileName | None = None) -> Writer:
         if meant_for is None:
