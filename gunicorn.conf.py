@@ -74,6 +74,8 @@ def on_starting(server):
     if identity:
         # Every worker expects this very store, also one that starts when its mount is lost.
         os.environ[f"{PREFIX}STORE_ID"] = identity
+    elif _settings.store_id:
+        server.log.warning("FILESERVICE_STORE_ID has no effect: only a directory has an identity")
     if not _settings.fsync:
         server.log.warning(
             "FILESERVICE_FSYNC=false: an upload that was answered 201 may be lost in a power cut"

@@ -153,6 +153,36 @@ def test_an_offset_that_was_promised_survives_a_power_cut(
     server.stop()
 
 
+def test_the_list_is_whole_after_a_power_cut_that_damaged_its_index(
+    disk: Disk, start_server: Callable[..., LiveServer]
+) -> None:
+    names = [f"{number:04}.txt" for number in range(2000)]
+    store = disk.path / "store"
+    store.mkdir()
+    for name in names:
+        (store / name).touch()
+    os.utime(store, (0, 1_000_000_000))  # long ago, so that the index is kept
+    os.sync()
+    server = start_server(STORE_URL=str(store), WORKERS="1", MIN_FREE_SPACE="0")
+    os.utime(store, (0, 1_000_000_000))  # the store was begun
+    index = store / ".fileservice" / "names"
+
+    def act(server: LiveServer) -> None:
+        assert ask(server, request("GET /download")).status == 200
+        size = index.stat().st_size
+        assert size > len(names) * len("0000.txt")
+        with server.client() as client:
+            Tus(client).begin("a.txt", 1)  # what it syncs brings the index's name to the disk
+
+    after_a_power_cut(disk, server, act)
+    assert not any(index.read_bytes()), "the control: nothing was damaged"
+    server.start()
+    for asked in ("GET /download", "GET /download?limit=10000"):
+        answer = ask(server, request(asked))
+        assert [file["filename"] for file in answer.json()] == names
+    server.stop()
+
+
 def tus_patch(server: LiveServer, url: str, length: int) -> bytes:
     """The head of a PATCH that brings so many bytes from the first on."""
     fields = VERSION | BYTES | {"Upload-Offset": "0", "Content-Length": str(length)}

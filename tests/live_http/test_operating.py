@@ -236,24 +236,25 @@ def test_less_room_than_is_to_be_left_free_is_unhealthy(
 
 
 def test_health_does_not_wait_behind_uploads_whose_syncs_are_slow(
-    root: None, tool: Callable[[str], str], start_server: Callable[..., LiveServer]
+    root: None, tool: Callable[[str], str], start_server: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
     server = start_server(WORKERS="1")
     (pid,) = server.workers()
-    slow = [tool("strace"), "-f", "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=3s"]
+    log = tmp_path / "calls"
+    slow = [tool("strace"), "-f", "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=3000000"]
     with (
         subprocess.Popen(
-            [*slow, "-o", "/dev/null", "-p", str(pid)], stderr=subprocess.PIPE, text=True
+            [*slow, "-o", str(log), "-p", str(pid)], stderr=subprocess.PIPE, text=True
         ) as strace,
         contextlib.ExitStack() as uploads,
     ):
         assert strace.stderr
         assert "attached" in strace.stderr.readline()
         try:
-            for number in range(30):
+            for number in range(60):
                 upload = uploads.enter_context(Wire(server))
                 upload.send(request(f"PUT /upload/{number}.txt", body=TEXT))
-            eventually(lambda: len(server.staged()) >= 10)
+            eventually(lambda: log.read_text().count("fsync(") >= 10)  # all threads wait
             begin = time.monotonic()
             assert is_healthy(server)
             assert time.monotonic() - begin < 1.5

@@ -28,8 +28,9 @@ from fileservice.storage import (
     StorageFull,
     StorageUnavailable,
     open_store,
+    prove_store,
 )
-from fileservice.storage.local import LocalStore, index
+from fileservice.storage.local import LocalStore, index, staging
 from fileservice.storage.local.index import NameIndex
 
 ROOT = Path(__file__).parent.parent.parent
@@ -77,6 +78,11 @@ def remount(place: Path, *options: str) -> None:
     """Change the options of a mounted file system, such as `ro`."""
     command = ["mount", "-o", ",".join(["remount", *options]), str(place)]
     subprocess.run(command, check=True)
+
+
+def told_at_the_start(directory: Path) -> list[str]:
+    """What the operator is told when a service starts on this directory."""
+    return [line for _, line in prove_store(str(directory), fsync=True).lines]
 
 
 def staged(directory: Path) -> list[Path]:
@@ -351,6 +357,12 @@ class TestWithoutAttributes:
         probe.unlink()
         return place / "store"
 
+    def test_the_lack_is_told_at_the_start(self, directory: Path) -> None:
+        [told] = [line for line in told_at_the_start(directory) if "extended attributes" in line]
+
+        assert str(directory) in told
+        assert "409" in told
+
     def test_everything_works_only_without_stored_digests(self, store: LocalStore) -> None:
         published = publish(store, "b.pdf", b"data", content_of(b"data", "application/pdf"))
 
@@ -512,6 +524,106 @@ for _ in range(30):
             publish(store, f"{number:03}-stays.txt")
 
         assert self.run(child, code, directory) == [""] * self.COUNT
+
+
+class TestIdentity:
+    def test_a_store_keeps_the_identity_that_it_got_at_its_first_start(
+        self, directory: Path
+    ) -> None:
+        first = prove_store(str(directory), fsync=True)
+        again = prove_store(str(directory), fsync=True)
+
+        assert first.identity == again.identity
+        assert (directory / ".fileservice/identity").read_text() == f"{first.identity}\n"
+        assert any(str(first.identity) in line for _, line in first.lines)
+        assert again.lines == ()
+
+    def test_two_stores_have_two(self, tmp_path: Path) -> None:
+        identities = {
+            prove_store(str(tmp_path / name), fsync=True).identity for name in ("one", "two")
+        }
+        assert len(identities) == 2
+
+    def test_many_that_start_at_once_agree(
+        self, directory: Path, child: Callable[..., Child]
+    ) -> None:
+        code = "print(prove_store(sys.argv[1], fsync=True).identity)"
+        [_] = set(TestProcesses().run(child, code, directory))
+
+    @pytest.mark.parametrize("marker", [b"", b"\0" * 33, b"0" * 32 + b"\n", None])
+    def test_a_store_whose_marker_is_another_or_gone_takes_nothing_and_lists_nothing(
+        self, store: LocalStore, directory: Path, marker: bytes | None
+    ) -> None:
+        publish(store, NAME)
+        writer = store.writer()
+        path = directory / ".fileservice/identity"
+        path.unlink()
+        if marker is not None:
+            path.write_bytes(marker)
+
+        try:
+            for call in (
+                store.writer,
+                store.check,
+                store.sweep,
+                lambda: writer.publish(FileName.parse("b.txt"), content_of(b"")),
+                lambda: store.uploads.create(b"record", 1),
+                lambda: store.uploads.read("0" * 32),
+                lambda: store.uploads.progress("0" * 32),
+                lambda: store.uploads.open("0" * 32),
+                lambda: store.stat(FileName.parse("none.txt")),
+                lambda: store.delete(NAME),
+                lambda: names(store),
+            ):
+                with pytest.raises(StorageUnavailable, match="not the one"):
+                    call()
+        finally:
+            writer.close()
+        assert [path.name for path in directory.iterdir() if path.is_file()] == [NAME]
+        assert read(store, NAME) == b"data"  # who finds a file does not look at the marker
+
+    def test_an_unfinished_upload_gets_no_record_in_another_store(
+        self, store: LocalStore, directory: Path
+    ) -> None:
+        writer = store.uploads.open(store.uploads.create(b"record", 1))
+        (directory / ".fileservice/identity").write_bytes(b"0" * 32 + b"\n")
+
+        with contextlib.closing(writer), pytest.raises(StorageUnavailable, match="not the one"):
+            writer.update(b"another record")
+
+    def test_who_is_not_to_prove_the_store_makes_nothing_before_something_is_written(
+        self, directory: Path
+    ) -> None:
+        directory.mkdir()
+        store = LocalStore(directory, fsync=True, proved=True)
+        assert names(store) == []
+        assert list(directory.iterdir()) == []
+
+        publish(store, NAME)
+
+        assert names(store) == [NAME]
+        assert (directory / ".fileservice/identity").exists()
+
+    def test_a_store_that_must_have_an_identity_is_not_made(self, directory: Path) -> None:
+        directory.mkdir()
+        store = LocalStore(directory, fsync=True, proved=True, identity="0" * 32)
+
+        with pytest.raises(StorageUnavailable):
+            store.writer()
+        with pytest.raises(StorageUnavailable):
+            prove_store(str(directory), fsync=True, identity="0" * 32)
+        assert list(directory.iterdir()) == []
+
+    def test_what_another_version_did_not_make_is_made_before_it_is_needed(
+        self, directory: Path
+    ) -> None:
+        LocalStore(directory, fsync=True)
+        (directory / ".fileservice/claims").rmdir()
+
+        another = LocalStore(directory, fsync=True, proved=True)
+        another.writer().close()
+
+        assert another.uploads.claims() == []
 
 
 NAMES_FOR_BISECTION = sorted(
@@ -795,6 +907,31 @@ class TestTrouble:
         ):
             with pytest.raises(StorageUnavailable):
                 call()
+
+    def test_a_file_system_without_hard_links_is_refused_at_the_start(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def link(*_: object) -> None:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+        monkeypatch.setattr(os, "link", link)
+
+        with pytest.raises(StorageUnavailable, match="no hard links"):
+            prove_store(str(directory), fsync=True)
+        assert staged(directory) == []
+
+    @pytest.mark.parametrize("reason", [errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO])
+    def test_what_may_pass_by_itself_is_told_at_the_start_and_does_not_prevent_it(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+    ) -> None:
+        def create(*_: object) -> None:
+            raise OSError(reason, os.strerror(reason))
+
+        monkeypatch.setattr(staging, "create", create)
+
+        [line] = told_at_the_start(directory)
+
+        assert f"{directory} cannot be written to at present ({os.strerror(reason)})" in line
 
     def test_a_place_that_cannot_be_a_store_is_refused_at_the_start(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()

@@ -11,12 +11,25 @@ import re
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import NamedTuple
 
 from fileservice.storage.base import StorageUnavailable
 from fileservice.storage.local import staging
 from fileservice.storage.local.faults import sync_directory
 
 _FORM = re.compile(rb"[0-9a-f]{32}\n")
+
+
+class Marker(NamedTuple):
+    """What tells one marker from another, without reading it."""
+
+    device: int
+    inode: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "Marker":
+        return cls(status.st_dev, status.st_ino, status.st_mtime_ns)
 
 
 class Identity:
@@ -29,13 +42,13 @@ class Identity:
     def __init__(self, root: bytes, directories: Iterable[bytes], expected: str | None) -> None:
         self._root = root
         self._private = os.path.join(root, b".fileservice")
-        self._marker = os.path.join(self._private, b"identity")
+        self._path = os.path.join(self._private, b"identity")
         self._directories = tuple(directories)
         self.expected = expected
-        self._checked: tuple[int, int, int] | None = None
-        """Device, inode and time of modification of the marker that was last found to be right."""
-        self._prepared: tuple[int, int, int] | None = None
-        """The same of the marker of a store that has all its directories."""
+        self._verified: Marker | None = None
+        """The marker that was last found to be right."""
+        self._prepared: Marker | None = None
+        """The marker of a store that has all its directories."""
 
     def check(self) -> None:
         """Raise StorageUnavailable unless the store is the one expected.
@@ -43,46 +56,51 @@ class Identity:
         A store that never had an identity is believed to be the one. This costs one system call
         while the marker stays what it is.
         """
-        try:
-            status = os.stat(self._marker)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            self._checked = None
-            if self.expected:
-                raise _another() from error
-            os.stat(self._root)  # a root that is gone is a fault
-            return
-        if _seen(status) != self._checked:
-            self._verify()
+        self._check()
 
     def require(self) -> None:
         """The same, for who is about to write; makes what the store lacks of what is ours."""
-        self.check()
-        if not self._checked or self._prepared != self._checked:
-            self._prepare()
+        marker = self._check()
+        if not marker or marker != self._prepared:
+            self._prepare(marker)
 
-    def _verify(self) -> None:
-        descriptor = os.open(self._marker, os.O_RDONLY | os.O_CLOEXEC)
+    def _check(self) -> "Marker | None":
+        """The marker; None where there is none and none is expected."""
         try:
-            seen, found = _seen(os.fstat(descriptor)), os.read(descriptor, 100)
+            marker = Marker.of(os.stat(self._path))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if self.expected:
+                raise _another() from error
+            os.stat(self._root)  # a root that is gone is a fault
+            return None
+        return marker if marker == self._verified else self._verify()
+
+    def _verify(self) -> "Marker":
+        descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            marker, found = Marker.of(os.fstat(descriptor)), os.read(descriptor, 100)
         finally:
             os.close(descriptor)
         if not _FORM.fullmatch(found):
-            raise _another() from OSError(errno.EINVAL, "no identity", self._marker)
+            raise _another() from OSError(errno.EINVAL, "no identity", self._path)
         identity = found.decode().strip()
         if self.expected is None:
             self.expected = identity
         if identity != self.expected:
             difference = f"the identity is {identity}, expected is {self.expected}"
-            raise _another() from OSError(errno.ESTALE, difference, self._marker)
-        self._checked = seen
+            raise _another() from OSError(errno.ESTALE, difference, self._path)
+        self._verified = marker
+        return marker
 
-    def _prepare(self) -> None:
+    def _prepare(self, marker: "Marker | None") -> None:
+        if not marker:
+            os.makedirs(self._private, exist_ok=True)
         for directory in self._directories:
-            os.makedirs(directory, exist_ok=True)
-        if not self._checked:
+            with suppress(FileExistsError):
+                os.mkdir(directory)
+        if not marker:
             self._mark()
-            self.check()
-        self._prepared = self._checked
+        self._prepared = self._check()
 
     def _mark(self) -> None:
         """Give the store an identity, durably; of several processes that do so one decides."""
@@ -91,16 +109,12 @@ class Identity:
             os.write(descriptor, secrets.token_hex(16).encode() + b"\n")
             os.fsync(descriptor)
             with suppress(FileExistsError):
-                os.link(path, self._marker)
+                os.link(path, self._path)
         finally:
             os.unlink(path)
             os.close(descriptor)
         sync_directory(self._private)
         sync_directory(self._root)
-
-
-def _seen(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def _another() -> StorageUnavailable:
