@@ -24,6 +24,8 @@ from live_http.wire import (
     request,
 )
 
+from fileservice.storage.local import writeback
+
 pytestmark = pytest.mark.usefixtures("over_a_directory")
 
 DATA = b"0123456789abcdef" * 65536  # larger than what a server is likely to read at once
@@ -156,7 +158,7 @@ def test_an_offset_that_was_promised_survives_a_power_cut(
 def test_the_list_is_whole_after_a_power_cut_that_damaged_its_index(
     disk: Disk, start_server: Callable[..., LiveServer]
 ) -> None:
-    names = [f"{number:04}.txt" for number in range(2000)]
+    names = [f"{number:04}.txt" for number in range(4000)]
     store = disk.path / "store"
     store.mkdir()
     for name in names:
@@ -169,13 +171,14 @@ def test_the_list_is_whole_after_a_power_cut_that_damaged_its_index(
 
     def act(server: LiveServer) -> None:
         assert ask(server, request("GET /download")).status == 200
-        size = index.stat().st_size
-        assert size > len(names) * len("0000.txt")
+        with index.open("rb") as file:
+            writeback.begin(file.fileno(), 0, 8192)  # as the kernel does in its own time
         with server.client() as client:
             Tus(client).begin("a.txt", 1)  # what it syncs brings the index's name to the disk
 
     after_a_power_cut(disk, server, act)
-    assert not any(index.read_bytes()), "the control: nothing was damaged"
+    whole = len(names) * len("0000.txt\n")
+    assert 0 < index.stat().st_size < whole, "the control: the index was not damaged"
     server.start()
     for asked in ("GET /download", "GET /download?limit=10000"):
         answer = ask(server, request(asked))
