@@ -228,6 +228,25 @@ def test_a_dead_disk_is_unhealthy(disk: Disk, start_on: Callable[..., LiveServer
     assert problem(server, HEALTH) == UNAVAILABLE
 
 
+def test_a_disk_that_hangs_is_unhealthy_soon_and_files_are_still_served(
+    disk: Disk, start_on: Callable[..., LiveServer], tool: Callable[[str], str]
+) -> None:
+    server = start_on(disk.path)
+    assert ask(server, request("PUT /upload/a.txt", body=TEXT)).status == 201
+    fsfreeze = tool("fsfreeze")
+    subprocess.run([fsfreeze, "-f", str(disk.path)], check=True)
+    try:
+        eventually(lambda: not is_healthy(server))
+        for _ in range(5):
+            begin = time.monotonic()
+            assert problem(server, HEALTH) == UNAVAILABLE
+            assert time.monotonic() - begin < 1  # only the first one waits, for three seconds
+        assert ask(server, GET).body == TEXT
+    finally:
+        subprocess.run([fsfreeze, "-u", str(disk.path)], check=True)
+    eventually(lambda: is_healthy(server))
+
+
 def test_less_room_than_is_to_be_left_free_is_unhealthy(
     start_server: Callable[..., LiveServer],
 ) -> None:
