@@ -87,7 +87,7 @@ def in_full(error: StorageError) -> str:
     if isinstance(cause, OSError):
         if cause.strerror and cause.strerror not in str(error):
             facts.append(cause.strerror)
-        facts += [os.fsdecode(path) for path in (cause.filename, cause.filename2) if path]
+        facts += [repr(os.fsdecode(path)) for path in (cause.filename, cause.filename2) if path]
         if cause.errno in (errno.EACCES, errno.EPERM):
             facts.append(f"the service runs as {user_name(os.geteuid())}")
     return f"{error} [{'; '.join(facts)}]" if facts else str(error)

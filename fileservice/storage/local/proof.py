@@ -8,9 +8,10 @@ read-only or full at the moment is not: it still serves what it has.
 import errno
 import logging
 import os
+from contextlib import suppress
 
 from fileservice.storage.base import Proof, StorageUnavailable
-from fileservice.storage.local import staging
+from fileservice.storage.local import attributes, staging
 from fileservice.storage.local.faults import errors_named, sync_directory
 from fileservice.storage.local.writer import Places
 
@@ -19,7 +20,6 @@ _LASTING = (
     errno.ENAMETOOLONG, errno.ELOOP,
 )  # fmt: skip
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
-_NO_ATTRIBUTES = (errno.ENOTSUP, errno.EPERM)
 
 _BEGUN = "the directory {} has become a store, with the identity {}"
 _BEGUN_EMPTY = _BEGUN + "; it was empty: if a file system belongs there, see that it is mounted"
@@ -72,7 +72,8 @@ def _make(root: bytes) -> bool:
     except FileNotFoundError:
         with errors_named(root):  # what hinders this does not go away by itself
             os.makedirs(root, exist_ok=True)
-            sync_directory(os.path.dirname(root))
+            with suppress(PermissionError):  # who may write to a directory may not always read it
+                sync_directory(os.path.dirname(root))
         return True
     return False
 
@@ -82,7 +83,7 @@ def _prove_writing(directory: bytes) -> bool:
     descriptor, path = staging.create(directory)
     try:
         _prove_links(path)
-        return _has_attributes(descriptor)
+        return attributes.are_kept(descriptor)
     finally:
         os.unlink(path)
         os.close(descriptor)  # last: while it is locked, no other process sweeps it
@@ -98,13 +99,3 @@ def _prove_links(path: bytes) -> None:
             "the file system has no hard links, by which files are published"
         ) from error
     os.unlink(path + b"-link")
-
-
-def _has_attributes(descriptor: int) -> bool:
-    try:
-        os.setxattr(descriptor, "user.mime_type", b"text/plain")
-    except OSError as error:
-        if error.errno not in _NO_ATTRIBUTES:
-            raise
-        return False
-    return True

@@ -8,20 +8,20 @@ from fileservice.storage.base import user_name
 
 _log = logging.getLogger(__name__)
 _MOST = 1000
-_told: set[bytes] = set()
+_told: dict[bytes, object] = {}
 
 
 def tell(path: bytes, consequence: str) -> None:
     """Tell of the file at `path`, once in this process and of no more than 1,000 files."""
-    if path in _told or len(_told) >= _MOST:
+    mine = object()
+    if len(_told) >= _MOST or _told.setdefault(path, mine) is not mine:  # one step: threads race
         return
-    _told.add(path)
     try:
         status = os.lstat(path)
     except OSError:
         return
     _log.warning(
-        "%s belongs to %s and has the mode %04o, and the service runs as %s: %s",
+        "%r belongs to %s and has the mode %04o, and the service runs as %s: %s",
         os.fsdecode(path),
         user_name(status.st_uid),
         S_IMODE(status.st_mode),
