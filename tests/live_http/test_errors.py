@@ -433,6 +433,9 @@ def test_a_store_that_goes_away_is_unavailable_and_comes_back(start_server, tmp_
     (server.store / "a.txt").write_bytes(TEXT)
     away = tmp_path / "away"
     shutil.move(server.store, away)
+    eventually(
+        lambda: ask(server, request("GET /healthz")).status == 503
+    )  # looked at once a second
     for asked in (
         request("GET /download/a.txt"),
         request("GET /download"),
