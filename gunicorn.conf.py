@@ -1,5 +1,6 @@
 """How gunicorn runs the service: type `gunicorn` in this directory."""
 
+import json
 import math
 import os
 import resource
@@ -9,8 +10,8 @@ import traceback
 from fileservice import healthcheck
 from fileservice.serving.log import ACCESS_FORMAT, Log
 from fileservice.serving.worker import TransferWorker, replace_workers
-from fileservice.settings import Settings, SettingsError
-from fileservice.storage import StorageError, open_store
+from fileservice.settings import PREFIX, Settings, SettingsError
+from fileservice.storage import StorageError, in_full, prove_store
 
 try:
     _settings = Settings.from_environ(os.environ)
@@ -54,12 +55,15 @@ def on_reload(server):
     replace_workers(server.worker_age)
 
 
-def _prove_store():
+def _prove_store(result):
+    """Write the store's identity and what is to be logged of it to the descriptor `result`."""
     try:
-        open_store(_settings.store_url, fsync=_settings.fsync)
+        proof = prove_store(_settings.store_url, fsync=_settings.fsync, identity=_settings.store_id)
+        os.write(result, json.dumps([proof.identity, proof.lines]).encode())
     except StorageError as error:
         print(  # noqa: T201  # the log is not open yet
-            f"fileservice cannot start:\n  FILESERVICE_STORE_URL={_settings.store_url!r}: {error}",
+            "fileservice cannot start:\n"
+            f"  FILESERVICE_STORE_URL={_settings.store_url!r}: {in_full(error)}",
             file=sys.stderr,
             flush=True,
         )
@@ -71,14 +75,26 @@ def _prove_store():
 
 
 def on_starting(server):
-    """Prove that the store works before any worker is started."""
+    """Prove that the store is fit before any worker is started."""
     # In a process of its own: what is imported here, every worker has, and the SDK for S3 must
     # not be loaded before a worker's sockets and locks are those of gevent.
+    result, child_result = os.pipe()
     child = os.fork()
     if not child:
-        os._exit(_prove_store())
+        os._exit(_prove_store(child_result))
+    os.close(child_result)
+    with os.fdopen(result, "rb") as told:
+        proof = told.read()
     if os.waitpid(child, 0)[1]:
         sys.exit(1)
+    identity, lines = json.loads(proof)
+    for level, line in lines:
+        server.log.log(level, line)
+    if identity:
+        # Every worker expects this very store, also one that starts when its mount is lost.
+        os.environ[f"{PREFIX}STORE_ID"] = identity
+    elif _settings.store_id:
+        server.log.warning("FILESERVICE_STORE_ID has no effect: only a directory has an identity")
     if not _settings.fsync:
         server.log.warning(
             "FILESERVICE_FSYNC=false: an upload that was answered 201 may be lost in a power cut"

@@ -1,6 +1,7 @@
 """The composition root: settings in, a WSGI application out."""
 
 import os
+from functools import partial
 
 from flask import Flask
 from gevent import monkey
@@ -25,6 +26,7 @@ from fileservice.web import (
     tus,
     uploads,
 )
+from fileservice.web.health import Health, look_at
 from fileservice.web.proxies import ClientAddresses, refuse_bad_addresses
 from fileservice.web.requests import NameConverter
 from fileservice.web.service import Service
@@ -39,7 +41,9 @@ def create_app(
     they name, which need not be there at this moment if it was `proved` before to be fit.
     """
     settings = settings or Settings.from_environ(os.environ)
-    store = store or open_store(settings.store_url, fsync=settings.fsync, proved=proved)
+    store = store or open_store(
+        settings.store_url, fsync=settings.fsync, proved=proved, identity=settings.store_id
+    )
     offload = _offload(store)
     service = Service(
         store=store,
@@ -61,8 +65,9 @@ def create_app(
     app.url_map.merge_slashes = False  # a name with a slash is refused, not silently changed
     app.url_map.converters["name"] = NameConverter
     app.before_request(refuse_bad_addresses)
-    for part in (uploads, downloads, listing, pages, ops, tus, resumable):
+    for part in (uploads, downloads, listing, pages, tus, resumable):
         app.register_blueprint(part.routes(service))
+    app.register_blueprint(ops.routes(_health(settings, service)))
     app.register_blueprint(assets.routes())
     shedding.register(app, offload.delay)
     problems.register(app)
@@ -78,6 +83,16 @@ def create_app(
         {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()},
     )
     return app
+
+
+def _health(settings: Settings, service: Service) -> Health:
+    # Each look at a disk has a thread that nothing else waits in. Looks at a bucket wait in the
+    # loop, and all workers together ask it once a second.
+    offload = service.offload
+    if isinstance(offload, ToThreads):
+        offload = ToThreads(threads=1)
+    look = partial(offload, look_at, service.store, settings.min_free_space)
+    return Health(look, interval=float(settings.workers) if service.store.remote else 1.0)
 
 
 def _offload(store: Store) -> Inline | InTheLoop | ToThreads:

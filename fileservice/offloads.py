@@ -26,7 +26,7 @@ class ToThreads:
     block of every upload is a call.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = _THREADS) -> None:
         # The originals: what gevent puts in their place works for greenlets only.
         start_thread = monkey.get_original("_thread", "start_new_thread")
         self._waiting: SimpleQueue[_Task[Any]] = monkey.get_original("queue", "SimpleQueue")()
@@ -34,7 +34,7 @@ class ToThreads:
         self._ended: deque[_Task[Any]] = deque()
         self._news = get_hub().loop.async_()
         self._news.start(self._wake)
-        for _ in range(_THREADS):
+        for _ in range(threads):
             start_thread(self._work, ())
 
     def __call__(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:

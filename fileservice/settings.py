@@ -52,6 +52,7 @@ class Settings:
     """One attribute for each variable; sizes in bytes, durations in seconds."""
 
     store_url: str
+    store_id: str | None
     bind: str
     workers: int
     max_file_size: int
@@ -128,6 +129,14 @@ def _store_url(text: str) -> str:
             " give a directory or s3://bucket/prefix"
         )
     return text
+
+
+def _store_id(text: str) -> str | None:
+    if text and not re.fullmatch(r"[0-9a-f]{32}", text):
+        raise ValueError(
+            "must be the 32 hexadecimal digits in the file .fileservice/identity of the store"
+        )
+    return text or None
 
 
 def _bind(text: str) -> str:
@@ -259,6 +268,7 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 VARIABLES: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "STORE_URL": ("./data", _store_url),
+    "STORE_ID": ("", _store_id),
     "BIND": ("127.0.0.1:8000", _bind),
     "WORKERS": ("", _workers),
     "MAX_FILE_SIZE": ("5GiB", _positive_size),

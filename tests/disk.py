@@ -20,13 +20,16 @@ class Disk:
     between the moment at which bytes are on their way and the one at which they are there.
     """
 
-    def __init__(self, directory: Path, kind: str = "ext4", size: int = 512 << 20) -> None:
+    def __init__(
+        self, directory: Path, *options: str, kind: str = "ext4", size: int = 512 << 20
+    ) -> None:
+        """Make it, with these options of the program that does."""
         self.image, self.path = directory / "disk.img", directory / "disk"
         self.path.mkdir()
         self._kind = kind
         with self.image.open("wb") as image:
             image.truncate(size)
-        _run(*_MAKE[kind], str(self.image))
+        _run(*_MAKE[kind], *options, str(self.image))
 
     def mount(self) -> None:
         self._device = _run("losetup", "--find", "--show", "--direct-io=on", str(self.image))
@@ -39,6 +42,16 @@ class Disk:
         command = ["umount", str(self.path)]
         eventually(lambda: subprocess.run(command, capture_output=True).returncode == 0)
         _run("losetup", "--detach", self._device)
+
+    def remount(self, option: str) -> None:
+        """Make it read-only (ro) or writable (rw)."""
+        # A file that was just closed, or a process that was killed, may still have it open.
+        command = ["mount", "-o", f"remount,{option}", str(self.path)]
+        eventually(lambda: subprocess.run(command, capture_output=True).returncode == 0)
+
+    def lose(self) -> None:
+        """Have the mount go, whoever uses it."""
+        _run("umount", "-l", str(self.path))
 
     def cut_power(self) -> None:
         """Whatever has not reached the disk never will."""

@@ -51,7 +51,7 @@ class LiveServer:
         return self.store.with_name(f"{self.store.name}-{self.port}.log")
 
     def start(self) -> None:
-        """Start (again), and wait until it answers."""
+        """Start (again), and wait until it answers, be its store healthy or not."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command,
@@ -65,8 +65,8 @@ class LiveServer:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(self.url + "/healthz", timeout=5).status_code == 200:
-                    return
+                httpx.get(self.url + "/healthz", timeout=5)
+                return
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise RuntimeError(f"the server did not start:\n{self.log()}")
@@ -92,6 +92,26 @@ class LiveServer:
         """The process ids of the workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in children.read_text().split()]
+
+    def replace_workers(self) -> None:
+        """Reload (SIGHUP), and wait until all workers are new."""
+        old = set(self.workers())
+        self.process.send_signal(signal.SIGHUP)
+        self._await_workers(old)
+
+    def kill_workers(self) -> None:
+        """kill -9 for the workers, and wait until there are others."""
+        old = set(self.workers())
+        for pid in old:
+            os.kill(pid, signal.SIGKILL)
+        self._await_workers(old)
+
+    def _await_workers(self, old: set[int]) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while old & set(self.workers()) or not self.workers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"there are no new workers:\n{self.log()}")
+            time.sleep(0.02)
 
     def log(self) -> str:
         """All that the server has logged so far."""

@@ -12,7 +12,14 @@ IN_THE_IMAGE = set(re.findall(rf"{PREFIX}(\w+)=", (ROOT / "Dockerfile").read_tex
 FIXED = {
     # The store is a directory, from which nobody can be redirected.
     "docker-compose.yml": {"BIND", "STORE_URL", "DOWNLOAD_REDIRECT"},
-    "docker-compose.cluster.yml": {"BIND", "STORE_URL", "DOWNLOAD_REDIRECT", "TRUSTED_PROXIES"},
+    # A bucket has no identity.
+    "docker-compose.cluster.yml": {
+        "BIND",
+        "STORE_URL",
+        "STORE_ID",
+        "DOWNLOAD_REDIRECT",
+        "TRUSTED_PROXIES",
+    },
 }
 
 
@@ -39,5 +46,5 @@ def test_a_compose_file_passes_on_every_setting_that_it_does_not_fix(name: str) 
 def test_what_is_fixed_makes_sense(name: str) -> None:
     fixed = {variable: value for variable, value in environment(name).items() if value is not None}
     ours = {variable.removeprefix(PREFIX) for variable in fixed if variable.startswith(PREFIX)}
-    assert ours <= FIXED[name] <= ours | IN_THE_IMAGE | {"DOWNLOAD_REDIRECT"}
+    assert ours <= FIXED[name] <= ours | IN_THE_IMAGE | {"DOWNLOAD_REDIRECT", "STORE_ID"}
     Settings.from_environ(fixed)

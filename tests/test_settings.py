@@ -23,6 +23,7 @@ def problems_of(**variables: str) -> list[str]:
 
 DEFAULTS: dict[str, Any] = {
     "STORE_URL": "./data",
+    "STORE_ID": None,
     "BIND": "127.0.0.1:8000",
     "WORKERS": usable_cpus(),
     "MAX_FILE_SIZE": 5 * 1024**3,
@@ -45,6 +46,7 @@ DEFAULTS: dict[str, Any] = {
 
 GOOD: list[tuple[str, str, Any]] = [
     ("STORE_URL", "/srv/files", "/srv/files"),
+    ("STORE_ID", "0123456789abcdef" * 2, "0123456789abcdef" * 2),
     ("BIND", "0.0.0.0:8000", "0.0.0.0:8000"),
     ("BIND", "[::1]:80", "[::1]:80"),
     ("BIND", "localhost:65535", "localhost:65535"),
@@ -114,6 +116,8 @@ GOOD: list[tuple[str, str, Any]] = [
 
 BAD = [
     ("STORE_URL", "ftp://example.org/files"),
+    ("STORE_ID", "0123456789ABCDEF" * 2),
+    ("STORE_ID", "data"),
     ("BIND", "localhost"),
     ("BIND", "8000"),
     ("BIND", "localhost:http"),

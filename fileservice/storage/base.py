@@ -13,6 +13,9 @@ The errors of a store:
     └── Busy                 this process has no means left just now (descriptors, memory)
 """
 
+import errno
+import os
+import pwd
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -72,6 +75,40 @@ class StorageUnavailable(StorageError):
 
 class Busy(StorageError):
     """The process has run out of descriptors or memory."""
+
+
+def in_full(error: StorageError) -> str:
+    """The error as the log has it: with the path and, where a permission is missing, the user.
+
+    Neither is for clients to know, so the text of the error itself has neither.
+    """
+    cause = error.__cause__
+    facts = []
+    if isinstance(cause, OSError):
+        if cause.strerror and cause.strerror not in str(error):
+            facts.append(cause.strerror)
+        facts += [repr(os.fsdecode(path)) for path in (cause.filename, cause.filename2) if path]
+        if cause.errno in (errno.EACCES, errno.EPERM):
+            facts.append(f"the service runs as {user_name(os.geteuid())}")
+    return f"{error} [{'; '.join(facts)}]" if facts else str(error)
+
+
+def user_name(number: int) -> str:
+    """A user as people know it: the name, where there is one, and the number."""
+    try:
+        return f"{pwd.getpwuid(number).pw_name} ({number})"
+    except KeyError:
+        return f"the user {number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was found out when a store was proved to be fit."""
+
+    identity: str | None = None
+    """Which store it is, 32 hexadecimal digits; None where that is not known, or not told."""
+    lines: tuple[tuple[int, str], ...] = ()
+    """What the operator should know: the level, as in `logging`, and a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +306,7 @@ class Store(Protocol):
         """Whether calls wait for a network, as an event loop can, rather than for a disk."""
 
     def check(self) -> None:
-        """Raise StorageUnavailable if the store does not answer."""
+        """Raise what hinders that files are stored now: StorageUnavailable, StorageFull, Busy."""
 
     def writer(
         self, length: int | None = None, *, meant_for: FileName | None = None, leave: int = 0

@@ -2,8 +2,8 @@
 
 from flask import Blueprint, Response, jsonify, request
 
+from fileservice.web.health import Health
 from fileservice.web.security import ANSWER_HEADERS
-from fileservice.web.service import Service
 
 
 class ShuttingDown(Exception):
@@ -11,15 +11,15 @@ class ShuttingDown(Exception):
         super().__init__("the service is being stopped; what runs is finished")
 
 
-def routes(service: Service) -> Blueprint:
+def routes(health: Health) -> Blueprint:
     """The route for health checks."""
     blueprint = Blueprint("ops", __name__)
 
     @blueprint.get("/healthz")
-    def health() -> Response:
+    def check() -> Response:
         if request.environ.get("transfer.stopping"):  # our own server tells
             raise ShuttingDown
-        service.offload(service.store.check)
+        health.require()
         response = jsonify(status="ok")
         response.headers.update(ANSWER_HEADERS)
         return response

@@ -177,7 +177,8 @@ def _facts(error: Exception, row: Row) -> dict[str, object]:
         _log.error("internal error %s", incident, exc_info=error)
         return {"detail": f"the log says more under the id {incident}", "id": incident}
     if row.status >= 500 and not isinstance(error, _EXPECTED):
-        _log.error("%s: %s", row.code, error)
+        told = storage.in_full(error) if isinstance(error, storage.StorageError) else error
+        _log.error("%s: %s", row.code, told)
     facts = {name.replace("_", "-"): value for name, value in vars(error).items()}
     return {"detail": str(error)} | facts
 

@@ -8,7 +8,7 @@ from wsgiref.util import application_uri
 
 from flask import request
 
-from fileservice.storage import StorageError, Store
+from fileservice.storage import StorageError, Store, in_full
 from fileservice.upload import Offload, Rules
 from fileservice.upload.resume import Resumption
 from fileservice.web.searches import Searches
@@ -63,7 +63,7 @@ class Service:
             else:
                 self.resumption.sweep_unbegun()
         except StorageError as error:
-            _log.warning("the store could not be swept: %s", error)
+            _log.warning("the store could not be swept: %s", in_full(error))
         except Exception:  # noqa: BLE001  # nobody asks for what came of it
             _log.exception("sweeping the store failed")
         finally:

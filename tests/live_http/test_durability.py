@@ -25,6 +25,8 @@ from live_http.wire import (
     sha256,
 )
 
+from fileservice.storage.local import writeback
+
 pytestmark = pytest.mark.usefixtures("over_a_directory")
 
 DATA = b"0123456789abcdef" * 65536  # larger than what a server is likely to read at once
@@ -178,6 +180,37 @@ def test_an_offset_that_was_promised_survives_a_power_cut(
         assert tus.offset(url) == promised
         assert tus.patch(url, promised, DATA[promised:]).status_code == 204
         assert client.get("/download/a.txt").content == DATA
+    server.stop()
+
+
+def test_the_list_is_whole_after_a_power_cut_that_damaged_its_index(
+    disk: Disk, start_server: Callable[..., LiveServer]
+) -> None:
+    names = [f"{number:04}.txt" for number in range(4000)]
+    store = disk.path / "store"
+    store.mkdir()
+    for name in names:
+        (store / name).touch()
+    os.utime(store, (0, 1_000_000_000))  # long ago, so that the index is kept
+    os.sync()
+    server = start_server(STORE_URL=str(store), WORKERS="1", MIN_FREE_SPACE="0")
+    os.utime(store, (0, 1_000_000_000))  # the store was begun
+    index = store / ".fileservice" / "names"
+
+    def act(server: LiveServer) -> None:
+        assert ask(server, request("GET /download")).status == 200
+        with index.open("rb") as file:
+            writeback.begin(file.fileno(), 0, 8192)  # as the kernel does in its own time
+        with server.client() as client:
+            Tus(client).begin("a.txt", 1)  # what it syncs brings the index's name to the disk
+
+    after_a_power_cut(disk, server, act)
+    whole = len(names) * len("0000.txt\n")
+    assert 0 < index.stat().st_size < whole, "the control: the index was not damaged"
+    server.start()
+    for asked in ("GET /download", "GET /download?limit=10000"):
+        answer = ask(server, request(asked))
+        assert [file["filename"] for file in answer.json()] == names
     server.stop()
 
 

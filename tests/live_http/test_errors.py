@@ -385,7 +385,7 @@ def test_what_a_stalled_client_sends_late_is_not_taken_for_a_request(
 def test_a_slow_client_that_never_stalls_is_served(
     start_server: Callable[..., LiveServer], form_of_it: str
 ) -> None:
-    server = start_server(IDLE_TIMEOUT="0.5s")
+    server = start_server(IDLE_TIMEOUT="1s")
     data = b"0123456789" * 1200
     whole = {
         "with its length": request("PUT /upload/slow.txt", body=data),
@@ -401,7 +401,7 @@ def test_a_slow_client_that_never_stalls_is_served(
         wire.send(whole[:head])
         step = -(-(len(whole) - head) // 6)
         for at in range(head, len(whole), step):
-            # Six steps, three times the limit together, each of nearly 2 KiB: the pace counts.
+            # Six steps, longer than the limit together, each of nearly 2 KiB: the pace counts.
             assert select.select([wire.socket], [], [], 0.25)[0] == []
             wire.send(whole[at : at + step])
         assert wire.answer().status == 201
@@ -497,6 +497,9 @@ def test_a_store_that_goes_away_is_unavailable_and_comes_back(start_server, tmp_
     (server.store / "a.txt").write_bytes(TEXT)
     away = tmp_path / "away"
     shutil.move(server.store, away)
+    eventually(
+        lambda: ask(server, request("GET /healthz")).status == 503
+    )  # looked at once a second
     for asked in (
         request("GET /download/a.txt"),
         request("GET /download"),

@@ -28,8 +28,9 @@ from fileservice.storage import (
     StorageFull,
     StorageUnavailable,
     open_store,
+    prove_store,
 )
-from fileservice.storage.local import LocalStore, index
+from fileservice.storage.local import LocalStore, index, staging
 from fileservice.storage.local.index import NameIndex
 
 ROOT = Path(__file__).parent.parent.parent
@@ -71,6 +72,17 @@ def mount(tmp_path: Path) -> Iterator[Callable[..., Path]]:
     yield make
     for place in mounted:
         subprocess.run(["umount", str(place)], check=True)
+
+
+def remount(place: Path, *options: str) -> None:
+    """Change the options of a mounted file system, such as `ro`."""
+    command = ["mount", "-o", ",".join(["remount", *options]), str(place)]
+    subprocess.run(command, check=True)
+
+
+def told_at_the_start(directory: Path) -> list[str]:
+    """What the operator is told when a service starts on this directory."""
+    return [line for _, line in prove_store(str(directory), fsync=True).lines]
 
 
 def staged(directory: Path) -> list[Path]:
@@ -345,6 +357,12 @@ class TestWithoutAttributes:
         probe.unlink()
         return place / "store"
 
+    def test_the_lack_is_told_at_the_start(self, directory: Path) -> None:
+        [told] = [line for line in told_at_the_start(directory) if "extended attributes" in line]
+
+        assert str(directory) in told
+        assert "409" in told
+
     def test_everything_works_only_without_stored_digests(self, store: LocalStore) -> None:
         published = publish(store, "b.pdf", b"data", content_of(b"data", "application/pdf"))
 
@@ -526,6 +544,106 @@ for _ in range(30):
         assert self.run(child, code, directory) == [""] * self.COUNT
 
 
+class TestIdentity:
+    def test_a_store_keeps_the_identity_that_it_got_at_its_first_start(
+        self, directory: Path
+    ) -> None:
+        first = prove_store(str(directory), fsync=True)
+        again = prove_store(str(directory), fsync=True)
+
+        assert first.identity == again.identity
+        assert (directory / ".fileservice/identity").read_text() == f"{first.identity}\n"
+        assert any(str(first.identity) in line for _, line in first.lines)
+        assert again.lines == ()
+
+    def test_two_stores_have_two(self, tmp_path: Path) -> None:
+        identities = {
+            prove_store(str(tmp_path / name), fsync=True).identity for name in ("one", "two")
+        }
+        assert len(identities) == 2
+
+    def test_many_that_start_at_once_agree(
+        self, directory: Path, child: Callable[..., Child]
+    ) -> None:
+        code = "print(prove_store(sys.argv[1], fsync=True).identity)"
+        [_] = set(TestProcesses().run(child, code, directory))
+
+    @pytest.mark.parametrize("marker", [b"", b"\0" * 33, b"0" * 32 + b"\n", None])
+    def test_a_store_whose_marker_is_another_or_gone_takes_nothing_and_lists_nothing(
+        self, store: LocalStore, directory: Path, marker: bytes | None
+    ) -> None:
+        publish(store, NAME)
+        writer = store.writer()
+        path = directory / ".fileservice/identity"
+        path.unlink()
+        if marker is not None:
+            path.write_bytes(marker)
+
+        try:
+            for call in (
+                store.writer,
+                store.check,
+                store.sweep,
+                lambda: writer.publish(FileName.parse("b.txt"), content_of(b"")),
+                lambda: store.uploads.create(b"record", 1),
+                lambda: store.uploads.read("0" * 32),
+                lambda: store.uploads.progress("0" * 32),
+                lambda: store.uploads.open("0" * 32),
+                lambda: store.stat(FileName.parse("none.txt")),
+                lambda: store.delete(NAME),
+                lambda: names(store),
+            ):
+                with pytest.raises(StorageUnavailable, match="not the one"):
+                    call()
+        finally:
+            writer.close()
+        assert [path.name for path in directory.iterdir() if path.is_file()] == [NAME]
+        assert read(store, NAME) == b"data"  # who finds a file does not look at the marker
+
+    def test_an_unfinished_upload_gets_no_record_in_another_store(
+        self, store: LocalStore, directory: Path
+    ) -> None:
+        writer = store.uploads.open(store.uploads.create(b"record", 1))
+        (directory / ".fileservice/identity").write_bytes(b"0" * 32 + b"\n")
+
+        with contextlib.closing(writer), pytest.raises(StorageUnavailable, match="not the one"):
+            writer.update(b"another record")
+
+    def test_who_is_not_to_prove_the_store_makes_nothing_before_something_is_written(
+        self, directory: Path
+    ) -> None:
+        directory.mkdir()
+        store = LocalStore(directory, fsync=True, proved=True)
+        assert names(store) == []
+        assert list(directory.iterdir()) == []
+
+        publish(store, NAME)
+
+        assert names(store) == [NAME]
+        assert (directory / ".fileservice/identity").exists()
+
+    def test_a_store_that_must_have_an_identity_is_not_made(self, directory: Path) -> None:
+        directory.mkdir()
+        store = LocalStore(directory, fsync=True, proved=True, identity="0" * 32)
+
+        with pytest.raises(StorageUnavailable):
+            store.writer()
+        with pytest.raises(StorageUnavailable):
+            prove_store(str(directory), fsync=True, identity="0" * 32)
+        assert list(directory.iterdir()) == []
+
+    def test_what_another_version_did_not_make_is_made_before_it_is_needed(
+        self, directory: Path
+    ) -> None:
+        LocalStore(directory, fsync=True)
+        (directory / ".fileservice/claims").rmdir()
+
+        another = LocalStore(directory, fsync=True, proved=True)
+        another.writer().close()
+
+        assert another.uploads.claims() == []
+
+
 NAMES_FOR_BISECTION = sorted(
     {
         bytes(generator.choices(alphabet, k=length)).lstrip(b".") or b"x"
@@ -612,13 +730,75 @@ class TestIndex:
         assert not (directory / ".fileservice" / "names").exists()
 
     @pytest.mark.parametrize("content", [b"", b"nonsense", b"1 2\nno.txt\n", b"\n\n", b"\xff" * 99])
-    def test_a_damaged_index_is_made_anew(
+    def test_an_index_that_is_none_is_made_anew(
         self, store: LocalStore, directory: Path, content: bytes
     ) -> None:
         (directory / ".fileservice" / "names").write_bytes(content)
         publish(store, "a.txt")
 
         assert names(store) == ["a.txt"]
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda _: b"",
+            lambda whole: bytes(len(whole)),
+            lambda whole: whole[: len(whole) // 2],
+            lambda whole: whole[: whole.index(b"\n") + 1],
+            lambda whole: whole[: whole.index(b"\n") + 1] + bytes(len(whole)),
+            lambda whole: whole[:-4096] + bytes(4096),
+            lambda whole: whole[:-1] + b"x",
+            lambda whole: whole + b"added.txt\n",
+            lambda whole: whole.replace(b"0500.txt\n", b"\n05000txt"),
+            lambda whole: whole.replace(b"0500.txt\n", b""),
+        ],
+        ids="empty zeros half no-lines lines-of-zeros zeros-at-the-end last-byte longer moved "
+        "one-less".split(),
+    )
+    def test_an_index_that_was_damaged_is_made_anew(
+        self, directory: Path, damage: Callable[[bytes], bytes]
+    ) -> None:
+        """As a power cut can leave it, since it is not synced."""
+        expected = [b"%04d.txt" % number for number in range(1000)]
+        root = fill(directory, expected)
+        os.utime(root, (0, 1_000_000_000))  # long ago, so that the index is kept
+        assert list(index_of(root).names(b"")) == expected
+        kept = root / ".index" / "names"
+        whole = kept.read_bytes()
+        assert damage(whole) != whole
+
+        kept.write_bytes(damage(whole))
+
+        assert list(index_of(root).names(b"0990")) == expected[990:]
+        kept.write_bytes(damage(whole))
+        assert list(index_of(root).names(b"")) == expected
+        assert kept.read_bytes() == whole
+
+    def test_damage_is_found_by_a_process_that_has_used_the_index_before(
+        self, directory: Path
+    ) -> None:
+        root = fill(directory, NAMES_FOR_BISECTION)
+        os.utime(root, (0, 1_000_000_000))
+        used = index_of(root)
+        for _ in range(2):
+            assert list(used.names(b"")) == NAMES_FOR_BISECTION
+        kept = root / ".index" / "names"
+
+        kept.write_bytes(kept.read_bytes()[:-5000] + bytes(5000))
+
+        assert list(used.names(b"")) == NAMES_FOR_BISECTION
+
+    @pytest.mark.parametrize("run", [1, 7, 100, len(NAMES_FOR_BISECTION), 50_000])
+    @pytest.mark.parametrize("start", [b"", b"aab", b"~", b"\xff"])
+    def test_without_a_place_for_an_index_the_names_are_the_same(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch, run: int, start: bytes
+    ) -> None:
+        some = NAMES_FOR_BISECTION if run > 1 else NAMES_FOR_BISECTION[::10]
+        monkeypatch.setattr(index, "_RUN", run)
+        root = fill(directory, some)
+        (root / ".index").rmdir()
+
+        assert list(index_of(root).names(start)) == [name for name in some if name >= start]
 
     def test_listing_leaves_nothing_staged(self, store: LocalStore, directory: Path) -> None:
         publish(store, "a.txt")
@@ -659,6 +839,46 @@ class TestTrouble:
             self.open_writers(tiny, opened)
 
         publish(tiny, NAME)
+
+    def test_a_disk_without_inodes_still_lists_and_deletes(self, tiny: LocalStore) -> None:
+        publish(tiny, NAME)
+        with contextlib.ExitStack() as opened:
+            with pytest.raises(StorageFull):
+                self.open_writers(tiny, opened)
+
+            assert names(tiny) == [NAME]
+            tiny.delete(NAME)
+            assert names(tiny) == []
+
+    def test_a_disk_without_room_still_lists_and_deletes(self, tiny: LocalStore) -> None:
+        publish(tiny, NAME)
+        root = Path(os.fsdecode(tiny._places.root))
+        with contextlib.suppress(OSError):
+            (root / "filler").write_bytes(bytes(2 << 20))
+        assert tiny.free_space() == 0
+
+        assert names(tiny) == [NAME, "filler"]
+        assert names(tiny) == [NAME, "filler"]
+        tiny.delete(NAME)
+        assert names(tiny) == ["filler"]
+
+    def test_a_read_only_disk_lists_and_says_that_it_cannot_delete(
+        self, mount: Callable[..., Path]
+    ) -> None:
+        place = mount("tmpfs", "size=1m")
+        store = LocalStore(place / "store", fsync=True)
+        publish(store, NAME)
+        remount(place, "ro")
+
+        for _ in range(2):
+            assert names(store) == [NAME]
+        with pytest.raises(StorageUnavailable, match="read-only"):
+            store.delete(NAME)
+        with pytest.raises(StorageUnavailable, match="read-only"):
+            store.writer()
+        remount(place, "rw")
+        store.delete(NAME)
+        assert names(store) == []
 
     @staticmethod
     def open_writers(store: LocalStore, opened: contextlib.ExitStack) -> None:
@@ -705,6 +925,31 @@ class TestTrouble:
         ):
             with pytest.raises(StorageUnavailable):
                 call()
+
+    def test_a_file_system_without_hard_links_is_refused_at_the_start(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def link(*_: object) -> None:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+        monkeypatch.setattr(os, "link", link)
+
+        with pytest.raises(StorageUnavailable, match="no hard links"):
+            prove_store(str(directory), fsync=True)
+        assert staged(directory) == []
+
+    @pytest.mark.parametrize("reason", [errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO])
+    def test_what_may_pass_by_itself_is_told_at_the_start_and_does_not_prevent_it(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+    ) -> None:
+        def create(*_: object) -> None:
+            raise OSError(reason, os.strerror(reason))
+
+        monkeypatch.setattr(staging, "create", create)
+
+        [line] = told_at_the_start(directory)
+
+        assert f"{directory} cannot be written to at present ({os.strerror(reason)})" in line
 
     def test_a_place_that_cannot_be_a_store_is_refused_at_the_start(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()

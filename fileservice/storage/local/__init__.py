@@ -1,5 +1,6 @@
 """Files in a directory on a local file system."""
 
-from fileservice.storage.local.store import LocalStore
+from fileservice.storage.local.proof import prove
+from fileservice.storage.local.store import LocalStore, places_of
 
-__all__ = ["LocalStore"]
+__all__ = ["LocalStore", "places_of", "prove"]

@@ -57,6 +57,17 @@ def record(content: Content, descriptor: int) -> None:
             raise
 
 
+def are_kept(descriptor: int) -> bool:
+    """Whether the file system of this file, which is not published, has extended attributes."""
+    try:
+        os.setxattr(descriptor, "user.mime_type", b"text/plain")
+    except OSError as error:
+        if error.errno not in _NO_ATTRIBUTES:
+            raise
+        return False
+    return True
+
+
 def _attribute(descriptor: int, attribute: str, form: re.Pattern[bytes]) -> str | None:
     """An attribute's value; None where there is none of this form (others may write them too)."""
     try:

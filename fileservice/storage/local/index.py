@@ -5,14 +5,24 @@ all of them. The index keeps the sorted names in a file, one a line, and finds i
 bisection, so that neither time nor memory grows with the number of files once it is made. It is a
 cache: it is made anew when the directory's time of modification says that names came or went, and
 all processes share it.
+
+The file begins with a header of fixed length, which has a checksum of the rest. The file is not
+synced, so a power cut may leave it short or full of zeros: a process verifies the checksum when it
+first meets a file, and makes a file that is damaged anew.
+
+Where no index can be written (the file system is full, has no inodes left or is read-only), the
+names are sorted in as many passes over the directory as their number needs: that takes longer, but
+it needs neither room nor more memory.
 """
 
 import heapq
 import os
 import tempfile
 import time
+import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import chain
 from typing import BinaryIO
 
 from fileservice.storage.local import staging
@@ -21,6 +31,10 @@ _BLOCK = 64 * 1024
 _RUN = 50_000
 """Names that are sorted in memory at a time."""
 _LONGEST_LINE = 256
+_HEADER = b"fileservice-names %020d %020d %020d %08x\n"
+"""The inode and the time of modification (ns) of the directory, the length (bytes) of the lines
+that follow, and their CRC-32."""
+_HEADER_LENGTH = len(_HEADER % (0, 0, 0, 0))
 
 
 class NameIndex:
@@ -30,55 +44,99 @@ class NameIndex:
         self._directory = directory
         self._path = path
         self._staging = staging_directory
+        self._verified: tuple[int, int, int] | None = None
+        """Inode, time of modification and size of the index file last found to be undamaged."""
 
     def names(self, start: bytes) -> Iterator[bytes]:
-        """All names from `start` on, `start` itself included, in byte order."""
-        with self._snapshot() as snapshot:
-            header = len(snapshot.readline())
-            size = os.fstat(snapshot.fileno()).st_size
-            snapshot.seek(_first_line_from(snapshot.fileno(), header, size, start))
-            for line in snapshot:
+        """All names from `start` on, `start` itself included, in byte order.
+
+        Raises OSError where the directory cannot be read.
+        """
+        state = _state(self._directory)
+        index = self._open(state) or self._make(state)
+        if not index:
+            yield from _names_in_passes(self._directory, start)
+            return
+        with index:
+            size = os.fstat(index.fileno()).st_size
+            index.seek(_first_line_from(index.fileno(), _HEADER_LENGTH, size, start))
+            for line in index:
                 name = line[:-1]
                 if name >= start:
                     yield name
 
-    def _snapshot(self) -> BinaryIO:
-        state = _state(self._directory)
-        try:
-            snapshot = open(self._path, "rb", buffering=_BLOCK)  # noqa: SIM115  # the caller closes
-        except FileNotFoundError:
-            return self._make(state)
-        if snapshot.readline() == state:
-            snapshot.seek(0)
-            return snapshot
-        snapshot.close()
-        return self._make(state)
+    def _open(self, state: tuple[int, int]) -> BinaryIO | None:
+        """The stored index; None where there is none of this state that is undamaged."""
+        with ExitStack() as on_failure, suppress(OSError):
+            index = on_failure.enter_context(open(self._path, "rb", buffering=_BLOCK))
+            status = os.fstat(index.fileno())
+            seen = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if not index.read(_HEADER_LENGTH).startswith(_header_of(state)):
+                return None
+            if seen != self._verified and not _undamaged(index, state):
+                return None
+            self._verified = seen
+            on_failure.pop_all()
+            return index
+        return None
 
-    def _make(self, state: bytes) -> BinaryIO:
+    def _make(self, state: tuple[int, int]) -> BinaryIO | None:
+        """A new index; None where it cannot be written."""
         # A change in the same tick of the file system's clock as an earlier one leaves no trace in
         # the time of modification. An index is kept for others only when the last change was long
         # enough before the scan to be told from any later one.
         settled = _settled(self._directory)
-        descriptor, path = staging.create(self._staging)
-        with ExitStack() as on_failure:
-            on_failure.callback(os.unlink, path)
+        # Whatever is wrong with the directory itself shows again in the passes that follow.
+        with suppress(OSError), ExitStack() as on_failure:
+            descriptor, path = staging.create(self._staging)
+            on_failure.callback(_remove, path)
             index = open(descriptor, "w+b", buffering=_BLOCK)  # noqa: SIM115  # the caller closes
             on_failure.callback(index.close)
-            index.write(state)
-            index.writelines(_sorted_lines(self._directory, self._staging))
-            index.flush()
-            index.seek(0)
+            _write(index, state, _sorted_lines(self._directory, self._staging))
             if settled and _state(self._directory) == state:
                 os.replace(path, self._path)
             else:
                 os.unlink(path)
             on_failure.pop_all()
-        return index
+            return index
+        return None
 
 
-def _state(directory: bytes) -> bytes:
+def _state(directory: bytes) -> tuple[int, int]:
     status = os.stat(directory)
-    return b"%d %d\n" % (status.st_ino, status.st_mtime_ns)
+    return status.st_ino, status.st_mtime_ns
+
+
+def _header_of(state: tuple[int, int]) -> bytes:
+    """The part of the header that says of which state of the directory the index is."""
+    return (_HEADER % (*state, 0, 0)).rpartition(b" ")[0].rpartition(b" ")[0] + b" "
+
+
+def _write(index: BinaryIO, state: tuple[int, int], lines: Iterable[bytes]) -> None:
+    index.write(bytes(_HEADER_LENGTH))
+    length = checksum = 0
+    for line in lines:
+        index.write(line)
+        length += len(line)
+        checksum = zlib.crc32(line, checksum)
+    index.seek(0)
+    index.write(_HEADER % (*state, length, checksum))
+    index.flush()
+
+
+def _undamaged(index: BinaryIO, state: tuple[int, int]) -> bool:
+    index.seek(_HEADER_LENGTH)
+    length = checksum = 0
+    while block := index.read(_BLOCK):
+        length += len(block)
+        checksum = zlib.crc32(block, checksum)
+    index.seek(0)
+    return index.read(_HEADER_LENGTH) == _HEADER % (*state, length, checksum)
+
+
+def _remove(path: bytes) -> None:
+    with suppress(OSError):  # on a disk that has become read-only a sweep does it later
+        os.unlink(path)
 
 
 def _settled(directory: bytes) -> bool:
@@ -103,6 +161,18 @@ def _sorted_lines(directory: bytes, scratch: bytes) -> Iterator[bytes]:
         yield from heapq.merge(*sorted_runs, key=lambda line: line[:-1])
 
 
+def _names_in_passes(directory: bytes, start: bytes) -> Iterator[bytes]:
+    """All names from `start` on, a run in each pass over the directory."""
+    while True:
+        smallest: list[bytes] = []
+        for run in _runs(directory):
+            smallest = sorted(chain(smallest, (name for name in run if name >= start)))[:_RUN]
+        yield from smallest
+        if len(smallest) < _RUN:
+            return
+        start = smallest[-1] + b"\0"  # the least name past the last one
+
+
 def _runs(directory: bytes) -> Iterator[list[bytes]]:
     run: list[bytes] = []
     with os.scandir(directory) as entries:
@@ -124,8 +194,10 @@ def _first_line_from(descriptor: int, low: int, high: int, wanted: bytes) -> int
     while high - low > _BLOCK // 16:
         middle = (low + high) // 2
         piece = os.pread(descriptor, 2 * _LONGEST_LINE, middle)
-        begin = piece.index(b"\n") + 1
-        end = piece.index(b"\n", begin)
+        begin = piece.find(b"\n") + 1
+        end = piece.find(b"\n", begin)
+        if not begin or end < 0:
+            return low  # these are no lines: whoever reads on from there misses no name
         if piece[begin:end] < wanted:
             low = middle + begin
         else:

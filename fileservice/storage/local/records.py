@@ -11,7 +11,7 @@ from fileservice.storage.local.writer import Places
 RECORD = b".json"
 
 
-def read(path: bytes) -> tuple[bytes, float]:
+def read(places: Places, path: bytes) -> tuple[bytes, float]:
     """The record of the upload whose bytes are at `path`, and when it was written (Unix seconds).
 
     Raises NoSuchUpload.
@@ -19,6 +19,7 @@ def read(path: bytes) -> tuple[bytes, float]:
     try:
         descriptor = os.open(path + RECORD, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
+        places.identity.check()
         raise NoSuchUpload from None
     with open(descriptor, "rb") as file:
         return file.read(), os.fstat(descriptor).st_mtime
@@ -26,6 +27,7 @@ def read(path: bytes) -> tuple[bytes, float]:
 
 def replace(places: Places, upload: bytes, record: bytes) -> None:
     """Have `record` be that of the upload whose bytes are at the path `upload`."""
+    places.identity.require()
     descriptor, path = staging.create(places.staging)
     try:
         with open(descriptor, "wb", closefd=False) as file:

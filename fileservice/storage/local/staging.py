@@ -9,6 +9,8 @@ import os
 import secrets
 from contextlib import suppress
 
+from fileservice.storage.local import strangers
+
 
 def create(directory: bytes) -> tuple[int, bytes]:
     """Make and lock an empty staged file; its descriptor (for reading and writing) and path."""
@@ -30,16 +32,23 @@ def create(directory: bytes) -> tuple[int, bytes]:
 
 
 def sweep(directory: bytes) -> None:
-    """Remove the staged files whose writers are dead."""
+    """Remove the staged files whose writers are dead; what belongs to other users stays."""
     with os.scandir(directory) as entries:
         paths = [entry.path for entry in entries]
     for path in paths:
-        with suppress(FileNotFoundError):
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(path)
-            except BlockingIOError:
-                pass  # its writer lives
-            finally:
-                os.close(descriptor)
+        try:
+            with suppress(FileNotFoundError):
+                _sweep(path)
+        except PermissionError:
+            strangers.tell(path, "it is not looked after")
+
+
+def _sweep(path: bytes) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    except BlockingIOError:
+        pass  # its writer lives
+    finally:
+        os.close(descriptor)

@@ -5,28 +5,41 @@
     ROOT/.fileservice/uploads/    uploads that can be resumed (see uploads)
     ROOT/.fileservice/claims/     which of those another request wants (see uploads)
     ROOT/.fileservice/names       the index of names (see index)
-    ROOT/.fileservice/lock        locked while a published name is removed
+    ROOT/.fileservice/identity    which store this is (see identity)
 
-What is known about a file's content lies in its extended attributes (see attributes).
+What is known about a file's content lies in its extended attributes (see attributes). Reading,
+listing and deleting need no room, so they work on a disk that is full or has no inodes left.
 """
 
 import errno
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from stat import S_ISREG
 
 from fileservice.names import BadName, FileName
-from fileservice.storage.base import Content, NotFound, Opened, Staged, StoredFile
-from fileservice.storage.local import room, staging
+from fileservice.storage.base import (
+    Content,
+    NotFound,
+    Opened,
+    Staged,
+    StorageError,
+    StoredFile,
+    in_full,
+)
+from fileservice.storage.local import room, staging, strangers
 from fileservice.storage.local.attributes import describe
 from fileservice.storage.local.faults import errors_named, sync_directory
 from fileservice.storage.local.index import NameIndex
+from fileservice.storage.local.proof import prove
 from fileservice.storage.local.uploads import LocalUploads
 from fileservice.storage.local.writer import LocalWriter, Places, remove
 
+_log = logging.getLogger(__name__)
 _WORTH_RESERVING = 1 << 20
 _NOT_LOOKED_AT = Content("application/octet-stream")
+_PROBE = bytes(4096)
 _OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -35,27 +48,34 @@ class LocalStore:
 
     remote = False
 
-    def __init__(self, root: Path, *, fsync: bool) -> None:
-        self._places = places = Places.under(os.path.abspath(os.fsencode(root)), fsync=fsync)
+    def __init__(
+        self, root: Path, *, fsync: bool, proved: bool = False, identity: str | None = None
+    ) -> None:
+        """The store in `root`, which must have this `identity`, if that is known.
+
+        One that is `proved` need not be there, nor work, at this moment. Raises StorageError.
+        """
+        self._places = places = places_of(root, fsync=fsync, identity=identity)
         self._index = NameIndex(places.root, places.names, places.staging)
         self.uploads = LocalUploads(places)
-        with errors_named():
-            for directory in (places.staging, places.uploads, places.claims):
-                os.makedirs(directory, exist_ok=True)
-            self._prove_links()
-        self.sweep()
-
-    def _prove_links(self) -> None:
-        descriptor, path = staging.create(self._places.staging)
+        if not proved:
+            for level, line in prove(places).lines:
+                _log.log(level, line)
         try:
-            os.link(path, path + b"-link")
-            os.unlink(path + b"-link")
-        finally:
-            os.unlink(path)
-            os.close(descriptor)  # last: while it is locked, no other process sweeps it
+            self.sweep()
+        except StorageError as error:
+            _log.warning("the store could not be swept at the start: %s", in_full(error))
 
     def check(self) -> None:
-        self.free_space()
+        # Without a sync: it would wait behind those of all uploads.
+        with errors_named(self._places.root):
+            self._places.identity.require()
+            descriptor, path = staging.create(self._places.staging)
+            try:
+                os.write(descriptor, _PROBE)
+            finally:
+                os.unlink(path)
+                os.close(descriptor)
 
     def writer(
         self,
@@ -65,6 +85,7 @@ class LocalStore:
         leave: int = 0,
     ) -> LocalWriter:
         with errors_named():
+            self._places.identity.require()
             descriptor, path = staging.create(self._places.staging)
         writer = LocalWriter(self._places, descriptor, path)
         if length and length >= _WORTH_RESERVING:
@@ -104,7 +125,8 @@ class LocalStore:
         return os.path.lexists(self._places.of(name))
 
     def delete(self, name: FileName, version: str | None = None) -> None:
-        with errors_named():
+        with errors_named(self._places.root):
+            self._places.identity.check()
             descriptor = self._descriptor(name)
             try:
                 if version is not None and describe(name, descriptor).version != version:
@@ -128,7 +150,8 @@ class LocalStore:
     ) -> Iterator[StoredFile]:
         past, within = after.encode(), prefix.encode()
         wanted = contains.casefold()
-        with errors_named():
+        with errors_named(self._places.root):
+            self._places.identity.check()
             for raw in self._index.names(max(past, within)):
                 if not raw.startswith(within):
                     return
@@ -164,6 +187,7 @@ class LocalStore:
 
     def sweep(self) -> None:
         with errors_named():
+            self._places.identity.check()
             staging.sweep(self._places.staging)
 
     def _glance(self, name: FileName, raw: bytes) -> StoredFile:
@@ -180,15 +204,22 @@ class LocalStore:
         try:
             descriptor = os.open(self._places.of(name), _OPEN_FILE)
         except FileNotFoundError:
-            os.stat(self._places.root)  # a root that is gone is a fault, not a missing file
+            self._places.identity.check()  # a store that is gone is a fault, not a missing file
             raise NotFound(name) from None
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
                 raise NotFound(name) from None
             if error.errno == errno.EACCES and os.access(self._places.root, os.R_OK | os.X_OK):
-                raise NotFound(name) from None  # put there by somebody who keeps it to himself
+                # Put there by somebody who keeps it to himself.
+                strangers.tell(self._places.of(name), "it is neither listed nor served")
+                raise NotFound(name) from None
             raise
         if not S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise NotFound(name)
         return descriptor
+
+
+def places_of(root: Path, *, fsync: bool, identity: str | None) -> Places:
+    """The places of the store in `root`, which has this identity, if it is known."""
+    return Places.under(os.path.abspath(os.fsencode(root)), fsync=fsync, identity=identity)

@@ -37,6 +37,7 @@ class LocalUploads:
         upload = secrets.token_hex(16)
         path = self._path(upload)
         with errors_named():
+            self._places.identity.require()
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             try:
                 room.take(self._places.staging, descriptor, length or 0, leave=leave)
@@ -53,13 +54,13 @@ class LocalUploads:
         path = self._path(upload)
         with errors_named():
             while True:
-                record, touched = records.read(path)
+                record, touched = records.read(self._places, path)
                 try:
                     with open(path, "rb", buffering=0) as file:
                         size = self._synced_size(file.fileno(), path)
                         modified = os.fstat(file.fileno()).st_mtime
                 except FileNotFoundError:
-                    if records.read(path) != (record, touched):
+                    if records.read(self._places, path) != (record, touched):
                         continue  # it ended between the two looks
                     return Kept(record, 0, touched)
                 return Kept(record, size, max(touched, modified))
@@ -88,11 +89,13 @@ class LocalUploads:
             try:
                 return os.stat(self._path(upload)).st_size
             except FileNotFoundError:
+                self._places.identity.check()
                 raise NoSuchUpload from None
 
     def open(self, upload: str) -> LocalResumableWriter:
         path = self._path(upload)
         with errors_named():
+            self._places.identity.require()
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -175,7 +178,7 @@ class LocalUploads:
 
     def record(self, upload: str) -> bytes:
         with errors_named():
-            return records.read(self._path(upload))[0]
+            return records.read(self._places, self._path(upload))[0]
 
     @contextmanager
     def alone(self) -> Iterator[None]:

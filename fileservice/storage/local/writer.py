@@ -11,6 +11,7 @@ from fileservice.names import FileName
 from fileservice.storage.base import Content, NameTaken, StoredFile
 from fileservice.storage.local import attributes, writeback
 from fileservice.storage.local.faults import errors_named, sync_directory
+from fileservice.storage.local.identity import Identity
 
 _log = logging.getLogger(__name__)
 
@@ -28,19 +29,24 @@ class Places:
     names: bytes
     lock: bytes
     fsync: bool
+    identity: Identity
 
     @classmethod
-    def under(cls, root: bytes, *, fsync: bool) -> "Places":
-        """The places of a store in the directory `root`."""
+    def under(cls, root: bytes, *, fsync: bool, identity: str | None = None) -> "Places":
+        """The places of a store in the directory `root`, of this identity if it is known."""
         private = os.path.join(root, b".fileservice")
+        staging, uploads, claims = (
+            os.path.join(private, name) for name in (b"staging", b"uploads", b"claims")
+        )
         return cls(
             root=root,
-            staging=os.path.join(private, b"staging"),
-            uploads=os.path.join(private, b"uploads"),
-            claims=os.path.join(private, b"claims"),
+            staging=staging,
+            uploads=uploads,
+            claims=claims,
             names=os.path.join(private, b"names"),
-            lock=os.path.join(private, b"lock"),
+            lock=root,  # it is there even where no file can be made
             fsync=fsync,
+            identity=Identity(root, (staging, uploads, claims), identity),
         )
 
     def of(self, name: FileName) -> bytes:
@@ -81,6 +87,7 @@ class LocalWriter:
     def publish(self, name: FileName, content: Content) -> StoredFile:
         target = self._places.of(name)
         with errors_named():
+            self._places.identity.require()
             attributes.record(content, self._descriptor)
             self.sync()
             self._link(target, name)
@@ -123,10 +130,10 @@ class LocalWriter:
 def remove(path: bytes, descriptor: int, lock: bytes) -> None:
     """Remove the name `path` if it is one of the opened file. Raises FileNotFoundError.
 
-    Names are removed under one lock, and nobody can publish over a taken name: so between the look
-    and the removal the name cannot come to mean another file.
+    Names are removed under one lock, that of the directory `lock`, and nobody can publish over a
+    taken name: so between the look and the removal the name cannot come to mean another file.
     """
-    lock_descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    lock_descriptor = os.open(lock, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock_descriptor, fcntl.LOCK_EX)
         if not os.path.samestat(os.fstat(descriptor), os.lstat(path)):

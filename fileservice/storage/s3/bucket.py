@@ -38,10 +38,13 @@ class Entry:
 class Bucket(Calls):
     """See Calls; objects in one place of one bucket."""
 
-    def check(self) -> None:
-        """Raise StorageUnavailable unless the bucket is there."""
+    def check(self, patience: float = PATIENCE) -> None:
+        """Raise StorageUnavailable if the store does not answer, and Missing without the bucket."""
         self._decided(
-            lambda: self._client.list_objects_v2(Bucket=self._bucket, Prefix=self.prefix, MaxKeys=1)
+            lambda: self._client.list_objects_v2(
+                Bucket=self._bucket, Prefix=self.prefix, MaxKeys=1
+            ),
+            patience,
         )
 
     def put(

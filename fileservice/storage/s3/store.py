@@ -11,7 +11,14 @@ PREFIX/.fileservice/claims/ID         which of those another request wants (uplo
 from collections.abc import Iterator, Mapping
 
 from fileservice.names import BadName, FileName
-from fileservice.storage.base import NotFound, Opened, Staged, StoredFile, Writer
+from fileservice.storage.base import (
+    NotFound,
+    Opened,
+    Staged,
+    StorageUnavailable,
+    StoredFile,
+    Writer,
+)
 from fileservice.storage.s3 import probe, reservation, sweeping
 from fileservice.storage.s3.body import Body
 from fileservice.storage.s3.bucket import Bucket, Entry, Head
@@ -37,7 +44,10 @@ class S3Store:
         self.uploads = S3Uploads(self._bucket, self._facts)
 
     def check(self) -> None:
-        self._bucket.check()
+        try:
+            self._bucket.check(patience=0.0)  # one call: whoever wants to know asks again
+        except Missing:
+            raise StorageUnavailable("there is no such bucket") from None
 
     def writer(
         self,
