@@ -1,16 +1,9 @@
-"""Room for files: looked for and taken in one step, so that what stays free holds in sum.
+"""Room for files: looked for and taken in one step, so that what stays free holds in sum."""
 
-One process at a time takes room, under the lock of a directory that is there anyway: a file made
-for it would need an inode just when there may be none.
-"""
-
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from fileservice.storage.base import StorageFull
-from fileservice.storage.local import writeback
+from fileservice.storage.local import locks, writeback
 
 SECTOR = 512
 """What st_blocks counts in, in bytes (stat(2))."""
@@ -28,7 +21,7 @@ def take(locked: bytes, descriptor: int, size: int, *, ahead: int = 0, leave: in
     taken = _taken(descriptor)
     if size <= taken:
         return taken
-    with alone(locked):
+    with locks.alone(locked):
         spare = max(0, free(locked) - leave)
         if taken + spare < size:
             raise StorageFull("there is not enough room left in the storage for this file")
@@ -41,17 +34,6 @@ def take(locked: bytes, descriptor: int, size: int, *, ahead: int = 0, leave: in
                 raise
             writeback.reserve(descriptor, size)
     return _taken(descriptor)
-
-
-@contextmanager
-def alone(directory: bytes) -> Iterator[None]:
-    """Be the only one, in any process, who holds the lock of this directory."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def free(path: bytes) -> int:

@@ -34,7 +34,7 @@ from fileservice.storage.local.faults import errors_named, sync_directory
 from fileservice.storage.local.index import NameIndex
 from fileservice.storage.local.proof import prove
 from fileservice.storage.local.uploads import LocalUploads
-from fileservice.storage.local.writer import LocalWriter, Places, remove
+from fileservice.storage.local.writer import LocalWriter, Places
 
 _log = logging.getLogger(__name__)
 _WORTH_RESERVING = 1 << 20
@@ -131,7 +131,7 @@ class LocalStore:
             try:
                 if version is not None and describe(name, descriptor).version != version:
                     raise NotFound(name)
-                remove(self._places.of(name), descriptor, self._places.lock)
+                self._places.remove(name, descriptor)
             except FileNotFoundError:
                 raise NotFound(name) from None
             finally:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from fileservice.storage.base import Kept, Locked, NoSuchUpload, Unfinished
-from fileservice.storage.local import checkpoint, records, room
+from fileservice.storage.local import checkpoint, locks, records, room
 from fileservice.storage.local.faults import errors_named, sync_directory
 from fileservice.storage.local.resumable import LocalResumableWriter
 from fileservice.storage.local.writer import Places
@@ -184,7 +184,7 @@ class LocalUploads:
     def alone(self) -> Iterator[None]:
         with ExitStack() as stack:
             with errors_named():
-                stack.enter_context(room.alone(self._places.uploads))
+                stack.enter_context(locks.alone(self._places.uploads))
             yield
 
     def _path(self, upload: str) -> bytes:

@@ -1,6 +1,5 @@
 """LocalWriter: a staged file that becomes a published one, by a link."""
 
-import fcntl
 import logging
 import os
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from fileservice.names import FileName
 from fileservice.storage.base import Content, NameTaken, StoredFile
-from fileservice.storage.local import attributes, writeback
+from fileservice.storage.local import attributes, locks, writeback
 from fileservice.storage.local.faults import errors_named, sync_directory
 from fileservice.storage.local.identity import Identity
 
@@ -27,7 +26,6 @@ class Places:
     uploads: bytes
     claims: bytes
     names: bytes
-    lock: bytes
     fsync: bool
     identity: Identity
 
@@ -44,7 +42,6 @@ class Places:
             uploads=uploads,
             claims=claims,
             names=os.path.join(private, b"names"),
-            lock=root,  # it is there even where no file can be made
             fsync=fsync,
             identity=Identity(root, (staging, uploads, claims), identity),
         )
@@ -52,6 +49,18 @@ class Places:
     def of(self, name: FileName) -> bytes:
         """The path of the published file of this name."""
         return os.path.join(self.root, name.encode())
+
+    def remove(self, name: FileName, descriptor: int) -> None:
+        """Remove this name if it is one of the opened file. Raises FileNotFoundError.
+
+        Names are removed under one lock, and nobody can publish over a taken name: so between the
+        look and the removal the name cannot come to mean another file.
+        """
+        path = self.of(name)
+        with locks.alone(self.root):
+            if not os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+                raise FileNotFoundError("the name belongs to another file by now")
+            os.unlink(path)
 
 
 class LocalWriter:
@@ -95,7 +104,7 @@ class LocalWriter:
                 try:
                     sync_directory(self._places.root)
                 except OSError:
-                    remove(target, self._descriptor, self._places.lock)  # it may not last
+                    self._places.remove(name, self._descriptor)  # it may not last
                     raise
             return replace(attributes.describe(name, self._descriptor), content=content)
 
@@ -125,19 +134,3 @@ class LocalWriter:
             _log.warning("a staged file could not be removed: %s", error)
         finally:
             os.close(self._descriptor)
-
-
-def remove(path: bytes, descriptor: int, lock: bytes) -> None:
-    """Remove the name `path` if it is one of the opened file. Raises FileNotFoundError.
-
-    Names are removed under one lock, that of the directory `lock`, and nobody can publish over a
-    taken name: so between the look and the removal the name cannot come to mean another file.
-    """
-    lock_descriptor = os.open(lock, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(lock_descriptor, fcntl.LOCK_EX)
-        if not os.path.samestat(os.fstat(descriptor), os.lstat(path)):
-            raise FileNotFoundError("the name belongs to another file by now")
-        os.unlink(path)
-    finally:
-        os.close(lock_descriptor)
