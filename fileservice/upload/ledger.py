@@ -5,7 +5,15 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from fileservice.storage import Kept, Locked, NoSuchUpload, ResumableWriter, StorageError, Uploads
+from fileservice.storage import (
+    Kept,
+    Locked,
+    NoSuchUpload,
+    ResumableWriter,
+    StorageError,
+    Uploads,
+    in_full,
+)
 from fileservice.upload.census import UNBEGUN_SECONDS
 from fileservice.upload.offloading import Offload
 from fileservice.upload.records import Record, Unreadable
@@ -55,6 +63,13 @@ class Ledger:
         """Keep only the record, which says how the upload ended."""
         self._offload(writer.end, record.to_bytes())
 
+    def end_published(self, upload: str, writer: ResumableWriter, record: Record) -> None:
+        """End an upload whose file is published, which it stays if the record cannot be written."""
+        try:
+            self.end(writer, record)
+        except StorageError as error:
+            _log.warning("the upload %s was published but not ended: %s", upload, in_full(error))
+
     def refuse(self, writer: ResumableWriter, found: Status, refusal: Exception) -> None:
         """End an upload, and keep the reason for those who ask for it later."""
         self.end(writer, replace(found.record, gone=str(refusal)))
@@ -81,7 +96,7 @@ class Ledger:
             try:
                 self._sweep(upload)
             except StorageError as error:
-                _log.warning("the upload %s could not be looked after: %s", upload, error)
+                _log.warning("the upload %s could not be looked after: %s", upload, in_full(error))
 
     def _sweep(self, upload: str) -> None:
         try:

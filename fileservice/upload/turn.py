@@ -3,11 +3,10 @@
 What may be raised is named in `resume`.
 """
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from fileservice.storage import NameTaken, ResumableWriter, StorageError, Store
+from fileservice.storage import NameTaken, ResumableWriter, Store
 from fileservice.upload.admission import Refused, Rules, TooLarge
 from fileservice.upload.bounds import Bounds
 from fileservice.upload.examination import Block, Examination
@@ -17,8 +16,6 @@ from fileservice.upload.ledger import Ledger, Status
 from fileservice.upload.offloading import Offload
 from fileservice.upload.publish import DigestMismatch, publish
 from fileservice.upload.stream import Stream
-
-_log = logging.getLogger(__name__)
 
 _WORTH_READING = 1 << 20
 """So many bytes that another process took in are examined at once, for a wrong type to show."""
@@ -147,12 +144,9 @@ class Turn:
         finally:
             self._examinations.forget(upload)
         record = replace(record, finished=receipt.file)
-        try:
-            self._ledger.end(self._writer, record)
-        except StorageError as error:
-            # The file is published all the same. Who asks for the upload later finds its bytes
-            # complete, publishes them once more, to no effect, and ends the record then.
-            _log.warning("the upload %s was published but not ended: %s", upload, error)
+        # If that fails, who asks for the upload later finds its bytes complete, publishes them once
+        # more, to no effect, and ends the record then.
+        self._ledger.end_published(upload, self._writer, record)
         return replace(self.found, record=record)
 
     def _record(self, **changes: object) -> None:
