@@ -29,6 +29,17 @@ def is_authority(text: str) -> bool:
     return len(match["name"]) <= _LONGEST_NAME
 
 
+def host_of(authority: str) -> str:
+    """The host in an authority, in lower case, without its brackets and without a dot at its end.
+
+    Raises ValueError for what is no authority.
+    """
+    match = _AUTHORITY.fullmatch(authority)
+    if not match:
+        raise ValueError("this is no host with or without a port")
+    return (match["v6"] or match["name"]).lower()
+
+
 def is_prefix(text: str) -> bool:
     """Whether `text` can stand before the paths of the service: "" or "/files", "/a/b".
 
@@ -37,8 +48,8 @@ def is_prefix(text: str) -> bool:
     return _PREFIX.fullmatch(text) is not None
 
 
-def client_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The address of a client as proxies write it: 192.0.2.1, 192.0.2.1:80, ::1 or [::1]:80.
+def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address as proxies write it: 192.0.2.1, 192.0.2.1:80, ::1 or [::1]:80.
 
     Raises ValueError. An IPv4 address that is mapped to IPv6 comes back as IPv4.
     """
@@ -54,7 +65,7 @@ def in_any(text: str, networks: tuple[Network, ...]) -> bool:
     It is the same address, whether it is written as IPv4 or mapped to IPv6 (RFC 4291 section
     2.5.5.2), as a socket for both kinds has it. So is a network.
     """
-    address = _as_ipv6(ipaddress.ip_network(client_address(text)))
+    address = _as_ipv6(ipaddress.ip_network(parse_address(text)))
     return any(address.subnet_of(_as_ipv6(network)) for network in networks)
 
 

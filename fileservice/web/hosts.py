@@ -5,14 +5,11 @@ service's own origin as far as a browser can tell. The name that it sends in Hos
 """
 
 import ipaddress
-import re
 from collections.abc import Collection
 
 from flask import Flask, request
 
-from fileservice.addresses import Network
-
-_HOST = re.compile(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]*)?")
+from fileservice.addresses import Network, host_of, in_any
 
 
 class WrongHost(Exception):
@@ -48,22 +45,20 @@ class AllowedHosts:
 
     def __init__(self, allowed: Collection[str | Network]) -> None:
         texts = [entry.lower() for entry in allowed if isinstance(entry, str)]
-        self._networks = [entry for entry in allowed if not isinstance(entry, str)]
-        self._names = {"", "localhost", *(text for text in texts if not text.startswith("*"))}
+        self._networks = tuple(entry for entry in allowed if not isinstance(entry, str))
+        self._names = {"localhost", *(text for text in texts if not text.startswith("*"))}
         self._endings = (".localhost", *(text[1:] for text in texts if text.startswith("*")))
 
     def __contains__(self, host: str) -> bool:
         """Whether this value of Host, perhaps with a port, is allowed."""
-        match = _HOST.fullmatch(host)
-        if not match:
+        if not host:
+            return True
+        try:
+            name = host_of(host)
+        except ValueError:
             return False
-        name = (match[1] or match[2] or "").lower().removesuffix(".")
         try:
             address = ipaddress.ip_address(name)
         except ValueError:
             return name in self._names or name.endswith(self._endings)
-        return (
-            address.is_loopback
-            or address.is_unspecified
-            or any(address in network for network in self._networks)
-        )
+        return address.is_loopback or address.is_unspecified or in_any(name, self._networks)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from flask import request
 
-from fileservice.addresses import Network, client_address, in_any, is_authority, is_prefix
+from fileservice.addresses import Network, in_any, is_authority, is_prefix, parse_address
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -123,7 +123,7 @@ def _values(environ: "WSGIEnvironment", field: str) -> list[str]:
 
 def _client(text: str) -> str:
     try:
-        return str(client_address(text))
+        return str(parse_address(text))
     except ValueError:
         raise BadAddress(f"X-Forwarded-For has something that is no address: {text!r}") from None
 
