@@ -1,4 +1,4 @@
-"""nginx in front of one server, set up in each of the ways that the README describes."""
+"""nginx in front of one server, set up in each of the ways that docs/operating.md describes."""
 
 import contextlib
 import re
@@ -9,13 +9,15 @@ from live import ROOT, LiveServer, free_port
 
 from cluster.run import nginx
 
-SET_UPS = ("README", "public URL", "public URL, path not removed")
+SET_UPS = ("forwarded fields", "public URL", "public URL, path not removed")
 _BUFFER_NOTHING = "proxy_request_buffering off; proxy_buffering off; client_max_body_size 0;"
 
 
-def readme_location() -> str:
-    """The lines for nginx as the README has them."""
-    (lines,) = re.findall(r"```nginx\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def documented_location() -> str:
+    """The lines for nginx as the documents have them."""
+    (lines,) = re.findall(
+        r"```nginx\n(.*?)```", (ROOT / "docs" / "operating.md").read_text(), re.DOTALL
+    )
     return str(lines)
 
 
@@ -34,9 +36,9 @@ def front(
     """A server with these settings behind nginx, under /files of its host."""
     port = free_port()
     url = f"http://127.0.0.1:{port}/files"
-    if set_up == "README":
+    if set_up == "forwarded fields":
         server = start_server(TRUSTED_PROXIES="127.0.0.1", **settings)
-        location = readme_location().replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
+        location = documented_location().replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
     else:
         server = start_server(PUBLIC_URL=url, **settings)
         end = "" if "not removed" in set_up else "/"

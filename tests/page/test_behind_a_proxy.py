@@ -58,7 +58,7 @@ def test_files_are_uploaded_listed_seen_and_deleted(
     assert_all_below(tab, behind.url)
 
 
-@pytest.mark.parametrize("behind", ["README"], indirect=True)
+@pytest.mark.parametrize("behind", ["forwarded fields"], indirect=True)
 def test_an_upload_goes_on_after_the_page_was_closed(
     behind: Front,
     open_page: Callable[..., Watched],

@@ -1,4 +1,4 @@
-"""What the README says of backups: which copies keep the digests, and which do not."""
+"""What docs/operating.md says of backups: which copies keep the digests, and which do not."""
 
 import hashlib
 import os
