@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from disk import Disk
+from fronts import SET_UPS, Front, front
 from live import LiveServer, S3LiveServer
 from needs import require
 from seaweed import CREDENTIALS, Seaweed, running
@@ -101,6 +102,18 @@ def nginx(tool: Callable[[str], str]) -> None:
     """The test needs nginx, which may lie where only root looks."""
     if not Path("/usr/sbin/nginx").exists():
         tool("nginx")
+
+
+@pytest.fixture(params=SET_UPS)
+def behind(
+    request: pytest.FixtureRequest,
+    nginx: None,
+    tmp_path: Path,
+    start_server: Callable[..., LiveServer],
+) -> Iterator[Front]:
+    """A server behind nginx, in each of the ways that are documented."""
+    with front(request.param, tmp_path, start_server, WORKERS="1") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -1,29 +1,17 @@
 """Behind nginx, under a path: every address that the service tells is one that clients can use."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urljoin
 
 import httpx
-import pytest
-from fronts import SET_UPS, Front, front
+from fronts import Front
 from live import LiveServer
 from live_http.tus import Tus, named
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
 NAME = "a b+c% \u00e4.txt"
-
-
-@pytest.fixture(params=SET_UPS)
-def behind(
-    request: pytest.FixtureRequest,
-    nginx: None,
-    tmp_path: Path,
-    start_server: Callable[..., LiveServer],
-) -> Iterator[Front]:
-    with front(request.param, tmp_path, start_server, WORKERS="1") as found:
-        yield found
 
 
 class Crawl:

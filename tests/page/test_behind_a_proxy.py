@@ -1,12 +1,11 @@
 """The page behind nginx, under a path: whatever is done there, it is done under that path."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fronts import SET_UPS, Front, front
-from live import LiveServer
+from fronts import Front
 from page.conftest import MIB
 from page.watched import Watched, assert_stored
 
@@ -14,17 +13,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
 
 Make = Callable[..., Path]
-
-
-@pytest.fixture(params=SET_UPS)
-def behind(
-    request: pytest.FixtureRequest,
-    nginx: None,
-    tmp_path: Path,
-    start_server: Callable[..., LiveServer],
-) -> Iterator[Front]:
-    with front(request.param, tmp_path, start_server, WORKERS="1") as found:
-        yield found
 
 
 def assert_all_below(tab: Watched, base: str) -> None:
