@@ -121,8 +121,6 @@ TABLE = (
     Row("storage-full", 507, "No room left", (storage.StorageFull,)),
 )  # fmt: skip
 
-_EXPECTED = (ops.ShuttingDown, shedding.Overloaded)
-"""What the log need not have for each request."""
 _BY_ERROR = {error: row for row in TABLE for error in row.raised}
 _BY_STATUS = {row.status: row for row in reversed(TABLE)}
 
@@ -176,9 +174,9 @@ def _facts(error: Exception, row: Row) -> dict[str, object]:
         incident = secrets.token_hex(6)
         _log.error("internal error %s", incident, exc_info=error)
         return {"detail": f"the log says more under the id {incident}", "id": incident}
-    if row.status >= 500 and not isinstance(error, _EXPECTED):
-        told = storage.in_full(error) if isinstance(error, storage.StorageError) else error
-        _log.error("%s: %s", row.code, told)
+    if row.status >= 500 and isinstance(error, storage.StorageError):
+        # Of other refusals the access log has as many as anybody cares to provoke.
+        _log.error("%s: %s", row.code, storage.in_full(error))
     facts = {name.replace("_", "-"): value for name, value in vars(error).items()}
     return {"detail": str(error)} | facts
 
