@@ -61,7 +61,7 @@ def _ignore(count: int) -> None:
 def send(
     connection: socket, data: bytes, flags: int = 0, sent: Callable[[int], None] = _ignore
 ) -> None:
-    """Send all of `data`, as long as the client takes some of it within each timeout.
+    """Send all of `data`, as long as the client takes 1 KiB of it within each timeout.
 
     Each time the kernel took some, `sent` is told how many bytes.
     """
@@ -88,8 +88,8 @@ def send_file(
     """Send `count` bytes of a file, in turns with the other connections.
 
     Each time the kernel took some, `sent` is told how many bytes. Raises TimeoutError when the
-    client takes nothing for the connection's timeout, and EOFError when the file has become
-    shorter.
+    client takes next to nothing within the connection's timeout, and EOFError when the file has
+    become shorter.
     """
     if isinstance(connection, ssl.SSLSocket):
         _send_blocks(connection, descriptor, offset, count, sent)

@@ -39,7 +39,7 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
     """One process that serves connections; the attributes are for gunicorn.conf.py to set."""
 
     idle_timeout: ClassVar[float] = 30.0
-    """Seconds that a client may neither send nor take a byte, in a body or an answer."""
+    """Seconds within which a client has to send or take 1 KiB, or the rest, of a body or answer."""
     head_timeout: ClassVar[float] = 15.0
     """Seconds from the first byte of a request's head to its last."""
     drain_delay: ClassVar[float] = 0.0
