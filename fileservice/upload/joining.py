@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from fileservice.storage import NoSuchUpload, ResumableWriter, StorageError, Store
+from fileservice.storage import NoSuchUpload, ResumableWriter, StorageError, Store, in_full
 from fileservice.upload import ContentMismatch, DigestMismatch, Offer, Offload, Rules, receive
 from fileservice.upload.admission import type_of
 from fileservice.upload.inspection import HEAD, Inspector
@@ -65,7 +65,7 @@ def join(
         try:
             ledger.end(joined, finished)
         except StorageError as error:  # the file is published all the same
-            _log.warning("the upload %s was published but not ended: %s", upload, error)
+            _log.warning("the upload %s was published but not ended: %s", upload, in_full(error))
         _remove(ledger, *parts)
     return Status(upload, finished, receipt.file.size, ledger.expires_from_now())
 
@@ -87,7 +87,7 @@ def _remove(ledger: Ledger, *uploads: str) -> None:
         try:
             ledger.remove(upload)
         except StorageError as error:
-            _log.warning("the upload %s stays until it expires: %s", upload, error)
+            _log.warning("the upload %s stays until it expires: %s", upload, in_full(error))
 
 
 def _open(part: str, ledger: Ledger, store: Store, offload: Offload) -> ResumableWriter:

@@ -5,7 +5,15 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from fileservice.storage import Kept, Locked, NoSuchUpload, ResumableWriter, StorageError, Uploads
+from fileservice.storage import (
+    Kept,
+    Locked,
+    NoSuchUpload,
+    ResumableWriter,
+    StorageError,
+    Uploads,
+    in_full,
+)
 from fileservice.upload.census import UNBEGUN_SECONDS
 from fileservice.upload.offloading import Offload
 from fileservice.upload.records import Record, Unreadable
@@ -81,7 +89,7 @@ class Ledger:
             try:
                 self._sweep(upload)
             except StorageError as error:
-                _log.warning("the upload %s could not be looked after: %s", upload, error)
+                _log.warning("the upload %s could not be looked after: %s", upload, in_full(error))
 
     def _sweep(self, upload: str) -> None:
         try:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from fileservice.storage import NameTaken, ResumableWriter, StorageError, Store
+from fileservice.storage import NameTaken, ResumableWriter, StorageError, Store, in_full
 from fileservice.upload.admission import Refused, Rules, TooLarge
 from fileservice.upload.bounds import Bounds
 from fileservice.upload.examination import Block, Examination
@@ -152,7 +152,7 @@ class Turn:
         except StorageError as error:
             # The file is published all the same. Who asks for the upload later finds its bytes
             # complete, publishes them once more, to no effect, and ends the record then.
-            _log.warning("the upload %s was published but not ended: %s", upload, error)
+            _log.warning("the upload %s was published but not ended: %s", upload, in_full(error))
         return replace(self.found, record=record)
 
     def _record(self, **changes: object) -> None:
