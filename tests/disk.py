@@ -27,12 +27,15 @@ class Disk:
         self.image, self.path = directory / "disk.img", directory / "disk"
         self.path.mkdir()
         self._kind = kind
+        self._device = ""
         with self.image.open("wb") as image:
             image.truncate(size)
         _run(*_MAKE[kind], *options, str(self.image))
 
     def mount(self) -> None:
-        self._device = _run("losetup", "--find", "--show", "--direct-io=on", str(self.image))
+        if not self._device:
+            command = ["losetup", "--find", "--show", "--direct-io=on", str(self.image)]
+            self._device = _run(*command)
         # ext4 shall commit when it is asked to, and not of its own accord.
         options = ["-o", "commit=900"] if self._kind == "ext4" else []
         _run("mount", "-t", self._kind, *options, self._device, str(self.path))
@@ -42,6 +45,7 @@ class Disk:
         command = ["umount", str(self.path)]
         eventually(lambda: subprocess.run(command, capture_output=True).returncode == 0)
         _run("losetup", "--detach", self._device)
+        self._device = ""
 
     def remount(self, option: str) -> None:
         """Make it read-only (ro) or writable (rw)."""
@@ -50,7 +54,7 @@ class Disk:
         eventually(lambda: subprocess.run(command, capture_output=True).returncode == 0)
 
     def lose(self) -> None:
-        """Have the mount go, whoever uses it."""
+        """Have the mount go, whoever uses it; `mount` brings back the same file system."""
         _run("umount", "-l", str(self.path))
 
     def cut_power(self) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from fileservice.storage import Locked, ResumableWriter, StorageError, Uploads
+from fileservice.storage import Locked, ResumableWriter, StorageError, Uploads, in_full
 from fileservice.upload.examination import Block
 from fileservice.upload.offloading import Offload
 
@@ -122,7 +122,7 @@ class Takeover:
         try:
             self._offload(self._uploads.withdraw, upload)
         except StorageError as error:  # it counts for some seconds only
-            _log.warning("a claim could not be taken back: %s", error)
+            _log.warning("a claim could not be taken back: %s", in_full(error))
 
     def _watch(self) -> None:
         if not self._watcher:
@@ -142,7 +142,7 @@ class Takeover:
         try:
             claims = self._uploads.claims()
         except StorageError as error:
-            _log.warning("nobody can take over an upload now: %s", error)
+            _log.warning("nobody can take over an upload now: %s", in_full(error))
             return
         for upload in claims:
             interrupt = asked.get(upload)

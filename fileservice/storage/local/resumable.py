@@ -23,7 +23,7 @@ class LocalResumableWriter(LocalWriter):
                 self._cut(known)
 
     def truncate(self, size: int) -> None:
-        with errors_named():
+        with errors_named(self._path):
             if self._places.fsync:
                 with self._checkpoint() as known:
                     if not known.vouches(self._descriptor):
@@ -40,7 +40,7 @@ class LocalResumableWriter(LocalWriter):
         """
         if not self._places.fsync or self._ended:
             return
-        with errors_named(), self._checkpoint() as known:
+        with errors_named(self._path), self._checkpoint() as known:
             try:
                 if not known.vouches(self._descriptor):
                     raise OSError(errno.EIO, "bytes could not be written to the disk")
@@ -68,14 +68,14 @@ class LocalResumableWriter(LocalWriter):
         self.size = self._begun = size
 
     def update(self, record: bytes, length: int | None = None) -> None:
-        with errors_named():
+        with errors_named(self._path):
             writeback.reserve(self._descriptor, length or 0)
             records.replace(self._places, self._path, record)
 
     def end(self, record: bytes) -> None:
         self.update(record)
         self._ended = True
-        with errors_named():
+        with errors_named(self._path):
             records.unlink(self._path, self._path + checkpoint.SUFFIX)
 
     def close(self) -> None:

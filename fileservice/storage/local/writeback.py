@@ -27,9 +27,11 @@ def reserve(descriptor: int, count: int) -> None:
 
     The size of the file stays what it is. Raises OSError (ENOSPC, EDQUOT) when there is no room.
     """
-    if not _fallocate or not count:
+    # From its end on: XFS wants to have room for all of what it is asked for, whatever is there.
+    size = os.fstat(descriptor).st_size
+    if not _fallocate or count <= size:
         return
-    while _fallocate(descriptor, _FALLOC_FL_KEEP_SIZE, 0, count):
+    while _fallocate(descriptor, _FALLOC_FL_KEEP_SIZE, size, count - size):
         error = ctypes.get_errno()
         if error in (errno.EOPNOTSUPP, errno.ENOSYS):
             return

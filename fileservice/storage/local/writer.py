@@ -75,7 +75,7 @@ class LocalWriter:
         """Up to where writeback has begun."""
 
     def write(self, block: bytes | memoryview) -> None:
-        with errors_named():
+        with errors_named(self._path):
             rest = memoryview(block)
             while rest:
                 written = os.write(self._descriptor, rest)
@@ -86,7 +86,7 @@ class LocalWriter:
                 self._begun = self.size
 
     def read_at(self, count: int, offset: int) -> bytes:
-        with errors_named():
+        with errors_named(self._path):
             return os.pread(self._descriptor, count, offset)
 
     @contextmanager
@@ -95,7 +95,7 @@ class LocalWriter:
 
     def publish(self, name: FileName, content: Content) -> StoredFile:
         target = self._places.of(name)
-        with errors_named():
+        with errors_named(self._path):
             self._places.identity.require()
             attributes.record(content, self._descriptor)
             self.sync()
@@ -121,7 +121,7 @@ class LocalWriter:
 
     def sync(self) -> None:
         """Return when all that was written will outlast a power cut."""
-        with errors_named():
+        with errors_named(self._path):
             if self._places.fsync:
                 os.fsync(self._descriptor)
 
