@@ -78,11 +78,15 @@ def test_after_a_cut_in_mid_upload_what_is_told_are_the_bytes_that_were_sent(
                 uploader.start()
             eventually(functools.partial(are_in_the_middle, uploaders))
             time.sleep(0.13 * number)  # another moment in each round
+            control = disk.path / "control"
+            control.write_bytes(text(0)[:MIB])
             disk.cut_power()
             server.kill()
             for uploader in uploaders:
                 uploader.join(30)
             disk.power_up()
+            # The file system by itself keeps what is synced, and nothing more.
+            assert not control.exists() or control.read_bytes() != text(0)[:MIB]
             server.start()
             with server.client() as client:
                 for uploader in uploaders:
