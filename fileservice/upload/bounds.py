@@ -12,10 +12,10 @@ from fileservice.upload.admission import Rules, leave_free
 from fileservice.upload.census import Census, owner_of
 from fileservice.upload.records import Record
 
-_OF_ONE_CLIENT = 4
-_OF_ALL = 2
-"""The unfinished uploads of a client that holds room for more than one may hold a quarter of what
-uploads may use, and all clients' together half of it."""
+_OF_ONE_CLIENT = 1 / 2
+_OF_ALL = 3 / 4
+"""The unfinished uploads of a client that holds room for more than one may hold half of what
+uploads may use, and all clients' together three quarters of it."""
 
 _NOTHING = 64 * 1024
 """What a file system holds for a file for its own reasons is no more than this."""
@@ -99,7 +99,7 @@ class Bounds:
         own = [found.held for found, whose in others if whose == owner and found.held > _NOTHING]
         held = sum(found.held for found, _ in others)
         usable = free + held - self._rules.min_free
-        if own and (sum(own) + more > usable // _OF_ONE_CLIENT or held + more > usable // _OF_ALL):
+        if own and (sum(own) + more > usable * _OF_ONE_CLIENT or held + more > usable * _OF_ALL):
             raise StorageFull(
                 "too much room is promised to unfinished uploads already, of this address or of"
                 " all; finish them, end them (DELETE), or try again later"

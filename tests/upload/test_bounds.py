@@ -141,7 +141,7 @@ def test_addresses_that_one_client_can_choose_from_are_one(
     process.begin("2001:db8:0:1::1")
 
 
-def test_a_client_may_have_all_the_room_for_one_upload_and_a_quarter_for_more(
+def test_a_client_may_have_all_the_room_for_one_upload_and_half_of_it_for_more(
     process: Process, another: Process
 ) -> None:
     upload = process.begin(length=90 * MIB)
@@ -149,17 +149,19 @@ def test_a_client_may_have_all_the_room_for_one_upload_and_a_quarter_for_more(
         another.begin(length=5 * MIB)
     process.uploads.cancel(upload)
     for _ in range(2):
-        another.begin(length=12 * MIB)
+        another.begin(length=25 * MIB)
     with pytest.raises(StorageFull, match="promised"):
         process.begin(length=2 * MIB)
     with pytest.raises(StorageFull, match="room left"):
         process.begin(THERE, length=80 * MIB)
-    process.begin(THERE, length=60 * MIB)
+    process.begin(THERE, length=45 * MIB)
 
 
-def test_all_clients_have_half_of_the_room_for_more_than_one_upload_each(process: Process) -> None:
+def test_all_clients_have_three_quarters_of_the_room_for_more_than_one_upload_each(
+    process: Process,
+) -> None:
     for client in (HERE, THERE, "192.0.2.3"):
-        process.begin(client, length=15 * MIB)
+        process.begin(client, length=23 * MIB)
     process.begin(HERE, length=4 * MIB)
     with pytest.raises(StorageFull, match="promised"):
         process.begin(THERE, length=4 * MIB)
@@ -167,7 +169,7 @@ def test_all_clients_have_half_of_the_room_for_more_than_one_upload_each(process
 
 
 def test_room_for_bytes_that_have_arrived_is_not_promised_any_more(process: Process) -> None:
-    first = process.begin(length=25 * MIB)
+    first = process.begin(length=45 * MIB)
     with pytest.raises(StorageFull, match="promised"):
         process.begin(length=10 * MIB)
     process.append(first, b"text" * (6 * MIB))
@@ -183,7 +185,7 @@ def test_uploads_all_of_whose_bytes_have_arrived_have_no_room_promised(process: 
 
 def test_a_length_that_is_declared_later_is_bounded_as_well(process: Process) -> None:
     first, second = process.begin(length=None), process.begin(length=None)
-    process.append(first, b"", length=20 * MIB)
+    process.append(first, b"", length=40 * MIB)
     with pytest.raises(StorageFull, match="promised"):
         process.append(second, b"", length=20 * MIB)
     process.append(second, b"", length=4 * MIB)
