@@ -528,7 +528,7 @@ ODD = [
     "a" * 251 + ".txt",
     "a..b.txt",
     "~.txt",
-    "ﬁ\u200b\u202e.txt",
+    "ﬁ\U0001f600\u0301.txt",
     "%.txt",
     "ready",
     "a.txt",
