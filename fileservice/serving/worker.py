@@ -64,6 +64,7 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     def run(self) -> None:
         """Serve until told to stop, drain, and let transfers finish within the graceful timeout."""
+        gevent.get_hub().print_exception = self._log_exception
         servers = [self._listen(listener) for listener in self.sockets]
         while self.alive:
             self.notify()
@@ -86,6 +87,13 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
                 self._end([*self._idle, *self._fresh])
             self.notify()
             gevent.sleep(0.05)
+
+    def _log_exception(self, context: Any, kind: Any, error: Any, trace: Any) -> None:
+        """Log what gevent would print to stderr: what failed outside of all connections."""
+        if isinstance(context, StreamServer) and isinstance(error, OSError):
+            self.log.error("no connection can be accepted at present: %s", error)
+        else:
+            self.log.error("%s failed", context, exc_info=(kind, error, trace))
 
     def _drain(self) -> None:
         """Go on serving, so that who sends clients here can learn that it must not any longer."""
