@@ -102,7 +102,7 @@ def test_what_comes_before_the_file_is_bounded(block: int) -> None:
 
 
 def test_a_name_that_is_not_utf_8_is_refused_in_words() -> None:
-    with pytest.raises(BadForm, match="must be UTF-8$"):
+    with pytest.raises(BadForm, match=r"must be UTF-8$"):
         taken_in(file_part(b"one").replace(b'filename="', b'filename="\xe9') + END, [4096])
 
 
