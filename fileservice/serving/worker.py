@@ -64,7 +64,8 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     def run(self) -> None:
         """Serve until told to stop, drain, and let transfers finish within the graceful timeout."""
-        gevent.get_hub().print_exception = self._log_exception
+        hub: Any = gevent.get_hub()
+        hub.print_exception = self._log_exception
         servers = [self._listen(listener) for listener in self.sockets]
         while self.alive:
             self.notify()
