@@ -48,6 +48,8 @@ class Worker(Protocol):
 
     def idle(self, connection: socket, number: int) -> AbstractContextManager[None]: ...
 
+    def yielding(self, connection: socket) -> AbstractContextManager[None]: ...
+
     def count_request(self) -> None: ...
 
 
@@ -91,22 +93,19 @@ class Connection:
         if not early:
             self._client.settimeout(self._cfg.keepalive if number > 1 else worker.head_timeout)
             with worker.idle(self._client, number):
-                if number > 1 and not worker.serving:
-                    return None
-                try:
-                    early = source.chunk()
-                except TimeoutError:
-                    return None
-                except OSError:
-                    if worker.serving:
-                        raise
-                    return None  # the shutdown has closed it
+                early = source.first_chunk()
         if not early:
             return None
         self._begun = time.monotonic()
         self._early = early
         source.begin_head(early, worker.head_timeout)
-        request = Request(self._cfg, source, self._addr, number)
+        try:
+            with worker.yielding(self._client):
+                request = Request(self._cfg, source, self._addr, number)
+        except TimeoutError:
+            raise
+        except OSError:
+            return None  # the client went in the middle, or has given way to another
         source.end_head()
         if any(n == "TRANSFER-ENCODING" and v.lower() != "chunked" for n, v in request.headers):
             raise UnsupportedTransferCoding("the only transfer coding taken here is chunked")
@@ -153,7 +152,7 @@ class Connection:
             return False
         # Who was told that it is kept may be asking already, even if a stop began since.
         if response.closes or not reusable():
-            linger(self._client)
+            self._linger()
             return False
         return discard(self._client, body.forget_received() or 0)
 
@@ -166,7 +165,7 @@ class Connection:
             refused = refusal(error)
             response.status = refused.status
             send(self._client, bytes(refused))
-            linger(self._client)
+            self._linger()
             return False
         try:
             response.send_body(answer)
@@ -189,7 +188,11 @@ class Connection:
             log.access(refused, (), environ, self._duration())
         self._client.settimeout(self._worker.idle_timeout)
         send(self._client, bytes(refused))
-        linger(self._client)
+        self._linger()
+
+    def _linger(self) -> None:
+        with self._worker.yielding(self._client):
+            linger(self._client)
 
     def _duration(self) -> timedelta:
         return timedelta(seconds=time.monotonic() - self._begun)

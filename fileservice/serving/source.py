@@ -58,6 +58,21 @@ class Source(Unreader):  # type: ignore[misc]  # gunicorn has no types
         finally:
             self._connection.settimeout(patience)
 
+    def first_chunk(self) -> bytes:
+        """The first bytes of a request, b"" where none come for whatever reason.
+
+        The worker may end the wait, which raises here; what had come by then counts all the same.
+        """
+        try:
+            return self.chunk()
+        except OSError:
+            pass
+        self._connection.settimeout(0)
+        try:
+            return self._connection.recv(_SMALL)
+        except OSError:
+            return b""
+
     def _receive(self, size_hint: int | None) -> bytes:
         if self._head_left is not None:
             if self._head_left <= 0:

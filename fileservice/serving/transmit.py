@@ -149,7 +149,7 @@ def linger(connection: socket) -> None:
             connection.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVLOWAT, _LINGER_BATCH)
         _discard(connection, LINGER_BYTES, time.monotonic() + LINGER_SECONDS)
     except OSError as error:
-        if error.errno not in (errno.ENOTCONN, errno.ECONNRESET, errno.EPIPE, None):
+        if error.errno not in (errno.ENOTCONN, errno.ECONNRESET, errno.EPIPE, errno.EBADF, None):
             raise
 
 

@@ -23,7 +23,7 @@ from fileservice.serving.connection import Connection
 from fileservice.serving.environ import Environs
 
 _FRESH_SECONDS = 1.0
-"""How long a connection just made may say nothing when the worker stops, or is full."""
+"""How long a connection may say nothing when the worker stops, or, if it is new, is full."""
 _KILL_SECONDS = 2.0
 """How long handlers may take to clean up after their grace is over."""
 _replaced = mmap.mmap(-1, 8)
@@ -59,9 +59,13 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
         # Those that wait for a request, since when, the longest first.
         self._idle: dict[socket, float] = {}
         self._fresh: dict[socket, float] = {}
+        # Those in the middle of a head, or that have been answered and still send.
+        self._yielding: dict[socket, float] = {}
 
     def run(self) -> None:
         """Serve until told to stop, drain, and let transfers finish within the graceful timeout."""
+        hub: Any = gevent.get_hub()
+        hub.print_exception = self._log_exception
         servers = [self._listen(listener) for listener in self.sockets]
         while self.alive:
             self.notify()
@@ -73,17 +77,24 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
         self.serving = False
         for server in servers:
             server.close()
-        self._end(self._idle)
-        fresh_until = time.monotonic() + _FRESH_SECONDS
+        # Who asks meanwhile is answered, and told that the connection closes.
+        quiet_until = time.monotonic() + _FRESH_SECONDS
         while self._pool:
             if time.monotonic() > deadline:
                 self.log.warning("the grace period is over: running transfers are cut")
                 self._pool.kill(timeout=_KILL_SECONDS)
                 return
-            if time.monotonic() > fresh_until:
-                self._end(self._fresh)
+            if time.monotonic() > quiet_until:
+                self._end([*self._idle, *self._fresh])
             self.notify()
             gevent.sleep(0.05)
+
+    def _log_exception(self, context: Any, kind: Any, error: Any, trace: Any) -> None:
+        """Log what gevent would print to stderr: what failed outside of all connections."""
+        if isinstance(context, StreamServer) and isinstance(error, OSError):
+            self.log.error("no connection can be accepted at present: %s", error)
+        else:
+            self.log.error("%s failed", context, exc_info=(kind, error, trace))
 
     def _drain(self) -> None:
         """Go on serving, so that who sends clients here can learn that it must not any longer."""
@@ -96,7 +107,11 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
         """When there is no room for another connection, end the one that waited longest."""
         if not self._pool.full():
             return
-        for waiting, seconds in ((self._idle, 0.0), (self._fresh, _FRESH_SECONDS)):
+        for waiting, seconds in (
+            (self._idle, 0.0),
+            (self._fresh, _FRESH_SECONDS),
+            (self._yielding, _FRESH_SECONDS),
+        ):
             connection, since = next(iter(waiting.items()), (None, 0.0))
             if connection and time.monotonic() - since >= seconds:
                 del waiting[connection]
@@ -159,6 +174,15 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
             yield
         finally:
             waiting.pop(connection, None)
+
+    @contextmanager
+    def yielding(self, connection: socket) -> Iterator[None]:
+        """Meanwhile the connection may be ended for another that has no room, but not at once."""
+        self._yielding[connection] = time.monotonic()
+        try:
+            yield
+        finally:
+            self._yielding.pop(connection, None)
 
 
 def _tls(cfg: Config) -> dict[str, Any]:

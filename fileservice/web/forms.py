@@ -67,6 +67,8 @@ def _file_part(boundary: str, body: Iterator[memoryview]) -> tuple[MultipartSegm
             look = found + len(_END_OF_HEAD)
             part = _file_in(_events(parser, bytes(received[parsed:look])), fields)
             parsed = look
+            if parsed > _AROUND:
+                break
             if part:
                 return part, bytes(received[parsed:])
         if len(received) > _AROUND:
@@ -190,6 +192,8 @@ def _form_errors() -> Iterator[None]:
     try:
         yield
     except MultipartError as error:
+        if isinstance(error.__context__, UnicodeDecodeError):
+            raise BadForm("the head of a part of the form must be UTF-8") from error
         raise BadForm(f"the form does not parse: {error}") from error
 
 

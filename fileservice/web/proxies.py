@@ -72,7 +72,7 @@ class ClientAddresses:
         environ["SCRIPT_NAME"] = prefix
         path = environ.get("PATH_INFO", "")
         if self._removes_path and f"{path}/".startswith(f"{prefix}/"):
-            environ["PATH_INFO"] = path.removeprefix(prefix)
+            environ["PATH_INFO"] = path.removeprefix(prefix) or "/"
 
 
 def refuse_bad_addresses() -> None:

@@ -158,7 +158,11 @@ def test_a_lost_mount_is_told_and_nothing_is_stored_below_it(
         "the list": LIST,
         "health": HEALTH,
         "an unfinished upload": request(f"HEAD {upload}", "Tus-Resumable: 1.0.0"),
+        "an upload that begins": request(
+            "PUT /upload/e.txt", "Upload-Complete: ?0", "Upload-Length: 9", body=TEXT[:1]
+        ),
     }
+    writing = {name: asked[name] for name in ("an upload", "an upload that begins", "a deletion")}
     with Wire(server) as wire:
         wire.send(request("PUT /upload/d.txt", f"Content-Length: {len(TEXT)}") + TEXT[:-1])
         eventually(server.staged)
@@ -173,6 +177,8 @@ def test_a_lost_mount_is_told_and_nothing_is_stored_below_it(
         assert {name: ask(server, what).status for name, what in asked.items()} == dict.fromkeys(
             asked, 503
         )
+        details = {name: ask(server, what).json()["detail"] for name, what in writing.items()}
+        assert {name for name, text in details.items() if "mounted" in text} == set(writing)
         assert list(disk.path.iterdir()) == []
     assert str(disk.path) not in str(ask(server, PUT).json())
     assert f"{disk.path}/.fileservice/identity" in server.log()

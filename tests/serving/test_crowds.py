@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,28 @@ def assert_answered_soon(server: TunedServer, seconds: float = 1) -> None:
     assert time.monotonic() - begun < seconds
 
 
+def trickle(wires: list[Wire], over: threading.Event) -> None:
+    """Send a byte now and then on each of these, until it is over."""
+    while not over.wait(0.1):
+        for wire in wires:
+            with contextlib.suppress(OSError):
+                wire.send(b"a")
+
+
+@contextlib.contextmanager
+def running(
+    work: Callable[[list[Wire], threading.Event], None], wires: list[Wire]
+) -> Iterator[None]:
+    over = threading.Event()
+    thread = threading.Thread(target=work, args=(wires, over))
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_idle_connections_give_way_to_new_ones_the_longest_idle_first(server: TunedServer) -> None:
     with contextlib.ExitStack() as stack:
         wires = [stack.enter_context(Wire(server)) for _ in range(ROOM + 5)]
@@ -41,6 +64,7 @@ def test_idle_connections_give_way_to_new_ones_the_longest_idle_first(server: Tu
             assert_answered_soon(server)
         assert wires[0].ended()
         assert wires[-1].ask(PROBE).status == 200
+    assert "Traceback" not in server.log()
 
 
 def test_connections_that_never_said_anything_give_way_to_new_ones(server: TunedServer) -> None:
@@ -48,6 +72,26 @@ def test_connections_that_never_said_anything_give_way_to_new_ones(server: Tuned
         for _ in range(2 * ROOM):
             stack.enter_context(Wire(server))
         assert_answered_soon(server, 5)
+    assert "Traceback" not in server.log()
+
+
+def test_connections_that_do_not_end_their_heads_give_way_to_new_ones(server: TunedServer) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(2 * ROOM):
+            stack.enter_context(Wire(server)).send(b"GET /healthz HTTP/1.1\r\nHost:")
+        assert_answered_soon(server, 5)
+    assert "Traceback" not in server.log()
+
+
+def test_clients_that_send_on_after_a_refusal_give_way_to_new_ones(server: TunedServer) -> None:
+    with contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server)) for _ in range(ROOM)]
+        for wire in wires:
+            wire.send(request("PUT /upload/a.exe", "Content-Length: 1000000") + LINE)
+            assert wire.answer().status == 415
+        with running(trickle, wires):
+            assert_answered_soon(server, 4)
+    assert "Traceback" not in server.log()
 
 
 def test_transfers_do_not_give_way(server: TunedServer) -> None:

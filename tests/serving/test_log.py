@@ -1,5 +1,6 @@
 """The log: one, with nothing in it that its readers or their terminals could be deceived by."""
 
+import contextlib
 import re
 import socket
 from collections.abc import Iterator
@@ -191,3 +192,21 @@ def test_transfers_cut_by_a_shutdown_are_named(tmp_path: Path) -> None:
         assert server.accessed(target)["outcome"] == "cut: the service stops"
         assert f"{target} from 127.0.0.1:" in server.errors.read_text()
     assert server.log() == ""
+
+
+def test_that_no_connection_can_be_accepted_is_an_entry_like_any_other(tmp_path: Path) -> None:
+    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))"
+    server = LoggedServer(tmp_path, few)
+    try:
+        with contextlib.ExitStack() as crowd:
+            for _ in range(60):
+                crowd.callback(server.connect().close)
+            eventually(lambda: "Too many open files" in server.errors.read_text() + server.log())
+        (entry, *_) = [
+            line for line in server.errors.read_text().splitlines() if "Too many open" in line
+        ]
+        assert ENTRY.match(entry)
+        assert "no connection can be accepted at present" in entry
+        assert "Traceback" not in server.log()
+    finally:
+        server.kill()

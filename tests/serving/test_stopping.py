@@ -195,6 +195,23 @@ def test_a_connection_that_is_just_made_when_the_workers_change_is_answered(star
         assert wire.ended()
 
 
+@pytest.mark.parametrize("sign", [signal.SIGHUP, signal.SIGTERM])
+def test_what_is_asked_on_a_kept_connection_as_its_worker_stops_is_answered(
+    start: Start, sign: int
+) -> None:
+    server = start(WORKERS="1")
+    with Wire(server) as wire:
+        assert wire.ask(PROBE).status == 200
+        os.kill(server.process.pid, sign)
+        if sign == signal.SIGTERM:
+            eventually(lambda: refuses_connections(server))
+        else:
+            eventually(lambda: "Worker exiting" in server.log() or len(server.workers()) > 1)
+        answer = wire.ask(request("GET /nothing"))
+        assert answer.closes()
+        assert answer.status == 404
+
+
 def test_workers_that_are_replaced_after_their_share_of_requests_lose_none(start: Start) -> None:
     server = start("max_requests = 40", "max_requests_jitter = 20", WORKERS="2")
     first = set(server.workers())

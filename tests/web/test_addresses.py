@@ -282,6 +282,11 @@ class TestAPublicUrl:
         assert client.get(path).status_code == 200
         assert client.get(f"/filesx{path}").status_code == 404
 
+    @pytest.mark.parametrize("path", ["/files", "/files/", "/"])
+    def test_alone_leads_to_the_page_like_the_root(self, asked: Asked, path: str) -> None:
+        answer = asked.client(PUBLIC_URL="https://example.org/files").get(path)
+        assert (answer.status_code, answer.headers["Location"]) == (302, "/files/upload")
+
     def test_that_begins_as_our_own_paths_do_must_be_removed_by_the_proxy(
         self, asked: Asked
     ) -> None:

@@ -95,9 +95,15 @@ def test_a_part_that_declares_its_length_has_it(declared: str, right: bool) -> N
             taken_in(body, [10])
 
 
-def test_what_comes_before_the_file_is_bounded() -> None:
+@pytest.mark.parametrize("block", [4096, 1 << 20])
+def test_what_comes_before_the_file_is_bounded(block: int) -> None:
     with pytest.raises(BadForm, match="before the file"):
-        taken_in(part('name="note"', b"x" * 70_000) + file_part(b"one") + END, [4096])
+        taken_in(part('name="note"', b"x" * 70_000) + file_part(b"one") + END, [block])
+
+
+def test_a_name_that_is_not_utf_8_is_refused_in_words() -> None:
+    with pytest.raises(BadForm, match=r"must be UTF-8$"):
+        taken_in(file_part(b"one").replace(b'filename="', b'filename="\xe9') + END, [4096])
 
 
 def test_what_comes_after_the_file_is_bounded() -> None:
