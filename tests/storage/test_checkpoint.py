@@ -183,6 +183,35 @@ def test_a_publication_whose_bytes_cannot_be_synced_publishes_nothing(
     assert not store.taken(NAME)
 
 
+@pytest.mark.parametrize("asker", ["who asks", "the writer"])
+def test_bytes_whose_checkpoint_does_not_reach_the_disk_are_not_told(
+    store: LocalStore,
+    another: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+    asker: str,
+) -> None:
+    upload = store.uploads.create(b"record", None)
+    writer = store.uploads.open(upload)
+    writer.write(b"synced")
+    writer.sync()
+    writer.write(b"more")
+    pwrite = os.pwrite
+
+    def failing(descriptor: int, data: bytes, offset: int) -> int:
+        pwrite(descriptor, data, offset)  # whoever reads it sees it, and a power cut takes it
+        monkeypatch.setattr(os, "pwrite", pwrite)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "pwrite", failing)
+    if asker == "the writer":
+        with pytest.raises(StorageUnavailable):
+            writer.sync()
+    else:
+        assert store.uploads.read(upload).size == 6
+    writer.close()
+    assert another.uploads.read(upload).size == 6
+
+
 def test_bytes_that_were_replaced_are_not_vouched_for_by_the_ones_before(
     store: LocalStore, directory: Path, power_cut: Callable[[], None]
 ) -> None:
