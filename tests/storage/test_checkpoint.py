@@ -242,6 +242,26 @@ def test_a_file_that_is_published_is_never_cut(
     assert (directory / NAME).read_bytes() == b"published"
 
 
+@pytest.mark.parametrize("fsync", [True, False])
+def test_a_file_that_is_published_can_be_published_again_after_a_power_cut(
+    directory: Path, power_cut: Callable[[], None], fsync: bool
+) -> None:
+    store = LocalStore(directory, fsync=fsync)
+    content = Content("text/plain", sha256=b"a digest of thirty-two bytes ...")
+    upload = store.uploads.create(b"record", None)
+    writer = store.uploads.open(upload)
+    writer.write(b"published")
+    published = writer.publish(NAME, content)
+    writer.close()  # and it died before the record said so
+    power_cut()
+    after = LocalStore(directory, fsync=True)
+    writer = after.uploads.open(upload)
+    assert writer.publish(NAME, content) == published
+    writer.close()
+    assert after.stat(NAME) == published
+    assert (directory / NAME).read_bytes() == b"published"
+
+
 @pytest.mark.parametrize("syncs", [2, 3])  # the newest slot is the one or the other
 @pytest.mark.parametrize("damage", [b"", b"\0" * 512, b"\xff" * 512, b"7 7"])
 def test_a_slot_that_a_power_cut_has_torn_leaves_the_one_before(

@@ -16,7 +16,7 @@ class LocalResumableWriter(LocalWriter):
 
     def drop_lost(self) -> None:
         """Drop bytes that may not be those that were written; see checkpoint."""
-        if not self._places.fsync or os.fstat(self._descriptor).st_nlink > 1:
+        if not self._places.fsync or self._is_published():
             return
         with self._checkpoint() as known:
             if not known.vouches(self._descriptor):
@@ -40,6 +40,9 @@ class LocalResumableWriter(LocalWriter):
         """
         if not self._places.fsync or self._ended:
             return
+        if self._is_published():
+            super().sync()
+            return
         with errors_named(self._path), self._checkpoint() as known:
             try:
                 if not known.vouches(self._descriptor):
@@ -51,6 +54,10 @@ class LocalResumableWriter(LocalWriter):
                     known.distrust()
                 self._cut(known)
                 raise
+
+    def _is_published(self) -> bool:
+        """Whether a name was given to the bytes, and only the record does not say so: no cut."""
+        return os.fstat(self._descriptor).st_nlink > 1
 
     def _checkpoint(self) -> AbstractContextManager[checkpoint.Checkpoint]:
         return checkpoint.locked(self._path + checkpoint.SUFFIX)
