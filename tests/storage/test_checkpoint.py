@@ -262,6 +262,26 @@ def test_a_file_that_is_published_can_be_published_again_after_a_power_cut(
     assert (directory / NAME).read_bytes() == b"published"
 
 
+def test_a_file_that_was_published_before_outlasts_a_publication_that_fails(
+    store: LocalStore, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = store.uploads.create(b"record", None)
+    writer = store.uploads.open(upload)
+    writer.write(b"published")
+    writer.publish(NAME, Content("text/plain"))
+    writer.close()  # and its record could not be written: the client was told of success
+
+    def fail(path: bytes) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("fileservice.storage.local.writer.sync_directory", fail)
+    writer = store.uploads.open(upload)
+    with pytest.raises(StorageUnavailable):
+        writer.publish(NAME, Content("text/plain"))
+    writer.close()
+    assert (directory / NAME).read_bytes() == b"published"
+
+
 @pytest.mark.parametrize("syncs", [2, 3])  # the newest slot is the one or the other
 @pytest.mark.parametrize("damage", [b"", b"\0" * 512, b"\xff" * 512, b"7 7"])
 def test_a_slot_that_a_power_cut_has_torn_leaves_the_one_before(
