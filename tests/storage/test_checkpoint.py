@@ -321,3 +321,17 @@ def test_without_fsync_what_is_there_counts(directory: Path, power_cut: Callable
     writer.close()
     power_cut()
     assert store.uploads.read(upload).size == 5
+
+
+def test_room_that_a_process_took_ahead_and_did_not_give_back_is_not_published(
+    store: LocalStore, another: LocalStore, directory: Path
+) -> None:
+    upload = store.uploads.create(b"record", None)
+    writer = store.uploads.open(upload)
+    store.make_room(writer, 1 << 20, ahead=16 << 20)
+    writer.write(bytes(1 << 20))
+    writer.close()  # it was killed
+    writer = another.uploads.open(upload)
+    writer.publish(NAME, Content("text/plain"))
+    writer.close()
+    assert (directory / NAME).stat().st_blocks * 512 < 2 << 20

@@ -4,9 +4,14 @@ import errno
 import os
 from contextlib import AbstractContextManager, suppress
 
+from fileservice.names import FileName
+from fileservice.storage.base import Content, StoredFile
 from fileservice.storage.local import checkpoint, records, room, writeback
 from fileservice.storage.local.faults import errors_named
 from fileservice.storage.local.writer import LocalWriter
+
+_MUCH = 64 * 1024
+"""What a file system holds for a file for its own reasons is no more than this, in bytes."""
 
 
 class LocalResumableWriter(LocalWriter):
@@ -21,6 +26,15 @@ class LocalResumableWriter(LocalWriter):
         with self._checkpoint() as known:
             if not known.vouches(self._descriptor):
                 self._cut(known)
+
+    def publish(self, name: FileName, content: Content) -> StoredFile:
+        with errors_named():
+            status = os.fstat(self._descriptor)
+            held = status.st_blocks * room.SECTOR - status.st_size
+            if held > _MUCH and not self._is_published():
+                # A process that died took room ahead of bytes that it could not say the number of.
+                os.ftruncate(self._descriptor, status.st_size)
+        return super().publish(name, content)
 
     def truncate(self, size: int) -> None:
         with errors_named(self._path):
