@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,6 +167,36 @@ def test_all_clients_have_three_quarters_of_the_room_for_more_than_one_upload_ea
     with pytest.raises(StorageFull, match="promised"):
         process.begin(THERE, length=4 * MIB)
     process.begin("192.0.2.4", length=4 * MIB)
+
+
+def test_what_is_stored_already_takes_no_room_again(process: Process, root: Path) -> None:
+    name, digests = FileName.parse("a.txt"), {"sha-256": hashlib.sha256(b"text").digest()}
+    first = process.uploads.create(Offer(name, 4, digests=digests), 4, {}, client=HERE)
+    process.append(first.upload, b"text")
+    for _ in range(20):
+        again = Offer(name, 90 * MIB, digests=digests)
+        assert process.uploads.create(again, 90 * MIB, {}, client=HERE).record.finished
+    uploads = (root / ".fileservice/uploads").iterdir()
+    assert sum(path.stat().st_blocks * 512 for path in uploads) < MIB
+
+
+def test_bytes_that_are_dropped_take_their_room_with_them_unless_more_were_announced(
+    process: Process, root: Path
+) -> None:
+    def damaged() -> Iterator[bytes]:
+        yield b"text" * MIB
+        raise ValueError("the checksum does not match")
+
+    held = {}
+    for length in (None, 4 * MIB):
+        upload = process.begin(length=length)
+        with pytest.raises(ValueError, match="checksum"):
+            process.uploads.append(
+                upload, 0, damaged(), coming=None, interrupt=lambda: None, whole=True
+            )
+        held[length] = (root / ".fileservice/uploads" / upload).stat().st_blocks * 512
+    assert held[None] < MIB
+    assert held[4 * MIB] >= 4 * MIB
 
 
 def test_room_for_bytes_that_have_arrived_is_not_promised_any_more(process: Process) -> None:
