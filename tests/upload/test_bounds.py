@@ -88,6 +88,13 @@ def test_one_client_has_no_more_than_its_number_in_whatever_process(
     another.begin(THERE)
 
 
+def test_uploads_can_begin_once_a_store_that_could_not_be_prepared_can(root: Path) -> None:
+    store = LocalStore(root, fsync=False, proved=True)  # it was read-only, and lacks all of ours
+    root.mkdir()
+    uploads = Resumption(store, RULES, Inline(), 86400.0)
+    assert uploads.create(Offer(FileName.parse("a.txt"), 5), 5, {}).offset == 0
+
+
 def test_all_clients_have_no_more_than_their_number(process: Process, another: Process) -> None:
     for number in range(10):
         (process, another)[number % 2].begin(f"192.0.2.{number}")
