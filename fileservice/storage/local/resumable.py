@@ -5,7 +5,7 @@ import os
 from contextlib import AbstractContextManager, suppress
 
 from fileservice.names import FileName
-from fileservice.storage.base import Content, StoredFile
+from fileservice.storage.base import Content, StorageFull, StoredFile
 from fileservice.storage.local import checkpoint, records, room, writeback
 from fileservice.storage.local.faults import errors_named
 from fileservice.storage.local.writer import LocalWriter
@@ -28,7 +28,7 @@ class LocalResumableWriter(LocalWriter):
                 self._cut(known)
 
     def publish(self, name: FileName, content: Content) -> StoredFile:
-        with errors_named():
+        with errors_named(self._path):
             status = os.fstat(self._descriptor)
             held = status.st_blocks * room.SECTOR - status.st_size
             if held > _MUCH and not self._is_published():
@@ -94,7 +94,11 @@ class LocalResumableWriter(LocalWriter):
             records.replace(self._places, self._path, record)
 
     def end(self, record: bytes) -> None:
-        self.update(record)
+        try:
+            self.update(record)
+        except StorageFull:
+            with errors_named(self._path):
+                records.overwrite(self._places, self._path, record)
         self._ended = True
         with errors_named(self._path):
             records.unlink(self._path, self._path + checkpoint.SUFFIX)
