@@ -877,6 +877,19 @@ class TestTrouble:
         assert tiny.uploads.read(upload).record.strip() == b'{"gone": "it has expired"}'
         assert (tiny.free_space() or 0) >= 400_000
 
+    def test_a_look_at_a_disk_that_removes_nothing_keeps_no_descriptor(
+        self, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(path: bytes) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        before = len(os.listdir("/proc/self/fd"))
+        monkeypatch.setattr(os, "unlink", fail)
+        for _ in range(5):
+            with pytest.raises(StorageUnavailable):
+                store.check()
+        assert len(os.listdir("/proc/self/fd")) == before
+
     def test_a_read_only_disk_lists_and_says_that_it_cannot_delete(
         self, mount: Callable[..., Path]
     ) -> None:
