@@ -883,12 +883,12 @@ class TestTrouble:
         def fail(path: bytes) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         monkeypatch.setattr(os, "unlink", fail)
         for _ in range(5):
             with pytest.raises(StorageUnavailable):
                 store.check()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
 
     def test_a_read_only_disk_lists_and_says_that_it_cannot_delete(
         self, mount: Callable[..., Path]
