@@ -48,12 +48,13 @@ class Bounds:
 
     def create(self, record: Record) -> str:
         """Begin an upload; its id. Raises TooManyUnfinished, TooManyOfClient, StorageFull."""
-        leave_free(self._store, self._rules, record.length or 0)
+        length = record.length if record.open else None  # what is stored already needs no room
+        leave_free(self._store, self._rules, length or 0)
         with self._store.uploads.alone():
             if record.open:
                 self._admit(record)
             upload = self._store.uploads.create(
-                record.to_bytes(), record.length, leave=self._rules.min_free
+                record.to_bytes(), length, leave=self._rules.min_free
             )
             self._census.add(upload, record)
         return upload

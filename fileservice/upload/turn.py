@@ -95,7 +95,7 @@ class Turn:
     def _drop_what_does_not_count(self) -> None:
         """Remove bytes whose checksum never came in, and those that could not be synced."""
         if self._writer.size > self.found.offset:
-            self._offload(self._writer.truncate, self.found.offset)
+            self._take_back(self.found.offset)
         if self._writer.size != self.found.offset:  # the disk has failed meanwhile
             raise OffsetMismatch(self._writer.size)
         if self.found.record.proved is not None:
@@ -176,7 +176,7 @@ class Turn:
         except BaseException:
             if whole:
                 self._examination = None  # it has seen what goes
-                self._offload(writer.truncate, offset)
+                self._take_back(offset)
             raise
         finally:
             self._offload(writer.sync)
@@ -194,8 +194,14 @@ class Turn:
             for _ in blocks:
                 pass
         except BaseException:
-            self._offload(self._writer.truncate, offset)
+            self._take_back(offset)
             raise
+
+    def _take_back(self, offset: int) -> None:
+        """Drop the bytes from `offset` on, and their room if nobody knows whether more come."""
+        self._offload(self._writer.truncate, offset)
+        if self.found.record.length is None:
+            self._offload(self._store.give_room_back, self._writer)
 
     def _recalled(self) -> Examination | None:
         """What is known of the bytes so far; None for a part, which is not examined."""

@@ -81,12 +81,17 @@ def begin(service: Service, offer: Offer) -> Response:
     )
     if found.record.finished:
         return _final(service, found, created=False)
+    informed = False
     try:
         if _can_be_informed(request):
             _inform(service, found)
+            informed = True
         return _take_in(service, found, 0, last=bool(complete(request.headers)))
-    except body.BodyError:
-        service.resumption.cancel_if_empty(found.upload)
+    except BaseException as error:
+        if not informed:
+            service.resumption.discard(found.upload)  # the client will never learn where it was
+        elif isinstance(error, body.BodyError):
+            service.resumption.cancel_if_empty(found.upload)
         raise
 
 

@@ -67,7 +67,7 @@ def test_after_a_cut_in_mid_upload_what_is_told_are_the_bytes_that_were_sent(
     for number in range(ROUNDS):
         directory = tmp_path / str(number)
         directory.mkdir()
-        disk = Disk(directory)
+        disk = Disk(directory, size=2 << 30)  # one client may hold a quarter of it
         disk.mount()
         try:
             server = start_server(

@@ -326,6 +326,20 @@ def test_a_client_that_goes_before_a_byte_leaves_no_upload_and_no_error(
     assert "internal error" not in server.log()
 
 
+def test_an_upload_that_broke_off_before_its_client_could_learn_of_it_goes(
+    start_server: Callable[..., LiveServer], over_a_directory: None
+) -> None:
+    server = start_server(WORKERS="1")
+    fields = ("Upload-Complete: ?0", "Upload-Length: 5000", "Content-Length: 50")
+    with Wire(server) as wire:
+        wire.send(request("PUT /upload/a.txt", *fields))
+        wire.send(b"text")
+        uploads = server.store / ".fileservice/uploads"
+        eventually(lambda: any(path.stat().st_size == 4 for path in uploads.iterdir()))
+        wire.reset()
+    eventually(lambda: not list(uploads.iterdir()))
+
+
 def test_an_upload_that_broke_off_after_its_first_byte_stays(
     start_server: Callable[..., LiveServer],
 ) -> None:

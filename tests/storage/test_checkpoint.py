@@ -183,6 +183,35 @@ def test_a_publication_whose_bytes_cannot_be_synced_publishes_nothing(
     assert not store.taken(NAME)
 
 
+@pytest.mark.parametrize("asker", ["who asks", "the writer"])
+def test_bytes_whose_checkpoint_does_not_reach_the_disk_are_not_told(
+    store: LocalStore,
+    another: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+    asker: str,
+) -> None:
+    upload = store.uploads.create(b"record", None)
+    writer = store.uploads.open(upload)
+    writer.write(b"synced")
+    writer.sync()
+    writer.write(b"more")
+    pwrite = os.pwrite
+
+    def failing(descriptor: int, data: bytes, offset: int) -> int:
+        pwrite(descriptor, data, offset)  # whoever reads it sees it, and a power cut takes it
+        monkeypatch.setattr(os, "pwrite", pwrite)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "pwrite", failing)
+    if asker == "the writer":
+        with pytest.raises(StorageUnavailable):
+            writer.sync()
+    else:
+        assert store.uploads.read(upload).size == 6
+    writer.close()
+    assert another.uploads.read(upload).size == 6
+
+
 def test_bytes_that_were_replaced_are_not_vouched_for_by_the_ones_before(
     store: LocalStore, directory: Path, power_cut: Callable[[], None]
 ) -> None:
@@ -210,6 +239,46 @@ def test_a_file_that_is_published_is_never_cut(
     after = LocalStore(directory, fsync=True)
     assert after.uploads.read(upload).size == 9
     after.uploads.open(upload).close()
+    assert (directory / NAME).read_bytes() == b"published"
+
+
+@pytest.mark.parametrize("fsync", [True, False])
+def test_a_file_that_is_published_can_be_published_again_after_a_power_cut(
+    directory: Path, power_cut: Callable[[], None], fsync: bool
+) -> None:
+    store = LocalStore(directory, fsync=fsync)
+    content = Content("text/plain", sha256=b"a digest of thirty-two bytes ...")
+    upload = store.uploads.create(b"record", None)
+    writer = store.uploads.open(upload)
+    writer.write(b"published")
+    published = writer.publish(NAME, content)
+    writer.close()  # and it died before the record said so
+    power_cut()
+    after = LocalStore(directory, fsync=True)
+    writer = after.uploads.open(upload)
+    assert writer.publish(NAME, content) == published
+    writer.close()
+    assert after.stat(NAME) == published
+    assert (directory / NAME).read_bytes() == b"published"
+
+
+def test_a_file_that_was_published_before_outlasts_a_publication_that_fails(
+    store: LocalStore, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = store.uploads.create(b"record", None)
+    writer = store.uploads.open(upload)
+    writer.write(b"published")
+    writer.publish(NAME, Content("text/plain"))
+    writer.close()  # and its record could not be written: the client was told of success
+
+    def fail(path: bytes) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("fileservice.storage.local.writer.sync_directory", fail)
+    writer = store.uploads.open(upload)
+    with pytest.raises(StorageUnavailable):
+        writer.publish(NAME, Content("text/plain"))
+    writer.close()
     assert (directory / NAME).read_bytes() == b"published"
 
 
@@ -252,3 +321,17 @@ def test_without_fsync_what_is_there_counts(directory: Path, power_cut: Callable
     writer.close()
     power_cut()
     assert store.uploads.read(upload).size == 5
+
+
+def test_room_that_a_process_took_ahead_and_did_not_give_back_is_not_published(
+    store: LocalStore, another: LocalStore, directory: Path
+) -> None:
+    upload = store.uploads.create(b"record", None)
+    writer = store.uploads.open(upload)
+    store.make_room(writer, 1 << 20, ahead=16 << 20)
+    writer.write(bytes(1 << 20))
+    writer.close()  # it was killed
+    writer = another.uploads.open(upload)
+    writer.publish(NAME, Content("text/plain"))
+    writer.close()
+    assert (directory / NAME).stat().st_blocks * 512 < 2 << 20

@@ -862,6 +862,34 @@ class TestTrouble:
         tiny.delete(NAME)
         assert names(tiny) == ["filler"]
 
+    def test_a_disk_without_room_still_lets_an_upload_end_and_gives_back_what_it_held(
+        self, tiny: LocalStore
+    ) -> None:
+        upload = tiny.uploads.create(b'{"gone": null}', 400_000)
+        root = Path(os.fsdecode(tiny._places.root))
+        with contextlib.suppress(OSError), (root / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+        assert tiny.free_space() == 0
+
+        with contextlib.closing(tiny.uploads.open(upload)) as writer:
+            writer.end(b'{"gone": "it has expired"}')
+        assert tiny.uploads.read(upload).record.strip() == b'{"gone": "it has expired"}'
+        assert (tiny.free_space() or 0) >= 400_000
+
+    def test_a_look_at_a_disk_that_removes_nothing_keeps_no_descriptor(
+        self, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(path: bytes) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        monkeypatch.setattr(os, "unlink", fail)
+        for _ in range(5):
+            with pytest.raises(StorageUnavailable):
+                store.check()
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
     def test_a_read_only_disk_lists_and_says_that_it_cannot_delete(
         self, mount: Callable[..., Path]
     ) -> None:

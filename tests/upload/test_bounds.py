@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,6 +88,13 @@ def test_one_client_has_no_more_than_its_number_in_whatever_process(
     another.begin(THERE)
 
 
+def test_uploads_can_begin_once_a_store_that_could_not_be_prepared_can(root: Path) -> None:
+    store = LocalStore(root, fsync=False, proved=True)  # it was read-only, and lacks all of ours
+    root.mkdir()
+    uploads = Resumption(store, RULES, Inline(), 86400.0)
+    assert uploads.create(Offer(FileName.parse("a.txt"), 5), 5, {}).offset == 0
+
+
 def test_all_clients_have_no_more_than_their_number(process: Process, another: Process) -> None:
     for number in range(10):
         (process, another)[number % 2].begin(f"192.0.2.{number}")
@@ -166,6 +174,36 @@ def test_all_clients_have_three_quarters_of_the_room_for_more_than_one_upload_ea
     with pytest.raises(StorageFull, match="promised"):
         process.begin(THERE, length=4 * MIB)
     process.begin("192.0.2.4", length=4 * MIB)
+
+
+def test_what_is_stored_already_takes_no_room_again(process: Process, root: Path) -> None:
+    name, digests = FileName.parse("a.txt"), {"sha-256": hashlib.sha256(b"text").digest()}
+    first = process.uploads.create(Offer(name, 4, digests=digests), 4, {}, client=HERE)
+    process.append(first.upload, b"text")
+    for _ in range(20):
+        again = Offer(name, 90 * MIB, digests=digests)
+        assert process.uploads.create(again, 90 * MIB, {}, client=HERE).record.finished
+    uploads = (root / ".fileservice/uploads").iterdir()
+    assert sum(path.stat().st_blocks * 512 for path in uploads) < MIB
+
+
+def test_bytes_that_are_dropped_take_their_room_with_them_unless_more_were_announced(
+    process: Process, root: Path
+) -> None:
+    def damaged() -> Iterator[bytes]:
+        yield b"text" * MIB
+        raise ValueError("the checksum does not match")
+
+    held = {}
+    for length in (None, 4 * MIB):
+        upload = process.begin(length=length)
+        with pytest.raises(ValueError, match="checksum"):
+            process.uploads.append(
+                upload, 0, damaged(), coming=None, interrupt=lambda: None, whole=True
+            )
+        held[length] = (root / ".fileservice/uploads" / upload).stat().st_blocks * 512
+    assert held[None] < MIB
+    assert held[4 * MIB] >= 4 * MIB
 
 
 def test_room_for_bytes_that_have_arrived_is_not_promised_any_more(process: Process) -> None:

@@ -8,7 +8,8 @@ are dropped before anything is added to them.
 
 The file has two slots, each in a sector of its own and written in turn: a write that a power cut
 tears leaves the other one. It is locked (flock) while bytes are synced or dropped, so that nobody
-syncs by another descriptor what has just failed, and counts it.
+syncs by another descriptor what has just failed, and counts it. A slot is written and synced in one
+system call (O_DSYNC): a process that is killed leaves none that others see and the disk may lack.
 """
 
 import ctypes
@@ -76,7 +77,6 @@ class Checkpoint:
     def advance(self, offset: int, descriptor: int) -> None:
         """Bytes of the opened file up to `offset` have just been synced."""
         self._write(offset, page_cache_of(descriptor))
-        os.fdatasync(self._descriptor)
 
     def lower(self, offset: int, descriptor: int) -> None:
         """Bytes from `offset` on are about to be replaced: durably stop to count them."""
@@ -91,8 +91,9 @@ class Checkpoint:
         self._write(self.offset, _LOST)
 
     def _write(self, offset: int, page_cache: str) -> None:
-        self._slot = _Slot(self._slot.number + 1, offset, page_cache)
-        os.pwrite(self._descriptor, self._slot.to_bytes(), self._slot.number % 2 * _SLOT)
+        slot = _Slot(self._slot.number + 1, offset, page_cache)
+        os.pwrite(self._descriptor, slot.to_bytes(), slot.number % 2 * _SLOT)
+        self._slot = slot  # one that was not written says nothing, and the next takes its place
 
 
 def create(path: bytes, descriptor: int) -> None:
@@ -112,7 +113,7 @@ def create(path: bytes, descriptor: int) -> None:
 def locked(path: bytes) -> Iterator[Checkpoint]:
     """The checkpoint at `path`, which nobody else touches meanwhile. Raises FileNotFoundError."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR | os.O_DSYNC | os.O_CLOEXEC)
     except OSError as error:
         if error.errno != errno.EROFS:
             raise

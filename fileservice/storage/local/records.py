@@ -1,10 +1,11 @@
 """The record of an unfinished upload, a file that is always replaced whole."""
 
+import errno
 import os
 from contextlib import suppress
 
 from fileservice.storage.base import NoSuchUpload
-from fileservice.storage.local import staging
+from fileservice.storage.local import room, staging
 from fileservice.storage.local.faults import sync_directory
 from fileservice.storage.local.writer import Places
 
@@ -41,6 +42,24 @@ def replace(places: Places, upload: bytes, record: bytes) -> None:
         with suppress(FileNotFoundError):
             os.unlink(path)
         raise
+    finally:
+        os.close(descriptor)
+
+
+def overwrite(places: Places, upload: bytes, record: bytes) -> None:
+    """Have `record` be that of an upload that ends where a disk has no room for another file.
+
+    It is written where the one before lies. A power cut may leave neither, and so an upload that
+    there never was; by then it must be of no more use.
+    """
+    descriptor = os.open(upload + RECORD, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if len(record) > status.st_blocks * room.SECTOR:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.pwrite(descriptor, record.ljust(status.st_size), 0)  # JSON may have blanks at its end
+        if places.fsync:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -4,9 +4,14 @@ import errno
 import os
 from contextlib import AbstractContextManager, suppress
 
+from fileservice.names import FileName
+from fileservice.storage.base import Content, StorageFull, StoredFile
 from fileservice.storage.local import checkpoint, records, room, writeback
 from fileservice.storage.local.faults import errors_named
 from fileservice.storage.local.writer import LocalWriter
+
+_MUCH = 64 * 1024
+"""What a file system holds for a file for its own reasons is no more than this, in bytes."""
 
 
 class LocalResumableWriter(LocalWriter):
@@ -16,11 +21,20 @@ class LocalResumableWriter(LocalWriter):
 
     def drop_lost(self) -> None:
         """Drop bytes that may not be those that were written; see checkpoint."""
-        if not self._places.fsync or os.fstat(self._descriptor).st_nlink > 1:
+        if not self._places.fsync or self._is_published():
             return
         with self._checkpoint() as known:
             if not known.vouches(self._descriptor):
                 self._cut(known)
+
+    def publish(self, name: FileName, content: Content) -> StoredFile:
+        with errors_named(self._path):
+            status = os.fstat(self._descriptor)
+            held = status.st_blocks * room.SECTOR - status.st_size
+            if held > _MUCH and not self._is_published():
+                # A process that died took room ahead of bytes that it could not say the number of.
+                os.ftruncate(self._descriptor, status.st_size)
+        return super().publish(name, content)
 
     def truncate(self, size: int) -> None:
         with errors_named(self._path):
@@ -40,6 +54,9 @@ class LocalResumableWriter(LocalWriter):
         """
         if not self._places.fsync or self._ended:
             return
+        if self._is_published():
+            super().sync()
+            return
         with errors_named(self._path), self._checkpoint() as known:
             try:
                 if not known.vouches(self._descriptor):
@@ -51,6 +68,10 @@ class LocalResumableWriter(LocalWriter):
                     known.distrust()
                 self._cut(known)
                 raise
+
+    def _is_published(self) -> bool:
+        """Whether a name was given to the bytes, and only the record does not say so: no cut."""
+        return os.fstat(self._descriptor).st_nlink > 1
 
     def _checkpoint(self) -> AbstractContextManager[checkpoint.Checkpoint]:
         return checkpoint.locked(self._path + checkpoint.SUFFIX)
@@ -73,7 +94,11 @@ class LocalResumableWriter(LocalWriter):
             records.replace(self._places, self._path, record)
 
     def end(self, record: bytes) -> None:
-        self.update(record)
+        try:
+            self.update(record)
+        except StorageFull:
+            with errors_named(self._path):
+                records.overwrite(self._places, self._path, record)
         self._ended = True
         with errors_named(self._path):
             records.unlink(self._path, self._path + checkpoint.SUFFIX)

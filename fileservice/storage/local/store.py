@@ -74,8 +74,10 @@ class LocalStore:
             try:
                 os.write(descriptor, _PROBE)
             finally:
-                os.unlink(path)
-                os.close(descriptor)
+                try:
+                    os.unlink(path)
+                finally:
+                    os.close(descriptor)
 
     def writer(
         self,

@@ -184,7 +184,7 @@ class LocalUploads:
     def alone(self) -> Iterator[None]:
         with ExitStack() as stack:
             with errors_named():
-                self._places.identity.require()
+                self._places.identity.require()  # a store that was read-only may lack the directory
                 stack.enter_context(locks.alone(self._places.uploads))
             yield
 

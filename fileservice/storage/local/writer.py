@@ -99,24 +99,26 @@ class LocalWriter:
             self._places.identity.require()
             attributes.record(content, self._descriptor)
             self.sync()
-            self._link(target, name)
+            linked = self._link(target, name)
             if self._places.fsync:
                 try:
                     sync_directory(self._places.root)
                 except OSError:
-                    self._places.remove(name, self._descriptor)  # it may not last
+                    if linked:  # else it may have been answered for
+                        self._places.remove(name, self._descriptor)  # it may not last
                     raise
             return replace(attributes.describe(name, self._descriptor), content=content)
 
-    def _link(self, target: bytes, name: FileName) -> None:
+    def _link(self, target: bytes, name: FileName) -> bool:
+        """Give the file its name; whether it had it not."""
         while True:
             with suppress(FileExistsError):
                 os.link(self._path, target)
-                return
+                return True
             with suppress(FileNotFoundError):  # deleted meanwhile: the name is free
                 # A process may have died between this very link and its answer.
                 if os.path.samestat(os.fstat(self._descriptor), os.lstat(target)):
-                    return
+                    return False
                 raise NameTaken(name)
 
     def sync(self) -> None:
