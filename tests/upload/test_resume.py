@@ -95,7 +95,9 @@ def another(process: Process, root: Path) -> Process:
 
 def kept(root: Path) -> set[str]:
     """What lies in the store of an upload's bytes and records."""
-    return {path.suffix or "bytes" for path in (root / ".fileservice/uploads").iterdir()}
+    private = root / ".fileservice"
+    found = [*(private / "uploads").iterdir(), *(private / "ended").iterdir()]
+    return {path.suffix or "bytes" for path in found}
 
 
 def cut_after(*blocks: bytes) -> Iterator[bytes]:

@@ -1,4 +1,8 @@
-"""The record of an unfinished upload, a file that is always replaced whole."""
+"""The record of an upload, a file that is always replaced whole.
+
+That of one that has ended lies in a directory of its own: whoever counts the others, as each
+creation does, need not look at the many that ended lately.
+"""
 
 import errno
 import os
@@ -17,17 +21,35 @@ def read(places: Places, path: bytes) -> tuple[bytes, float]:
 
     Raises NoSuchUpload.
     """
+    for place in (path + RECORD, ended(places, path)):
+        with suppress(FileNotFoundError), open(place, "rb", buffering=0) as file:
+            return file.read(), os.fstat(file.fileno()).st_mtime
+    places.identity.check()
+    raise NoSuchUpload
+
+
+def ended(places: Places, path: bytes) -> bytes:
+    """Where the record lies when the upload has ended whose bytes were at `path`."""
+    return os.path.join(places.ended, os.path.basename(path) + RECORD)
+
+
+def replace(places: Places, path: bytes, record: bytes) -> None:
+    """Have `record` be that of the upload whose bytes are at `path`."""
+    _put(places, path + RECORD, record)
+
+
+def end(places: Places, path: bytes, record: bytes) -> None:
+    """Have `record` be that of the upload whose bytes were at `path`, which has ended."""
     try:
-        descriptor = os.open(path + RECORD, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        places.identity.check()
-        raise NoSuchUpload from None
-    with open(descriptor, "rb") as file:
-        return file.read(), os.fstat(descriptor).st_mtime
+        _put(places, ended(places, path), record)
+        unlink(path + RECORD)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _overwrite(places, path + RECORD, record)
 
 
-def replace(places: Places, upload: bytes, record: bytes) -> None:
-    """Have `record` be that of the upload whose bytes are at the path `upload`."""
+def _put(places: Places, place: bytes, record: bytes) -> None:
     places.identity.require()
     descriptor, path = staging.create(places.staging)
     try:
@@ -35,9 +57,9 @@ def replace(places: Places, upload: bytes, record: bytes) -> None:
             file.write(record)
         if places.fsync:
             os.fsync(descriptor)
-        os.replace(path, upload + RECORD)
+        os.replace(path, place)
         if places.fsync:
-            sync_directory(places.uploads)
+            sync_directory(os.path.dirname(place))
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(path)
@@ -46,13 +68,13 @@ def replace(places: Places, upload: bytes, record: bytes) -> None:
         os.close(descriptor)
 
 
-def overwrite(places: Places, upload: bytes, record: bytes) -> None:
-    """Have `record` be that of an upload that ends where a disk has no room for another file.
+def _overwrite(places: Places, place: bytes, record: bytes) -> None:
+    """Keep the record of an upload that ends where a disk has no room for another file.
 
     It is written where the one before lies. A power cut may leave neither, and so an upload that
     there never was; by then it must be of no more use.
     """
-    descriptor = os.open(upload + RECORD, os.O_WRONLY | os.O_CLOEXEC)
+    descriptor = os.open(place, os.O_WRONLY | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
         if len(record) > status.st_blocks * room.SECTOR:

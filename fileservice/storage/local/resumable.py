@@ -5,7 +5,7 @@ import os
 from contextlib import AbstractContextManager, suppress
 
 from fileservice.names import FileName
-from fileservice.storage.base import Content, StorageFull, StoredFile
+from fileservice.storage.base import Content, StoredFile
 from fileservice.storage.local import checkpoint, records, room, writeback
 from fileservice.storage.local.faults import errors_named
 from fileservice.storage.local.writer import LocalWriter
@@ -94,13 +94,9 @@ class LocalResumableWriter(LocalWriter):
             records.replace(self._places, self._path, record)
 
     def end(self, record: bytes) -> None:
-        try:
-            self.update(record)
-        except StorageFull:
-            with errors_named(self._path):
-                records.overwrite(self._places, self._path, record)
-        self._ended = True
         with errors_named(self._path):
+            records.end(self._places, self._path, record)
+            self._ended = True
             records.unlink(self._path, self._path + checkpoint.SUFFIX)
 
     def close(self) -> None:

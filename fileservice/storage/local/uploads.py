@@ -119,14 +119,15 @@ class LocalUploads:
         # The record goes first: what has none does not exist, and its bytes are an orphan.
         with errors_named():
             path = self._path(upload)
-            records.unlink(path + records.RECORD, path, path + checkpoint.SUFFIX)
+            ended = records.ended(self._places, path)
+            records.unlink(path + records.RECORD, ended, path, path + checkpoint.SUFFIX)
             if self._places.fsync:
                 sync_directory(self._places.uploads)
 
     def remove_remains(self, upload: str, seconds: float) -> None:
         path, touched = self._path(upload), 0.0
         with errors_named():
-            for part in (path, path + records.RECORD):
+            for part in (path, path + records.RECORD, records.ended(self._places, path)):
                 with suppress(FileNotFoundError):
                     touched = max(touched, os.stat(part).st_mtime)
             if time.time() - touched > seconds:
@@ -158,12 +159,12 @@ class LocalUploads:
             os.unlink(self._claim(upload))
 
     def ids(self) -> Iterator[str]:
-        with errors_named(), os.scandir(os.fsdecode(self._places.uploads)) as entries:
-            found = {entry.name.partition(".")[0] for entry in entries}
-        yield from (upload for upload in found if _ID.fullmatch(upload))
+        with errors_named():
+            for directory in (self._places.uploads, self._places.ended):
+                found = {name.partition(".")[0] for name in os.listdir(os.fsdecode(directory))}
+                yield from (upload for upload in found if _ID.fullmatch(upload))
 
     def unfinished(self) -> Iterator[Unfinished]:
-        # Those that have ended have a record and no bytes.
         with errors_named(), os.scandir(os.fsdecode(self._places.uploads)) as entries:
             for entry in entries:
                 if _ID.fullmatch(entry.name):

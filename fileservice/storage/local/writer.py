@@ -24,6 +24,7 @@ class Places:
     root: bytes
     staging: bytes
     uploads: bytes
+    ended: bytes
     claims: bytes
     names: bytes
     fsync: bool
@@ -33,17 +34,18 @@ class Places:
     def under(cls, root: bytes, *, fsync: bool, identity: str | None = None) -> "Places":
         """The places of a store in the directory `root`, of this identity if it is known."""
         private = os.path.join(root, b".fileservice")
-        staging, uploads, claims = (
-            os.path.join(private, name) for name in (b"staging", b"uploads", b"claims")
+        staging, uploads, ended, claims = (
+            os.path.join(private, name) for name in (b"staging", b"uploads", b"ended", b"claims")
         )
         return cls(
             root=root,
             staging=staging,
             uploads=uploads,
+            ended=ended,
             claims=claims,
             names=os.path.join(private, b"names"),
             fsync=fsync,
-            identity=Identity(root, (staging, uploads, claims), identity),
+            identity=Identity(root, (staging, uploads, ended, claims), identity),
         )
 
     def of(self, name: FileName) -> bytes:
