@@ -64,6 +64,7 @@ class ToThreads:
             self._since.popleft()
             task.run()
             self._ended.append(task)
+            del task  # which would hold its block until there is more to do
             self._news.send()
 
     def _wake(self) -> None:

@@ -1,12 +1,13 @@
-"""What failed holds no memory: not even until the garbage is collected, a hundred uploads later."""
+"""What is over holds no memory: not until the garbage is collected, a hundred uploads later."""
 
 import gc
 import weakref
 from collections.abc import Callable
 
+import gevent
 import pytest
 
-from fileservice.offloads import Inline
+from fileservice.offloads import Inline, ToThreads
 from fileservice.storage.s3.parts import Flight
 from fileservice.web.body import IncompleteBody, TooSlow, blocks
 
@@ -79,3 +80,15 @@ def test_a_part_that_could_not_be_sent() -> None:
             flight.end()
 
     assert_forgotten(send, Failure)
+
+
+def test_work_that_was_done_in_a_thread() -> None:
+    class Block:
+        pass
+
+    block = Block()
+    left = weakref.ref(block)
+    ToThreads(threads=1)(id, block)
+    gevent.sleep(0)  # the event loop, which woke us, lets go of it, too
+    del block
+    assert left() is None

@@ -21,6 +21,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from fileservice.serving.connection import Connection
 from fileservice.serving.environ import Environs
+from fileservice.serving.memory import give_back_what_is_freed
 
 _FRESH_SECONDS = 1.0
 """How long a connection may say nothing when the worker stops, or, if it is new, is full."""
@@ -70,6 +71,7 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
         while self.alive:
             self.notify()
             self._make_room()
+            give_back_what_is_freed()
             self._stopping.wait(1.0)
         deadline = time.monotonic() + max(0.0, self.cfg.graceful_timeout - self.cleanup_seconds)
         if self.stopping:

@@ -22,6 +22,8 @@ from fileservice.upload.text import NotText, TextScan
 
 HEAD = 4096
 """Bytes at the beginning of a file by which its type is judged while the others still come."""
+_SCANNED = 64 * 1024
+"""Bytes of text that are copied to be scanned: so few that they stay in the processor's cache."""
 _OLE_SIGNATURE = bytes.fromhex("D0CF11E0A1B11AE1")
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _PARSED_JSON = 1 << 20
@@ -73,7 +75,8 @@ class Inspector:
         """Look at the next block. Raises ContentMismatch as soon as it is certain."""
         if self._text:
             try:
-                self._text.feed(bytes(block))
+                for start in range(0, len(block), _SCANNED):
+                    self._text.feed(bytes(block[start : start + _SCANNED]))
             except NotText as error:
                 raise ContentMismatch(self._type, str(error)) from None
         if self._type.family is Family.JSON:

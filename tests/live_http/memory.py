@@ -18,9 +18,14 @@ class Growth:
 def growth_of(pid: int) -> Iterator[Growth]:
     """Measure the resident memory of a process over the block."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak begins anew: proc(5)
-    before, growth = _field(pid, "VmRSS"), Growth()
+    before, growth = resident(pid), Growth()
     yield growth
     growth.bytes = _field(pid, "VmHWM") - before
+
+
+def resident(pid: int) -> int:
+    """The resident memory of a process, in bytes."""
+    return _field(pid, "VmRSS")
 
 
 def _field(pid: int, name: str) -> int:

@@ -88,7 +88,7 @@ def test_memory_stays_flat(start: Start) -> None:
             with client.stream("GET", "/download/a.bmp") as answer:
                 size = sum(len(block) for block in answer.iter_raw())
         assert size == sum(map(len, blocks))
-    assert growth.bytes < 32 * MIB
+    assert growth.bytes < 48 * MIB  # three parts of 8 MiB, and what is under way beside them
 
 
 def test_a_store_that_is_away_is_a_503_and_then_all_is_well(start: Start, seaweed: Seaweed) -> None:

@@ -1,5 +1,6 @@
 """One name, one winner; whole or absent to every reader; and memory that stays flat."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from live import LiveServer
 from live_http import crowd
-from live_http.memory import growth_of
+from live_http.memory import growth_of, resident
 from live_http.wire import Answer, Wire, ask, assert_holds_only, eventually, request
 
 MIB = 1 << 20
@@ -208,6 +209,28 @@ def test_memory_does_not_grow_with_a_client_that_does_not_read(
         with Wire(warm_server) as other:
             assert other.ask(request("HEAD /download/huge.bmp")).status == 200
     assert growth.bytes < 16 * MIB
+
+
+def test_memory_of_clients_that_vanished_is_given_back(warm_server: LiveServer) -> None:
+    (worker,) = warm_server.workers()
+    before, clients = resident(worker), 32
+
+    def begin(name: str) -> Wire:
+        wire = stack.enter_context(Wire(warm_server))
+        wire.send(request(f"PUT /upload/{name}.bmp", f"Content-Length: {100 * MIB}"))
+        wire.send(BMP_HEAD + bytes(8 * MIB))
+        return wire
+
+    with contextlib.ExitStack() as stack:
+        vanishing = [begin(f"vanishing{number}") for number in range(clients)]
+        eventually(lambda: resident(worker) - before > clients * 3 * MIB, 20)
+        staying = begin("staying")  # its memory lies behind theirs
+        eventually(lambda: all(path.stat().st_size > 6 * MIB for path in warm_server.staged()), 20)
+        for wire in vanishing:
+            wire.reset()
+        eventually(lambda: len(warm_server.staged()) == 1)
+        eventually(lambda: resident(worker) - before < 24 * MIB)
+        staying.reset()
 
 
 def test_every_connection_and_file_is_closed_again(

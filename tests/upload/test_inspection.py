@@ -551,3 +551,10 @@ class TestBlocks:
         small = [content[at : at + 512] for at in range(0, len(content), 512)]
 
         assert accepts("webm", *small) == accepts("webm", content)
+
+    @pytest.mark.parametrize("extension", ["txt", "json"])
+    def test_a_large_block_of_text_is_not_copied_as_a_whole(self, extension: str) -> None:
+        first, rest = b'["text",'.ljust(MIB // 64), b'"text"]'.rjust(2 * MIB)
+
+        with memory_bounded(MIB // 2):
+            assert accepts(extension, first, rest)
