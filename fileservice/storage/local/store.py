@@ -3,6 +3,7 @@
     ROOT/report.pdf               a published file; put there by whatever means, it is served
     ROOT/.fileservice/staging/    files on their way in (see staging)
     ROOT/.fileservice/uploads/    uploads that can be resumed (see uploads)
+    ROOT/.fileservice/ended/      how those ended that did lately (see records)
     ROOT/.fileservice/claims/     which of those another request wants (see uploads)
     ROOT/.fileservice/names       the index of names (see index)
     ROOT/.fileservice/identity    which store this is (see identity)

@@ -1,9 +1,12 @@
 """LocalUploads: uploads that outlive connections and processes, as three files each.
 
-uploads/ID              the bytes, locked (flock) by the one writer while there is one
-uploads/ID.checkpoint   how many of the bytes are on the disk (see checkpoint)
-uploads/ID.json         the record, always replaced whole
-claims/ID               somebody asks the writer to let go
+    uploads/ID              the bytes, locked (flock) by the one writer while there is one
+    uploads/ID.checkpoint   how many of the bytes are on the disk (see checkpoint)
+    uploads/ID.json         the record, always replaced whole
+    ended/ID.json           the record once the upload has ended (see records)
+    claims/ID               somebody asks the writer to let go
+
+An upload exists as long as it has a record.
 """
 
 import fcntl
