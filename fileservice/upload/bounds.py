@@ -18,7 +18,7 @@ _OF_ALL = 3 / 4
 uploads may use, and all clients' together three quarters of it."""
 
 _NOTHING = 64 * 1024
-"""What a file system holds for a file for its own reasons is no more than this."""
+"""A file system may hold up to so many bytes for a file for reasons of its own."""
 
 
 class TooManyUnfinished(Exception):

@@ -330,6 +330,19 @@ def test_a_finished_upload_tells_so_until_it_expires(root: Path) -> None:
     assert process.content() == TEXT
 
 
+def test_what_has_ended_does_not_lie_among_what_each_creation_counts(
+    process: Process, another: Process, root: Path
+) -> None:
+    upload = process.begin()
+    process.append(upload, 0, TEXT)
+    assert not [*(root / ".fileservice/uploads").iterdir()]
+    assert another.uploads.status(upload).record.finished
+    another.uploads.cancel(upload)
+    assert not kept(root)
+    with pytest.raises(NoSuchUpload):
+        process.uploads.status(upload)
+
+
 def test_an_expired_upload_is_removed_by_whoever_sweeps_first(root: Path) -> None:
     process, other = Process(root, expiry=0.5), Process(root, expiry=0.5)
     upload = process.begin()

@@ -11,7 +11,7 @@ from fileservice.storage.local.faults import errors_named
 from fileservice.storage.local.writer import LocalWriter
 
 _MUCH = 64 * 1024
-"""What a file system holds for a file for its own reasons is no more than this, in bytes."""
+"""A file system may hold up to so many bytes for a file for reasons of its own."""
 
 
 class LocalResumableWriter(LocalWriter):

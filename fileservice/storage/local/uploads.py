@@ -81,7 +81,7 @@ class LocalUploads:
                 os.fsync(descriptor)  # they may be from a process that died before it could
                 known.advance(size, descriptor)
             except OSError as error:
-                _log.warning("bytes of an unfinished upload could not be synced: %s", error)
+                _log.warning("bytes of %r could not be synced: %s", os.fsdecode(path), error)
                 with suppress(OSError):  # a disk that takes nothing more tells the writer, too
                     known.distrust()
                 return known.offset
