@@ -37,13 +37,13 @@ test: $(VENV)/dev ## run all tests
 	$(BIN)/pytest
 
 bucket-test: $(VENV)/dev ## run the tests over HTTP against a bucket (SeaweedFS) instead of a directory
-	$(BIN)/pytest tests/live_http --store s3
+	$(BIN)/pytest tests/http --store s3
 
 cluster: $(VENV)/dev ## run three replicas over SeaweedFS behind nginx, as processes here
 	$(BIN)/python cluster/run.py
 
 cluster-test: $(VENV)/dev ## kill replicas in mid-upload and mid-download, race for names
-	$(BIN)/pytest tests/cluster_of_replicas
+	$(BIN)/pytest tests/cluster
 
 check: $(VENV)/dev ## lint, types and layering
 	$(BIN)/ruff format --check .

@@ -11,14 +11,14 @@ from fileservice import healthcheck
 from fileservice.serving.log import ACCESS_FORMAT, Log
 from fileservice.serving.worker import TransferWorker, replace_workers
 from fileservice.settings import PREFIX, Settings, SettingsError
-from fileservice.storage import StorageError, in_full, prove_store
+from fileservice.storage import StorageError, describe_error, verify_store
 
 try:
     _settings = Settings.from_environ(os.environ)
 except SettingsError as _error:
     sys.exit(str(_error))
 
-wsgi_app = "fileservice.app:create_app(proved=True)"  # by on_starting
+wsgi_app = "fileservice.app:create_app(verified=True)"  # by on_starting
 bind = _settings.bind
 workers = _settings.workers
 worker_class = TransferWorker
@@ -55,15 +55,17 @@ def on_reload(server):
     replace_workers(server.worker_age)
 
 
-def _prove_store(result):
+def _verify_store(result):
     """Write the store's identity and what is to be logged of it to the descriptor `result`."""
     try:
-        proof = prove_store(_settings.store_url, fsync=_settings.fsync, identity=_settings.store_id)
+        proof = verify_store(
+            _settings.store_url, fsync=_settings.fsync, identity=_settings.store_id
+        )
         os.write(result, json.dumps([proof.identity, proof.lines]).encode())
     except StorageError as error:
         print(  # noqa: T201  # the log is not open yet
             "fileservice cannot start:\n"
-            f"  FILESERVICE_STORE_URL={_settings.store_url!r}: {in_full(error)}",
+            f"  FILESERVICE_STORE_URL={_settings.store_url!r}: {describe_error(error)}",
             file=sys.stderr,
             flush=True,
         )
@@ -81,7 +83,7 @@ def on_starting(server):
     result, child_result = os.pipe()
     child = os.fork()
     if not child:
-        os._exit(_prove_store(child_result))
+        os._exit(_verify_store(child_result))
     os.close(child_result)
     with os.fdopen(result, "rb") as told:
         proof = told.read()

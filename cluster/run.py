@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
 
-from seaweed import CREDENTIALS, Seaweed  # noqa: E402  # the tests' own
+from tests.support.seaweed import CREDENTIALS, Seaweed  # noqa: E402  # the tests' own
 
 _REPLICAS = 3
 _PREFIX = "store"

@@ -7,33 +7,30 @@ from flask import Flask
 from gevent import monkey
 
 from fileservice import filetypes
-from fileservice.offloads import Inline, InTheLoop, ToThreads
+from fileservice.gevent_executor import GreenletExecutor, InlineExecutor, ThreadExecutor
 from fileservice.settings import Settings
 from fileservice.storage import Store, open_store
-from fileservice.upload import Rules
-from fileservice.web import (
+from fileservice.upload import UploadPolicy
+from fileservice.web import problems
+from fileservice.web.middleware import cors, cross_site, hosts, load_shedding
+from fileservice.web.middleware.proxies import ClientAddresses, refuse_bad_addresses
+from fileservice.web.requests import NameConverter
+from fileservice.web.routes import (
     assets,
-    cors,
-    cross_site,
     downloads,
-    hosts,
+    health,
     listing,
-    ops,
     pages,
-    problems,
-    resumable,
-    shedding,
+    resumable_draft,
     tus,
     uploads,
 )
-from fileservice.web.health import Health, look_at
-from fileservice.web.proxies import ClientAddresses, refuse_bad_addresses
-from fileservice.web.requests import NameConverter
 from fileservice.web.service import Service
+from fileservice.web.store_health import Health, look_at
 
 
 def create_app(
-    settings: Settings | None = None, store: Store | None = None, *, proved: bool = False
+    settings: Settings | None = None, store: Store | None = None, *, verified: bool = False
 ) -> Flask:
     """The service as a WSGI application. Raises SettingsError, StorageUnavailable.
 
@@ -42,12 +39,12 @@ def create_app(
     """
     settings = settings or Settings.from_environ(os.environ)
     store = store or open_store(
-        settings.store_url, fsync=settings.fsync, proved=proved, identity=settings.store_id
+        settings.store_url, fsync=settings.fsync, verified=verified, identity=settings.store_id
     )
-    offload = _offload(store)
+    executor = _executor_for(store)
     service = Service(
         store=store,
-        rules=Rules(
+        policy=UploadPolicy(
             types=filetypes.select(settings.allowed_extensions),
             max_size=settings.max_file_size,
             min_free=settings.min_free_space,
@@ -55,7 +52,7 @@ def create_app(
             max_unfinished=settings.max_unfinished_uploads,
             max_unfinished_of_client=settings.max_unfinished_uploads_per_client,
         ),
-        offload=offload,
+        executor=executor,
         idle_timeout=settings.idle_timeout,
         public_url=settings.public_url,
         upload_expiry=settings.upload_expiry,
@@ -65,11 +62,11 @@ def create_app(
     app.url_map.merge_slashes = False  # a name with a slash is refused, not silently changed
     app.url_map.converters["name"] = NameConverter
     app.before_request(refuse_bad_addresses)
-    for part in (uploads, downloads, listing, pages, tus, resumable):
+    for part in (uploads, downloads, listing, pages, tus, resumable_draft):
         app.register_blueprint(part.routes(service))
-    app.register_blueprint(ops.routes(_health(settings, service)))
+    app.register_blueprint(health.routes(_health(settings, service)))
     app.register_blueprint(assets.routes())
-    shedding.register(app, offload.delay)
+    load_shedding.register(app, executor.delay)
     problems.register(app)
     hosts.register(app, settings.hosts)
     cross_site.register(app, settings.cors_origins, settings.public_url)
@@ -88,14 +85,14 @@ def create_app(
 def _health(settings: Settings, service: Service) -> Health:
     # Each look at a disk has a thread that nothing else waits in. Looks at a bucket wait in the
     # loop, and all workers together ask it once a second.
-    offload = service.offload
-    if isinstance(offload, ToThreads):
-        offload = ToThreads(threads=1)
-    look = partial(offload, look_at, service.store, settings.min_free_space)
+    executor = service.executor
+    if isinstance(executor, ThreadExecutor):
+        executor = ThreadExecutor(threads=1)
+    look = partial(executor.run_io, look_at, service.store, settings.min_free_space)
     return Health(look, interval=float(settings.workers) if service.store.remote else 1.0)
 
 
-def _offload(store: Store) -> Inline | InTheLoop | ToThreads:
+def _executor_for(store: Store) -> InlineExecutor | GreenletExecutor | ThreadExecutor:
     if not monkey.is_module_patched("socket"):
-        return Inline()
-    return InTheLoop() if store.remote else ToThreads()
+        return InlineExecutor()
+    return GreenletExecutor() if store.remote else ThreadExecutor()

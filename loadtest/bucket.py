@@ -18,8 +18,8 @@ import wire
 from bench import Bench
 from contenders import Contender, Missing
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-import seaweed  # the tests' own
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from tests.support import seaweed
 
 MIB = 1 << 20
 _PAGE = 100

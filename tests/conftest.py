@@ -8,11 +8,12 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from disk import Disk
-from fronts import SET_UPS, Front, front
-from live import LiveServer, S3LiveServer
-from needs import require
-from seaweed import CREDENTIALS, Seaweed, running
+
+from tests.support.disk import Disk
+from tests.support.requirements import require
+from tests.support.reverse_proxies import SET_UPS, Front, front
+from tests.support.seaweed import CREDENTIALS, Seaweed, running
+from tests.support.servers import LiveServer, S3LiveServer
 
 hypothesis.settings.register_profile("fileservice", deadline=None)
 hypothesis.settings.load_profile("fileservice")
@@ -21,7 +22,7 @@ SAMPLES = Path(__file__).parent / "samples"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`pytest tests/live_http --store s3` runs the tests over HTTP against a bucket."""
+    """`pytest tests/http --store s3` runs the tests over HTTP against a bucket."""
     parser.addoption("--store", choices=["local", "s3"], default="local")
 
 

@@ -7,9 +7,11 @@ from collections.abc import Callable
 import gevent
 import pytest
 
-from fileservice.offloads import Inline, ToThreads
-from fileservice.storage.s3.parts import Flight
-from fileservice.web.body import IncompleteBody, TooSlow, blocks
+from fileservice.gevent_executor import InlineExecutor, ThreadExecutor
+from fileservice.protocols.errors import IncompleteBody
+from fileservice.storage.s3.parts import PartUploads
+from fileservice.web.errors import TooSlow
+from fileservice.web.request_body import blocks
 
 
 class Failure(Exception):
@@ -63,7 +65,7 @@ def test_a_body_that_breaks_off(error: Exception, told: type[Exception]) -> None
 
 def test_work_that_failed_elsewhere() -> None:
     def work() -> None:
-        tasks = [Inline().start(fail)]
+        tasks = [InlineExecutor().submit(fail)]
         for task in tasks:
             task.result()
 
@@ -72,10 +74,10 @@ def test_work_that_failed_elsewhere() -> None:
 
 def test_a_part_that_could_not_be_sent() -> None:
     def send() -> None:
-        flight = Flight()
+        flight = PartUploads()
         try:
             flight.start(fail)
-            flight.land()
+            flight.wait_all()
         finally:
             flight.end()
 
@@ -88,7 +90,7 @@ def test_work_that_was_done_in_a_thread() -> None:
 
     block = Block()
     left = weakref.ref(block)
-    ToThreads(threads=1)(id, block)
+    ThreadExecutor(threads=1).run_io(id, block)
     gevent.sleep(0)  # the event loop, which woke us, lets go of it, too
     del block
     assert left() is None

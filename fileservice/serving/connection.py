@@ -17,7 +17,7 @@ from gunicorn.http.message import Request
 
 from fileservice.serving.body import Body, ChunkedBody, LengthBody
 from fileservice.serving.environ import Environs
-from fileservice.serving.refusals import REFUSED, refusal
+from fileservice.serving.error_responses import REFUSED, refusal
 from fileservice.serving.response import TransferResponse
 from fileservice.serving.source import Source
 from fileservice.serving.transmit import discard, linger, send

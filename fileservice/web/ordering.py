@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from fileservice.storage import StoredFile
-from fileservice.web.problems import BadQuery
+from fileservice.web.errors import BadQuery
 
 _Key = tuple[int, str]
 _VALUES: dict[str, Callable[[StoredFile], int]] = {

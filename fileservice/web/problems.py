@@ -10,44 +10,60 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPath
 from werkzeug.http import HTTP_STATUS_CODES
 
-from fileservice import storage, upload
-from fileservice.download.ranges import Unsatisfiable, unsatisfied
+from fileservice import storage
 from fileservice.names import BadName
-from fileservice.upload import resume
-from fileservice.web import (
-    body,
-    cross_site,
-    forms,
-    hosts,
-    ops,
-    proxies,
-    resumable_fields,
-    shedding,
-    tus_fields,
+from fileservice.protocols import tus
+from fileservice.protocols.errors import (
+    BadAppend,
+    BadChecksum,
+    BadDigestHeader,
+    BadField,
+    BadForm,
+    BadMetadata,
+    ChecksumMismatch,
+    Completed,
+    IncompleteBody,
+    InconsistentLength,
+    MismatchingOffset,
+    NoFile,
+    OneFileOnly,
+    Unsatisfiable,
+    WrongVersion,
 )
-from fileservice.web.digests import BadDigestHeader
+from fileservice.protocols.ranges import unsatisfied
+from fileservice.upload.errors import (
+    ContentMismatch,
+    DigestMismatch,
+    ExtensionNotAllowed,
+    InvalidConcatenation,
+    LengthConflict,
+    NoExtension,
+    OffsetMismatch,
+    PreconditionNotMet,
+    Sealed,
+    TooLarge,
+    TooManyUnfinished,
+    TooManyUnfinishedOfClient,
+    UploadGone,
+)
+from fileservice.web.errors import (
+    BadAddress,
+    BadQuery,
+    CrossSite,
+    LengthRequired,
+    NoSuchFile,
+    Overloaded,
+    PreconditionFailed,
+    ShuttingDown,
+    TooManySearches,
+    TooSlow,
+    WrongContentType,
+    WrongHost,
+)
 from fileservice.web.requests import prefers_html
-from fileservice.web.searches import TooManySearches
-from fileservice.web.security import ANSWER_HEADERS, PAGE_HEADERS
+from fileservice.web.security_headers import ANSWER_HEADERS, PAGE_HEADERS
 
 _log = logging.getLogger(__name__)
-
-
-class NoSuchFile(Exception):
-    """A name that no stored file can have."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"there is no file named {name!r}")
-        self.name = name
-
-
-class PreconditionFailed(Exception):
-    def __init__(self) -> None:
-        super().__init__("the file is not in the state that the request's conditions ask for")
-
-
-class BadQuery(ValueError):
-    """An argument in the query string makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,59 +81,61 @@ class Row:
 _IANA = "https://iana.org/assignments/http-problem-types#"
 
 TABLE = (
-    Row("no-file", 400, "No file in the form", (forms.NoFile,)),
-    Row("one-file-only", 400, "One file at a time", (forms.OneFileOnly,)),
-    Row("bad-form", 400, "The form cannot be read", (forms.BadForm,)),
+    Row("no-file", 400, "No file in the form", (NoFile,)),
+    Row("one-file-only", 400, "One file at a time", (OneFileOnly,)),
+    Row("bad-form", 400, "The form cannot be read", (BadForm,)),
     Row("bad-name", 400, "The name cannot be used", (BadName,)),
-    Row("no-extension", 400, "The name has no extension", (upload.NoExtension,)),
+    Row("no-extension", 400, "The name has no extension", (NoExtension,)),
     Row("bad-digest-header", 400, "The digest field cannot be read", (BadDigestHeader,)),
-    Row("incomplete-body", 400, "The file is not complete", (body.IncompleteBody,)),
-    Row("digest-mismatch", 400, "The digest does not match", (upload.DigestMismatch,)),
+    Row("incomplete-body", 400, "The file is not complete", (IncompleteBody,)),
+    Row("digest-mismatch", 400, "The digest does not match", (DigestMismatch,)),
     Row("bad-request", 400, "The request makes no sense",
-        (BadQuery, proxies.BadAddress, tus_fields.BadField, resumable_fields.BadAppend,
-         resume.LengthConflict)),
+        (BadQuery, BadAddress, BadField, BadAppend,
+         LengthConflict)),
     Row("inconsistent-upload-length", 400, "Inconsistent Upload Length Values",
-        (resumable_fields.InconsistentLength,), types=_IANA),
+        (InconsistentLength,), types=_IANA),
     Row("completed-upload", 400, "Upload Is Completed",
-        (resumable_fields.Completed,), types=_IANA),
-    Row("bad-metadata", 400, "The metadata cannot be read", (tus_fields.BadMetadata,)),
-    Row("bad-checksum", 400, "The checksum cannot be read", (tus_fields.BadChecksum,)),
-    Row("bad-concat", 400, "The parts cannot be joined", (resume.NotJoinable,)),
-    Row("forbidden", 403, "Not allowed", (resume.Sealed,)),
-    Row("cross-site", 403, "Not from pages of other sites", (cross_site.CrossSite,)),
+        (Completed,), types=_IANA),
+    Row("bad-metadata", 400, "The metadata cannot be read", (BadMetadata,)),
+    Row("bad-checksum", 400, "The checksum cannot be read", (BadChecksum,)),
+    Row("bad-concat", 400, "The parts cannot be joined", (InvalidConcatenation,)),
+    Row("forbidden", 403, "Not allowed", (Sealed,)),
+    Row("cross-site", 403, "Not from pages of other sites", (CrossSite,)),
     Row("not-found", 404, "Not found",
         (storage.NotFound, storage.NoSuchUpload, NoSuchFile, NoSuchPath)),
     Row("method-not-allowed", 405, "Method not allowed", (MethodNotAllowed,)),
-    Row("too-slow", 408, "The upload stalled", (body.TooSlow,)),
+    Row("too-slow", 408, "The upload stalled", (TooSlow,)),
     Row("name-taken", 409, "The name is taken", (storage.NameTaken,)),
-    Row("offset-mismatch", 409, "The upload stands elsewhere", (resume.OffsetMismatch,)),
+    Row("offset-mismatch", 409, "The upload stands elsewhere", (OffsetMismatch,)),
     Row("mismatching-upload-offset", 409, "Mismatching Upload Offset",
-        (resumable_fields.MismatchingOffset,), types=_IANA),
-    Row("upload-gone", 410, "The upload is no more", (resume.Gone,)),
-    Row("length-required", 411, "There is no body", (body.LengthRequired,)),
+        (MismatchingOffset,), types=_IANA),
+    Row("upload-gone", 410, "The upload is no more", (UploadGone,)),
+    Row("length-required", 411, "There is no body", (LengthRequired,)),
     Row("precondition-failed", 412, "A condition does not hold",
-        (upload.Unmet, PreconditionFailed)),
-    Row("tus-version", 412, "Another version of tus", (tus_fields.WrongVersion,)),
-    Row("too-large", 413, "The file is too large", (upload.TooLarge,)),
+        (PreconditionNotMet, PreconditionFailed)),
+    Row("tus-version", 412, "Another version of tus", (WrongVersion,)),
+    Row("too-large", 413, "The file is too large", (TooLarge,)),
     Row("extension-not-allowed", 415, "Not a kind of file taken here",
-        (upload.ExtensionNotAllowed,)),
+        (ExtensionNotAllowed,)),
     Row("content-mismatch", 415, "The content is not what the name says",
-        (upload.ContentMismatch,)),
+        (ContentMismatch,)),
     Row("wrong-content-type", 415, "The body is declared as something else",
-        (body.WrongContentType,)),
+        (WrongContentType,)),
     Row("range-not-satisfiable", 416, "No such bytes in the file", (Unsatisfiable,)),
-    Row("wrong-host", 421, "Not a name of this service", (hosts.WrongHost,)),
+    Row("wrong-host", 421, "Not a name of this service", (WrongHost,)),
     Row("locked", 423, "The upload is in use", (storage.Locked,), retry_after=1),
-    Row("too-many-requests", 429, "Too much at once", (resume.TooManyOfClient,), retry_after=60),
-    Row("checksum-mismatch", 460, "Checksum Mismatch", (tus_fields.ChecksumMismatch,)),
+    Row("too-many-requests", 429, "Too much at once", (TooManyUnfinishedOfClient,),
+        retry_after=60),
+    Row("checksum-mismatch", 460, "Checksum Mismatch", (ChecksumMismatch,)),
     Row("internal", 500, "Something went wrong here", (Exception,)),
     Row("busy", 503, "The service is busy",
-        (storage.Busy, storage.NameReserved, TooManySearches, resume.TooManyUnfinished,
-         shedding.Overloaded),
+        (storage.Busy, storage.NameReserved, TooManySearches, TooManyUnfinished,
+         Overloaded),
         retry_after=2),
     Row("storage-unavailable", 503, "The storage does not answer", (storage.StorageUnavailable,),
         retry_after=10),
-    Row("shutting-down", 503, "The service is being stopped", (ops.ShuttingDown,), retry_after=10),
+    Row("shutting-down", 503, "The service is being stopped", (ShuttingDown,),
+        retry_after=10),
     Row("storage-full", 507, "No room left", (storage.StorageFull,)),
 )  # fmt: skip
 
@@ -148,12 +166,12 @@ def answer(error: Exception) -> Response:
         response.headers["Retry-After"] = str(row.retry_after)
     if isinstance(error, Unsatisfiable):
         response.headers["Content-Range"] = unsatisfied(error.size)
-    if isinstance(error, resumable_fields.MismatchingOffset):
+    if isinstance(error, MismatchingOffset):
         response.headers["Upload-Offset"] = str(error.expected_offset)
-    if isinstance(error, upload.TooLarge):
+    if isinstance(error, TooLarge):
         response.headers["Upload-Limit"] = f"max-size={error.limit}"
-    if isinstance(error, tus_fields.WrongVersion):
-        response.headers["Tus-Version"] = tus_fields.VERSION
+    if isinstance(error, WrongVersion):
+        response.headers["Tus-Version"] = tus.VERSION
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response
@@ -176,7 +194,7 @@ def _facts(error: Exception, row: Row) -> dict[str, object]:
         return {"detail": f"the log says more under the id {incident}", "id": incident}
     if row.status >= 500 and isinstance(error, storage.StorageError):
         # Of other refusals the access log has as many as anybody cares to provoke.
-        _log.error("%s: %s", row.code, storage.in_full(error))
+        _log.error("%s: %s", row.code, storage.describe_error(error))
     facts = {name.replace("_", "-"): value for name, value in vars(error).items()}
     return {"detail": str(error)} | facts
 

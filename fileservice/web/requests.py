@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flask import request
 from werkzeug.routing import BaseConverter
 
-from fileservice.download.conditional import Conditions
+from fileservice.protocols.conditional import Conditions
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

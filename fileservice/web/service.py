@@ -8,10 +8,10 @@ from wsgiref.util import application_uri
 
 from flask import request
 
-from fileservice.storage import StorageError, Store, in_full
-from fileservice.upload import Offload, Rules
-from fileservice.upload.resume import Resumption
-from fileservice.web.searches import Searches
+from fileservice.storage import StorageError, Store, describe_error
+from fileservice.upload import Executor, UploadPolicy
+from fileservice.upload.resumable.service import ResumableUploads
+from fileservice.web.search_limit import Searches
 
 _log = logging.getLogger(__name__)
 _SWEEP_INTERVAL = 3600.0
@@ -23,21 +23,23 @@ class Service:
     """The parts that `app` put together; durations in seconds."""
 
     store: Store
-    rules: Rules
-    offload: Offload
+    policy: UploadPolicy
+    executor: Executor
     idle_timeout: float
     public_url: str | None
     upload_expiry: float
     download_redirect: bool = False
     """Send those who want a file to where the store has it."""
-    resumption: Resumption = field(init=False)
+    resumable_uploads: ResumableUploads = field(init=False)
     searches: Searches = field(default_factory=Searches)
     _next_sweep: float = 0.0
     _next_full_sweep: float = 0.0
     _sweeping: bool = False
 
     def __post_init__(self) -> None:
-        self.resumption = Resumption(self.store, self.rules, self.offload, self.upload_expiry)
+        self.resumable_uploads = ResumableUploads(
+            self.store, self.policy, self.executor, self.upload_expiry
+        )
 
     def base_url(self) -> str:
         """Where clients reach this service, without a slash at the end."""
@@ -52,18 +54,18 @@ class Service:
         if time.monotonic() > self._next_sweep and not self._sweeping:
             self._sweeping = True
             self._next_sweep = time.monotonic() + min(_UNBEGUN_INTERVAL, self.upload_expiry)
-            self.offload.start(self._sweep)
+            self.executor.submit(self._sweep)
 
     def _sweep(self) -> None:
         try:
             if time.monotonic() > self._next_full_sweep:
                 self._next_full_sweep = time.monotonic() + min(_SWEEP_INTERVAL, self.upload_expiry)
                 self.store.sweep()
-                self.resumption.sweep()
+                self.resumable_uploads.sweep()
             else:
-                self.resumption.sweep_unbegun()
+                self.resumable_uploads.sweep_unbegun()
         except StorageError as error:
-            _log.warning("the store could not be swept: %s", in_full(error))
+            _log.warning("the store could not be swept: %s", describe_error(error))
         except Exception:  # noqa: BLE001  # nobody asks for what came of it
             _log.exception("sweeping the store failed")
         finally:

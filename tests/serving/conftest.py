@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from serving.rig import TunedServer
+
+from tests.serving.rig import TunedServer
 
 
 @pytest.fixture(scope="module")

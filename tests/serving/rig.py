@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
-from live import LiveServer
-from live_http.wire import Answer, Wire, request
+
+from tests.support.servers import LiveServer
+from tests.support.wire import Answer, Wire, request
 
 SILENT = 0.3
 """Seconds without a byte after which nothing is expected to come."""

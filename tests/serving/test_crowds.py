@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from live_http.wire import Wire, ask, eventually, request
-from serving.rig import TunedServer, comes_nothing
+
+from tests.serving.rig import TunedServer, comes_nothing
+from tests.support.wire import Wire, ask, eventually, request
 
 LINE = b"a line of text that fills the file\n"
 PROBE = request("GET /healthz")

@@ -4,8 +4,9 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
-from live_http.wire import Wire, ask, assert_holds_only, chunked, request
-from serving.rig import TunedServer, answers
+
+from tests.serving.rig import TunedServer, answers
+from tests.support.wire import Wire, ask, assert_holds_only, chunked, request
 
 LINE = b"a line of text that fills the file\n"
 WITNESS = request("PUT /upload/witness.txt", body=LINE)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_http.wire import Wire, ask, eventually, request
-from serving.rig import TunedServer, answers
+
+from tests.serving.rig import TunedServer, answers
+from tests.support.wire import Wire, ask, eventually, request
 
 LINE = b"a line of text that fills the file\n"
 LARGE = 64 << 20
@@ -19,7 +20,7 @@ ACCESS = re.compile(
     r' (?P<seconds>\d+\.\d+) "(?P<outcome>(?:\\.|[^"\\])*)"'
 )
 FAULT = """
-import fileservice.web.ops
+import fileservice.web.routes.health
 def _fail(service):
     import flask
     blueprint = flask.Blueprint("ops", __name__)
@@ -29,7 +30,7 @@ def _fail(service):
             raise RuntimeError(flask.request.args["fail"])
         return "ok"
     return blueprint
-fileservice.web.ops.routes = _fail
+fileservice.web.routes.health.routes = _fail
 """
 
 

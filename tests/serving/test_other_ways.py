@@ -10,8 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from live_http.wire import Wire, chunked, eventually, request
-from serving.rig import TlsServer, TunedServer
+
+from tests.serving.rig import TlsServer, TunedServer
+from tests.support.wire import Wire, chunked, eventually, request
 
 LINE = b"a line of text that fills the file\n"
 DATA = b"".join(b"%d: " % number + LINE for number in range(100_000))

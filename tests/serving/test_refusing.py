@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from live_http.wire import (
+
+from tests.serving.rig import TunedServer, answers, comes_nothing
+from tests.support.wire import (
     Wire,
     assert_holds_only,
     chunked,
@@ -14,7 +16,6 @@ from live_http.wire import (
     part,
     request,
 )
-from serving.rig import TunedServer, answers, comes_nothing
 
 LINE = b"a line of text that fills the file\n"
 EXPECT = "Expect: 100-continue"

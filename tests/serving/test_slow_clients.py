@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live_http.wire import Wire, ask, assert_holds_only, chunked, eventually, request
-from serving.rig import TunedServer, answers
 
 from fileservice.serving.transmit import _Patience
+from tests.serving.rig import TunedServer, answers
+from tests.support.wire import Wire, ask, assert_holds_only, chunked, eventually, request
 
 LINE = b"a line of text that fills the file\n"
 PROBE = request("GET /healthz")

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from live_http.wire import Wire, ask, assert_holds_only, chunked, eventually, request
-from serving.rig import Stream, TunedServer
+
+from tests.serving.rig import Stream, TunedServer
+from tests.support.wire import Wire, ask, assert_holds_only, chunked, eventually, request
 
 LINE = b"a line of text that fills the file\n"
 DATA = LINE * 1_000_000

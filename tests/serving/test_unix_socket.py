@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from live import ROOT
-from live_http.wire import eventually, request
+from tests.support.servers import ROOT
+from tests.support.wire import eventually, request
 
 
 def test_owner_and_group_may_connect_to_the_socket_and_others_may_not(tmp_path: Path) -> None:

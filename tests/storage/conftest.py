@@ -4,11 +4,11 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
-from seaweed import Seaweed
 
 from fileservice.storage import Store, open_store
 from fileservice.storage.s3.bucket import Bucket
 from fileservice.storage.s3.location import Location
+from tests.support.seaweed import Seaweed
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ class StagedFile:
         return self._file.read(count)
 
     @contextmanager
-    def sight(self) -> Iterator[int]:
+    def descriptor(self) -> Iterator[int]:
         yield self._file.fileno()
 
 

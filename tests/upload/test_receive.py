@@ -7,21 +7,18 @@ from pathlib import Path
 import pytest
 
 from fileservice import filetypes
+from fileservice.gevent_executor import InlineExecutor
 from fileservice.names import FileName
-from fileservice.offloads import Inline
 from fileservice.storage import Content, NameTaken, StorageFull
 from fileservice.storage.local import LocalStore
-from fileservice.upload import (
+from fileservice.upload import UploadPolicy, UploadRequest, UploadResult, receive
+from fileservice.upload.errors import (
     ContentMismatch,
     DigestMismatch,
     ExtensionNotAllowed,
     NoExtension,
-    Offer,
-    Receipt,
-    Rules,
+    PreconditionNotMet,
     TooLarge,
-    Unmet,
-    receive,
 )
 
 TEXT = b"a line of text\n" * 1000
@@ -65,8 +62,8 @@ class Left:
         return not self.published() and self.nothing_staged()
 
 
-def rules(max_size: int = 1 << 30, min_free: int = 0, digest: bool = True) -> Rules:
-    return Rules(
+def policy(max_size: int = 1 << 30, min_free: int = 0, digest: bool = True) -> UploadPolicy:
+    return UploadPolicy(
         types=filetypes.select(filetypes.DEFAULT_EXTENSIONS),
         max_size=max_size,
         min_free=min_free,
@@ -74,16 +71,19 @@ def rules(max_size: int = 1 << 30, min_free: int = 0, digest: bool = True) -> Ru
     )
 
 
-def offer(name: str = NAME, length: int | None = None, create_only: bool = False,
-          **digests: bytes) -> Offer:  # fmt: skip
+def request(name: str = NAME, length: int | None = None, create_only: bool = False,
+          **digests: bytes) -> UploadRequest:  # fmt: skip
     declared = {algorithm.replace("sha", "sha-"): value for algorithm, value in digests.items()}
-    return Offer(FileName.parse(name), length, digests=declared, create_only=create_only)
+    return UploadRequest(FileName.parse(name), length, digests=declared, create_only=create_only)
 
 
 def take(
-    store: LocalStore, offered: Offer, blocks: Iterable[bytes] = (TEXT,), by: Rules | None = None
-) -> Receipt:
-    return receive(offered, blocks, rules=by or rules(), store=store, offload=Inline())
+    store: LocalStore,
+    offered: UploadRequest,
+    blocks: Iterable[bytes] = (TEXT,),
+    by: UploadPolicy | None = None,
+) -> UploadResult:
+    return receive(offered, blocks, policy=by or policy(), store=store, executor=InlineExecutor())
 
 
 def untouched() -> Iterator[bytes]:
@@ -116,63 +116,68 @@ class TestReceived:
     ) -> None:
         blocks = [TEXT[at : at + size] for at in range(0, len(TEXT), size)]
 
-        receipt = take(store, offer(), blocks)
+        result = take(store, request(), blocks)
 
-        assert receipt.created
-        assert receipt.file.name == NAME
-        assert receipt.file.size == len(TEXT)
-        assert receipt.file.content == Content("text/plain", "utf-8", sha256(TEXT))
+        assert result.created
+        assert result.file.name == NAME
+        assert result.file.size == len(TEXT)
+        assert result.file.content == Content("text/plain", "utf-8", sha256(TEXT))
         assert stored_under(store) == TEXT
-        assert store.stat(NAME) == receipt.file
+        assert store.stat(NAME) == result.file
         assert left.nothing_staged()
 
     @pytest.mark.parametrize("blocks", [(), (b"",), (b"", b"", b"")])
     def test_an_empty_text_is_a_file(self, store: LocalStore, blocks: tuple[bytes, ...]) -> None:
-        receipt = take(store, offer(length=0), blocks)
+        result = take(store, request(length=0), blocks)
 
-        assert receipt.file.size == 0
-        assert receipt.file.content.sha256 == sha256(b"")
+        assert result.file.size == 0
+        assert result.file.content.sha256 == sha256(b"")
 
     def test_no_digest_is_kept_where_the_operator_wants_none(self, store: LocalStore) -> None:
-        receipt = take(store, offer(), by=rules(digest=False))
+        result = take(store, request(), by=policy(digest=False))
 
-        assert receipt.file.content.sha256 is None
+        assert result.file.content.sha256 is None
         assert store.stat(NAME).content.sha256 is None
 
     def test_a_declared_digest_is_verified_even_where_none_is_kept(
         self, store: LocalStore, left: Left
     ) -> None:
         with pytest.raises(DigestMismatch):
-            take(store, offer(sha256=sha256(OTHER)), by=rules(digest=False))
+            take(store, request(sha256=sha256(OTHER)), by=policy(digest=False))
         assert left.nothing()
 
-        receipt = take(store, offer(sha256=sha256(TEXT)), by=rules(digest=False))
+        result = take(store, request(sha256=sha256(TEXT)), by=policy(digest=False))
 
-        assert receipt.created
-        assert receipt.file.content.sha256 is None
+        assert result.created
+        assert result.file.content.sha256 is None
 
     def test_a_file_may_have_exactly_the_largest_size(self, store: LocalStore) -> None:
-        exact = rules(max_size=len(TEXT))
+        exact = policy(max_size=len(TEXT))
 
-        assert take(store, offer("a.txt"), by=exact).file.size == len(TEXT)
-        assert take(store, offer("b.txt", len(TEXT)), by=exact).file.size == len(TEXT)
+        assert take(store, request("a.txt"), by=exact).file.size == len(TEXT)
+        assert take(store, request("b.txt", len(TEXT)), by=exact).file.size == len(TEXT)
 
 
 class TestRefusedBeforeTheBody:
     @pytest.mark.parametrize(
         ("offered", "by", "error"),
         [
-            (offer("note"), rules(), NoExtension),
-            (offer("note.exe"), rules(), ExtensionNotAllowed),
-            (offer("note.svg"), rules(), ExtensionNotAllowed),
-            (offer(length=1001), rules(max_size=1000), TooLarge),
-            (offer(length=1), rules(min_free=1 << 60), StorageFull),
-            (offer(), rules(min_free=1 << 60), StorageFull),
-            (offer(length=1 << 60), rules(max_size=1 << 62), StorageFull),
+            (request("note"), policy(), NoExtension),
+            (request("note.exe"), policy(), ExtensionNotAllowed),
+            (request("note.svg"), policy(), ExtensionNotAllowed),
+            (request(length=1001), policy(max_size=1000), TooLarge),
+            (request(length=1), policy(min_free=1 << 60), StorageFull),
+            (request(), policy(min_free=1 << 60), StorageFull),
+            (request(length=1 << 60), policy(max_size=1 << 62), StorageFull),
         ],
     )
     def test_nothing_is_read_and_nothing_is_left(
-        self, store: LocalStore, left: Left, offered: Offer, by: Rules, error: type[Exception]
+        self,
+        store: LocalStore,
+        left: Left,
+        offered: UploadRequest,
+        by: UploadPolicy,
+        error: type[Exception],
     ) -> None:
         with pytest.raises(error):
             take(store, offered, untouched(), by)
@@ -182,16 +187,16 @@ class TestRefusedBeforeTheBody:
     @pytest.mark.parametrize(
         ("offered", "error"),
         [
-            (offer(), NameTaken),
-            (offer(create_only=True), Unmet),
-            (offer(sha256=sha256(OTHER)), NameTaken),
-            (offer(sha256=sha256(OTHER), create_only=True), Unmet),
+            (request(), NameTaken),
+            (request(create_only=True), PreconditionNotMet),
+            (request(sha256=sha256(OTHER)), NameTaken),
+            (request(sha256=sha256(OTHER), create_only=True), PreconditionNotMet),
         ],
     )
     def test_a_taken_name_is_refused_and_its_file_stays(
-        self, store: LocalStore, left: Left, offered: Offer, error: type[Exception]
+        self, store: LocalStore, left: Left, offered: UploadRequest, error: type[Exception]
     ) -> None:
-        take(store, offer())
+        take(store, request())
 
         with pytest.raises(error, match="already"):
             take(store, offered, untouched())
@@ -203,18 +208,18 @@ class TestRefusedBeforeTheBody:
     def test_a_repetition_with_its_digest_is_the_file_that_is_there(
         self, store: LocalStore, create_only: bool
     ) -> None:
-        first = take(store, offer())
+        first = take(store, request())
 
-        again = take(store, offer(sha256=sha256(TEXT), create_only=create_only), untouched())
+        again = take(store, request(sha256=sha256(TEXT), create_only=create_only), untouched())
 
         assert not again.created
         assert again.file == first.file
 
     def test_a_repetition_cannot_be_told_where_no_digest_is_kept(self, store: LocalStore) -> None:
-        take(store, offer(), by=rules(digest=False))
+        take(store, request(), by=policy(digest=False))
 
         with pytest.raises(NameTaken):
-            take(store, offer(sha256=sha256(TEXT)), untouched(), rules(digest=False))
+            take(store, request(sha256=sha256(TEXT)), untouched(), policy(digest=False))
 
     @pytest.mark.parametrize("made", ["directory", "dangling link", "link out"])
     def test_a_name_that_something_else_has_is_taken(
@@ -227,7 +232,7 @@ class TestRefusedBeforeTheBody:
             place.symlink_to("/etc/passwd" if made == "link out" else "nowhere")
 
         with pytest.raises(NameTaken):
-            take(store, offer(sha256=sha256(TEXT)), untouched())
+            take(store, request(sha256=sha256(TEXT)), untouched())
 
 
 class TestRefusedWhileItFlows:
@@ -241,7 +246,7 @@ class TestRefusedWhileItFlows:
             yield from untouched()
 
         with pytest.raises(TooLarge):
-            take(store, offer(), blocks(), rules(max_size=len(TEXT)))
+            take(store, request(), blocks(), policy(max_size=len(TEXT)))
 
         assert left.nothing()
 
@@ -249,7 +254,7 @@ class TestRefusedWhileItFlows:
         self, store: LocalStore, left: Left
     ) -> None:
         with pytest.raises(TooLarge):
-            take(store, offer(length=1), [TEXT], rules(max_size=len(TEXT) - 1))
+            take(store, request(length=1), [TEXT], policy(max_size=len(TEXT) - 1))
 
         assert left.nothing()
 
@@ -268,7 +273,9 @@ class TestRefusedWhileItFlows:
     ) -> None:
         with pytest.raises(ContentMismatch):
             take(
-                store, offer(name), [content[at : at + 5000] for at in range(0, len(content), 5000)]
+                store,
+                request(name),
+                [content[at : at + 5000] for at in range(0, len(content), 5000)],
             )
 
         assert left.nothing()
@@ -283,7 +290,7 @@ class TestRefusedWhileItFlows:
             raise Cut
 
         with pytest.raises(Cut):
-            take(store, offer(), blocks())
+            take(store, request(), blocks())
 
         assert left.nothing()
 
@@ -295,23 +302,23 @@ class TestRefusedWhileItFlows:
         right = hashlib.new(algorithm, TEXT).digest()
 
         with pytest.raises(DigestMismatch) as mismatch:
-            take(store, offer(**{algorithm: wrong}))
+            take(store, request(**{algorithm: wrong}))
         assert mismatch.value.algorithm == algorithm.replace("sha", "sha-")
         assert left.nothing()
 
-        assert take(store, offer(**{algorithm: right})).created
+        assert take(store, request(**{algorithm: right})).created
 
     def test_of_two_declared_digests_both_count(self, store: LocalStore, left: Left) -> None:
         right, wrong = hashlib.sha256(TEXT).digest(), hashlib.sha512(OTHER).digest()
 
         with pytest.raises(DigestMismatch, match="sha-512"):
-            take(store, offer(sha256=right, sha512=wrong))
+            take(store, request(sha256=right, sha512=wrong))
 
         assert left.nothing()
 
     def test_a_truncated_digest_is_a_wrong_one(self, store: LocalStore, left: Left) -> None:
         with pytest.raises(DigestMismatch):
-            take(store, offer(sha256=sha256(TEXT)[:31]))
+            take(store, request(sha256=sha256(TEXT)[:31]))
 
         assert left.nothing()
 
@@ -325,7 +332,9 @@ class TestOvertaken:
         publish_through(by, content)
         yield TEXT[100:]
 
-    @pytest.mark.parametrize(("create_only", "error"), [(False, NameTaken), (True, Unmet)])
+    @pytest.mark.parametrize(
+        ("create_only", "error"), [(False, NameTaken), (True, PreconditionNotMet)]
+    )
     @pytest.mark.parametrize("declares", [False, True])
     def test_the_later_one_is_refused_and_the_earlier_one_stays(
         self, store: LocalStore, another_store: LocalStore, left: Left, create_only: bool,
@@ -335,7 +344,7 @@ class TestOvertaken:
 
         with pytest.raises(error, match="already"):
             take(
-                store, offer(create_only=create_only, **digests),
+                store, request(create_only=create_only, **digests),
                 self.overtaken(another_store, OTHER),
             )  # fmt: skip
 
@@ -346,25 +355,25 @@ class TestOvertaken:
         self, store: LocalStore, another_store: LocalStore
     ) -> None:
         with pytest.raises(NameTaken):
-            take(store, offer(), self.overtaken(another_store, TEXT))
+            take(store, request(), self.overtaken(another_store, TEXT))
 
     @pytest.mark.parametrize("create_only", [False, True])
     def test_the_same_bytes_with_their_digest_are_a_repetition(
         self, store: LocalStore, another_store: LocalStore, left: Left, create_only: bool
     ) -> None:
-        declared = offer(sha256=sha256(TEXT), create_only=create_only)
+        declared = request(sha256=sha256(TEXT), create_only=create_only)
 
-        receipt = take(store, declared, self.overtaken(another_store, TEXT))
+        result = take(store, declared, self.overtaken(another_store, TEXT))
 
-        assert not receipt.created
-        assert receipt.file == another_store.stat(NAME)
+        assert not result.created
+        assert result.file == another_store.stat(NAME)
         assert left.nothing_staged()
 
     def test_a_wrong_digest_is_told_before_a_taken_name(
         self, store: LocalStore, another_store: LocalStore, left: Left
     ) -> None:
         with pytest.raises(DigestMismatch):
-            take(store, offer(sha256=sha256(OTHER)), self.overtaken(another_store, OTHER))
+            take(store, request(sha256=sha256(OTHER)), self.overtaken(another_store, OTHER))
 
         assert left.published() == {NAME}
         assert left.nothing_staged()

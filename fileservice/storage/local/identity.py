@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from fileservice.storage.base import StorageUnavailable
+from fileservice.storage.errors import StorageUnavailable
 from fileservice.storage.local import staging
-from fileservice.storage.local.faults import sync_directory
+from fileservice.storage.local.errors import sync_directory
 
 _FORM = re.compile(rb"[0-9a-f]{32}\n")
 

@@ -5,9 +5,9 @@ import os
 from contextlib import AbstractContextManager, suppress
 
 from fileservice.names import FileName
-from fileservice.storage.base import Content, StoredFile
-from fileservice.storage.local import checkpoint, records, room, writeback
-from fileservice.storage.local.faults import errors_named
+from fileservice.storage.interface import Content, StoredFile
+from fileservice.storage.local import checkpoint, records, space, writeback
+from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.writer import LocalWriter
 
 _MUCH = 64 * 1024
@@ -21,24 +21,24 @@ class LocalResumableWriter(LocalWriter):
 
     def drop_lost(self) -> None:
         """Drop bytes that may not be those that were written; see checkpoint."""
-        if not self._places.fsync or self._is_published():
+        if not self._layout.fsync or self._is_published():
             return
         with self._checkpoint() as known:
             if not known.vouches(self._descriptor):
                 self._cut(known)
 
     def publish(self, name: FileName, content: Content) -> StoredFile:
-        with errors_named(self._path):
+        with translate_errors(self._path):
             status = os.fstat(self._descriptor)
-            held = status.st_blocks * room.SECTOR - status.st_size
+            held = status.st_blocks * space.SECTOR - status.st_size
             if held > _MUCH and not self._is_published():
                 # A process that died took room ahead of bytes that it could not say the number of.
                 os.ftruncate(self._descriptor, status.st_size)
         return super().publish(name, content)
 
     def truncate(self, size: int) -> None:
-        with errors_named(self._path):
-            if self._places.fsync:
+        with translate_errors(self._path):
+            if self._layout.fsync:
                 with self._checkpoint() as known:
                     if not known.vouches(self._descriptor):
                         self._cut(known)
@@ -52,12 +52,12 @@ class LocalResumableWriter(LocalWriter):
         When it cannot be synced, what was written since the last success is dropped: whether it
         is on the disk, no later fsync would tell. Raises StorageFull, StorageUnavailable.
         """
-        if not self._places.fsync or self._ended:
+        if not self._layout.fsync or self._ended:
             return
         if self._is_published():
             super().sync()
             return
-        with errors_named(self._path), self._checkpoint() as known:
+        with translate_errors(self._path), self._checkpoint() as known:
             try:
                 if not known.vouches(self._descriptor):
                     raise OSError(errno.EIO, "bytes could not be written to the disk")
@@ -81,7 +81,7 @@ class LocalResumableWriter(LocalWriter):
         known.renew(self._descriptor)
 
     def _resize(self, size: int) -> None:
-        taken = os.fstat(self._descriptor).st_blocks * room.SECTOR
+        taken = os.fstat(self._descriptor).st_blocks * space.SECTOR
         os.ftruncate(self._descriptor, size)
         with suppress(OSError):  # which gave back what was reserved beyond it, too
             writeback.reserve(self._descriptor, taken)
@@ -89,13 +89,13 @@ class LocalResumableWriter(LocalWriter):
         self.size = self._begun = size
 
     def update(self, record: bytes, length: int | None = None) -> None:
-        with errors_named(self._path):
+        with translate_errors(self._path):
             writeback.reserve(self._descriptor, length or 0)
-            records.replace(self._places, self._path, record)
+            records.replace(self._layout, self._path, record)
 
     def end(self, record: bytes) -> None:
-        with errors_named(self._path):
-            records.end(self._places, self._path, record)
+        with translate_errors(self._path):
+            records.end(self._layout, self._path, record)
             self._ended = True
             records.unlink(self._path, self._path + checkpoint.SUFFIX)
 

@@ -9,7 +9,7 @@ import os
 import secrets
 from contextlib import suppress
 
-from fileservice.storage.local import strangers
+from fileservice.storage.local import foreign_files
 
 
 def create(directory: bytes) -> tuple[int, bytes]:
@@ -40,7 +40,7 @@ def sweep(directory: bytes) -> None:
             with suppress(FileNotFoundError):
                 _sweep(path)
         except PermissionError:
-            strangers.tell(path, "it is not looked after")
+            foreign_files.tell(path, "it is not looked after")
 
 
 def _sweep(path: bytes) -> None:

@@ -20,22 +20,16 @@ from pathlib import Path
 from stat import S_ISREG
 
 from fileservice.names import BadName, FileName
-from fileservice.storage.base import (
-    Content,
-    NotFound,
-    Opened,
-    Staged,
-    StorageError,
-    StoredFile,
-    in_full,
-)
-from fileservice.storage.local import room, staging, strangers
+from fileservice.storage.errors import NotFound, StorageError, describe_error
+from fileservice.storage.interface import Content, Opened, Staged, StoredFile
+from fileservice.storage.local import foreign_files, space, staging
 from fileservice.storage.local.attributes import describe
-from fileservice.storage.local.faults import errors_named, sync_directory
+from fileservice.storage.local.errors import sync_directory, translate_errors
 from fileservice.storage.local.index import NameIndex
-from fileservice.storage.local.proof import prove
+from fileservice.storage.local.layout import Layout
 from fileservice.storage.local.uploads import LocalUploads
-from fileservice.storage.local.writer import LocalWriter, Places
+from fileservice.storage.local.verify import verify
+from fileservice.storage.local.writer import LocalWriter
 
 _log = logging.getLogger(__name__)
 _WORTH_RESERVING = 1 << 20
@@ -50,28 +44,28 @@ class LocalStore:
     remote = False
 
     def __init__(
-        self, root: Path, *, fsync: bool, proved: bool = False, identity: str | None = None
+        self, root: Path, *, fsync: bool, verified: bool = False, identity: str | None = None
     ) -> None:
         """The store in `root`, which must have this `identity`, if that is known.
 
         One that is `proved` need not be there, nor work, at this moment. Raises StorageError.
         """
-        self._places = places = places_of(root, fsync=fsync, identity=identity)
-        self._index = NameIndex(places.root, places.names, places.staging)
-        self.uploads = LocalUploads(places)
-        if not proved:
-            for level, line in prove(places).lines:
+        self._layout = layout = layout_of(root, fsync=fsync, identity=identity)
+        self._index = NameIndex(layout.root, layout.names, layout.staging)
+        self.uploads = LocalUploads(layout)
+        if not verified:
+            for level, line in verify(layout).lines:
                 _log.log(level, line)
         try:
             self.sweep()
         except StorageError as error:
-            _log.warning("the store could not be swept at the start: %s", in_full(error))
+            _log.warning("the store could not be swept at the start: %s", describe_error(error))
 
     def check(self) -> None:
         # Without a sync: it would wait behind those of all uploads.
-        with errors_named(self._places.root):
-            self._places.identity.require()
-            descriptor, path = staging.create(self._places.staging)
+        with translate_errors(self._layout.root):
+            self._layout.identity.require()
+            descriptor, path = staging.create(self._layout.staging)
             try:
                 os.write(descriptor, _PROBE)
             finally:
@@ -87,10 +81,10 @@ class LocalStore:
         meant_for: FileName | None = None,  # noqa: ARG002
         leave: int = 0,
     ) -> LocalWriter:
-        with errors_named():
-            self._places.identity.require()
-            descriptor, path = staging.create(self._places.staging)
-        writer = LocalWriter(self._places, descriptor, path)
+        with translate_errors():
+            self._layout.identity.require()
+            descriptor, path = staging.create(self._layout.staging)
+        writer = LocalWriter(self._layout, descriptor, path)
         if length and length >= _WORTH_RESERVING:
             try:
                 self.make_room(writer, length, leave=leave)
@@ -100,7 +94,7 @@ class LocalStore:
         return writer
 
     def open(self, name: FileName, *, whole: bool = False) -> Opened:  # noqa: ARG002
-        with errors_named():
+        with translate_errors():
             descriptor = self._descriptor(name)
             try:
                 return Opened(describe(name, descriptor), os.fdopen(descriptor, "rb", buffering=0))
@@ -112,7 +106,7 @@ class LocalStore:
         return None
 
     def stat(self, name: FileName) -> StoredFile:
-        with errors_named():
+        with translate_errors():
             descriptor = self._descriptor(name)
             try:
                 return describe(name, descriptor)
@@ -120,27 +114,27 @@ class LocalStore:
                 os.close(descriptor)
 
     def sync_names(self) -> None:
-        if self._places.fsync:
-            with errors_named():
-                sync_directory(self._places.root)
+        if self._layout.fsync:
+            with translate_errors():
+                sync_directory(self._layout.root)
 
     def taken(self, name: FileName) -> bool:
-        return os.path.lexists(self._places.of(name))
+        return os.path.lexists(self._layout.of(name))
 
     def delete(self, name: FileName, version: str | None = None) -> None:
-        with errors_named(self._places.root):
-            self._places.identity.check()
+        with translate_errors(self._layout.root):
+            self._layout.identity.check()
             descriptor = self._descriptor(name)
             try:
                 if version is not None and describe(name, descriptor).version != version:
                     raise NotFound(name)
-                self._places.remove(name, descriptor)
+                self._layout.remove(name, descriptor)
             except FileNotFoundError:
                 raise NotFound(name) from None
             finally:
                 os.close(descriptor)
-            if self._places.fsync:
-                sync_directory(self._places.root)
+            if self._layout.fsync:
+                sync_directory(self._layout.root)
 
     def list(
         self,
@@ -153,8 +147,8 @@ class LocalStore:
     ) -> Iterator[StoredFile]:
         past, within = after.encode(), prefix.encode()
         wanted = contains.casefold()
-        with errors_named(self._places.root):
-            self._places.identity.check()
+        with translate_errors(self._layout.root):
+            self._layout.identity.check()
             for raw in self._index.names(max(past, within)):
                 if not raw.startswith(within):
                     return
@@ -173,30 +167,30 @@ class LocalStore:
         return self.stat(file.name)
 
     def make_room(self, staged: Staged, size: int, *, ahead: int = 0, leave: int = 0) -> int | None:
-        with errors_named(), staged.sight() as descriptor:
-            return room.take(self._places.staging, descriptor, size, ahead=ahead, leave=leave)
+        with translate_errors(), staged.descriptor() as descriptor:
+            return space.take(self._layout.staging, descriptor, size, ahead=ahead, leave=leave)
 
     def give_room_back(self, staged: Staged) -> None:
-        with errors_named(), staged.sight() as descriptor:
+        with translate_errors(), staged.descriptor() as descriptor:
             os.ftruncate(descriptor, staged.size)  # frees what is reserved beyond it, too
 
     def free_space(self) -> int | None:
-        with errors_named():
-            return room.free(self._places.root)
+        with translate_errors():
+            return space.free(self._layout.root)
 
     def free_files(self) -> int | None:
-        with errors_named():
-            return room.free_inodes(self._places.root)
+        with translate_errors():
+            return space.free_inodes(self._layout.root)
 
     def sweep(self) -> None:
-        with errors_named():
-            self._places.identity.check()
-            staging.sweep(self._places.staging)
+        with translate_errors():
+            self._layout.identity.check()
+            staging.sweep(self._layout.staging)
 
     def _glance(self, name: FileName, raw: bytes) -> StoredFile:
         """What one system call tells of a file."""
         try:
-            status = os.stat(b"%s/%s" % (self._places.root, raw), follow_symlinks=False)
+            status = os.stat(b"%s/%s" % (self._layout.root, raw), follow_symlinks=False)
         except FileNotFoundError:
             raise NotFound(name) from None
         if not S_ISREG(status.st_mode):
@@ -205,16 +199,16 @@ class LocalStore:
 
     def _descriptor(self, name: FileName) -> int:
         try:
-            descriptor = os.open(self._places.of(name), _OPEN_FILE)
+            descriptor = os.open(self._layout.of(name), _OPEN_FILE)
         except FileNotFoundError:
-            self._places.identity.check()  # a store that is gone is a fault, not a missing file
+            self._layout.identity.check()  # a store that is gone is a fault, not a missing file
             raise NotFound(name) from None
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
                 raise NotFound(name) from None
-            if error.errno == errno.EACCES and os.access(self._places.root, os.R_OK | os.X_OK):
+            if error.errno == errno.EACCES and os.access(self._layout.root, os.R_OK | os.X_OK):
                 # Put there by somebody who keeps it to himself.
-                strangers.tell(self._places.of(name), "it is neither listed nor served")
+                foreign_files.tell(self._layout.of(name), "it is neither listed nor served")
                 raise NotFound(name) from None
             raise
         if not S_ISREG(os.fstat(descriptor).st_mode):
@@ -223,6 +217,6 @@ class LocalStore:
         return descriptor
 
 
-def places_of(root: Path, *, fsync: bool, identity: str | None) -> Places:
+def layout_of(root: Path, *, fsync: bool, identity: str | None) -> Layout:
     """The places of the store in `root`, which has this identity, if it is known."""
-    return Places.under(os.path.abspath(os.fsencode(root)), fsync=fsync, identity=identity)
+    return Layout.under(os.path.abspath(os.fsencode(root)), fsync=fsync, identity=identity)

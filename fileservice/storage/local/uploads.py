@@ -18,11 +18,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from fileservice.storage.base import Kept, Locked, NoSuchUpload, Unfinished
-from fileservice.storage.local import checkpoint, locks, records, room
-from fileservice.storage.local.faults import errors_named, sync_directory
+from fileservice.storage.errors import Locked, NoSuchUpload
+from fileservice.storage.interface import StoredUpload, UnfinishedUpload
+from fileservice.storage.local import checkpoint, locks, records, space
+from fileservice.storage.local.errors import sync_directory, translate_errors
+from fileservice.storage.local.layout import Layout
 from fileservice.storage.local.resumable import LocalResumableWriter
-from fileservice.storage.local.writer import Places
 
 _log = logging.getLogger(__name__)
 
@@ -33,19 +34,19 @@ _CLAIM_SECONDS = 10.0
 class LocalUploads:
     """See `storage.base.Uploads`."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
 
     def create(self, record: bytes, length: int | None, *, leave: int = 0) -> str:
         upload = secrets.token_hex(16)
         path = self._path(upload)
-        with errors_named():
-            self._places.identity.require()
+        with translate_errors():
+            self._layout.identity.require()
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             try:
-                room.take(self._places.staging, descriptor, length or 0, leave=leave)
+                space.take(self._layout.staging, descriptor, length or 0, leave=leave)
                 checkpoint.create(path + checkpoint.SUFFIX, descriptor)
-                records.replace(self._places, path, record)
+                records.replace(self._layout, path, record)
             except BaseException:
                 records.unlink(path + records.RECORD, path, path + checkpoint.SUFFIX)
                 raise
@@ -53,25 +54,25 @@ class LocalUploads:
                 os.close(descriptor)
         return upload
 
-    def read(self, upload: str) -> Kept:
+    def read(self, upload: str) -> StoredUpload:
         path = self._path(upload)
-        with errors_named():
+        with translate_errors():
             while True:
-                record, touched = records.read(self._places, path)
+                record, touched = records.read(self._layout, path)
                 try:
                     with open(path, "rb", buffering=0) as file:
                         size = self._synced_size(file.fileno(), path)
                         modified = os.fstat(file.fileno()).st_mtime
                 except FileNotFoundError:
-                    if records.read(self._places, path) != (record, touched):
+                    if records.read(self._layout, path) != (record, touched):
                         continue  # it ended between the two looks
-                    return Kept(record, 0, touched)
-                return Kept(record, size, max(touched, modified))
+                    return StoredUpload(record, 0, touched)
+                return StoredUpload(record, size, max(touched, modified))
 
     def _synced_size(self, descriptor: int, path: bytes) -> int:
         """How many bytes of the opened file outlast a power cut; what can be synced, is."""
         status = os.fstat(descriptor)
-        if not self._places.fsync or status.st_nlink > 1:  # published: all of it was synced
+        if not self._layout.fsync or status.st_nlink > 1:  # published: all of it was synced
             return status.st_size
         with checkpoint.locked(path + checkpoint.SUFFIX) as known:
             size = os.fstat(descriptor).st_size
@@ -88,17 +89,17 @@ class LocalUploads:
             return size
 
     def progress(self, upload: str) -> int:
-        with errors_named():
+        with translate_errors():
             try:
                 return os.stat(self._path(upload)).st_size
             except FileNotFoundError:
-                self._places.identity.check()
+                self._layout.identity.check()
                 raise NoSuchUpload from None
 
     def open(self, upload: str) -> LocalResumableWriter:
         path = self._path(upload)
-        with errors_named():
-            self._places.identity.require()
+        with translate_errors():
+            self._layout.identity.require()
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -107,7 +108,7 @@ class LocalUploads:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if not _is_at(descriptor, path):
                     raise NoSuchUpload  # removed or published between open and flock
-                writer = LocalResumableWriter(self._places, descriptor, path)
+                writer = LocalResumableWriter(self._layout, descriptor, path)
                 writer.drop_lost()
                 return writer
             except BaseException as error:
@@ -120,24 +121,24 @@ class LocalUploads:
 
     def remove(self, upload: str) -> None:
         # The record goes first: what has none does not exist, and its bytes are an orphan.
-        with errors_named():
+        with translate_errors():
             path = self._path(upload)
-            ended = records.ended(self._places, path)
+            ended = records.ended(self._layout, path)
             records.unlink(path + records.RECORD, ended, path, path + checkpoint.SUFFIX)
-            if self._places.fsync:
-                sync_directory(self._places.uploads)
+            if self._layout.fsync:
+                sync_directory(self._layout.uploads)
 
     def remove_remains(self, upload: str, seconds: float) -> None:
         path, touched = self._path(upload), 0.0
-        with errors_named():
-            for part in (path, path + records.RECORD, records.ended(self._places, path)):
+        with translate_errors():
+            for part in (path, path + records.RECORD, records.ended(self._layout, path)):
                 with suppress(FileNotFoundError):
                     touched = max(touched, os.stat(part).st_mtime)
             if time.time() - touched > seconds:
                 self.remove(upload)
 
-    def claim(self, upload: str) -> None:
-        with errors_named():
+    def request_release(self, upload: str) -> None:
+        with translate_errors():
             descriptor = os.open(
                 self._claim(upload), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644
             )
@@ -146,9 +147,9 @@ class LocalUploads:
             finally:
                 os.close(descriptor)
 
-    def claims(self) -> list[str]:
+    def release_requests(self) -> list[str]:
         found = []
-        with errors_named(), os.scandir(os.fsdecode(self._places.claims)) as entries:
+        with translate_errors(), os.scandir(os.fsdecode(self._layout.release_requests)) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):
                     if time.time() - entry.stat().st_mtime < _CLAIM_SECONDS:
@@ -157,48 +158,48 @@ class LocalUploads:
                         os.unlink(entry.path)  # whoever made it is dead
         return found
 
-    def withdraw(self, upload: str) -> None:
-        with errors_named(), suppress(FileNotFoundError):
+    def cancel_release_request(self, upload: str) -> None:
+        with translate_errors(), suppress(FileNotFoundError):
             os.unlink(self._claim(upload))
 
     def ids(self) -> Iterator[str]:
-        with errors_named():
-            for directory in (self._places.uploads, self._places.ended):
+        with translate_errors():
+            for directory in (self._layout.uploads, self._layout.ended):
                 found = {name.partition(".")[0] for name in os.listdir(os.fsdecode(directory))}
                 yield from (upload for upload in found if _ID.fullmatch(upload))
 
-    def unfinished(self) -> Iterator[Unfinished]:
-        with errors_named(), os.scandir(os.fsdecode(self._places.uploads)) as entries:
+    def unfinished(self) -> Iterator[UnfinishedUpload]:
+        with translate_errors(), os.scandir(os.fsdecode(self._layout.uploads)) as entries:
             for entry in entries:
                 if _ID.fullmatch(entry.name):
                     with suppress(FileNotFoundError):
                         status = entry.stat(follow_symlinks=False)
-                        yield Unfinished(
+                        yield UnfinishedUpload(
                             upload=entry.name,
                             size=status.st_size,
-                            held=max(0, status.st_blocks * room.SECTOR - status.st_size),
+                            held=max(0, status.st_blocks * space.SECTOR - status.st_size),
                             age=time.time() - status.st_mtime,
                         )
 
     def record(self, upload: str) -> bytes:
-        with errors_named():
-            return records.read(self._places, self._path(upload))[0]
+        with translate_errors():
+            return records.read(self._layout, self._path(upload))[0]
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         with ExitStack() as stack:
-            with errors_named():
-                self._places.identity.require()  # a store that was read-only may lack the directory
-                stack.enter_context(locks.alone(self._places.uploads))
+            with translate_errors():
+                self._layout.identity.require()  # a store that was read-only may lack the directory
+                stack.enter_context(locks.alone(self._layout.uploads))
             yield
 
     def _path(self, upload: str) -> bytes:
         if not _ID.fullmatch(upload):
             raise NoSuchUpload
-        return os.path.join(self._places.uploads, upload.encode())
+        return os.path.join(self._layout.uploads, upload.encode())
 
     def _claim(self, upload: str) -> bytes:
-        return os.path.join(self._places.claims, upload.encode())
+        return os.path.join(self._layout.release_requests, upload.encode())
 
 
 def _is_at(descriptor: int, path: bytes) -> bool:

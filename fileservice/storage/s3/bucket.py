@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fileservice.storage.s3.calls import PATIENCE, PATIENCE_WITH_BYTES, Calls, date_of
-from fileservice.storage.s3.faults import Away, Refusal, errors_named
+from fileservice.storage.s3.calls import RETRY_SECONDS, RETRY_SECONDS_WITH_BODY, Calls, date_of
+from fileservice.storage.s3.errors import RequestRejected, TransientError, translate_errors
 
 _DELETED_AT_ONCE = 1000
 _MUCH = 1 << 20
@@ -38,9 +38,9 @@ class Entry:
 class Bucket(Calls):
     """See Calls; objects in one place of one bucket."""
 
-    def check(self, patience: float = PATIENCE) -> None:
+    def check(self, patience: float = RETRY_SECONDS) -> None:
         """Raise StorageUnavailable if the store does not answer, and Missing without the bucket."""
-        self._decided(
+        self._with_retries(
             lambda: self._client.list_objects_v2(
                 Bucket=self._bucket, Prefix=self.prefix, MaxKeys=1
             ),
@@ -61,21 +61,21 @@ class Bucket(Calls):
         condition = (
             {} if only is None else {"IfNoneMatch": only} if only == "*" else {"IfMatch": only}
         )
-        answer = self._decided(
+        answer = self._with_retries(
             lambda: self._client.put_object(
                 **self._at(key),
-                Body=data,
+                ObjectReader=data,
                 ContentType=media_type,
                 Metadata=dict(metadata),
                 **condition,
             ),
-            patience or (PATIENCE_WITH_BYTES if len(data) > _MUCH else PATIENCE),
+            patience or (RETRY_SECONDS_WITH_BODY if len(data) > _MUCH else RETRY_SECONDS),
         )
         return str(answer["ETag"])
 
     def head(self, key: str) -> Head:
         """Describe an object. Raises Missing."""
-        return self._decided(lambda: _head(self._client.head_object(**self._at(key))))
+        return self._with_retries(lambda: _head(self._client.head_object(**self._at(key))))
 
     def get(
         self, key: str, first: int | None = None, end: int | None = None, etag: str | None = None
@@ -88,10 +88,10 @@ class Bucket(Calls):
             {} if first is None else {"Range": f"bytes={first}-{'' if end is None else end - 1}"}
         )
         condition = {} if etag is None else {"IfMatch": etag}
-        answer = self._decided(
+        answer = self._with_retries(
             lambda: self._client.get_object(**self._at(key), **wanted, **condition)
         )
-        return _head(answer), answer["Body"]
+        return _head(answer), answer["ObjectReader"]
 
     def read(self, key: str, first: int | None = None, end: int | None = None) -> bytes:
         """The bytes of a small object, or some of a large one. Raises Missing."""
@@ -104,7 +104,7 @@ class Bucket(Calls):
         for attempt in range(3):
             head, body = self.get(key, first, end)
             try:
-                with errors_named():
+                with translate_errors():
                     return head, bytes(body.read())
             except Exception:
                 if attempt == 2:
@@ -117,8 +117,8 @@ class Bucket(Calls):
         """Remove an object; with `etag`, only if it has that one, else Unmet or Missing."""
         condition = {} if etag is None else {"IfMatch": etag}
         try:
-            self._decided(lambda: self._client.delete_object(**self._at(key), **condition))
-        except Refusal as refusal:
+            self._with_retries(lambda: self._client.delete_object(**self._at(key), **condition))
+        except RequestRejected as refusal:
             if not refusal.repeated:  # else it is gone, as it should be
                 raise
 
@@ -126,7 +126,7 @@ class Bucket(Calls):
         """Remove objects, whether they are there or not."""
         for begin in range(0, len(keys), _DELETED_AT_ONCE):
             objects = [{"Key": self.prefix + key} for key in keys[begin : begin + _DELETED_AT_ONCE]]
-            self._decided(lambda objects=objects: self._delete(objects))  # type: ignore[misc]
+            self._with_retries(lambda objects=objects: self._delete(objects))  # type: ignore[misc]
 
     def _delete(self, objects: list[dict[str, str]]) -> None:
         answer = self._client.delete_objects(
@@ -134,7 +134,7 @@ class Bucket(Calls):
         )
         for error in answer.get("Errors", ()):  # the answer as a whole is 200 all the same
             if error.get("Code") != "NoSuchKey":
-                raise Away(f"the storage does not do its work: {error.get('Code')}")
+                raise TransientError(f"the storage does not do its work: {error.get('Code')}")
 
     def pages(
         self, under: str = "", after: str = "", *, folders: bool = False, first_page: int = 1000
@@ -148,7 +148,7 @@ class Bucket(Calls):
             asked["Delimiter"] = "/"
         count = first_page
         while True:
-            page = self._decided(
+            page = self._with_retries(
                 lambda count=count: self._client.list_objects_v2(  # type: ignore[misc]
                     Bucket=self._bucket, Prefix=self.prefix + under, MaxKeys=count, **asked
                 )
@@ -174,7 +174,7 @@ class Bucket(Calls):
     def signed_url(self, key: str, seconds: int, fields: Mapping[str, str]) -> str:
         """Where an object can be fetched for so long, with these fields in the answer."""
         answered = {f"Response{name.replace('-', '')}": value for name, value in fields.items()}
-        with errors_named():
+        with translate_errors():
             return str(
                 self._client.generate_presigned_url(
                     "get_object", Params=self._at(key) | answered, ExpiresIn=seconds

@@ -15,8 +15,15 @@ from typing import Any, TypeVar
 import boto3
 from botocore.config import Config
 
-from fileservice.storage.base import StorageUnavailable
-from fileservice.storage.s3.faults import Away, Conflict, Missing, Refusal, Undecided, errors_named
+from fileservice.storage.errors import StorageUnavailable
+from fileservice.storage.s3.errors import (
+    Conflict,
+    ObjectMissing,
+    OutcomeUnknown,
+    RequestRejected,
+    TransientError,
+    translate_errors,
+)
 from fileservice.storage.s3.location import Location
 
 T = TypeVar("T")
@@ -33,9 +40,9 @@ _CONFIG = Config(
     response_checksum_validation="when_required",
     s3={"payload_signing_enabled": False},
 )
-PATIENCE = 10.0
+RETRY_SECONDS = 10.0
 """Seconds in which a request that failed is tried again."""
-PATIENCE_WITH_BYTES = 40.0
+RETRY_SECONDS_WITH_BODY = 40.0
 """The same where the client has sent megabytes already, and would have to send them again."""
 _LONGEST_PAUSE = 3.0
 
@@ -50,7 +57,7 @@ class Calls:
         config = _CONFIG
         if location.endpoint:
             config = _CONFIG.merge(Config(s3={**_CONFIG.s3, "addressing_style": "path"}))
-        with errors_named():
+        with translate_errors():
             self._client: Any = boto3.session.Session().client(
                 "s3", endpoint_url=location.endpoint, region_name=location.region, config=config
             )
@@ -60,11 +67,11 @@ class Calls:
         self, key: str, media_type: str, metadata: Mapping[str, str]
     ) -> str:
         """Begin an object that comes in parts; the id of this upload."""
-        answer = self._decided(
+        answer = self._with_retries(
             lambda: self._client.create_multipart_upload(
                 **self._at(key), ContentType=media_type, Metadata=dict(metadata)
             ),
-            PATIENCE_WITH_BYTES,
+            RETRY_SECONDS_WITH_BODY,
         )
         return str(answer["UploadId"])
 
@@ -72,7 +79,7 @@ class Calls:
         """Write one part; its ETag."""
         answer = self._part(
             lambda: self._client.upload_part(
-                **self._at(key), UploadId=upload, PartNumber=number, Body=data
+                **self._at(key), UploadId=upload, PartNumber=number, ObjectReader=data
             )
         )
         return str(answer["ETag"])
@@ -88,8 +95,8 @@ class Calls:
 
     def _part(self, call: Callable[[], T]) -> T:
         try:
-            return self._decided(call, PATIENCE_WITH_BYTES)
-        except Missing as error:  # somebody aborted it, or a rule for the bucket did
+            return self._with_retries(call, RETRY_SECONDS_WITH_BODY)
+        except ObjectMissing as error:  # somebody aborted it, or a rule for the bucket did
             raise StorageUnavailable("the storage has lost what was sent to it") from error
 
     def complete_multipart_upload(
@@ -100,21 +107,21 @@ class Calls:
         Raises Unmet or Missing where that is not there, or the upload was ended before.
         """
         parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, 1)]
-        answer = self._decided(
+        answer = self._with_retries(
             lambda: self._client.complete_multipart_upload(
                 **self._at(key),
                 UploadId=upload,
                 MultipartUpload={"Parts": parts},
                 IfMatch=instead_of,
             ),
-            PATIENCE_WITH_BYTES,
+            RETRY_SECONDS_WITH_BODY,
         )
         return str(answer["ETag"])
 
     def abort_multipart_upload(self, key: str, upload: str) -> None:
         """Give up an upload in parts, whether it is there or not."""
-        with suppress(Missing):
-            self._decided(
+        with suppress(ObjectMissing):
+            self._with_retries(
                 lambda: self._client.abort_multipart_upload(**self._at(key), UploadId=upload)
             )
 
@@ -122,7 +129,7 @@ class Calls:
         """Those that have not ended: key, id, and seconds since its last part or its beginning."""
         after: dict[str, str] = {}
         while True:
-            page = self._decided(
+            page = self._with_retries(
                 lambda after=after: self._client.list_multipart_uploads(  # type: ignore[misc]
                     Bucket=self._bucket, Prefix=self.prefix, **after
                 )
@@ -137,21 +144,21 @@ class Calls:
     def _untouched(self, key: str, upload: Mapping[str, Any], now: datetime) -> float:
         parts = self._client.get_paginator("list_parts")
         try:
-            times = self._decided(
+            times = self._with_retries(
                 lambda: [
                     part["LastModified"]
                     for page in parts.paginate(**self._at(key), UploadId=upload["UploadId"])
                     for part in page.get("Parts", ())
                 ]
             )
-        except Missing:
+        except ObjectMissing:
             return 0.0  # it has just ended
         return float((now - max([upload["Initiated"], *times])).total_seconds())
 
     def _at(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self.prefix + key}
 
-    def _decided(self, call: Callable[[], T], patience: float = PATIENCE) -> T:
+    def _with_retries(self, call: Callable[[], T], patience: float = RETRY_SECONDS) -> T:
         """Call until the store answers and decides, or patience is over.
 
         409 says that it saw two requests at once and let neither win.
@@ -159,14 +166,14 @@ class Calls:
         lost = False
         for _ in attempts(patience):
             try:
-                with errors_named():
+                with translate_errors():
                     return call()
-            except (Away, Conflict) as error:
-                undecided, lost = error, lost or isinstance(error, Away)
-            except Refusal as refusal:
+            except (TransientError, Conflict) as error:
+                undecided, lost = error, lost or isinstance(error, TransientError)
+            except RequestRejected as refusal:
                 refusal.repeated = lost
                 raise
-        raise Undecided(f"{undecided}; it was tried for a while") from undecided
+        raise OutcomeUnknown(f"{undecided}; it was tried for a while") from undecided
 
 
 def attempts(seconds: float) -> Iterator[None]:

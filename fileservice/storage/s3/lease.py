@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from fileservice.storage.base import Locked, StorageError
+from fileservice.storage.errors import Locked, StorageError
 from fileservice.storage.s3.bucket import Bucket
-from fileservice.storage.s3.description import new_id
-from fileservice.storage.s3.faults import Missing, Unmet
+from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
+from fileservice.storage.s3.metadata import new_id
 
 LEASES = ".fileservice/leases/"
 _HOLDS_SECONDS = 8.0
@@ -53,7 +53,7 @@ class Lease:
         """Raises Locked."""
         try:
             self._etag = self._bucket.put(self._key, self._text(), only="*")
-        except Unmet:
+        except PreconditionFailed:
             self._take_over()
 
     def _take_over(self) -> None:
@@ -63,7 +63,7 @@ class Lease:
             if head.age <= _HOLDS_SECONDS and not ours:  # ours: the answer was lost
                 raise Locked
             self._etag = self._bucket.put(self._key, self._text(), only=head.etag)
-        except (Unmet, Missing):
+        except (PreconditionFailed, ObjectMissing):
             if not self._is_ours():  # else the answer was lost
                 raise Locked from None
         self.taken_over = not ours
@@ -81,12 +81,12 @@ class Lease:
             except StorageError as error:
                 _log.warning("a lease could not be renewed: %s", error)
 
-    def assure(self) -> None:
+    def renew_now(self) -> None:
         """Renew it now, before something that only the one writer may do. Raises Locked."""
         with self._lock:
             self._assure()
 
-    def confirm(self) -> None:
+    def ensure_held(self) -> None:
         """Make sure that it was held until now, by a request if need be. Raises Locked."""
         with self._lock:
             if self.lost or not self._etag or time.monotonic() - self._sure > _SURE_SECONDS:
@@ -103,13 +103,13 @@ class Lease:
         began = self._renewed
         try:
             self._etag = self._bucket.put(self._key, self._text(), only=self._etag)
-        except (Unmet, Missing):
+        except (PreconditionFailed, ObjectMissing):
             self.lost = not self._is_ours()
         if not self.lost:
             self._sure = began
 
     def _is_ours(self) -> bool:
-        with suppress(Missing, ValueError):
+        with suppress(ObjectMissing, ValueError):
             head, text = self._bucket.load(self._key)
             if json.loads(text)["holder"] == self._holder:
                 self._etag = head.etag
@@ -125,7 +125,7 @@ class Lease:
         """Let the next one have it at once."""
         with self._lock:
             etag, self._etag = self._etag, ""
-            with suppress(StorageError, Unmet, Missing):
+            with suppress(StorageError, PreconditionFailed, ObjectMissing):
                 if etag:
                     self._bucket.delete(self._key, etag)
 
@@ -134,15 +134,15 @@ class Lease:
         return json.dumps({"holder": self._holder, "size": self.size, "at": time.time()}).encode()
 
 
-def told(bucket: Bucket, upload: str) -> int:
+def reported_size(bucket: Bucket, upload: str) -> int:
     """How many bytes the writer of an upload has said came in; 0 where there is none."""
     try:
         return int(json.loads(bucket.read(LEASES + upload))["size"])
-    except (Missing, ValueError, KeyError):
+    except (ObjectMissing, ValueError, KeyError):
         return 0
 
 
-class Heart:
+class Heartbeat:
     """Beats every second for all writers of one process, while there are any."""
 
     def __init__(self) -> None:

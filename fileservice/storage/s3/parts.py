@@ -17,7 +17,7 @@ def part_size(offset: int, length: int | None) -> int:
     return max(PART, (needed + 0xFFFFF) & ~0xFFFFF)
 
 
-class Filling:
+class PartBuffer:
     """A part while it is filled: as large as it will be, since growing costs as much again."""
 
     def __init__(self, size: int, used: list[bytearray]) -> None:
@@ -53,7 +53,7 @@ class Filling:
         return self._data
 
 
-class Flight:
+class PartUploads:
     """Requests under way, each in a thread (a greenlet where threads are patched).
 
     The first that fails is raised by all further calls until the end, and nothing more is started.
@@ -72,7 +72,7 @@ class Flight:
         self._threads.append(thread)
         thread.start()
 
-    def land(self) -> None:
+    def wait_all(self) -> None:
         """Wait for all that is under way, and raise what failed."""
         self.wait()
         self._raise()

@@ -14,19 +14,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from fileservice.names import FileName
-from fileservice.storage.base import (
-    Content,
-    Locked,
-    NameTaken,
-    StorageError,
-    StorageUnavailable,
-    StoredFile,
-)
+from fileservice.storage.errors import Locked, NameTaken, StorageError, StorageUnavailable
+from fileservice.storage.interface import Content, StoredFile
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.bucket import Bucket, Entry
-from fileservice.storage.s3.description import ID, Facts, http_type, metadata_of
-from fileservice.storage.s3.faults import Missing, Unmet
-from fileservice.storage.s3.parts import MOST_PARTS, PART, Flight, part_size
+from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
+from fileservice.storage.s3.metadata import ID, MetadataStore, http_type, metadata_of
+from fileservice.storage.s3.parts import MOST_PARTS, PART, PartUploads, part_size
 
 _SMALLEST_PART = 5 << 20
 """What S3 takes as a part that is not the last, in bytes."""
@@ -70,7 +64,7 @@ class Pieces:
         self._bucket = bucket
         self._folder = folder
         self._pieces = pieces
-        self._flight = Flight()
+        self._flight = PartUploads()
         self._buffer = bytearray()
         self.length: int | None = None
         self.size = self._flushed
@@ -101,10 +95,10 @@ class Pieces:
         self._pieces.append(piece)
         self._flight.start(lambda: self._put(piece, data))
 
-    def land(self) -> None:
+    def wait_all(self) -> None:
         """Return when all that was written is in the bucket."""
         self.flush()
-        self._flight.land()
+        self._flight.wait_all()
 
     def close(self) -> None:
         """Wait for what is on its way, whatever comes of it; nothing can be written any more."""
@@ -129,11 +123,11 @@ class Pieces:
     def _put(self, piece: Piece, data: bytearray) -> None:
         try:
             self._bucket.put(piece.key, data, only="*")
-        except Unmet:
+        except PreconditionFailed:
             # Our own, if the answer was lost; else another has taken over.
             try:
                 ours = self._bucket.read(piece.key) == data
-            except Missing:  # another has ended the upload
+            except ObjectMissing:  # another has ended the upload
                 ours = False
             if not ours:
                 raise Locked from None
@@ -141,7 +135,7 @@ class Pieces:
     def read_at(self, count: int, offset: int) -> bytes:
         """See `storage.base.Staged`."""
         if offset < self._flushed:
-            self._flight.land()
+            self._flight.wait_all()
         found = bytearray()
         index = bisect.bisect_right(self._pieces, offset, key=lambda piece: piece.offset) - 1
         end = min(self.size, offset + count)
@@ -159,11 +153,11 @@ class Pieces:
     def _read(self, key: str, first: int, end: int) -> bytes:
         try:
             return self._bucket.read(key, first, end)
-        except Missing as error:  # another has ended the upload, or the sweep has
+        except ObjectMissing as error:  # another has ended the upload, or the sweep has
             raise StorageUnavailable("bytes that were sent before are gone") from error
 
     @contextmanager
-    def sight(self) -> Iterator[int]:
+    def descriptor(self) -> Iterator[int]:
         """See `storage.base.Staged`: a file in memory."""
         descriptor = os.memfd_create("fileservice", os.MFD_CLOEXEC)
         try:
@@ -179,7 +173,7 @@ class Pieces:
 
     def truncate(self, size: int) -> None:
         """Drop what lies past the first `size` bytes."""
-        self._flight.land()
+        self._flight.wait_all()
         if size >= self._flushed:
             del self._buffer[size - self._flushed :]
         else:
@@ -197,18 +191,18 @@ class Pieces:
         try:
             head, data = self._bucket.load(piece.key, 0, size)
             self._bucket.put(piece.key, data, only=head.etag)
-        except (Unmet, Missing) as refusal:
+        except (PreconditionFailed, ObjectMissing) as refusal:
             # Done, if the answer was lost; else another has taken over.
             if not refusal.repeated or self._read(piece.key, 0, piece.size) != data:
                 raise Locked from None
 
     def publish(
         self,
-        facts: Facts,
+        metadata_store: MetadataStore,
         name: FileName,
         content: Content,
         identity: str,
-        assure: Callable[[], None] = lambda: None,
+        renew_now: Callable[[], None] = lambda: None,
     ) -> StoredFile:
         """Make a file of the bytes. Raises NameTaken, NameReserved.
 
@@ -218,15 +212,15 @@ class Pieces:
         if self.size <= PART:
             data = self.read_at(self.size, 0)
             head = reservation.create(self._bucket, name, data, http_type(content), metadata)
-            return facts.describe(name, head)
-        self.land()
+            return metadata_store.describe(name, head)
+        self.wait_all()
         if reservation.file_at(self._bucket, name):
             raise NameTaken(name)  # before all of it is copied
         media_type = http_type(content)
         upload = self._bucket.create_multipart_upload(name, media_type, metadata)
         try:
             etags = self._copy(name, upload)
-            assure()
+            renew_now()
             head = reservation.complete(
                 self._bucket, name, upload, etags, self.size, media_type, metadata
             )
@@ -234,12 +228,12 @@ class Pieces:
             with suppress(StorageError):  # the sweep removes what is left
                 self._bucket.abort_multipart_upload(name, upload)
             raise
-        return facts.describe(name, head)
+        return metadata_store.describe(name, head)
 
     def _copy(self, name: FileName, upload: str) -> list[str]:
         """The parts of an upload, out of the pieces; those too small are joined in memory."""
         etags: dict[int, str] = {}
-        flight = Flight()
+        flight = PartUploads()
 
         def copy(number: int, key: str) -> None:
             etags[number] = self._bucket.upload_part_copy(name, upload, number, key)
@@ -267,7 +261,7 @@ class Pieces:
                 else:
                     flight.start(lambda n=number, b=begin, e=end: put(n, b, e - b))  # type: ignore[misc]
                 begin = end
-            flight.land()
+            flight.wait_all()
         finally:
             flight.end()
         return [etags[n] for n in sorted(etags)]

@@ -6,10 +6,10 @@ to tell a record from one that says the same again.
 
 from contextlib import suppress
 
-from fileservice.storage.base import Locked
+from fileservice.storage.errors import Locked
 from fileservice.storage.s3.bucket import Bucket, Head
-from fileservice.storage.s3.description import new_id
-from fileservice.storage.s3.faults import Missing, Unmet
+from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
+from fileservice.storage.s3.metadata import new_id
 
 
 def create(bucket: Bucket, key: str, record: bytes) -> None:
@@ -28,8 +28,8 @@ def replace(bucket: Bucket, key: str, record: bytes, etag: str) -> str:
     text = _text(record)
     try:
         return bucket.put(key, text, only=etag)
-    except (Unmet, Missing):
-        with suppress(Missing):
+    except (PreconditionFailed, ObjectMissing):
+        with suppress(ObjectMissing):
             head, found = bucket.load(key)
             if found == text:  # the answer to our own request was lost
                 return head.etag

@@ -14,11 +14,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from fileservice.names import FileName
-from fileservice.storage.base import NameReserved, NameTaken, StorageError, StorageUnavailable
+from fileservice.storage.errors import NameReserved, NameTaken, StorageError, StorageUnavailable
 from fileservice.storage.s3.bucket import Bucket, Entry, Head
-from fileservice.storage.s3.calls import PATIENCE, PATIENCE_WITH_BYTES, attempts
-from fileservice.storage.s3.description import ID, new_id
-from fileservice.storage.s3.faults import Missing, Undecided, Unmet
+from fileservice.storage.s3.calls import RETRY_SECONDS, RETRY_SECONDS_WITH_BODY, attempts
+from fileservice.storage.s3.errors import ObjectMissing, OutcomeUnknown, PreconditionFailed
+from fileservice.storage.s3.metadata import ID, new_id
 
 _RESERVATION = "fileservice-reservation"
 _TEXT = b"fileservice keeps this name for the upload %s, in the attempt %s\n"
@@ -77,9 +77,9 @@ def complete(
     reserved = _reserve(bucket, name, identity)
     try:
         etag = bucket.complete_multipart_upload(name, upload, etags, instead_of=reserved)
-    except Undecided:
+    except OutcomeUnknown:
         raise  # the store may still be at it: the name must not be another's, so it lapses
-    except (StorageError, Unmet, Missing) as error:
+    except (StorageError, PreconditionFailed, ObjectMissing) as error:
         with suppress(StorageError):  # else it lapses
             _release(bucket, name, reserved)
         if isinstance(error, StorageError):
@@ -114,15 +114,15 @@ def _take(
 ) -> str:
     """Write the object where there is none; its ETag. Waits for what others have just reserved."""
     instead_of = "*"
-    for _ in attempts(PATIENCE):
-        with suppress(Unmet, Missing):
+    for _ in attempts(RETRY_SECONDS):
+        with suppress(PreconditionFailed, ObjectMissing):
             return bucket.put(
                 name,
                 data,
                 media_type=media_type,
                 metadata=metadata,
                 only=instead_of,
-                patience=PATIENCE_WITH_BYTES,
+                patience=RETRY_SECONDS_WITH_BODY,
             )
         head, instead_of = _head(bucket, name), "*"
         if not head:
@@ -139,7 +139,7 @@ def _take(
 
 def _release(bucket: Bucket, name: FileName, reserved: str) -> None:
     """Give a reserved name back, unless somebody has it by now."""
-    with suppress(Unmet, Missing):
+    with suppress(PreconditionFailed, ObjectMissing):
         bucket.delete(name, reserved)
 
 
@@ -164,5 +164,5 @@ def _seen(bucket: Bucket, name: FileName, made: Head) -> Head:
 def _head(bucket: Bucket, name: FileName) -> Head | None:
     try:
         return bucket.head(name)
-    except Missing:
+    except ObjectMissing:
         return None

@@ -10,11 +10,12 @@ import time
 from contextlib import AbstractContextManager, suppress
 
 from fileservice.names import FileName
-from fileservice.storage.base import Content, NameTaken, StorageError, StoredFile
+from fileservice.storage.errors import NameTaken, StorageError
+from fileservice.storage.interface import Content, StoredFile
 from fileservice.storage.s3 import records, reservation
 from fileservice.storage.s3.bucket import Bucket
-from fileservice.storage.s3.description import ID, Facts
-from fileservice.storage.s3.lease import Heart, Lease
+from fileservice.storage.s3.lease import Heartbeat, Lease
+from fileservice.storage.s3.metadata import ID, MetadataStore
 from fileservice.storage.s3.pieces import Pieces
 
 _QUIET_SECONDS = 1.0
@@ -28,15 +29,15 @@ class S3ResumableWriter:
     def __init__(
         self,
         bucket: Bucket,
-        facts: Facts,
-        heart: Heart,
+        metadata: MetadataStore,
+        heart: Heartbeat,
         lease: Lease,
         upload: str,
         known: tuple[str, str],
         pieces: Pieces,
     ) -> None:
         self._bucket = bucket
-        self._facts = facts
+        self._metadata = metadata
         self._heart = heart
         self._lease = lease
         self._upload = upload
@@ -54,7 +55,7 @@ class S3ResumableWriter:
         return self._pieces.size
 
     def write(self, block: bytes | memoryview) -> None:
-        self._lease.confirm()
+        self._lease.ensure_held()
         with self._lock:
             if not self._pieces.kept_back:
                 self._flushed = time.monotonic()
@@ -69,7 +70,8 @@ class S3ResumableWriter:
         if due and self._lock.acquire(blocking=False):  # else the one who has it is at work
             try:
                 with suppress(StorageError):  # raised by the next call as well
-                    self._lease.confirm()  # what was kept back while it stood still must not go out
+                    # What was kept back while the process stood still must not go out.
+                    self._lease.ensure_held()
                     self._pieces.flush()
                     self._flushed = now
             finally:
@@ -78,19 +80,19 @@ class S3ResumableWriter:
     def read_at(self, count: int, offset: int) -> bytes:
         return self._pieces.read_at(count, offset)
 
-    def sight(self) -> AbstractContextManager[int]:
-        return self._pieces.sight()
+    def descriptor(self) -> AbstractContextManager[int]:
+        return self._pieces.descriptor()
 
     def truncate(self, size: int) -> None:
-        self._lease.assure()  # else it would remove what another has been told is kept
+        self._lease.renew_now()  # else it would remove what another has been told is kept
         with self._lock:
             self._pieces.truncate(size)
 
     def sync(self) -> None:
-        self._lease.confirm()
+        self._lease.ensure_held()
         with self._lock:
-            self._pieces.land()
-        self._lease.confirm()  # else another may go on from where they are not
+            self._pieces.wait_all()
+        self._lease.ensure_held()  # else another may go on from where they are not
 
     def update(self, record: bytes, length: int | None = None) -> None:  # noqa: ARG002
         self._etag = records.replace(self._bucket, self._record, record, self._etag)
@@ -101,19 +103,19 @@ class S3ResumableWriter:
             self._pieces.remove()
 
     def publish(self, name: FileName, content: Content) -> StoredFile:
-        self._lease.assure()
+        self._lease.renew_now()
         try:
             with self._lock:
                 return self._pieces.publish(
-                    self._facts, name, content, self._upload, self._lease.assure
+                    self._metadata, name, content, self._upload, self._lease.renew_now
                 )
         except NameTaken:
             # A process may have died between this very publication and its answer.
             head = reservation.file_at(self._bucket, name)
             if not head or head.metadata.get(ID) != self._upload:
-                self._lease.assure()  # it may be another process of the same upload that has it
+                self._lease.renew_now()  # it may be another process of the same upload that has it
                 raise
-            return self._facts.describe(name, head)
+            return self._metadata.describe(name, head)
 
     def close(self) -> None:
         self._heart.remove(self._send_rest)

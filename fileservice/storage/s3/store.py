@@ -11,20 +11,14 @@ PREFIX/.fileservice/claims/ID         which of those another request wants (uplo
 from collections.abc import Iterator, Mapping
 
 from fileservice.names import BadName, FileName
-from fileservice.storage.base import (
-    NotFound,
-    Opened,
-    Staged,
-    StorageUnavailable,
-    StoredFile,
-    Writer,
-)
-from fileservice.storage.s3 import probe, reservation, sweeping
-from fileservice.storage.s3.body import Body
+from fileservice.storage.errors import NotFound, StorageUnavailable
+from fileservice.storage.interface import Opened, Staged, StoredFile, Writer
+from fileservice.storage.s3 import reservation, sweep, verify
 from fileservice.storage.s3.bucket import Bucket, Entry, Head
-from fileservice.storage.s3.description import HAS_FACTS, ID, Facts, listed
-from fileservice.storage.s3.faults import Missing, Unmet
+from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
 from fileservice.storage.s3.location import Location
+from fileservice.storage.s3.metadata import HAS_FACTS, ID, MetadataStore, listed
+from fileservice.storage.s3.object_reader import ObjectReader
 from fileservice.storage.s3.uploads import S3Uploads
 from fileservice.storage.s3.writer import SpoolingWriter, StreamingWriter
 
@@ -36,17 +30,17 @@ class S3Store:
 
     remote = True
 
-    def __init__(self, location: Location, *, proved: bool = False) -> None:
+    def __init__(self, location: Location, *, verified: bool = False) -> None:
         self._bucket = Bucket(location)
-        if not proved:
-            probe.prove(self._bucket)
-        self._facts = Facts(self._bucket)
-        self.uploads = S3Uploads(self._bucket, self._facts)
+        if not verified:
+            verify.verify(self._bucket)
+        self._metadata = MetadataStore(self._bucket)
+        self.uploads = S3Uploads(self._bucket, self._metadata)
 
     def check(self) -> None:
         try:
             self._bucket.check(patience=0.0)  # one call: whoever wants to know asks again
-        except Missing:
+        except ObjectMissing:
             raise StorageUnavailable("there is no such bucket") from None
 
     def writer(
@@ -57,23 +51,23 @@ class S3Store:
         leave: int = 0,  # noqa: ARG002  # there is always room
     ) -> Writer:
         if meant_for is None:
-            return SpoolingWriter(self._bucket, self._facts, length)
-        return StreamingWriter(self._bucket, self._facts, length, meant_for)
+            return SpoolingWriter(self._bucket, self._metadata, length)
+        return StreamingWriter(self._bucket, self._metadata, length, meant_for)
 
     def open(self, name: FileName, *, whole: bool = False) -> Opened:
         stream = None
         if whole:
             try:
                 head, stream = self._bucket.get(name)
-            except Missing:
+            except ObjectMissing:
                 raise NotFound(name) from None
         else:
             head = self._head(name)
-        body = Body(self._bucket, name, head.etag, head.size, stream)
+        body = ObjectReader(self._bucket, name, head.etag, head.size, stream)
         try:
             if reservation.is_reservation(head):
                 raise NotFound(name)
-            return Opened(self._facts.describe(name, head), body)  # type: ignore[arg-type]
+            return Opened(self._metadata.describe(name, head), body)  # type: ignore[arg-type]
         except BaseException:
             body.close()
             raise
@@ -82,7 +76,7 @@ class S3Store:
         head = self._head(name)
         if reservation.is_reservation(head):
             raise NotFound(name)
-        return self._facts.describe(name, head)
+        return self._metadata.describe(name, head)
 
     def sync_names(self) -> None:
         """What the store has answered for, it keeps."""
@@ -94,14 +88,14 @@ class S3Store:
         head = self._head(name)
         if reservation.is_reservation(head):
             raise NotFound(name)
-        if version is not None and self._facts.describe(name, head).version != version:
+        if version is not None and self._metadata.describe(name, head).version != version:
             raise NotFound(name)
         try:
             self._bucket.delete(name, head.etag)
-        except (Missing, Unmet):
+        except (ObjectMissing, PreconditionFailed):
             raise NotFound(name) from None
         if HAS_FACTS in head.metadata:
-            self._facts.drop(head.metadata.get(ID, ""))
+            self._metadata.drop(head.metadata.get(ID, ""))
 
     def direct_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:
         return self._bucket.signed_url(file.name, _LINK_SECONDS, fields)
@@ -161,13 +155,13 @@ class S3Store:
         return None
 
     def sweep(self) -> None:
-        sweeping.sweep(self._bucket)
+        sweep.sweep(self._bucket)
 
     def _looked_at(self, entry: Entry) -> Entry | None:
         """What is there now, if it is a file: a reservation may have become one since."""
         try:
             head = self._bucket.head(entry.key)
-        except Missing:
+        except ObjectMissing:
             return None
         if reservation.is_reservation(head):
             return None
@@ -176,7 +170,7 @@ class S3Store:
     def _head(self, name: FileName) -> Head:
         try:
             return self._bucket.head(name)
-        except Missing:
+        except ObjectMissing:
             raise NotFound(name) from None
 
 

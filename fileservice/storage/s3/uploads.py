@@ -13,13 +13,14 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 
-from fileservice.storage.base import Kept, NoSuchUpload, StorageUnavailable, Unfinished
+from fileservice.storage.errors import NoSuchUpload, StorageUnavailable
+from fileservice.storage.interface import StoredUpload, UnfinishedUpload
 from fileservice.storage.s3 import records
 from fileservice.storage.s3.bucket import Bucket, Entry
-from fileservice.storage.s3.calls import PATIENCE, attempts
-from fileservice.storage.s3.description import Facts, new_id
-from fileservice.storage.s3.faults import Missing
-from fileservice.storage.s3.lease import LEASES, Heart, Lease, told
+from fileservice.storage.s3.calls import RETRY_SECONDS, attempts
+from fileservice.storage.s3.errors import ObjectMissing
+from fileservice.storage.s3.lease import LEASES, Heartbeat, Lease, reported_size
+from fileservice.storage.s3.metadata import MetadataStore, new_id
 from fileservice.storage.s3.pieces import Pieces, contiguous, end_of
 from fileservice.storage.s3.resumable import S3ResumableWriter
 
@@ -33,10 +34,10 @@ _CLAIM_SECONDS = 10.0
 class S3Uploads:
     """See `storage.base.Uploads`."""
 
-    def __init__(self, bucket: Bucket, facts: Facts) -> None:
+    def __init__(self, bucket: Bucket, metadata: MetadataStore) -> None:
         self._bucket = bucket
-        self._facts = facts
-        self._heart = Heart()
+        self._metadata = metadata
+        self._heart = Heartbeat()
 
     def create(
         self,
@@ -49,19 +50,19 @@ class S3Uploads:
         records.create(self._bucket, self._folder(upload) + _RECORD, record)
         return upload
 
-    def read(self, upload: str) -> Kept:
+    def read(self, upload: str) -> StoredUpload:
         folder = self._folder(upload)
-        for _ in attempts(PATIENCE):
+        for _ in attempts(RETRY_SECONDS):
             try:
                 head, record = records.read(self._bucket, folder + _RECORD)
-            except Missing:
+            except ObjectMissing:
                 raise NoSuchUpload from None
             entries = self._bucket.entries(folder)
             # Bytes and record are of one moment if it was not replaced between the two looks.
             if _record_in(entries) == head.etag:
                 pieces, _ = contiguous(entries)
                 age = min(entry.age for entry in entries)
-                return Kept(record, end_of(pieces), time.time() - max(0.0, age))
+                return StoredUpload(record, end_of(pieces), time.time() - max(0.0, age))
         raise StorageUnavailable("the upload changes faster than it can be looked at")
 
     def progress(self, upload: str) -> int:
@@ -69,7 +70,7 @@ class S3Uploads:
         if not entries:
             raise NoSuchUpload
         pieces, _ = contiguous(entries)
-        return max(end_of(pieces), told(self._bucket, upload))
+        return max(end_of(pieces), reported_size(self._bucket, upload))
 
     def open(self, upload: str) -> S3ResumableWriter:
         folder = self._folder(upload)
@@ -77,7 +78,7 @@ class S3Uploads:
         lease.take()
         try:
             if lease.taken_over:
-                with suppress(Missing):
+                with suppress(ObjectMissing):
                     records.fence(self._bucket, folder + _RECORD)  # against who had it before
         except BaseException:
             lease.abandon()
@@ -89,11 +90,11 @@ class S3Uploads:
                 raise NoSuchUpload
             pieces, others = contiguous(entries)
             if others:
-                lease.confirm()  # else they may be the next writer's
+                lease.ensure_held()  # else they may be the next writer's
                 self._bucket.delete_all(others)
             writer = S3ResumableWriter(
                 self._bucket,
-                self._facts,
+                self._metadata,
                 self._heart,
                 lease,
                 upload,
@@ -117,19 +118,19 @@ class S3Uploads:
             self._bucket.delete_all([entry.key for entry in entries])
             self._bucket.delete_all([LEASES + upload])
 
-    def claim(self, upload: str) -> None:
+    def request_release(self, upload: str) -> None:
         self._folder(upload)
         self._bucket.put(CLAIMS + upload, b"")
 
-    def claims(self) -> list[str]:
+    def release_requests(self) -> list[str]:
         entries = self._bucket.entries(CLAIMS)
         old = [entry.key for entry in entries if entry.age > _CLAIM_SECONDS]
         if old:
             self._bucket.delete_all(old)  # whoever made them is dead
         return [entry.key.removeprefix(CLAIMS) for entry in entries if entry.key not in old]
 
-    def withdraw(self, upload: str) -> None:
-        with suppress(Missing):
+    def cancel_release_request(self, upload: str) -> None:
+        with suppress(ObjectMissing):
             self._bucket.delete(CLAIMS + upload)
 
     def ids(self) -> Iterator[str]:
@@ -140,14 +141,14 @@ class S3Uploads:
                 if _ID.fullmatch(upload):
                     yield upload
 
-    def unfinished(self) -> Iterator[Unfinished]:
+    def unfinished(self) -> Iterator[UnfinishedUpload]:
         for upload in self.ids():
-            yield Unfinished(upload, size=None, held=0, age=0.0)
+            yield UnfinishedUpload(upload, size=None, held=0, age=0.0)
 
     def record(self, upload: str) -> bytes:
         try:
             return records.read(self._bucket, self._folder(upload) + _RECORD)[1]
-        except Missing:
+        except ObjectMissing:
             raise NoSuchUpload from None
 
     def alone(self) -> AbstractContextManager[None]:

@@ -5,11 +5,12 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
-from fileservice.storage.base import Content, NameReserved, NameTaken, StorageError, StoredFile
+from fileservice.storage.errors import NameReserved, NameTaken, StorageError
+from fileservice.storage.interface import Content, StoredFile
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.bucket import Bucket
-from fileservice.storage.s3.description import HAS_FACTS, ID, Facts, new_id
-from fileservice.storage.s3.parts import PART, Filling, Flight, part_size
+from fileservice.storage.s3.metadata import HAS_FACTS, ID, MetadataStore, new_id
+from fileservice.storage.s3.parts import PART, PartBuffer, PartUploads, part_size
 from fileservice.storage.s3.pieces import Pieces
 
 STAGING = ".fileservice/staging/"
@@ -18,8 +19,8 @@ STAGING = ".fileservice/staging/"
 class SpoolingWriter:
     """See `storage.base.Writer`; what does not fit into memory lies in pieces."""
 
-    def __init__(self, bucket: Bucket, facts: Facts, length: int | None) -> None:
-        self._facts = facts
+    def __init__(self, bucket: Bucket, metadata_store: MetadataStore, length: int | None) -> None:
+        self._metadata_store = metadata_store
         self._identity = new_id()
         self._pieces = Pieces(bucket, f"{STAGING}{self._identity}/", [])
         self._pieces.length = length
@@ -38,11 +39,11 @@ class SpoolingWriter:
     def read_at(self, count: int, offset: int) -> bytes:
         return self._pieces.read_at(count, offset)
 
-    def sight(self) -> AbstractContextManager[int]:
-        return self._pieces.sight()
+    def descriptor(self) -> AbstractContextManager[int]:
+        return self._pieces.descriptor()
 
     def publish(self, name: FileName, content: Content) -> StoredFile:
-        return self._pieces.publish(self._facts, name, content, self._identity)
+        return self._pieces.publish(self._metadata_store, name, content, self._identity)
 
     def close(self) -> None:
         self._pieces.close()
@@ -57,21 +58,23 @@ class StreamingWriter:
     Only what is in memory can be read back.
     """
 
-    def __init__(self, bucket: Bucket, facts: Facts, length: int | None, name: FileName) -> None:
+    def __init__(
+        self, bucket: Bucket, metadata_store: MetadataStore, length: int | None, name: FileName
+    ) -> None:
         self._bucket = bucket
-        self._facts = facts
+        self._metadata_store = metadata_store
         self._length = length
         self._name = name
         self._identity = new_id()
-        self._metadata = {ID: self._identity, HAS_FACTS: "1"}
+        self._object_metadata = {ID: self._identity, HAS_FACTS: "1"}
         self._media_type = media_type_of(name.extension)
-        self._small = SpoolingWriter(bucket, facts, length)
+        self._small = SpoolingWriter(bucket, metadata_store, length)
         self._upload: str | None = None
-        self._filling: Filling | None = None
+        self._filling: PartBuffer | None = None
         self._used: list[bytearray] = []
         self._sent = 0
         self._etags: dict[int, str] = {}
-        self._flight = Flight()
+        self._flight = PartUploads()
         self._published = False
 
     @property
@@ -90,16 +93,16 @@ class StreamingWriter:
     def _fill(self, rest: memoryview) -> None:
         while rest:
             if self._filling is None:
-                self._filling = Filling(part_size(self._sent, self._length), self._used)
+                self._filling = PartBuffer(part_size(self._sent, self._length), self._used)
             rest = self._filling.add(rest)
             if self._filling.full and rest:  # the last part is sent when it is known to be that
                 self._send()
 
     def _begin(self) -> None:
         self._upload = self._bucket.create_multipart_upload(
-            self._name, self._media_type, self._metadata
+            self._name, self._media_type, self._object_metadata
         )
-        self._filling = Filling.begun(self._small.take_back(), part_size(0, self._length))
+        self._filling = PartBuffer.begun(self._small.take_back(), part_size(0, self._length))
 
     def _send(self) -> None:
         assert self._filling
@@ -120,10 +123,10 @@ class StreamingWriter:
         return self._small.read_at(count, offset)
 
     @contextmanager
-    def sight(self) -> Iterator[int]:
+    def descriptor(self) -> Iterator[int]:
         if self._upload is not None:
             raise ValueError("what is in its place already cannot be read back")
-        with self._small.sight() as descriptor:
+        with self._small.descriptor() as descriptor:
             yield descriptor
 
     def publish(self, name: FileName, content: Content) -> StoredFile:
@@ -133,18 +136,24 @@ class StreamingWriter:
             raise ValueError(f"this file was meant for {self._name!r}")
         if self._filling:
             self._send()
-        self._flight.land()
-        self._facts.write(self._identity, name, content)
+        self._flight.wait_all()
+        self._metadata_store.write(self._identity, name, content)
         etags = [self._etags[number] for number in sorted(self._etags)]
         try:
             head = reservation.complete(
-                self._bucket, name, self._upload, etags, self.size, self._media_type, self._metadata
+                self._bucket,
+                name,
+                self._upload,
+                etags,
+                self.size,
+                self._media_type,
+                self._object_metadata,
             )
         except (NameTaken, NameReserved):  # after any other, the file may be there all the same
-            self._facts.drop(self._identity)
+            self._metadata_store.drop(self._identity)
             raise
         self._published = True
-        return self._facts.describe(name, head)
+        return self._metadata_store.describe(name, head)
 
     def close(self) -> None:
         self._flight.end()

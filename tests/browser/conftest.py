@@ -1,0 +1,92 @@
+"""Fixtures: Chromium, pages of it that are watched, and files to upload."""
+
+import importlib.util
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.watched import Watched
+from tests.support.requirements import require
+from tests.support.servers import LiveServer
+
+if importlib.util.find_spec("playwright"):
+    from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="session")
+def chromium(tool: Callable[[str], str]) -> "Iterator[Browser]":
+    """Debian's Chromium, without a window."""
+    if not importlib.util.find_spec("playwright"):
+        require("Playwright is not installed: the page was not tested in a browser")
+    executable = tool("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_context(chromium: "Browser") -> "Iterator[Callable[..., BrowserContext]]":
+    """A person with a browser of their own: `new_context(locale="de-DE")`."""
+    contexts: list[BrowserContext] = []
+
+    def make(**options: object) -> "BrowserContext":
+        contexts.append(chromium.new_context(locale=options.pop("locale", "en-GB"), **options))
+        contexts[-1].set_default_timeout(20_000)
+        return contexts[-1]
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def open_page(
+    new_context: "Callable[..., BrowserContext]", server: LiveServer
+) -> Iterator[Callable[..., Watched]]:
+    """Open the page in a tab that is watched; nothing it does may be out of order."""
+    opened: list[Watched] = []
+
+    def open_it(
+        query: str = "",
+        *,
+        context: "BrowserContext | None" = None,
+        at: LiveServer | None = None,
+        **options: object,
+    ) -> Watched:
+        tab = (context or new_context(**options)).new_page()
+        opened.append(Watched(tab, (at or server).url))
+        opened[-1].go(f"/upload{query}")
+        return opened[-1]
+
+    yield open_it
+    for watched in opened:
+        watched.assert_in_order()
+
+
+@pytest.fixture
+def make_file(tmp_path: Path) -> Callable[..., Path]:
+    """Make a file that is what its name says: `make_file("a.bmp", 200 * MIB)`."""
+
+    def make(name: str, size: int = 1000) -> Path:
+        path = tmp_path / "files" / name
+        path.parent.mkdir(exist_ok=True)
+        chance = random.Random(name)
+        with path.open("wb") as file:
+            if path.suffix == ".bmp":
+                # An image of one row of grey dots, and whatever comes behind it.
+                head = b"BM" + size.to_bytes(4, "little") + bytes(4) + (54).to_bytes(4, "little")
+                head += (40).to_bytes(4, "little") + (1).to_bytes(4, "little") * 2
+                head += (1).to_bytes(2, "little") + (24).to_bytes(2, "little") + bytes(24)
+                file.write(head)
+                for begin in range(len(head), size, MIB):
+                    file.write(chance.randbytes(min(MIB, size - begin)))
+            else:
+                file.write((chance.randbytes(size // 2 + 1).hex())[:size].encode())
+        return path
+
+    return make

@@ -1,0 +1,232 @@
+"""The page for everybody: without JavaScript, without a mouse, without eyes, in light and dark."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.browser.conftest import MIB
+from tests.browser.watched import Watched, assert_stored
+from tests.support.requirements import require
+from tests.support.servers import ROOT, LiveServer
+
+Open = Callable[..., Watched]
+Make = Callable[..., Path]
+
+
+@pytest.fixture(params=["light", "dark"])
+def scheme(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def assert_accessible() -> Callable[[Watched], None]:
+    """axe-core finds nothing wrong, in anything it can check."""
+    if not importlib.util.find_spec("axe_playwright_python"):
+        require("axe-core is not installed: accessibility was not tested")
+    from axe_playwright_python.sync_playwright import Axe
+
+    axe = Axe()
+
+    def check(tab: Watched) -> None:
+        results = axe.run(tab.page)
+        assert results.response["passes"]
+        assert results.violations_count == 0, results.generate_report()
+
+    return check
+
+
+def test_axe_finds_nothing_wrong_in_any_state_of_the_page(
+    open_page: Open,
+    make_file: Make,
+    server: LiveServer,
+    sample: Callable[[str], Path],
+    assert_accessible: Callable[[Watched], None],
+    scheme: str,
+) -> None:
+    tab = open_page(color_scheme=scheme)
+    assert_accessible(tab)  # empty
+    tab.choose(make_file("a.txt"), make_file("b.exe"))
+    tab.wait_for("a.txt", "done")
+    tab.wait_for("b.exe", "refused")
+    assert_accessible(tab)
+    tab.network(20 * MIB)
+    tab.choose(make_file("c.bmp", 60 * MIB))
+    tab.wait_until_sent("c.bmp", 0.1)
+    assert_accessible(tab)  # sending
+    tab.press("Pause", "c.bmp")
+    tab.wait_for("c.bmp", "paused")
+    tab.page.evaluate("document.body.classList.add('dragging')")
+    assert_accessible(tab)
+    tab.page.evaluate("document.body.classList.remove('dragging')")
+    tab.press("Cancel", "c.bmp")
+    for name in ("note.txt", "img.png"):
+        (server.store / name).write_bytes(sample(name).read_bytes())
+    tab.go("/upload?sort=-size")
+    assert_accessible(tab)
+    tab.press("Delete", "a.txt")
+    assert_accessible(tab)
+    tab.page.keyboard.press("Escape")
+    tab.page.get_by_role("link", name="Preview img.png").click()
+    assert_accessible(tab)
+    tab.go("/upload?q=nothing")
+    assert_accessible(tab)
+
+
+@pytest.mark.parametrize("width", [320, 768])
+def test_axe_finds_nothing_wrong_on_small_screens(
+    open_page: Open,
+    server: LiveServer,
+    sample: Callable[[str], Path],
+    assert_accessible: Callable[[Watched], None],
+    width: int,
+    scheme: str,
+) -> None:
+    for name in ("note.txt", "img.png"):
+        (server.store / name).write_bytes(sample(name).read_bytes())
+    assert_accessible(open_page(color_scheme=scheme, viewport={"width": width, "height": 700}))
+
+
+def test_without_javascript_the_page_lists_uploads_and_explains(
+    open_page: Open,
+    make_file: Make,
+    server: LiveServer,
+    assert_accessible: Callable[[Watched], None],
+    scheme: str,
+) -> None:
+    tab = open_page(java_script_enabled=False, color_scheme=scheme)
+    file = make_file("a.txt")
+    tab.choose(file)
+    tab.page.get_by_role("button", name="Upload", exact=True).click()
+    assert "Stored: a.txt" in tab.page.get_by_role("status").first.inner_text()
+    assert tab.names() == ["a.txt"]
+    assert_stored(server.url, [file])
+    tab.choose(make_file("b.exe"))
+    tab.expected.append("415")
+    tab.page.get_by_role("button", name="Upload", exact=True).click()
+    assert ".exe" in tab.page.get_by_role("alert").inner_text()
+    tab.page.get_by_role("link", name="Back to the upload page").click()
+    tab.page.get_by_role("searchbox").fill("nothing")
+    tab.page.get_by_role("button", name="Find").click()
+    assert "No file has “nothing” in its name" in tab.page.locator("#files").inner_text()
+    assert tab.page.get_by_role("button", name="Delete").count() == 0
+
+
+def test_an_error_page_is_accessible_too(
+    open_page: Open, assert_accessible: Callable[[Watched], None], scheme: str
+) -> None:
+    tab = open_page(color_scheme=scheme)
+    tab.expected.append("404 (Not Found)")
+    tab.go("/download/nothing.txt")
+    assert "no file named" in tab.page.get_by_role("alert").inner_text()
+    assert_accessible(tab)
+
+
+def test_the_keyboard_suffices(open_page: Open, make_file: Make, server: LiveServer) -> None:
+    (server.store / "z.txt").write_bytes(b"x")
+    tab = open_page()
+    keyboard = tab.page.keyboard
+
+    def tab_to(what: str) -> None:
+        for _ in range(40):
+            keyboard.press("Tab")
+            focused = tab.page.evaluate(
+                "document.activeElement.id || document.activeElement.textContent"
+            )
+            if focused == what:
+                return
+        raise AssertionError(f"the Tab key never comes to {what}")
+
+    # Playwright takes a moment to catch choosers, and without this begins when it is too late.
+    tab.page.on("filechooser", lambda _: None)
+    tab_to("file")
+    with tab.page.expect_file_chooser() as chooser:
+        keyboard.press("Space")
+    chooser.value.set_files([str(make_file("a.txt"))])
+    tab.wait_for("a.txt", "done")
+    tab_to("Dismiss a.txt")
+    keyboard.press("Enter")
+    assert tab.page.evaluate("document.activeElement.id") == "file"
+    tab_to("q")
+    keyboard.type("z.t")
+    tab.page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
+    tab_to("Preview z.txt")
+    keyboard.press("Enter")
+    tab.page.locator("dialog[open] iframe").wait_for()
+    tab_to("Close")
+    keyboard.press("Enter")
+    assert tab.page.evaluate("document.activeElement.textContent") == "Preview z.txt"
+    tab_to("Delete z.txt")
+    keyboard.press("Enter")
+    tab_to("Delete it")
+    keyboard.press("Space")
+    tab.page.get_by_text("No file has").wait_for()
+    assert server.published() == ["a.txt"]
+
+
+def test_what_has_the_focus_is_seen_to_have_it(open_page: Open, server: LiveServer) -> None:
+    (server.store / "z.txt").write_bytes(b"x")
+    tab = open_page()
+    seen = set()
+    for _ in range(12):
+        tab.page.keyboard.press("Tab")
+        outline = tab.page.evaluate(
+            "[document.activeElement, document.activeElement.closest('.dropzone')]"
+            ".filter(Boolean).map((element) => getComputedStyle(element).outlineWidth)"
+        )
+        assert "3px" in outline
+        seen.add(tab.page.evaluate("document.activeElement.outerHTML"))
+    assert len(seen) > 8
+
+
+def test_progress_and_results_are_said(
+    open_page: Open, make_file: Make, server: LiveServer
+) -> None:
+    tab = open_page()
+    tab.page.evaluate(
+        "window.said = []; for (const id of ['status', 'alert']) new MutationObserver(() =>"
+        " said.push(`${id}: ${document.getElementById(id).textContent}`))"
+        ".observe(document.getElementById(id), { childList: true })"
+    )
+    tab.network(40 * MIB)
+    tab.choose(make_file("a.bmp", 40 * MIB), make_file("b.exe"))
+    tab.wait_for("a.bmp", "done")
+    tab.wait_for("b.exe", "refused")
+    said = tab.page.evaluate("said")
+    assert "status: a.bmp is stored" in said
+    assert any("alert: b.exe was not stored" in text for text in said)
+    assert any(f"status: a.bmp: {share}%" in said for share in (25, 50, 75))
+
+
+def test_nothing_moves_for_those_who_asked_for_that(open_page: Open) -> None:
+    tab = open_page(reduced_motion="reduce")
+    durations = tab.page.evaluate(
+        "[...document.querySelectorAll('*')].map((element) =>"
+        " getComputedStyle(element).transitionDuration)"
+    )
+    assert set(durations) == {"0s"}
+
+
+def test_the_page_is_small_and_kept_by_browsers_for_ever(server: LiveServer) -> None:
+    web = ROOT / "fileservice" / "web"
+    parts = [*(web / "templates").iterdir(), *(web / "static").iterdir()]
+    assert sum(path.stat().st_size for path in parts) < 60 * 1024
+    page = httpx.get(f"{server.url}/upload").text
+    version = page.partition("/assets/")[2].partition("/")[0]
+    for path in (web / "static").iterdir():
+        answer = httpx.get(f"{server.url}/assets/{version}/{path.name}")
+        assert answer.content == path.read_bytes()
+        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        outdated = httpx.get(f"{server.url}/assets/0000000000000000/{path.name}")
+        assert outdated.status_code == 404
+        assert "immutable" not in outdated.headers.get("Cache-Control", "")
+
+
+def test_the_policy_allows_nothing_inline_and_no_other_host(server: LiveServer) -> None:
+    policy = httpx.get(f"{server.url}/upload").headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    sources = {word for part in policy.split(";") for word in part.split()[1:]}
+    assert sources == {"'none'", "'self'"}

@@ -1,0 +1,254 @@
+"""The list on the page: found, sorted, turned, looked at, deleted, and up to date."""
+
+import os
+import statistics
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.browser.watched import Watched
+from tests.support.servers import LiveServer
+
+Open = Callable[..., Watched]
+MARKUP = "<img src=x onerror=alert(1)>.txt"
+RIGHT_TO_LEFT = "تقرير مالي.txt"
+LONGEST = "é" * 125 + "x.txt"
+
+
+@pytest.fixture
+def many(server: LiveServer) -> Callable[[int], None]:
+    """Fill the store with this many files, whose sizes and times are in no order of their names."""
+
+    def fill(count: int) -> None:
+        for number in range(count):
+            path = server.store / f"file-{number:05}.txt"
+            path.write_bytes(b"x" * (number * 7919 % 1000))
+            os.utime(path, (1_700_000_000, 1_700_000_000 + number * 104_729 % 100_000))
+
+    return fill
+
+
+def test_five_thousand_files_are_listed_a_page_at_a_time(
+    open_page: Open, many: Callable[[int], None]
+) -> None:
+    many(5000)
+    tab = open_page()
+    assert tab.names() == [f"file-{number:05}.txt" for number in range(100)]
+    tab.page.get_by_role("link", name="Next files").click()
+    tab.page.wait_for_function(
+        "() => document.querySelector('tbody th').innerText === 'file-00100.txt'"
+    )
+    assert tab.names() == [f"file-{number:05}.txt" for number in range(100, 200)]
+    assert "after=file-00099.txt" in tab.page.url
+    tab.page.go_back()
+    tab.page.wait_for_function(
+        "() => document.querySelector('tbody th').innerText === 'file-00000.txt'"
+    )
+    tab.page.reload()
+    assert tab.names()[0] == "file-00000.txt"
+
+
+@pytest.mark.parametrize(
+    ("column", "field", "first"),
+    [("Size", "size", max), ("Modified", "modified", max), ("Name", "filename", max)],
+)
+def test_five_thousand_files_are_sorted_both_ways(
+    open_page: Open,
+    many: Callable[[int], None],
+    server: LiveServer,
+    column: str,
+    field: str,
+    first: Callable[..., object],
+) -> None:
+    many(5000)
+    everything = httpx.get(f"{server.url}/download").json()
+    ordered = sorted(everything, key=lambda record: (record[field], record["filename"]))
+    expected = [record["filename"] for record in ordered]
+    tab = open_page()
+    for names, how in ((expected[::-1], "descending"), (expected, "ascending")):
+        tab.page.get_by_role("link", name=column, exact=True).click()
+        header = tab.page.locator(f"th[aria-sort={how}]", has_text=column)
+        header.wait_for()
+        assert tab.names() == names[:100]
+        assert tab.page.evaluate("document.activeElement.innerText") == column
+        tab.page.get_by_role("link", name="Next files").click()
+        tab.page.get_by_role("link", name="First files").wait_for()
+        assert tab.names() == names[100:200]
+
+
+def test_the_list_is_filtered_by_the_server_as_one_types(
+    open_page: Open, many: Callable[[int], None]
+) -> None:
+    many(5000)
+    tab = open_page()
+    search = tab.page.get_by_role("searchbox", name="Find by name")
+    search.press_sequentially("49")
+    tab.page.wait_for_function(
+        "() => document.querySelector('tbody th').innerText === 'file-00049.txt'"
+    )
+    search.press_sequentially("99")
+    tab.page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
+    assert tab.names() == ["file-04999.txt"]
+    assert tab.page.evaluate("document.activeElement.id") == "q"
+    assert search.input_value() == "4999"
+    assert "1 file is shown" in tab.page.locator("#status").inner_text()
+    search.fill("nothing like it")
+    tab.page.get_by_text("No file has “nothing like it” in its name.").wait_for()
+    tab.page.get_by_role("link", name="Show all files").click()
+    tab.page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 100")
+
+
+def test_the_first_list_of_ten_thousand_files_is_painted_within_300_ms(
+    open_page: Open, many: Callable[[int], None]
+) -> None:
+    many(10_000)
+    tab = open_page()  # the index of names is made once
+    painted = []
+    for _ in range(7):
+        tab.page.reload()
+        painted.append(
+            tab.page.evaluate(
+                "new Promise((resolve) => new PerformanceObserver((list) =>"
+                " resolve(list.getEntriesByName('first-contentful-paint')[0].startTime))"
+                ".observe({ type: 'paint', buffered: true }))"
+            )
+        )
+    assert len(tab.names()) == 100
+    assert statistics.median(painted) < 300
+
+
+def test_nothing_shifts_when_the_list_loads(open_page: Open, many: Callable[[int], None]) -> None:
+    many(200)
+    tab = open_page()
+    tab.page.evaluate(
+        "window.shift = 0; new PerformanceObserver((list) => list.getEntries().forEach((entry) =>"
+        " { shift += entry.value })).observe({ type: 'layout-shift', buffered: true })"
+    )
+    tab.page.evaluate("document.fonts.ready")
+    tab.page.evaluate("new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))")
+    assert tab.page.evaluate("shift") == 0
+
+
+def test_names_are_text_whatever_is_in_them(open_page: Open, server: LiveServer) -> None:
+    for name in (MARKUP, RIGHT_TO_LEFT, LONGEST):
+        (server.store / name).write_bytes(b"x")
+    tab = open_page()
+    assert tab.page.locator("tbody th").all_text_contents() == sorted(
+        [MARKUP, RIGHT_TO_LEFT, LONGEST]
+    )
+    assert tab.page.locator("tbody img").count() == 0
+    for name in (MARKUP, RIGHT_TO_LEFT, LONGEST):
+        with tab.page.expect_download() as download:
+            tab.page.locator("tbody th a").nth(
+                sorted([MARKUP, RIGHT_TO_LEFT, LONGEST]).index(name)
+            ).click()
+        assert Path(download.value.path()).read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("name", [MARKUP, RIGHT_TO_LEFT, LONGEST])
+def test_such_names_can_be_uploaded_and_deleted(
+    open_page: Open, server: LiveServer, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    tab = open_page()
+    tab.choose(tmp_path / name)
+    tab.page.locator("[data-state=done]").wait_for()
+    assert server.published() == [name]
+    tab.page.locator("tbody [data-do=delete]").click()
+    assert name in tab.page.locator("dialog[open]").text_content()
+    tab.page.get_by_role("button", name="Delete it").click()
+    tab.page.get_by_text("Nothing is stored yet").wait_for()
+    assert server.published() == []
+
+
+@pytest.mark.parametrize("width", [320, 375, 768, 1440, 3840])
+def test_the_page_fits_any_screen(open_page: Open, server: LiveServer, width: int) -> None:
+    for name in (MARKUP, RIGHT_TO_LEFT, LONGEST, "a" * 250 + ".txt"):
+        (server.store / name).write_bytes(b"x")
+    tab = open_page(viewport={"width": width, "height": 800})
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_files_are_shown_in_place(
+    open_page: Open, server: LiveServer, sample: Callable[[str], Path]
+) -> None:
+    for name in ("note.txt", "note.pdf", "img.png", "note.docx"):
+        (server.store / name).write_bytes(sample(name).read_bytes())
+    tab = open_page()
+    assert tab.page.locator("[data-do=preview]").count() == 3
+    tab.page.get_by_role("link", name="Preview img.png").click()
+    image = tab.page.locator("dialog img")
+    image.wait_for()
+    tab.page.wait_for_function("() => document.querySelector('dialog img').naturalWidth > 0")
+    tab.page.keyboard.press("Escape")
+    image.wait_for(state="detached")
+    for name in ("note.txt", "note.pdf"):
+        with tab.page.expect_response(f"**/download/{name}?inline=1") as answer:
+            tab.page.get_by_role("link", name=f"Preview {name}").click()
+        assert answer.value.headers["content-disposition"].startswith("inline")
+        frame = tab.page.locator("dialog iframe")
+        assert frame.get_attribute("title") == name
+        assert frame.bounding_box()["height"] > 200
+        tab.page.get_by_role("button", name="Close").click()
+        assert tab.page.evaluate("document.activeElement.textContent") == f"Preview {name}"
+
+
+def test_a_file_is_deleted_only_after_one_said_so(open_page: Open, server: LiveServer) -> None:
+    for name in ("a.txt", "b.txt"):
+        (server.store / name).write_bytes(b"x")
+    tab = open_page()
+    tab.press("Delete", "a.txt")
+    assert "Delete “a.txt”?" in tab.page.get_by_role("dialog").inner_text()
+    tab.page.keyboard.press("Enter")  # the safe answer has the focus
+    assert server.published() == ["a.txt", "b.txt"]
+    tab.press("Delete", "a.txt")
+    tab.page.get_by_role("button", name="Delete it").click()
+    tab.page.get_by_role("link", name="a.txt", exact=True).wait_for(state="detached")
+    assert server.published() == ["b.txt"]
+    assert "a.txt is deleted" in tab.page.locator("#status").inner_text()
+    assert tab.page.evaluate("document.activeElement.textContent") == "Delete b.txt"
+
+
+def test_a_link_is_copied(open_page: Open, server: LiveServer) -> None:
+    (server.store / "a b.txt").write_bytes(b"x")
+    tab = open_page(permissions=["clipboard-read", "clipboard-write"])
+    tab.press("Copy link", "to a b.txt")
+    tab.page.wait_for_function("() => navigator.clipboard.readText().then((text) => text !== '')")
+    assert tab.page.evaluate("navigator.clipboard.readText()") == (
+        f"{server.url}/download/a%20b.txt"
+    )
+
+
+def test_what_others_store_appears_without_a_reload(open_page: Open, server: LiveServer) -> None:
+    tab = open_page()
+    assert "Nothing is stored yet" in tab.page.locator("#files").inner_text()
+    assert f"curl -T sample.pdf {server.url}/upload/" in tab.page.locator("pre").inner_text()
+    (server.store / "news.txt").write_bytes(b"x")
+    tab.page.get_by_role("link", name="news.txt", exact=True).wait_for()
+
+
+def test_the_curl_line_of_the_empty_page_works(
+    open_page: Open, server: LiveServer, sample: Callable[[str], Path], tool: Callable[[str], str]
+) -> None:
+    tab = open_page()
+    _, *arguments = tab.page.locator("pre").inner_text().split()
+    folder = sample("note.pdf").parent
+    line = [argument.replace("sample.pdf", "note.pdf") for argument in arguments]
+    done = subprocess.run([tool("curl"), "-sSf", *line], cwd=folder, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert server.published() == ["note.pdf"]
+
+
+def test_sizes_and_dates_are_written_as_the_reader_writes_them(
+    open_page: Open, server: LiveServer
+) -> None:
+    path = server.store / "a.txt"
+    path.write_bytes(b"x" * 1536)
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    tab = open_page(locale="de-DE", timezone_id="Europe/Berlin")
+    row = tab.page.locator("tbody tr")
+    assert row.locator("td.size").inner_text() == "1,5 KiB"
+    assert row.locator("td.modified").inner_text() == "14.11.2023, 23:13"

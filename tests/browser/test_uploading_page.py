@@ -1,0 +1,304 @@
+"""Uploads from the page: chosen, dropped, refused, paused, cut, and gone on with."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.browser.conftest import MIB
+from tests.browser.watched import Watched, assert_stored
+from tests.support.servers import LiveServer
+
+Open = Callable[..., Watched]
+Make = Callable[..., Path]
+
+
+def test_files_that_are_dropped_are_stored_and_one_that_is_not_allowed_is_named(
+    open_page: Open, make_file: Make, server: LiveServer
+) -> None:
+    tab = open_page()
+    good = [make_file(name) for name in ("one.txt", "two.txt", "three.csv")]
+    tab.drop(*good, make_file("four.exe"))
+    for file in good:
+        tab.wait_for(file.name, "done")
+    tab.wait_for("four.exe", "refused")
+    assert "Files named .exe are not taken" in tab.transfer("four.exe").inner_text()
+    assert_stored(server.url, good)
+    assert server.published() == sorted(file.name for file in good)
+    assert not any("four.exe" in request.url for request in tab.requests)
+    tab.page.locator("#files").get_by_role("link", name="three.csv", exact=True).wait_for()
+
+
+def test_while_files_are_dragged_over_it_the_page_says_where_they_go(open_page: Open) -> None:
+    tab = open_page()
+    data = tab.page.evaluate_handle(
+        "(() => { const data = new DataTransfer(); data.items.add(new File(['x'], 'a.txt'));"
+        " return data })()"
+    )
+    tab.page.dispatch_event("main", "dragenter", {"dataTransfer": data})
+    assert tab.page.locator("body.dragging").count() == 1
+    tab.page.dispatch_event("main", "dragleave", {"dataTransfer": data})
+    assert tab.page.locator("body.dragging").count() == 0
+
+
+def test_the_digest_of_what_was_stored_is_shown_and_can_be_copied(
+    open_page: Open, make_file: Make, server: LiveServer
+) -> None:
+    tab = open_page(permissions=["clipboard-read", "clipboard-write"])
+    file = make_file("a.txt")
+    tab.choose(file)
+    tab.wait_for("a.txt", "done")
+    shown = tab.transfer("a.txt").locator("code").inner_text()
+    digest = httpx.get(f"{server.url}/download", params={"limit": 1}).json()[0]["digest"]
+    assert httpx.get(f"{server.url}/download/a.txt").headers["Repr-Digest"] == digest
+    tab.press("Copy", "the SHA-256 of a.txt")
+    tab.page.wait_for_function(
+        "() => navigator.clipboard.readText().then((text) => text.length === 64)"
+    )
+    assert tab.page.evaluate("navigator.clipboard.readText()") == shown
+    assert len(shown) == 64
+
+
+@pytest.mark.parametrize("size", [10, 9 * MIB], ids=["small", "large"])
+def test_a_name_that_is_taken_is_refused_before_a_byte_is_sent(
+    open_page: Open, make_file: Make, server: LiveServer, size: int
+) -> None:
+    (server.store / "a.bmp").write_bytes(b"BM")
+    tab = open_page()
+    tab.choose(make_file("a.bmp", size))
+    tab.wait_for("a.bmp", "refused")
+    assert "of this name already" in tab.transfer("a.bmp").inner_text()
+    assert all(request.method == "GET" for request in tab.requests)
+
+
+def test_a_file_that_is_too_large_is_refused_before_a_byte_is_sent(
+    open_page: Open, make_file: Make, start_server: Callable[..., LiveServer]
+) -> None:
+    tab = open_page(at=start_server(MAX_FILE_SIZE="1MiB"))
+    tab.choose(make_file("a.txt", MIB + 1))
+    tab.wait_for("a.txt", "refused")
+    assert "larger than 1.0 MiB" in tab.transfer("a.txt").inner_text()
+    assert all(request.method == "GET" for request in tab.requests)
+
+
+@pytest.mark.parametrize("size", [1000, 12 * MIB], ids=["small", "large"])
+def test_what_is_not_what_its_name_says_is_refused_with_the_reason(
+    open_page: Open, make_file: Make, server: LiveServer, tmp_path: Path, size: int
+) -> None:
+    tab = open_page()
+    tab.expected.append("415 (Unsupported Media Type)")
+    wrong = make_file("a.txt", size).rename(tmp_path / "a.png")
+    tab.choose(wrong)
+    tab.wait_for("a.png", "refused")
+    assert "the content is" in tab.transfer("a.png").inner_text()
+    assert server.published() == []
+    assert sum(len(request.post_data_buffer or b"") for request in tab.requests) < MIB
+
+
+def test_a_large_file_can_be_paused_and_goes_on_where_it_was(
+    open_page: Open, make_file: Make, server: LiveServer
+) -> None:
+    tab = open_page()
+    tab.network(20 * MIB)
+    file = make_file("a.bmp", 40 * MIB)
+    tab.choose(file)
+    tab.wait_until_sent("a.bmp", 0.2)
+    tab.transfer("a.bmp").get_by_text("MiB/s").wait_for()
+    tab.press("Pause", "a.bmp")
+    tab.wait_for("a.bmp", "paused")
+    assert "paused" in tab.transfer("a.bmp").inner_text()
+    patches = len(tab.offsets())
+    tab.press("Resume", "a.bmp")
+    tab.wait_for("a.bmp", "done")
+    assert tab.offsets()[patches] > 0
+    assert_stored(server.url, [file])
+
+
+def test_a_small_file_can_be_paused_too(
+    open_page: Open, make_file: Make, server: LiveServer
+) -> None:
+    tab = open_page()
+    tab.network(MIB)
+    file = make_file("a.txt", 2 * MIB)
+    tab.choose(file)
+    tab.wait_until_sent("a.txt", 0.1)
+    tab.press("Pause", "a.txt")
+    tab.wait_for("a.txt", "paused")
+    tab.network()
+    tab.press("Resume", "a.txt")
+    tab.wait_for("a.txt", "done")
+    assert_stored(server.url, [file])
+
+
+def test_what_is_cancelled_is_gone_here_and_there(
+    open_page: Open, make_file: Make, server: LiveServer
+) -> None:
+    tab = open_page()
+    tab.network(20 * MIB)
+    tab.choose(make_file("a.bmp", 40 * MIB))
+    tab.wait_until_sent("a.bmp", 0.1)
+    upload = next(request.url for request in tab.requests if request.method == "PATCH")
+    with tab.page.expect_response(lambda answer: answer.request.method == "DELETE") as deletion:
+        tab.press("Cancel", "a.bmp")
+    assert deletion.value.status == 204
+    assert tab.transfer("a.bmp").count() == 0
+    assert httpx.head(upload, headers={"Tus-Resumable": "1.0.0"}).status_code == 404
+    assert tab.page.evaluate("document.activeElement.id") == "file"
+
+
+def test_only_two_files_are_on_their_way_at_a_time(
+    open_page: Open, make_file: Make, server: LiveServer
+) -> None:
+    tab = open_page()
+    tab.network(MIB)
+    files = [make_file(f"{number}.txt", MIB) for number in range(5)]
+    tab.choose(*files)
+    tab.page.wait_for_selector("[data-state=sending]")
+    assert tab.page.locator("[data-state=sending]").count() == 2
+    assert tab.page.locator("[data-state=waiting]").count() == 3
+    tab.network()
+    for file in files:
+        tab.wait_for(file.name, "done")
+    assert_stored(server.url, files)
+
+
+def test_an_upload_of_200_mib_survives_that_the_server_is_killed(
+    open_page: Open, make_file: Make, start_server: Callable[..., LiveServer]
+) -> None:
+    server = start_server()
+    tab = open_page(at=server)
+    tab.expected += ["net::ERR_", "the server cannot be reached"]
+    tab.network(60 * MIB)
+    file = make_file("a.bmp", 200 * MIB)
+    tab.choose(file)
+    tab.wait_until_sent("a.bmp", 0.3)
+    server.kill()
+    tab.wait_for("a.bmp", "retrying")
+    server.start()
+    tab.wait_for("a.bmp", "done", seconds=90)
+    assert_stored(server.url, [file])
+    assert tab.offsets() == sorted(tab.offsets())
+    assert not server.staged()
+
+
+@pytest.mark.parametrize("size", [2 * MIB, 40 * MIB], ids=["small", "large"])
+def test_an_upload_waits_while_there_is_no_network(
+    open_page: Open, make_file: Make, server: LiveServer, size: int
+) -> None:
+    tab = open_page()
+    tab.expected.append("net::ERR_INTERNET_DISCONNECTED")
+    tab.network(size // 3)
+    file = make_file("a.bmp", size)
+    tab.choose(file)
+    tab.wait_until_sent("a.bmp", 0.1)
+    tab.network(offline=True)
+    tab.wait_for("a.bmp", "retrying")
+    assert "no network" in tab.transfer("a.bmp").inner_text()
+    tab.network()
+    tab.wait_for("a.bmp", "done")
+    assert_stored(server.url, [file])
+
+
+def test_an_upload_goes_on_in_a_new_tab_when_its_file_is_chosen_again(
+    open_page: Open, new_context: Callable[..., object], make_file: Make, server: LiveServer
+) -> None:
+    context = new_context()
+    first = open_page(context=context)
+    first.network(20 * MIB)
+    file = make_file("a.bmp", 60 * MIB)
+    first.choose(file)
+    first.wait_until_sent("a.bmp", 0.3)
+    first.page.close()
+    second = open_page(context=context)
+    assert "goes on from where it was" in second.transfer("a.bmp").inner_text()
+    second.choose(file)
+    assert second.transfer("a.bmp").count() == 1
+    second.wait_for("a.bmp", "done")
+    assert second.offsets()[0] > 0
+    assert_stored(server.url, [file])
+    third = open_page(context=context)
+    assert third.transfer("a.bmp").count() == 0
+
+
+def test_an_unfinished_upload_can_be_discarded(
+    open_page: Open, new_context: Callable[..., object], make_file: Make, server: LiveServer
+) -> None:
+    context = new_context()
+    first = open_page(context=context)
+    first.network(20 * MIB)
+    first.choose(make_file("a.bmp", 60 * MIB))
+    first.wait_until_sent("a.bmp", 0.1)
+    first.page.close()
+    second = open_page(context=context)
+    with second.page.expect_response(lambda answer: answer.request.method == "DELETE") as deletion:
+        second.press("Discard", "a.bmp")
+    assert deletion.value.status == 204
+    assert second.transfer("a.bmp").count() == 0
+
+
+@pytest.mark.parametrize("size", [MIB, 40 * MIB], ids=["small", "large"])
+def test_a_file_that_is_changed_while_it_is_sent_is_not_stored(
+    open_page: Open, make_file: Make, server: LiveServer, size: int
+) -> None:
+    tab = open_page()
+    tab.expected.append("net::ERR_UPLOAD_FILE_CHANGED")
+    tab.network(size // 4)
+    file = make_file("a.bmp", size)
+    tab.choose(file)
+    tab.wait_until_sent("a.bmp", 0.1)
+    tab.press("Pause", "a.bmp")
+    tab.wait_for("a.bmp", "paused")
+    file.write_bytes(b"BM")
+    tab.press("Resume", "a.bmp")
+    tab.wait_for("a.bmp", "refused")
+    assert "changed, moved or deleted" in tab.transfer("a.bmp").inner_text()
+    assert server.published() == []
+
+
+def test_the_page_may_be_reached_by_another_name_than_the_public_one(
+    open_page: Open, make_file: Make, start_server: Callable[..., LiveServer]
+) -> None:
+    server = start_server(PUBLIC_URL="https://files.example")
+    tab = open_page(at=server)
+    file = make_file("a.bmp", 9 * MIB)
+    tab.choose(file)
+    tab.wait_for("a.bmp", "done")
+    assert_stored(server.url, [file])
+
+
+def test_a_download_in_the_middle_of_an_upload_does_not_end_it(
+    open_page: Open, make_file: Make, server: LiveServer
+) -> None:
+    (server.store / "z.txt").write_bytes(b"x")
+    tab = open_page()
+    tab.network(2 * MIB)
+    file = make_file("a.txt", 4 * MIB)
+    tab.choose(file)
+    tab.wait_until_sent("a.txt", 0.1)
+    with tab.page.expect_download():
+        tab.page.get_by_role("link", name="z.txt", exact=True).click()
+    tab.network()
+    tab.wait_for("a.txt", "done")
+    assert_stored(server.url, [file])
+
+
+def test_leaving_the_page_in_the_middle_of_an_upload_asks_first(
+    open_page: Open, make_file: Make
+) -> None:
+    tab = open_page()
+    asked = []
+
+    def stay(dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    tab.page.on("dialog", stay)
+    tab.network(MIB)
+    tab.page.locator("h1").click()  # browsers ask only those who did something
+    tab.choose(make_file("a.txt", 4 * MIB))
+    tab.wait_until_sent("a.txt", 0.01)
+    tab.page.evaluate("setTimeout(() => location.reload())")
+    tab.page.locator("h1").click()
+    assert asked == ["beforeunload"]
+    tab.press("Cancel", "a.txt")

@@ -1,0 +1,82 @@
+"""kill -9 under real tus clients: what the server had promised it still has."""
+
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.clients.checks import assert_kept, assert_survives, assert_whole
+from tests.clients.clients import PATIENCE, Client
+from tests.clients.faults import FaultProxy, Link, random_plan
+from tests.clients.workers import worker_with
+from tests.support.servers import LiveServer
+from tests.support.wire import eventually
+
+MIB = 1024 * 1024
+
+
+def assert_swept(server: LiveServer) -> None:
+    """Whatever the killed were about to write is gone once the server has started again."""
+    server.stop()
+    server.start()
+    eventually(lambda: not server.staged())
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_an_upload_survives_that_its_workers_are_killed(
+    start_server: Callable[..., LiveServer],
+    client: Client,
+    make_text: Callable[..., Path],
+    seed: int,
+) -> None:
+    server = start_server(WORKERS="3")
+    killed: list[int] = []
+
+    def kill_worker(link: Link) -> None:
+        eventually(lambda: worker_with(server, link.port))
+        worker = worker_with(server, link.port)
+        assert worker
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: worker not in server.workers())
+        killed.append(worker)
+        link.reset()
+
+    size = 10 * MIB
+    file = make_text(size, seed)
+    options = ("--chunk-size", str(2 * MIB)) if seed % 2 else ()
+    plan = random_plan(seed, size, kill_worker, times=4)
+    assert_survives(client, server, plan, file, *options)
+    assert len(set(killed)) == 4
+    assert_swept(server)
+
+
+def test_an_upload_survives_that_the_server_is_killed(
+    start_server: Callable[..., LiveServer],
+    client: Client,
+    make_text: Callable[..., Path],
+) -> None:
+    server = start_server(WORKERS="3")
+    starts: list[Future[None]] = []
+
+    def kill_server(link: Link) -> None:
+        server.kill()
+        starts.append(starter.submit(server.start))
+        link.reset()
+
+    size = 10 * MIB
+    file = make_text(size)
+    with (
+        ThreadPoolExecutor(1) as starter,
+        FaultProxy(server.port, random_plan(10, size, kill_server, times=2)) as proxy,
+    ):
+        outcome = client.upload(proxy.url, file, "a.txt", *PATIENCE)
+        for start in starts:
+            start.result()
+        assert outcome.done, (outcome, str(proxy.traffic))
+        assert_kept(proxy)
+    assert len(starts) == 2
+    assert_whole(server, "a.txt", file)
+    assert_swept(server)

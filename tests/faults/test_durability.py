@@ -1,0 +1,378 @@
+"""Acknowledged means durable, and kill -9 leaves old or new."""
+
+import contextlib
+import itertools
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fileservice.storage.local import writeback
+from tests.support.disk import Disk
+from tests.support.servers import LiveServer
+from tests.support.tus import BYTES, VERSION, Tus
+from tests.support.wire import (
+    Wire,
+    ask,
+    assert_holds_only,
+    eventually,
+    form,
+    form_request,
+    part,
+    request,
+    sha256,
+)
+
+pytestmark = pytest.mark.usefixtures("over_a_directory")
+
+DATA = b"0123456789abcdef" * 65536  # larger than what a server is likely to read at once
+
+UPLOADS = {
+    "raw": request("PUT /upload/a.txt", body=DATA),
+    "form": form_request(form(part("file", DATA, "a.txt"))),
+}
+
+
+def after_a_power_cut(
+    disk: Disk, server: LiveServer, act: Callable[[LiveServer], None]
+) -> list[str]:
+    """Act, cut the power at once, and start again: the names that are there then."""
+    act(server)
+    disk.cut_power()
+    server.kill()
+    disk.power_up()
+    return server.published()
+
+
+@pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS.keys())
+def test_an_acknowledged_upload_survives_a_power_cut(
+    disk: Disk, start_server: Callable[..., LiveServer], upload: bytes
+) -> None:
+    server = start_server(STORE_URL=str(disk.path / "store"), WORKERS="1", MIN_FREE_SPACE="0")
+
+    def act(server: LiveServer) -> None:
+        assert ask(server, upload).status == 201
+
+    assert after_a_power_cut(disk, server, act) == ["a.txt"]
+    assert (server.store / "a.txt").read_bytes() == DATA
+    server.start()
+    assert not server.staged()
+    answer = ask(server, request("GET /download/a.txt"))
+    assert (answer.status, answer.body) == (200, DATA)
+    assert "Repr-Digest" in answer.headers
+    server.stop()
+
+
+def test_a_repetition_is_acknowledged_only_once_the_file_will_stay(
+    root: None,
+    tool: Callable[[str], str],
+    disk: Disk,
+    start_server: Callable[..., LiveServer],
+    tmp_path: Path,
+) -> None:
+    """The first request dies between the name and the sync of the directory it stands in."""
+    server = start_server(STORE_URL=str(disk.path / "store"), WORKERS="1", MIN_FREE_SPACE="0")
+    repeated = request("PUT /upload/a.txt", f"Repr-Digest: {sha256(DATA)}", body=DATA)
+    os.sync()  # the directory itself is there
+
+    def act(server: LiveServer) -> None:
+        (pid,) = server.workers()
+        waits = "--inject=fsync:delay_enter=4s:when=2"
+        with Wire(server) as wire, traced(tool("strace"), pid, "fsync", tmp_path / "calls", waits):
+            wire.send(repeated)
+            eventually(lambda: server.published() == ["a.txt"])
+            os.kill(pid, signal.SIGKILL)
+            assert wire.ended()
+        eventually(lambda: server.workers() and pid not in server.workers())
+        assert ask(server, repeated).status == 200
+
+    assert after_a_power_cut(disk, server, act) == ["a.txt"]
+    assert (server.store / "a.txt").read_bytes() == DATA
+
+
+def test_without_fsync_a_power_cut_loses_what_was_acknowledged(
+    disk: Disk, start_server: Callable[..., LiveServer]
+) -> None:
+    server = start_server(
+        STORE_URL=str(disk.path / "store"), WORKERS="1", MIN_FREE_SPACE="0", FSYNC="false"
+    )
+    os.sync()
+
+    def act(server: LiveServer) -> None:
+        assert ask(server, UPLOADS["raw"]).status == 201
+        assert server.published() == ["a.txt"]
+
+    lost = after_a_power_cut(disk, server, act)
+    assert lost == [] or (server.store / "a.txt").read_bytes() != DATA
+    assert "FSYNC" in server.log()
+
+
+def test_an_acknowledged_deletion_survives_a_power_cut(
+    disk: Disk, start_server: Callable[..., LiveServer]
+) -> None:
+    server = start_server(STORE_URL=str(disk.path / "store"), WORKERS="1", MIN_FREE_SPACE="0")
+
+    def act(server: LiveServer) -> None:
+        assert ask(server, UPLOADS["raw"]).status == 201
+        assert ask(server, request("DELETE /download/a.txt")).status == 204
+
+    assert after_a_power_cut(disk, server, act) == []
+
+
+def test_an_upload_under_way_in_a_power_cut_leaves_nothing(
+    disk: Disk, start_server: Callable[..., LiveServer]
+) -> None:
+    server = start_server(STORE_URL=str(disk.path / "store"), WORKERS="1", MIN_FREE_SPACE="0")
+    with Wire(server) as wire:
+
+        def act(server: LiveServer) -> None:
+            wire.send(UPLOADS["raw"][:-1])
+            eventually(lambda: some_is_staged(server))
+            os.sync()
+
+        assert after_a_power_cut(disk, server, act) == []
+    server.start()
+    assert_holds_only(server, [])
+    server.stop()
+
+
+@pytest.mark.parametrize("fsync", [True, False], ids=["fsync", "control without fsync"])
+@pytest.mark.parametrize("died", [False, True], ids=["answered", "told by HEAD after a crash"])
+def test_an_offset_that_was_promised_survives_a_power_cut(
+    disk: Disk, start_server: Callable[..., LiveServer], died: bool, fsync: bool
+) -> None:
+    server = start_server(
+        STORE_URL=str(disk.path / "store"),
+        WORKERS="1",
+        MIN_FREE_SPACE="0",
+        FSYNC=str(fsync).lower(),
+    )
+    half = len(DATA) // 2
+    with server.client() as client:
+        tus = Tus(client)
+        url = tus.begin("a.txt", len(DATA))
+        os.sync()  # the control is to lose bytes, not the upload
+        if died:
+            with Wire(server) as wire:
+                wire.send(tus_patch(server, url, len(DATA)) + DATA[:half])
+                eventually(lambda: tus.offset(url) == half)
+                os.kill(server.workers()[0], signal.SIGKILL)
+    with server.client() as client:
+        tus = Tus(client)
+        if not died:
+            tus.patch(url, 0, DATA[:half])
+        promised = tus.offset(url)
+        assert promised == half
+    disk.cut_power()
+    server.kill()
+    disk.power_up()
+    if not fsync:
+        upload = server.store / ".fileservice/uploads" / url.rpartition("/")[2]
+        assert upload.read_bytes() != DATA[:half]
+        return
+    server.start()
+    with server.client() as client:
+        tus = Tus(client)
+        assert tus.offset(url) == promised
+        assert tus.patch(url, promised, DATA[promised:]).status_code == 204
+        assert client.get("/download/a.txt").content == DATA
+    server.stop()
+
+
+def test_the_list_is_whole_after_a_power_cut_that_damaged_its_index(
+    disk: Disk, start_server: Callable[..., LiveServer]
+) -> None:
+    names = [f"{number:04}.txt" for number in range(4000)]
+    store = disk.path / "store"
+    store.mkdir()
+    for name in names:
+        (store / name).touch()
+    os.utime(store, (0, 1_000_000_000))  # long ago, so that the index is kept
+    os.sync()
+    server = start_server(STORE_URL=str(store), WORKERS="1", MIN_FREE_SPACE="0")
+    os.utime(store, (0, 1_000_000_000))  # the store was begun
+    index = store / ".fileservice" / "names"
+
+    def act(server: LiveServer) -> None:
+        assert ask(server, request("GET /download")).status == 200
+        with index.open("rb") as file:
+            writeback.begin(file.fileno(), 0, 8192)  # as the kernel does in its own time
+        with server.client() as client:
+            Tus(client).begin("a.txt", 1)  # what it syncs brings the index's name to the disk
+
+    after_a_power_cut(disk, server, act)
+    whole = len(names) * len("0000.txt\n")
+    assert 0 < index.stat().st_size < whole, "the control: the index was not damaged"
+    server.start()
+    for asked in ("GET /download", "GET /download?limit=10000"):
+        answer = ask(server, request(asked))
+        assert [file["filename"] for file in answer.json()] == names
+    server.stop()
+
+
+def tus_patch(server: LiveServer, url: str, length: int) -> bytes:
+    """The head of a PATCH that brings so many bytes from the first on."""
+    fields = VERSION | BYTES | {"Upload-Offset": "0", "Content-Length": str(length)}
+    return request(
+        f"PATCH {url.removeprefix(server.url)}", *(f"{n}: {v}" for n, v in fields.items())
+    )
+
+
+def some_is_staged(server: LiveServer) -> bool:
+    """Whether a part of one file's bytes has come so far as to be staged."""
+    return any(path.stat().st_size > 0 for path in server.staged())
+
+
+@contextlib.contextmanager
+def traced(strace: str, pid: int, calls: str, log: Path, *options: str) -> Iterator[None]:
+    """Write down the system calls of a process and its threads, with the files' paths."""
+    command = [strace, "-f", "-y", "-s", "64", "-e", f"trace={calls}", "-o", str(log), *options]
+    with subprocess.Popen([*command, "-p", str(pid)], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        first = process.stderr.readline()
+        assert "attached" in first, first
+        try:
+            yield
+        finally:
+            # One that waits beside a process that was killed does not hear of an interrupt.
+            process.send_signal(signal.SIGKILL if options else signal.SIGINT)
+            process.wait(30)
+
+
+def spans(log: str, pattern: str) -> list[tuple[int, int]]:
+    """The first and last line of every call that matches, also where others ran meanwhile."""
+    found, lines = [], log.splitlines()
+    for begin, line in enumerate(lines):
+        pid, _, call = line.partition(" ")
+        if not re.match(pattern, call.strip()):
+            continue
+        end = begin
+        if "<unfinished" in line:
+            resumed = re.compile(rf"{pid} +<\.\.\. ")
+            end = next(i for i in range(begin + 1, len(lines)) if resumed.match(lines[i]))
+        assert re.search(r"= \d+", lines[end]), lines[end]
+        found.append((begin, end))
+    return found
+
+
+@pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS.keys())
+def test_the_disk_has_the_bytes_before_the_name_and_the_name_before_the_answer(
+    root: None,
+    tool: Callable[[str], str],
+    start_server: Callable[..., LiveServer],
+    tmp_path: Path,
+    upload: bytes,
+) -> None:
+    server = start_server(WORKERS="1")
+    (pid,) = server.workers()
+    calls = "write,pwrite64,writev,fsync,fdatasync,link,linkat,rename,renameat2,send,sendto,sendmsg"
+    with (
+        Wire(server) as wire,
+        traced(tool("strace"), pid, calls, tmp_path / "calls"),
+    ):
+        assert wire.ask(upload).status == 201
+    log = (tmp_path / "calls").read_text()
+    store = re.escape(str(server.store))
+    staged = rf"{store}/\.fileservice/staging/[0-9a-f]+"
+    writes = spans(log, rf"p?writev?(64)?\(\d+<{staged}")
+    (synced,) = spans(log, rf"f(data)?sync\(\d+<{staged}")
+    (linked,) = spans(log, rf'link(at)?\(.*"{store}/a\.txt"')
+    (directory_synced,) = spans(log, rf"fsync\(\d+<{store}>")
+    (answered,) = spans(log, r'(send(to|msg)?|writev?)\(.*"HTTP/1\.1 201')
+    assert writes
+    order = [writes[-1], synced, linked, directory_synced, answered]
+    assert all(one[1] < other[0] for one, other in itertools.pairwise(order)), log
+    assert not spans(log, r"rename")
+
+
+@pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS.keys())
+def test_kill_9_in_mid_upload_leaves_nothing_and_the_next_start_sweeps(
+    start_server: Callable[..., LiveServer], upload: bytes
+) -> None:
+    server = start_server(WORKERS="2")
+    assert ask(server, request("PUT /upload/old.txt", body=DATA)).status == 201
+    with Wire(server) as wire:
+        wire.send(upload[:-200])
+        eventually(lambda: some_is_staged(server))
+        server.kill()
+        assert server.published() == ["old.txt"]
+        assert wire.ended()
+    assert len(server.staged()) == 1
+    server.start()
+    assert not server.staged()
+    assert server.published() == ["old.txt"]
+    assert ask(server, request("GET /download/old.txt")).body == DATA
+    assert ask(server, request("GET /download/a.txt")).status == 404
+    assert ask(server, upload).status == 201
+
+
+def test_kill_9_of_one_worker_in_mid_upload_leaves_nothing_while_the_other_serves(
+    start_server: Callable[..., LiveServer],
+) -> None:
+    server = start_server(WORKERS="2")
+    assert ask(server, request("PUT /upload/old.txt", body=DATA)).status == 201
+    with Wire(server) as cut, Wire(server) as steady:
+        victim = holder_of_upload(server, cut, "a.txt")
+        while True:
+            bystander = holder_of_upload(server, steady, "b.txt")
+            if bystander != victim:
+                break
+            steady.close()
+            eventually(lambda: len(server.staged()) == 1)
+            steady.__init__(server)  # type: ignore[misc]
+        os.kill(victim, signal.SIGKILL)
+        assert cut.ended()
+        steady.send(DATA[-1:])
+        assert steady.answer().status == 201
+    eventually(lambda: len(server.workers()) == 2 and victim not in server.workers())
+    assert_holds_only(server, ["b.txt", "old.txt"])
+    assert (server.store / "b.txt").read_bytes() == DATA
+
+
+def holder_of_upload(server: LiveServer, wire: Wire, name: str) -> int:
+    """Upload all but the last byte; the worker that has it."""
+    before = set(server.staged())
+    wire.send(request(f"PUT /upload/{name}", body=DATA)[:-1])
+    eventually(lambda: set(server.staged()) - before)
+    (path,) = set(server.staged()) - before
+    eventually(lambda: path.stat().st_size > 0)
+    (worker,) = (pid for pid in server.workers() if has_open(pid, path))
+    return worker
+
+
+def has_open(pid: int, path: Path) -> bool:
+    descriptors = Path(f"/proc/{pid}/fd").iterdir()
+    for descriptor in descriptors:
+        with contextlib.suppress(FileNotFoundError):
+            if descriptor.readlink() == path:
+                return True
+    return False
+
+
+def test_a_sweep_at_the_start_spares_the_uploads_of_other_servers(
+    start_server: Callable[..., LiveServer],
+) -> None:
+    first = start_server(WORKERS="1")
+    with Wire(first) as wire:
+        holder_of_upload(first, wire, "a.txt")
+        second = start_server(WORKERS="1")
+        assert len(second.staged()) == 1
+        wire.send(DATA[-1:])
+        assert wire.answer().status == 201
+    assert ask(second, request("GET /download/a.txt")).body == DATA
+
+
+def test_a_stop_lets_an_upload_finish(start_server: Callable[..., LiveServer]) -> None:
+    server = start_server(WORKERS="1")
+    with Wire(server) as wire:
+        holder_of_upload(server, wire, "a.txt")
+        server.process.terminate()
+        eventually(lambda: "term" in server.log())
+        wire.send(DATA[-1:])
+        assert wire.answer().status == 201
+    assert server.process.wait(30) == 0
+    assert (server.store / "a.txt").read_bytes() == DATA

@@ -1,0 +1,398 @@
+"""What an operator meets: disks that become read-only, full or dead, and mounts that are lost."""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.disk import Disk
+from tests.support.servers import LiveServer
+from tests.support.tus import Tus
+from tests.support.wire import Wire, ask, eventually, request
+
+pytestmark = pytest.mark.usefixtures("over_a_directory")
+
+TEXT = b"some text\n"
+GET = request("GET /download/a.txt")
+LIST = request("GET /download")
+PUT = request("PUT /upload/b.txt", body=TEXT)
+DELETE = request("DELETE /download/a.txt")
+HEALTH = request("GET /healthz")
+UNAVAILABLE = (503, "storage-unavailable")
+FULL = (507, "storage-full")
+
+
+def problem(server: LiveServer, asked: bytes) -> tuple[int, str]:
+    """The status and the code of the answer, which is a problem."""
+    answer = ask(server, asked)
+    return answer.status, answer.code()
+
+
+def is_healthy(server: LiveServer) -> bool:
+    return ask(server, HEALTH).status == 200
+
+
+def listed(server: LiveServer) -> list[str]:
+    answer = ask(server, LIST)
+    assert answer.status == 200, answer
+    return [file["filename"] for file in answer.json()]
+
+
+def kill_workers(server: LiveServer) -> None:
+    server.kill_workers()
+
+
+def reload(server: LiveServer) -> None:
+    server.replace_workers()
+
+
+def start_again(server: LiveServer) -> None:
+    server.stop()
+    server.start()
+
+
+EVENTS = [kill_workers, reload, start_again]
+
+
+@pytest.fixture
+def start_on(start_server: Callable[..., LiveServer]) -> Callable[..., LiveServer]:
+    """Start a server whose store is on a disk."""
+
+    def start(path: Path, **settings: str) -> LiveServer:
+        return start_server(STORE_URL=str(path), WORKERS="1", MIN_FREE_SPACE="0", **settings)
+
+    return start
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_on_a_read_only_disk_files_are_served_and_uploads_come_back_with_it(
+    disk: Disk, start_on: Callable[..., LiveServer], event: Callable[[LiveServer], None]
+) -> None:
+    server = start_on(disk.path)
+    assert ask(server, request("PUT /upload/a.txt", body=TEXT)).status == 201
+    disk.remount("ro")
+
+    event(server)
+
+    assert ask(server, GET).body == TEXT
+    assert listed(server) == ["a.txt"]
+    assert problem(server, PUT) == UNAVAILABLE
+    assert problem(server, DELETE) == UNAVAILABLE
+    assert problem(server, HEALTH) == UNAVAILABLE
+    assert "read-only" in ask(server, HEALTH).json()["detail"]
+    disk.remount("rw")
+    assert ask(server, PUT).status == 201
+    assert ask(server, DELETE).status == 204
+    eventually(lambda: is_healthy(server))
+    assert listed(server) == ["b.txt"]
+
+
+def test_a_directory_that_was_no_store_is_served_from_a_read_only_disk(
+    disk: Disk, start_on: Callable[..., LiveServer]
+) -> None:
+    (disk.path / "a.txt").write_bytes(TEXT)
+    disk.remount("ro")
+
+    server = start_on(disk.path)
+
+    assert f"the store {disk.path} cannot be written to at present" in server.log()
+    assert ask(server, GET).body == TEXT
+    assert problem(server, PUT) == UNAVAILABLE
+    disk.remount("rw")
+    assert ask(server, PUT).status == 201
+    assert (disk.path / ".fileservice/identity").exists()
+
+
+@pytest.fixture
+def small_disk(root: None, tool: Callable[[str], str], tmp_path: Path) -> Iterator[Disk]:
+    """A disk with few inodes."""
+    for name in ("mkfs.ext4", "mount", "umount"):
+        tool(name)
+    disk = Disk(tmp_path, "-N", "64")
+    disk.mount()
+    yield disk
+    disk.unmount()
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_without_inodes_files_are_served_and_deleted_and_uploads_come_back_with_them(
+    small_disk: Disk, start_on: Callable[..., LiveServer], event: Callable[[LiveServer], None]
+) -> None:
+    server = start_on(small_disk.path / "store")
+    assert ask(server, request("PUT /upload/a.txt", body=TEXT)).status == 201
+    other = small_disk.path / "other"
+    other.mkdir()
+    with contextlib.suppress(OSError):
+        for number in range(1000):
+            (other / str(number)).touch()
+
+    event(server)
+
+    assert ask(server, GET).body == TEXT
+    assert listed(server) == ["a.txt"]
+    assert problem(server, PUT) == FULL
+    assert problem(server, HEALTH) == FULL
+    (other / "0").rename(server.store / "c.txt")
+    assert ask(server, request("DELETE /download/c.txt")).status == 204
+    (other / "1").unlink()
+    assert ask(server, PUT).status == 201
+    eventually(lambda: is_healthy(server))
+
+
+def test_a_lost_mount_is_told_and_nothing_is_stored_below_it(
+    disk: Disk, start_on: Callable[..., LiveServer]
+) -> None:
+    server = start_on(disk.path)
+    assert ask(server, request("PUT /upload/a.txt", body=TEXT)).status == 201
+    with server.client() as client:
+        upload = Tus(client).begin("c.txt", 10).removeprefix(server.url)
+    asked = {
+        "an upload": PUT,
+        "a download": GET,
+        "a deletion": DELETE,
+        "the list": LIST,
+        "health": HEALTH,
+        "an unfinished upload": request(f"HEAD {upload}", "Tus-Resumable: 1.0.0"),
+        "an upload that begins": request(
+            "PUT /upload/e.txt", "Upload-Complete: ?0", "Upload-Length: 9", body=TEXT[:1]
+        ),
+    }
+    writing = {name: asked[name] for name in ("an upload", "an upload that begins", "a deletion")}
+    with Wire(server) as wire:
+        wire.send(request("PUT /upload/d.txt", f"Content-Length: {len(TEXT)}") + TEXT[:-1])
+        eventually(server.staged)
+        disk.lose()
+        wire.send(TEXT[-1:])
+        assert wire.answer().code() == "storage-unavailable"
+
+    eventually(lambda: not is_healthy(server))
+    for event in (None, kill_workers, reload):
+        if event:
+            event(server)
+        assert {name: ask(server, what).status for name, what in asked.items()} == dict.fromkeys(
+            asked, 503
+        )
+        details = {name: ask(server, what).json()["detail"] for name, what in writing.items()}
+        assert {name for name, text in details.items() if "mounted" in text} == set(writing)
+        assert list(disk.path.iterdir()) == []
+    assert str(disk.path) not in str(ask(server, PUT).json())
+    assert f"{disk.path}/.fileservice/identity" in server.log()
+
+    disk.mount()
+    assert ask(server, GET).body == TEXT
+    assert listed(server) == ["a.txt"]
+    assert ask(server, PUT).status == 201
+    eventually(lambda: is_healthy(server))
+    with server.client() as client:
+        assert Tus(client).offset(upload) == 0
+
+
+def test_another_store_in_the_place_of_the_one_of_the_start_is_not_written_to(
+    start_server: Callable[..., LiveServer], tmp_path: Path
+) -> None:
+    server, other = start_server(WORKERS="1"), start_server(STORE_URL=str(tmp_path / "other"))
+    other.stop()
+    server.store.rename(tmp_path / "away")
+    other.store.rename(server.store)
+
+    server.kill_workers()
+
+    assert problem(server, PUT) == UNAVAILABLE
+    assert server.published() == []
+
+
+def test_the_identity_of_a_new_store_is_told_at_the_start_and_can_be_asked_for(
+    start_server: Callable[..., LiveServer], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    server = start_server(STORE_URL=str(tmp_path / "empty"), WORKERS="1")
+    identity = (server.store / ".fileservice/identity").read_text().strip()
+    assert f"{server.store} has become a store, with the identity {identity}" in server.log()
+    assert "mounted" in server.log()
+    server.stop()
+
+    again = start_server(STORE_URL=str(server.store), WORKERS="1", STORE_ID=identity)
+    assert ask(again, PUT).status == 201
+    assert identity not in again.log()
+    with pytest.raises(RuntimeError, match=f"identity is {identity}, expected is {'0' * 32}"):
+        start_server(STORE_URL=str(server.store), STORE_ID="0" * 32)
+
+
+# Health
+
+
+def test_a_dead_disk_is_unhealthy(disk: Disk, start_on: Callable[..., LiveServer]) -> None:
+    server = start_on(disk.path / "store")
+    assert is_healthy(server)
+    disk.cut_power()
+    eventually(lambda: not is_healthy(server))
+    assert problem(server, HEALTH) == UNAVAILABLE
+
+
+def test_a_disk_that_hangs_is_unhealthy_soon_and_files_are_still_served(
+    disk: Disk, start_on: Callable[..., LiveServer], tool: Callable[[str], str]
+) -> None:
+    server = start_on(disk.path)
+    assert ask(server, request("PUT /upload/a.txt", body=TEXT)).status == 201
+    fsfreeze = tool("fsfreeze")
+    subprocess.run([fsfreeze, "-f", str(disk.path)], check=True)
+    try:
+        eventually(lambda: not is_healthy(server))
+        for _ in range(5):
+            begin = time.monotonic()
+            assert problem(server, HEALTH) == UNAVAILABLE
+            assert time.monotonic() - begin < 1  # only the first one waits, for three seconds
+        assert ask(server, GET).body == TEXT
+    finally:
+        subprocess.run([fsfreeze, "-u", str(disk.path)], check=True)
+    eventually(lambda: is_healthy(server))
+
+
+def test_less_room_than_is_to_be_left_free_is_unhealthy(
+    start_server: Callable[..., LiveServer],
+) -> None:
+    server = start_server(WORKERS="1", MIN_FREE_SPACE="900TiB")
+    assert problem(server, HEALTH) == FULL
+
+
+def test_health_does_not_wait_behind_uploads_whose_syncs_are_slow(
+    root: None, tool: Callable[[str], str], start_server: Callable[..., LiveServer], tmp_path: Path
+) -> None:
+    server = start_server(WORKERS="1")
+    (pid,) = server.workers()
+    log = tmp_path / "calls"
+    slow = [tool("strace"), "-f", "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=3000000"]
+    with (
+        subprocess.Popen(
+            [*slow, "-o", str(log), "-p", str(pid)], stderr=subprocess.PIPE, text=True
+        ) as strace,
+        contextlib.ExitStack() as uploads,
+    ):
+        assert strace.stderr
+        assert "attached" in strace.stderr.readline()
+        try:
+            for number in range(60):
+                upload = uploads.enter_context(Wire(server))
+                upload.send(request(f"PUT /upload/{number}.txt", body=TEXT))
+            eventually(lambda: log.read_text().count("fsync(") >= 10)  # all threads wait
+            begin = time.monotonic()
+            assert is_healthy(server)
+            assert time.monotonic() - begin < 1.5
+            assert server.published() == []
+        finally:
+            server.kill()
+            strace.wait(30)
+
+
+def test_one_look_at_the_disk_a_second_is_for_all_who_ask(
+    root: None, tool: Callable[[str], str], start_server: Callable[..., LiveServer], tmp_path: Path
+) -> None:
+    server = start_server(WORKERS="1")
+    (pid,) = server.workers()
+    log = tmp_path / "calls"
+    with subprocess.Popen(
+        [tool("strace"), "-f", "-e", "trace=openat", "-o", str(log), "-p", str(pid)],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as strace:
+        assert strace.stderr
+        assert "attached" in strace.stderr.readline()
+        begin = time.monotonic()
+
+        def ask_on(_: int) -> int:
+            asked = 0
+            while time.monotonic() < begin + 2.5:
+                assert is_healthy(server)
+                asked += 1
+            return asked
+
+        with ThreadPoolExecutor(8) as threads:
+            asked = sum(threads.map(ask_on, range(8)))
+        seconds = time.monotonic() - begin
+        server.kill()
+        strace.wait(30)
+    looks = log.read_text().count(str(server.store / ".fileservice/staging"))
+    assert asked > 20
+    assert 2 <= looks <= seconds + 1
+
+
+# Other users
+
+
+@pytest.fixture
+def nobodys_store() -> Iterator[Path]:
+    """A store of a user who has few rights, who can reach it."""
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        store = Path(place) / "store"
+        staging = store / ".fileservice" / "staging"
+        staging.mkdir(parents=True)
+        for path in (store, *store.rglob("*")):
+            os.chown(path, 65534, 65534)
+        yield store
+
+
+@contextlib.contextmanager
+def served_by_nobody(store: Path, setpriv: str) -> Iterator[LiveServer]:
+    command = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups"]
+    server = LiveServer({"STORE_URL": str(store), "WORKERS": "1"}, *command)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def test_files_of_other_users_stop_nothing_and_are_told_once(
+    root: None, tool: Callable[[str], str], nobodys_store: Path
+) -> None:
+    staged, kept = nobodys_store / ".fileservice/staging/roots", nobodys_store / "secret.txt"
+    for path in (staged, kept):
+        path.write_bytes(TEXT)
+        path.chmod(0o600)
+    (nobodys_store / "a.txt").write_bytes(TEXT)
+
+    with served_by_nobody(nobodys_store, tool("setpriv")) as server:
+        for _ in range(3):
+            assert listed(server) == ["a.txt"]
+            assert problem(server, request("GET /download/secret.txt")) == (404, "not-found")
+        assert ask(server, PUT).status == 201
+        log = server.log()
+
+    for path in (staged, kept):
+        (line,) = [line for line in log.splitlines() if str(path) in line]
+        assert "root (0)" in line
+        assert "0600" in line
+        assert "65534" in line
+    assert staged.exists()
+
+
+def test_a_store_that_the_user_may_not_write_to_is_refused_with_its_path_and_the_user(
+    root: None, tool: Callable[[str], str], nobodys_store: Path
+) -> None:
+    os.chown(nobodys_store / ".fileservice/staging", 0, 0)
+    with (
+        pytest.raises(RuntimeError, match=r"Permission denied .*/\.fileservice/staging.*\(65534\)"),
+        served_by_nobody(nobodys_store, tool("setpriv")),
+    ):
+        pass
+
+
+def test_an_error_of_the_disk_has_its_path_in_the_log_and_not_in_the_answer(
+    root: None, tool: Callable[[str], str], nobodys_store: Path
+) -> None:
+    with served_by_nobody(nobodys_store, tool("setpriv")) as server:
+        staging = nobodys_store / ".fileservice/staging"
+        os.chown(staging, 0, 0)
+        answer = ask(server, PUT)
+        assert (answer.status, answer.code()) == UNAVAILABLE
+        assert str(nobodys_store) not in answer.body.decode()
+        assert "Permission denied" in answer.json()["detail"]
+        (line,) = [line for line in server.log().splitlines() if "storage-unavailable" in line]
+        assert str(staging) in line
+        assert "(65534)" in line

@@ -1,0 +1,170 @@
+"""Conditions, against the decision table of RFC 9110 section 13.2.2 written another way."""
+
+import email.utils
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fileservice.protocols.conditional import (
+    Conditions,
+    Outcome,
+    Validators,
+    evaluate,
+    format_date,
+    parse_date,
+    range_applies,
+)
+
+NOW = 1_700_000_000
+CURRENT = Validators('"abc"', NOW)
+OLDER, SAME, NEWER = (format_date(NOW + offset) for offset in (-10, 0, 10))
+TAGS = ['"abc"', 'W/"abc"', '"x"', '"x", "abc"', '"x",W/"abc"', "*", "abc", '"a,b"', ""]
+DATES = [OLDER, SAME, NEWER, "yesterday"]
+
+
+def maybe(values: list[str]) -> st.SearchStrategy[str | None]:
+    return st.none() | st.sampled_from(values)
+
+
+def strong(field: str) -> bool:
+    return field == "*" or '"abc"' in [tag.strip() for tag in field.split(",")]
+
+
+def weak(field: str) -> bool:
+    return field == "*" or any(
+        tag.strip().removeprefix("W/") == '"abc"' for tag in field.split(",")
+    )
+
+
+@given(
+    st.sampled_from(["GET", "HEAD", "PUT", "DELETE"]),
+    maybe(TAGS),
+    maybe(DATES),
+    maybe(TAGS),
+    maybe(DATES),
+)
+def test_the_order_of_the_conditions_is_that_of_the_specification(
+    method, match, unmodified, none_match, modified
+) -> None:
+    def table() -> Outcome:
+        if match is not None and not strong(match):
+            return Outcome.PRECONDITION_FAILED
+        if match is None and unmodified == OLDER:
+            return Outcome.PRECONDITION_FAILED
+        reads = method in ("GET", "HEAD")
+        if none_match is not None and weak(none_match):
+            return Outcome.NOT_MODIFIED if reads else Outcome.PRECONDITION_FAILED
+        if none_match is None and reads and modified in (SAME, NEWER):
+            return Outcome.NOT_MODIFIED
+        return Outcome.PROCEED
+
+    conditions = Conditions(
+        if_match=match,
+        if_unmodified_since=unmodified,
+        if_none_match=none_match,
+        if_modified_since=modified,
+    )
+    assert evaluate(method, conditions, CURRENT) is table()
+
+
+@given(maybe(TAGS), maybe(TAGS), maybe(DATES))
+def test_where_there_is_nothing_only_if_match_fails(match, none_match, date) -> None:
+    conditions = Conditions(
+        if_match=match,
+        if_none_match=none_match,
+        if_modified_since=date,
+        if_unmodified_since=date,
+    )
+    expected = Outcome.PROCEED if match is None else Outcome.PRECONDITION_FAILED
+    assert evaluate("PUT", conditions, None) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "applies"),
+    [
+        (None, True),
+        ('"abc"', True),
+        (' "abc" ', True),
+        ('W/"abc"', False),
+        ('"x"', False),
+        ('"x", "abc"', False),
+        ("*", False),
+        (SAME, True),
+        (OLDER, False),
+        (NEWER, False),
+        ("nonsense", False),
+    ],
+)
+def test_if_range_needs_the_very_same_version(value, applies) -> None:
+    assert range_applies(Conditions(if_range=value), CURRENT) is applies
+
+
+def test_a_comma_may_stand_in_an_entity_tag() -> None:
+    current = Validators('"a,b"', NOW)
+    found = evaluate("GET", Conditions(if_none_match='"x", "a,b"'), current)
+    assert found is Outcome.NOT_MODIFIED
+
+
+@pytest.mark.parametrize("field", ['w/"abc"', '"abc', 'abc"', '"abc" "abc"', "'abc'", '"abc", x'])
+def test_a_malformed_list_of_tags_matches_nothing(field) -> None:
+    assert evaluate("GET", Conditions(if_none_match=field), CURRENT) is Outcome.PROCEED
+    assert evaluate("GET", Conditions(if_match=field), CURRENT) is Outcome.PRECONDITION_FAILED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+    ],
+)
+def test_the_three_forms_of_a_date_mean_the_same(text) -> None:
+    assert parse_date(text) == 784_111_777
+
+
+def test_a_two_digit_year_is_never_more_than_fifty_years_ahead() -> None:
+    this_year = datetime.now(UTC).year
+    for ahead, year in ((50, this_year + 50), (51, this_year + 51 - 100)):
+        digits = (this_year + ahead) % 100
+        found = parse_date(f"Sunday, 06-Nov-{digits:02} 08:49:37 GMT")
+        assert found is not None
+        assert datetime.fromtimestamp(found, UTC).year == year
+
+
+@given(st.integers(-62_135_596_800, 253_402_300_799))
+def test_every_date_that_is_written_is_read_as_the_same(seconds) -> None:
+    assert parse_date(format_date(seconds)) == seconds
+
+
+@given(st.integers(0, 4_000_000_000))
+def test_dates_are_written_as_the_standard_library_does(seconds) -> None:
+    assert format_date(seconds) == email.utils.formatdate(seconds, usegmt=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0",
+        "1994-11-06T08:49:37Z",
+        "Sun, 06 Nov 1994 08:49:37 +0000",
+        "Sun, 6 Nov 1994 08:49:37 GMT",
+        "Sun, 31 Feb 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 24:49:37 GMT",
+        "Sun, 06 Nov 0000 08:49:37 GMT",
+        "sun, 06 nov 1994 08:49:37 gmt",
+        "Sun Nov " + " " * 10_000 + "6 08:49:37 1994",
+    ],
+)
+def test_what_is_no_date_is_ignored(text) -> None:
+    assert parse_date(text) is None
+
+
+@given(st.text(max_size=60))
+def test_no_text_is_too_strange_to_be_looked_at(text) -> None:
+    parse_date(text)
+    evaluate("GET", Conditions(*[text] * 5), CURRENT)
+    range_applies(Conditions(if_range=text), CURRENT)

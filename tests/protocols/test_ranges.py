@@ -1,0 +1,155 @@
+"""Ranges, against an oracle that follows the words of RFC 9110 section 14 byte by byte."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fileservice.protocols.errors import Unsatisfiable
+from fileservice.protocols.ranges import ByteRange, content_range, select, unsatisfied
+
+
+def oracle(specs: list[tuple[int | None, int | None]], size: int) -> set[int] | None:
+    """The positions that the specs name, None if none is satisfiable; a naive reading of 14.1.2."""
+    wanted: set[int] = set()
+    for first, last in specs:
+        if first is None:
+            assert last is not None
+            wanted |= {position for position in range(size) if position >= size - last}
+        else:
+            wanted |= {
+                position
+                for position in range(size)
+                if position >= first and (last is None or position <= last)
+            }
+    return wanted or None
+
+
+SPECS = st.one_of(
+    st.tuples(st.integers(0, 40), st.integers(0, 40)).map(sorted).map(tuple),
+    st.tuples(st.integers(0, 40), st.none()),
+    st.tuples(st.none(), st.integers(0, 40)),
+)
+
+
+def written(specs: list[tuple[int | None, int | None]]) -> str:
+    return "bytes=" + ",".join(
+        f"{'' if first is None else first}-{'' if last is None else last}" for first, last in specs
+    )
+
+
+@given(st.lists(SPECS, min_size=1, max_size=8), st.integers(1, 30))
+def test_the_bytes_are_those_that_the_specification_names(specs, size) -> None:
+    expected = oracle(specs, size)
+    if expected is None:
+        with pytest.raises(Unsatisfiable) as refused:
+            select(written(specs), size)
+        assert refused.value.size == size
+        return
+    parts = select(written(specs), size)
+    positions = [p for part in parts for p in range(part.first, part.last + 1)]
+    assert set(positions) == expected
+    assert len(positions) == len(set(positions)), "no byte comes twice"
+
+
+@given(st.lists(SPECS, min_size=1, max_size=8), st.integers(1, 30))
+def test_parts_stand_in_the_order_asked_for(specs, size) -> None:
+    if oracle(specs, size) is None:
+        return
+    first_asked = []
+    for spec in specs:
+        found = oracle([spec], size)
+        for place, part in enumerate(select(written(specs), size)):
+            if found and min(found) in range(part.first, part.last + 1):
+                first_asked.append(place)
+    assert list(dict.fromkeys(first_asked)) == sorted(set(first_asked))
+
+
+@given(st.text(max_size=40), st.integers(0, 100))
+def test_no_text_raises_anything_but_unsatisfiable(text, size) -> None:
+    for header in (text, f"bytes={text}"):
+        try:
+            parts = select(header, size)
+        except Unsatisfiable:
+            continue
+        assert all(0 <= part.first <= part.last < size for part in parts)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "bytes",
+        "bytes=",
+        "bytes=,",
+        "bytes=-",
+        "bytes=a-b",
+        "bytes=5-2",
+        "bytes=0-1,5-2",
+        "bytes=0-1;2-3",
+        "bytes=+0-1",
+        "bytes=0x0-1",
+        "bytes=0-1-2",
+        "bytes=0 -1",
+        "bytes=٠-١",
+        "bytes 0-1",
+        "lines=0-1",
+        "bytes=1.0-2",
+        "bytes=" + ",".join(["0-0"] * 65),
+    ],
+)
+def test_what_is_malformed_unknown_or_absurd_means_the_whole_file(header) -> None:
+    assert select(header, 100) == ()
+
+
+@pytest.mark.parametrize(
+    ("header", "size", "parts"),
+    [
+        ("bytes=0-0", 10, [(0, 0)]),
+        ("bytes=0-", 10, [(0, 9)]),
+        ("bytes=-3", 10, [(7, 9)]),
+        ("bytes=-99", 10, [(0, 9)]),
+        ("bytes=5-99", 10, [(5, 9)]),
+        ("BYTES=1-2", 10, [(1, 2)]),
+        ("bytes= 1-2 ,\t4-5", 10, [(1, 2), (4, 5)]),
+        ("bytes=1-2,,4-5,", 10, [(1, 2), (4, 5)]),
+        ("bytes=4-5,1-2", 10, [(4, 5), (1, 2)]),
+        ("bytes=0-3,2-5", 10, [(0, 5)]),
+        ("bytes=0-1,2-3", 10, [(0, 1), (2, 3)]),
+        ("bytes=8-9,0-1,1-2", 10, [(8, 9), (0, 2)]),
+        ("bytes=20-30,0-1", 10, [(0, 1)]),
+        (f"bytes=0-{'9' * 5000}", 10, [(0, 9)]),
+        (f"bytes={'0' * 5000}1-2", 10, [(1, 2)]),
+        (f"bytes=-{'9' * 5000}", 10, [(0, 9)]),
+    ],
+)
+def test_ranges_are_clamped_joined_where_they_overlap_and_kept_in_order(
+    header, size, parts
+) -> None:
+    assert select(header, size) == tuple(ByteRange(*part) for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        ("bytes=10-", 10),
+        ("bytes=10-20", 10),
+        ("bytes=-0", 10),
+        ("bytes=0-", 0),
+        ("bytes=-0", 0),
+        (f"bytes={'9' * 5000}-", 10),
+    ],
+)
+def test_ranges_that_lie_outside_are_unsatisfiable(header, size) -> None:
+    with pytest.raises(Unsatisfiable):
+        select(header, size)
+
+
+def test_a_suffix_of_an_empty_file_is_the_whole_of_it() -> None:
+    assert select("bytes=-5", 0) == ()
+
+
+def test_the_fields_of_the_answers() -> None:
+    assert content_range(ByteRange(0, 1), 10) == "bytes 0-1/10"
+    assert unsatisfied(10) == "bytes */10"
+    assert ByteRange(3, 5).length == 3

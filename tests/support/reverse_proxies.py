@@ -1,0 +1,48 @@
+"""nginx in front of one server, set up in each of the ways that docs/operating.md describes."""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from cluster.run import nginx
+from tests.support.servers import ROOT, LiveServer, free_port
+
+SET_UPS = ("forwarded fields", "public URL", "public URL, path not removed")
+_BUFFER_NOTHING = "proxy_request_buffering off; proxy_buffering off; client_max_body_size 0;"
+
+
+def documented_location() -> str:
+    """The lines for nginx as the documents have them."""
+    (lines,) = re.findall(
+        r"```nginx\n(.*?)```", (ROOT / "docs" / "operating.md").read_text(), re.DOTALL
+    )
+    return str(lines)
+
+
+class Front:
+    """A server as clients of the proxy know it; `url` has a path."""
+
+    def __init__(self, url: str, server: LiveServer) -> None:
+        self.url = url
+        self.server = server
+
+
+@contextlib.contextmanager
+def front(
+    set_up: str, directory: Path, start_server: Callable[..., LiveServer], **settings: str
+) -> Iterator[Front]:
+    """A server with these settings behind nginx, under /files of its host."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/files"
+    if set_up == "forwarded fields":
+        server = start_server(TRUSTED_PROXIES="127.0.0.1", **settings)
+        location = documented_location().replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
+    else:
+        server = start_server(PUBLIC_URL=url, **settings)
+        end = "" if "not removed" in set_up else "/"
+        target = f"proxy_pass {server.url}{end};"
+        location = f"location /files/ {{ {target} {_BUFFER_NOTHING} }}"
+    text = f"events {{}}\nhttp {{\nserver {{ listen 127.0.0.1:{port};\n{location}\n}}\n}}\n"
+    with nginx(directory, port, text):
+        yield Front(url, server)

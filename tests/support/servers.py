@@ -1,0 +1,178 @@
+"""LiveServer: the service under gunicorn, as an operator would start it, for a test to talk to."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import httpx
+
+from tests.support.seaweed import BucketPath, Seaweed
+
+ROOT = Path(__file__).parents[2]
+_START_SECONDS = 20
+_STOP_SECONDS = 40
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class LiveServer:
+    """A running server; `settings` are its variables without their prefix."""
+
+    def __init__(self, settings: Mapping[str, str], *command: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.store = Path(settings["STORE_URL"])
+        self.log_path = self._log_path()
+        self._environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("FILESERVICE_", "GUNICORN_"))
+        } | {
+            f"FILESERVICE_{name}": value
+            for name, value in ({"ALLOWED_HOSTS": "*"} | dict(settings)).items()
+        }
+        self._environ["FILESERVICE_BIND"] = f"127.0.0.1:{self.port}"
+        self._environ["PYTHONWARNINGS"] = "error::ResourceWarning"
+        self._command = [*command, sys.executable, "-m", "gunicorn"]
+        self.start()
+
+    def _log_path(self) -> Path:
+        return self.store.with_name(f"{self.store.name}-{self.port}.log")
+
+    def start(self) -> None:
+        """Start (again), and wait until it answers, be its store healthy or not."""
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command,
+                cwd=ROOT,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(self.url + "/healthz", timeout=5)
+                return
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"the server did not start:\n{self.log()}")
+            time.sleep(0.05)
+
+    def stop(self) -> int:
+        """Stop as an operator does (SIGTERM), and give the exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """kill -9 for the server and all its workers."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(_STOP_SECONDS)
+
+    def workers(self) -> list[int]:
+        """The process ids of the workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def replace_workers(self) -> None:
+        """Reload (SIGHUP), and wait until all workers are new."""
+        old = set(self.workers())
+        self.process.send_signal(signal.SIGHUP)
+        self._await_workers(old)
+
+    def kill_workers(self) -> None:
+        """kill -9 for the workers, and wait until there are others."""
+        old = set(self.workers())
+        for pid in old:
+            os.kill(pid, signal.SIGKILL)
+        self._await_workers(old)
+
+    def _await_workers(self, old: set[int]) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while old & set(self.workers()) or not self.workers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"there are no new workers:\n{self.log()}")
+            time.sleep(0.02)
+
+    def log(self) -> str:
+        """All that the server has logged so far."""
+        return self.log_path.read_text(errors="replace")
+
+    def staged(self) -> list[Path]:
+        """Files on their way in."""
+        return list((self.store / ".fileservice" / "staging").iterdir())
+
+    def keeps_bytes_of(self, upload: str) -> bool:
+        """Whether the bytes of this unfinished upload are there."""
+        return (self.store / ".fileservice/uploads" / upload).exists()
+
+    def published(self) -> list[str]:
+        """The names in the store, from the directory itself."""
+        return sorted(path.name for path in self.store.iterdir() if path.name != ".fileservice")
+
+    def clear(self) -> None:
+        """Remove every published file."""
+        for name in self.published():
+            (self.store / name).unlink()
+
+    def connect(self) -> socket.socket:
+        """A raw connection to the server."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[httpx.Client]:
+        """An HTTP client whose base is this server."""
+        with httpx.Client(base_url=self.url, timeout=30) as client:
+            yield client
+
+
+class S3LiveServer(LiveServer):
+    """The same over a bucket; what a test looks for in the directory, it finds there."""
+
+    def __init__(
+        self, seaweed: Seaweed, prefix: str, directory: Path, settings: Mapping[str, str]
+    ) -> None:
+        self.seaweed = seaweed
+        self.prefix = prefix
+        self._directory = directory
+        super().__init__({"STORE_URL": seaweed.url(prefix)} | settings)
+        self.store = BucketPath(seaweed, prefix)  # type: ignore[assignment]
+
+    def _log_path(self) -> Path:
+        return self._directory / f"{self.prefix}-{self.port}.log"
+
+    def staged(self) -> list[Path]:
+        keys = self.seaweed.keys(f"{self.prefix}/.fileservice/staging")
+        return [Path(key) for key in keys + self.seaweed.unfinished(self.prefix)]
+
+    def published(self) -> list[str]:
+        return sorted(
+            key for key in self.seaweed.keys(self.prefix) if not key.startswith(".fileservice/")
+        )
+
+    def keeps_bytes_of(self, upload: str) -> bool:
+        keys = self.seaweed.keys(f"{self.prefix}/.fileservice/uploads/{upload}")
+        return any(key != "record" for key in keys)
+
+    def clear(self) -> None:
+        self.seaweed.clear(self.prefix)
