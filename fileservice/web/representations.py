@@ -10,7 +10,7 @@ from fileservice.names import FileName
 from fileservice.protocols.conditional import Validators
 from fileservice.protocols.digests import repr_digest
 from fileservice.storage import StoredFile
-from fileservice.web.security_headers import ANSWER_HEADERS
+from fileservice.web.security_headers import JSON_HEADERS
 from fileservice.web.service import download_url
 
 
@@ -31,7 +31,7 @@ def stored(file: StoredFile, base: str, *, created: bool) -> Response:
     """The answer to an upload: 201, or 200 if an earlier one had stored the file."""
     response = jsonify(record(file, base))
     response.status_code = 201 if created else 200
-    response.headers.update(ANSWER_HEADERS | representation_headers(file))
+    response.headers.update(JSON_HEADERS | representation_headers(file))
     response.headers["Location"] = download_url(base, file.name)
     return response
 

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, jsonify, request
 
 from fileservice.web.errors import ShuttingDown
-from fileservice.web.security_headers import ANSWER_HEADERS
+from fileservice.web.security_headers import JSON_HEADERS
 from fileservice.web.store_health import Health
 
 
@@ -17,7 +17,7 @@ def routes(health: Health) -> Blueprint:
             raise ShuttingDown
         health.require()
         response = jsonify(status="ok")
-        response.headers.update(ANSWER_HEADERS)
+        response.headers.update(JSON_HEADERS)
         return response
 
     return blueprint

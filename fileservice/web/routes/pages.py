@@ -53,7 +53,6 @@ def routes(service: Service) -> Blueprint:
             base=service.base_url(),
         )
         response = Response(html, mimetype="text/html", headers=PAGE_HEADERS)
-        response.headers["Cache-Control"] = "no-store"
         if STORED_COOKIE in request.cookies:
             response.delete_cookie(
                 STORED_COOKIE, path=url_for("pages.upload_page"), httponly=True, samesite="Lax"

@@ -148,7 +148,7 @@ def _take_in(service: Service, found: Status, offset: int, *, final: bool) -> Re
         uploads.cancel(found.upload)  # section 4.4.2: what would exceed its length is invalid
         raise
     except REFUSALS as refusal:
-        response = problems.answer(refusal)
+        response = problems.problem_response(refusal)
         response.headers["Upload-Complete"] = "?1" if final else "?0"
         return response
     if found.record.finished:
