@@ -14,7 +14,7 @@ from fileservice.upload import UploadPolicy
 from fileservice.web import problems
 from fileservice.web.middleware import cors, cross_site, hosts, load_shedding
 from fileservice.web.middleware.proxies import ClientAddresses, refuse_bad_addresses
-from fileservice.web.requests import NameConverter
+from fileservice.web.path_parameters import CONVERTERS, parse_path_parameters
 from fileservice.web.routes import (
     assets,
     downloads,
@@ -60,7 +60,7 @@ def create_app(
     )
     app = Flask("fileservice", static_folder=None, template_folder="web/templates")
     app.url_map.merge_slashes = False  # a name with a slash is refused, not silently changed
-    app.url_map.converters["name"] = NameConverter
+    app.url_map.converters |= CONVERTERS
     app.before_request(refuse_bad_addresses)
     for part in (uploads, downloads, listing, pages, tus, resumable_draft):
         app.register_blueprint(part.routes(service))
@@ -71,6 +71,7 @@ def create_app(
     hosts.register(app, settings.hosts)
     cross_site.register(app, settings.cors_origins, settings.public_url)
     tus.register(app)
+    app.before_request(parse_path_parameters)
     if settings.cors_origins:
         cors.register(app, settings.cors_origins)
     app.wsgi_app = ClientAddresses(  # type: ignore[method-assign]

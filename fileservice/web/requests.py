@@ -8,7 +8,6 @@ from ssl import SSLSocket
 from typing import TYPE_CHECKING
 
 from flask import request
-from werkzeug.routing import BaseConverter
 
 from fileservice.protocols.conditional import Conditions
 
@@ -18,21 +17,6 @@ if TYPE_CHECKING:
 CONDITIONAL_FIELDS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
 
 _LONGEST_ACCEPT = 512
-
-
-class NameConverter(BaseConverter):
-    """The rest of a path, whatever it is, so that a bad name is refused for what is wrong with it.
-
-    Only routes are found with it; the name itself is read by `raw_name`.
-    """
-
-    regex = r"[\s\S]+"
-    part_isolating = False
-
-
-def raw_name(prefix: str) -> bytes:
-    """What follows `prefix` in the path, percent-decoded once and in no other way changed."""
-    return request.environ["PATH_INFO"].removeprefix(prefix).encode("latin-1")  # type: ignore[no-any-return]
 
 
 def prefers_html() -> bool:

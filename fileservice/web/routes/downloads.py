@@ -2,14 +2,14 @@
 
 from flask import Blueprint, Response, request
 
-from fileservice.names import BadName, FileName
+from fileservice.names import FileName
 from fileservice.protocols.conditional import Outcome, evaluate, range_applies
 from fileservice.protocols.ranges import ByteRange, select
 from fileservice.storage import NotFound, Opened
-from fileservice.web.errors import NoSuchFile, PreconditionFailed
+from fileservice.web.errors import PreconditionFailed
 from fileservice.web.file_response import not_modified, representation_fields, send
 from fileservice.web.representations import validators
-from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, raw_name
+from fileservice.web.requests import CONDITIONAL_FIELDS, conditions
 from fileservice.web.responses import empty
 from fileservice.web.service import Service
 
@@ -20,43 +20,34 @@ def routes(service: Service) -> Blueprint:
     """The routes for stored files."""
     blueprint = Blueprint("downloads", __name__)
 
-    @blueprint.get("/download/<name:name>")
-    def download(name: str) -> Response:  # noqa: ARG001  # see raw_name
+    @blueprint.get("/download/<stored_file:name>")
+    def download(name: FileName) -> Response:
         whole = (
             request.method == "GET"
             and not service.download_redirect
             and not any(f in request.headers for f in _MAY_NEED_LESS)
         )
-        opened = service.store.open(_name(), whole=whole)
+        opened = service.store.open(name, whole=whole)
         try:
             return _respond(service, opened)
         except BaseException:
             opened.body.close()
             raise
 
-    @blueprint.delete("/download/<name:name>")
-    def delete(name: str) -> Response:  # noqa: ARG001  # see raw_name
-        file_name = _name()
+    @blueprint.delete("/download/<stored_file:name>")
+    def delete(name: FileName) -> Response:
         asked = conditions()
         while True:
-            file = service.store.stat(file_name)
+            file = service.store.stat(name)
             if evaluate("DELETE", asked, validators(file)) is not Outcome.PROCEED:
                 raise PreconditionFailed
             try:
-                service.executor.run_io(service.store.delete, file_name, file.version)
+                service.executor.run_io(service.store.delete, name, file.version)
             except NotFound:
                 continue  # another file took its place, or none: look again
             return empty(204)
 
     return blueprint
-
-
-def _name() -> FileName:
-    raw = raw_name("/download/")
-    try:
-        return FileName.parse_bytes(raw)
-    except BadName:
-        raise NoSuchFile(raw.decode(errors="replace")) from None
 
 
 def _respond(service: Service, opened: Opened) -> Response:

@@ -25,7 +25,7 @@ from fileservice.upload.resumable.service import REFUSALS, Status
 from fileservice.upload.verified_blocks import verified_blocks
 from fileservice.web import problems, request_body
 from fileservice.web.representations import representation_headers, stored
-from fileservice.web.requests import client_address, interrupt_of, raw_name
+from fileservice.web.requests import client_address, interrupt_of
 from fileservice.web.responses import empty
 from fileservice.web.service import Service, download_url
 
@@ -38,26 +38,26 @@ def routes(service: Service) -> Blueprint:
     blueprint = Blueprint("resumable", __name__)
     uploads = service.resumable_uploads
 
-    @blueprint.route(f"{_PREFIX}<name:upload>", methods=["HEAD"])
-    def head(upload: str) -> Response:  # noqa: ARG001  # see raw_name
-        return _answer(service, uploads.settle(_upload()), {"Cache-Control": "no-store"})
+    @blueprint.route(f"{_PREFIX}<upload:upload>", methods=["HEAD"])
+    def head(upload: str) -> Response:
+        return _answer(service, uploads.settle(upload), {"Cache-Control": "no-store"})
 
-    @blueprint.patch(f"{_PREFIX}<name:upload>")
-    def append(upload: str) -> Response:  # noqa: ARG001  # see raw_name
+    @blueprint.patch(f"{_PREFIX}<upload:upload>")
+    def append(upload: str) -> Response:
         request_body.require_content_type(request.environ, CONTENT_TYPE)
         offset, final = number(request.headers, "Upload-Offset"), complete(request.headers)
         if offset is None or final is None:
             raise BadAppend
-        found = uploads.status(_upload())
+        found = uploads.status(upload)
         if not found.record.open:
             if request_body.declared_length(request.environ) == 0:
                 raise Completed
             raise InconsistentLength("the upload is complete; more bytes would make it longer")
         return _take_in(service, found, offset, final=final)
 
-    @blueprint.delete(f"{_PREFIX}<name:upload>")
-    def cancel(upload: str) -> Response:  # noqa: ARG001  # see raw_name
-        uploads.cancel(_upload(), preempt=True)
+    @blueprint.delete(f"{_PREFIX}<upload:upload>")
+    def cancel(upload: str) -> Response:
+        uploads.cancel(upload, preempt=True)
         return empty(204)
 
     return blueprint
@@ -206,7 +206,3 @@ def _limit(service: Service, found: Status) -> str:
 
 def _url(service: Service, found: Status) -> str:
     return f"{service.base_url()}{_PREFIX}{found.upload}"
-
-
-def _upload() -> str:
-    return raw_name(_PREFIX).decode("latin-1")

@@ -1,7 +1,6 @@
 """/tus/: resumable uploads by tus 1.0.0 (https://tus.io/protocols/resumable-upload)."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask, Response, request
 
@@ -16,12 +15,9 @@ from fileservice.upload.verified_blocks import verified_blocks
 from fileservice.web import request_body
 from fileservice.web.middleware.method_override import MethodOverride
 from fileservice.web.representations import representation_headers
-from fileservice.web.requests import client_address, interrupt_of, raw_name
+from fileservice.web.requests import client_address, interrupt_of
 from fileservice.web.responses import empty
 from fileservice.web.service import Service, download_url
-
-if TYPE_CHECKING:
-    pass
 
 _EXTENSIONS = (
     "creation",
@@ -38,7 +34,7 @@ def routes(service: Service) -> Blueprint:
     """The routes of tus."""
     blueprint = Blueprint("tus", __name__)
     uploads = service.resumable_uploads
-    upload_path = f"{tus.PREFIX}<name:upload>"
+    upload_path = f"{tus.PREFIX}<upload:upload>"
 
     @blueprint.before_request
     def check_version() -> None:
@@ -47,7 +43,7 @@ def routes(service: Service) -> Blueprint:
 
     @blueprint.route(tus.PREFIX, methods=["OPTIONS"], provide_automatic_options=False)
     @blueprint.route(upload_path, methods=["OPTIONS"], provide_automatic_options=False)
-    def capabilities(upload: str = "") -> Response:  # noqa: ARG001  # the same for all
+    def capabilities(**_upload: object) -> Response:
         return empty(
             204,
             {
@@ -99,8 +95,8 @@ def routes(service: Service) -> Blueprint:
         return _answer(201, found, {"Location": _url(found)})
 
     @blueprint.route(upload_path, methods=["HEAD"])
-    def head(upload: str) -> Response:  # noqa: ARG001  # see raw_name
-        found = uploads.status(_upload())
+    def head(upload: str) -> Response:
+        found = uploads.status(upload)
         length = found.record.length
         return _answer(
             200,
@@ -111,12 +107,12 @@ def routes(service: Service) -> Blueprint:
         )
 
     @blueprint.patch(upload_path)
-    def append(upload: str) -> Response:  # noqa: ARG001  # see raw_name
+    def append(upload: str) -> Response:
         request_body.require_content_type(request.environ, tus.CONTENT_TYPE)
         checksum = tus.Checksum.parse(request.headers)
         blocks: Iterable[memoryview] = request_body.blocks(request.environ, service.idle_timeout)
         found = uploads.append(
-            _upload(),
+            upload,
             tus.offset(request.headers),
             _verified(blocks, checksum, service) if checksum else blocks,
             content_length=request_body.declared_length(request.environ),
@@ -127,8 +123,8 @@ def routes(service: Service) -> Blueprint:
         return _answer(204, found, {})
 
     @blueprint.delete(upload_path)
-    def terminate(upload: str) -> Response:  # noqa: ARG001  # see raw_name
-        uploads.cancel(_upload(), preempt=True)
+    def terminate(upload: str) -> Response:
+        uploads.cancel(upload, preempt=True)
         return empty(204)
 
     def _first_bytes() -> tuple[Iterable[memoryview], int | None]:
@@ -181,7 +177,3 @@ def _upload_request(length: int | None) -> UploadRequest:
     return UploadRequest(
         FileName.parse_bytes(filename), length, digests=declared_digests(request.headers)
     )
-
-
-def _upload() -> str:
-    return raw_name(tus.PREFIX).decode("latin-1")

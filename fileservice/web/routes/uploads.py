@@ -19,7 +19,7 @@ from fileservice.upload.verified_blocks import verified_blocks
 from fileservice.web import request_body
 from fileservice.web.errors import PreconditionFailed
 from fileservice.web.representations import stored, validators
-from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, prefers_html, raw_name
+from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, prefers_html
 from fileservice.web.routes import resumable_draft
 from fileservice.web.service import Service
 
@@ -59,11 +59,11 @@ def routes(service: Service) -> Blueprint:
         )
 
     @blueprint.route(
-        "/upload/<name:name>", methods=["POST", "PUT"], provide_automatic_options=False
+        "/upload/<new_file:name>", methods=["POST", "PUT"], provide_automatic_options=False
     )
-    def upload_raw(name: str) -> Response:  # noqa: ARG001  # see raw_name
+    def upload_raw(name: FileName) -> Response:
         upload_request = UploadRequest(
-            name=FileName.parse_bytes(raw_name("/upload/")),
+            name=name,
             length=request_body.declared_length(request.environ),
             digests=declared_digests(request.headers),
             create_only=_create_only(),
@@ -75,8 +75,10 @@ def routes(service: Service) -> Blueprint:
         result = take_in(upload_request, request_body.blocks(request.environ, service.idle_timeout))
         return stored(result.file, service.base_url(), created=result.created)
 
-    @blueprint.route("/upload/<name:name>", methods=["OPTIONS"], provide_automatic_options=False)
-    def upload_options(name: str) -> Response:  # noqa: ARG001  # the same for all
+    @blueprint.route(
+        "/upload/<new_file:name>", methods=["OPTIONS"], provide_automatic_options=False
+    )
+    def upload_options(**_name: object) -> Response:
         return resumable_draft.offered(service, ("OPTIONS", "POST", "PUT"))
 
     def refuse_part() -> None:
