@@ -56,10 +56,12 @@ def test_a_search_too_many_is_told_to_come_again_and_nothing_else_waits(
     search: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(search_limit, "PATIENCE", 0.05)
-    with ThreadPoolExecutor(search_limit.AT_ONCE) as others:
+    monkeypatch.setattr(search_limit, "WAIT_SECONDS", 0.05)
+    with ThreadPoolExecutor(search_limit.MAX_SEARCHES) as others:
         try:
-            under_way = [others.submit(client().get, search) for _ in range(search_limit.AT_ONCE)]
+            under_way = [
+                others.submit(client().get, search) for _ in range(search_limit.MAX_SEARCHES)
+            ]
             for _ in under_way:
                 assert store.begun.acquire(timeout=30)
             refused = client().get(search)
@@ -75,7 +77,7 @@ def test_a_search_too_many_is_told_to_come_again_and_nothing_else_waits(
 
 
 def test_a_search_waits_for_its_turn(store: SlowStore, client: Callable[[], FlaskClient]) -> None:
-    many = 5 * search_limit.AT_ONCE
+    many = 5 * search_limit.MAX_SEARCHES
     with ThreadPoolExecutor(many) as others:
         answers = [others.submit(client().get, SEARCHES[0]) for _ in range(many)]
         assert store.begun.acquire(timeout=30)

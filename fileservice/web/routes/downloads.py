@@ -6,17 +6,17 @@ from fileservice.names import FileName
 from fileservice.protocols.conditional import Outcome, evaluate, range_applies
 from fileservice.protocols.ranges import ByteRange, select
 from fileservice.storage import NotFound, Opened
+from fileservice.web.dependencies import Dependencies
 from fileservice.web.errors import PreconditionFailed
 from fileservice.web.file_response import not_modified, representation_fields, send
 from fileservice.web.representations import validators
 from fileservice.web.requests import CONDITIONAL_FIELDS, conditions
 from fileservice.web.responses import empty
-from fileservice.web.service import Service
 
 _MAY_NEED_LESS = ("Range", *CONDITIONAL_FIELDS)
 
 
-def routes(service: Service) -> Blueprint:
+def routes(dependencies: Dependencies) -> Blueprint:
     """The routes for stored files."""
     blueprint = Blueprint("downloads", __name__)
 
@@ -24,12 +24,12 @@ def routes(service: Service) -> Blueprint:
     def download(name: FileName) -> Response:
         whole = (
             request.method == "GET"
-            and not service.download_redirect
+            and not dependencies.download_redirect
             and not any(f in request.headers for f in _MAY_NEED_LESS)
         )
-        opened = service.store.open(name, whole=whole)
+        opened = dependencies.store.open(name, whole=whole)
         try:
-            return _respond(service, opened)
+            return _respond(dependencies, opened)
         except BaseException:
             opened.body.close()
             raise
@@ -38,11 +38,11 @@ def routes(service: Service) -> Blueprint:
     def delete(name: FileName) -> Response:
         asked = conditions()
         while True:
-            file = service.store.stat(name)
+            file = dependencies.store.stat(name)
             if evaluate("DELETE", asked, validators(file)) is not Outcome.PROCEED:
                 raise PreconditionFailed
             try:
-                service.executor.run_io(service.store.delete, name, file.version)
+                dependencies.executor.run_io(dependencies.store.delete, name, file.version)
             except NotFound:
                 continue  # another file took its place, or none: look again
             return empty(204)
@@ -50,7 +50,7 @@ def routes(service: Service) -> Blueprint:
     return blueprint
 
 
-def _respond(service: Service, opened: Opened) -> Response:
+def _respond(dependencies: Dependencies, opened: Opened) -> Response:
     asked, current = conditions(), validators(opened.file)
     inline = request.args.get("inline") == "1"
     match evaluate(request.method, asked, current):
@@ -59,8 +59,8 @@ def _respond(service: Service, opened: Opened) -> Response:
         case Outcome.NOT_MODIFIED:
             opened.body.close()
             return not_modified(opened.file)
-    if service.download_redirect and request.method == "GET":
-        url = service.store.direct_url(opened.file, representation_fields(opened.file, inline))
+    if dependencies.download_redirect and request.method == "GET":
+        url = dependencies.store.direct_url(opened.file, representation_fields(opened.file, inline))
         if url:
             opened.body.close()
             return empty(307, {"Location": url, "Cache-Control": "no-store"})

@@ -13,11 +13,12 @@ from flask import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 
 from fileservice.storage import NotFound, StoredFile
+from fileservice.web.dependencies import Dependencies
 from fileservice.web.errors import BadQuery
-from fileservice.web.ordering import BY_NAME, Order
-from fileservice.web.representations import record
+from fileservice.web.representations import to_json
 from fileservice.web.security_headers import LIST_HEADERS
-from fileservice.web.service import Service
+from fileservice.web.sort_order import BY_NAME, SortOrder
+from fileservice.web.urls import base_url
 
 _BATCH = 250
 LARGEST_PAGE = 10_000
@@ -33,14 +34,14 @@ class Query:
     after: str
     prefix: str
     q: str
-    order: Order
+    order: SortOrder
 
     @classmethod
     def parse(cls, arguments: MultiDict[str, str]) -> "Query":
         """Read the query string's arguments. Raises BadQuery."""
         return cls(
             limit=_limit(arguments["limit"]) if "limit" in arguments else None,
-            order=Order.parse(arguments.get("sort", "name")),
+            order=SortOrder.parse(arguments.get("sort", "name")),
             **{
                 name: unicodedata.normalize("NFC", arguments.get(name, ""))
                 for name in ("after", "prefix", "q")
@@ -56,11 +57,11 @@ class Query:
         """The query string that asks for what follows `last`."""
         return self._encoded(self.order, self.order.cursor(last))
 
-    def sorted_by(self, order: Order) -> str:
+    def sorted_by(self, order: SortOrder) -> str:
         """The query string that asks for the same files in another order, from the first on."""
         return self._encoded(order, "")
 
-    def _encoded(self, order: Order, after: str) -> str:
+    def _encoded(self, order: SortOrder, after: str) -> str:
         fields = {
             "limit": self.limit,
             "prefix": self.prefix,
@@ -79,41 +80,43 @@ class Page:
     next_query: str | None
 
 
-def page(service: Service, query: Query, limit: int) -> Page:
+def page(dependencies: Dependencies, query: Query, limit: int) -> Page:
     """The first `limit` files that `query` asks for. Raises BadQuery, TooManySearches.
 
     By name the store gives them in order; for any other order all that match are looked at.
     """
-    with service.searches.turn() if query.searches else nullcontext():
-        return service.executor.run_io(_page_by_name if query.order == BY_NAME else _page_in_order,
-                               service, query, limit)  # fmt: skip
+    with dependencies.search_limit.slot() if query.searches else nullcontext():
+        make_page = _page_by_name if query.order == BY_NAME else _page_in_order
+        return dependencies.executor.run_io(make_page, dependencies, query, limit)
 
 
-def _page_by_name(service: Service, query: Query, limit: int) -> Page:
+def _page_by_name(dependencies: Dependencies, query: Query, limit: int) -> Page:
     count = limit + 1
-    files = list(islice(_matching(service, query, count), count))
+    files = list(islice(_matching(dependencies, query, count), count))
     return Page(files[:limit], query.next(files[limit - 1]) if len(files) > limit else None)
 
 
-def _page_in_order(service: Service, query: Query, limit: int) -> Page:
+def _page_in_order(dependencies: Dependencies, query: Query, limit: int) -> Page:
     """Every file is looked at in brief; only those on the page are described."""
     order = query.order
-    matching = _few_enough(service.store.list(prefix=query.prefix, contains=query.q, brief=True))
+    matching = _few_enough(
+        dependencies.store.list(prefix=query.prefix, contains=query.q, brief=True)
+    )
     if query.after:
-        last = order.place(query.after)
-        matching = (file for file in matching if order.follows(file, last))
+        last = order.parse_cursor(query.after)
+        matching = (file for file in matching if order.is_after(file, last))
     pick = heapq.nlargest if order.descending else heapq.nsmallest
     picked = pick(limit + 1, matching, key=order.key)
     return Page(
-        list(_described(service, picked[:limit])),
+        list(_described(dependencies, picked[:limit])),
         query.next(picked[limit - 1]) if len(picked) > limit else None,
     )
 
 
-def _described(service: Service, files: Iterable[StoredFile]) -> Iterator[StoredFile]:
+def _described(dependencies: Dependencies, files: Iterable[StoredFile]) -> Iterator[StoredFile]:
     for file in files:
         with suppress(NotFound):  # deleted meanwhile
-            yield service.store.describe(file)
+            yield dependencies.store.describe(file)
 
 
 def _few_enough(files: Iterator[StoredFile]) -> Iterator[StoredFile]:
@@ -126,23 +129,23 @@ def _few_enough(files: Iterator[StoredFile]) -> Iterator[StoredFile]:
         yield file
 
 
-def routes(service: Service) -> Blueprint:
+def routes(dependencies: Dependencies) -> Blueprint:
     """The route for the list."""
     blueprint = Blueprint("listing", __name__)
 
     @blueprint.get("/download")
     def listing() -> Response:
         query = Query.parse(request.args)
-        base = service.base_url()
+        base = base_url(dependencies.public_url)
         if query.limit is None:
             if query.order != BY_NAME:
                 raise BadQuery("the whole list comes by name; for another order, say limit=")
-            batches = _batches(service, query)
+            batches = _batches(dependencies, query)
             first = next(batches)  # what fails at once is still answered as an error
             stream = _stream(chain((first,), batches), base)
             return Response(stream, mimetype="application/json", headers=LIST_HEADERS)
-        found = page(service, query, query.limit)
-        body = json.dumps([record(file, base) for file in found.files])
+        found = page(dependencies, query, query.limit)
+        body = json.dumps([to_json(file, base) for file in found.files])
         response = Response(body, mimetype="application/json", headers=LIST_HEADERS)
         if found.next_query:
             url = f"{base}/download?{found.next_query}"
@@ -152,17 +155,21 @@ def routes(service: Service) -> Blueprint:
     return blueprint
 
 
-def _matching(service: Service, query: Query, expected: int | None = None) -> Iterator[StoredFile]:
-    return service.store.list(
+def _matching(
+    dependencies: Dependencies, query: Query, expected: int | None = None
+) -> Iterator[StoredFile]:
+    return dependencies.store.list(
         after=query.after, prefix=query.prefix, contains=query.q, expected=expected
     )
 
 
-def _batches(service: Service, query: Query) -> Iterator[list[StoredFile]]:
-    files, begun = _matching(service, query), False
+def _batches(dependencies: Dependencies, query: Query) -> Iterator[list[StoredFile]]:
+    files, begun = _matching(dependencies, query), False
     while True:
-        with service.searches.turn(patient=begun) if query.searches else nullcontext():
-            batch = service.executor.run_io(lambda: list(islice(files, _BATCH)))
+        with (
+            dependencies.search_limit.slot(wait_forever=begun) if query.searches else nullcontext()
+        ):
+            batch = dependencies.executor.run_io(lambda: list(islice(files, _BATCH)))
         yield batch
         if len(batch) < _BATCH:
             return
@@ -174,7 +181,7 @@ def _stream(batches: Iterable[list[StoredFile]], base: str) -> Iterator[str]:
     separator = ""
     for batch in batches:
         if batch:
-            yield separator + ",\n".join(json.dumps(record(file, base)) for file in batch)
+            yield separator + ",\n".join(json.dumps(to_json(file, base)) for file in batch)
             separator = ",\n"
     yield "]\n"
 

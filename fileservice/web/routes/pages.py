@@ -9,12 +9,13 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from fileservice.names import BadName, FileName
 from fileservice.protocols.chunked_uploaders import asks_for_piece, refuse_piece
 from fileservice.storage import NotFound, StoredFile
-from fileservice.web.ordering import Order
+from fileservice.web.dependencies import Dependencies
 from fileservice.web.responses import empty
 from fileservice.web.routes import listing
 from fileservice.web.routes.uploads import STORED_COOKIE
 from fileservice.web.security_headers import PAGE_HEADERS
-from fileservice.web.service import Service
+from fileservice.web.sort_order import SortOrder
+from fileservice.web.urls import base_url
 
 _PAGE = 100
 _LARGEST_PREVIEW = 20 << 20
@@ -23,7 +24,7 @@ _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp")
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
-def routes(service: Service) -> Blueprint:
+def routes(dependencies: Dependencies) -> Blueprint:
     """The routes for the page."""
     blueprint = Blueprint("pages", __name__)
     blueprint.add_app_template_filter(human_size)
@@ -40,7 +41,7 @@ def routes(service: Service) -> Blueprint:
             refuse_piece(request.args)
             return empty(204)
         query = listing.Query.parse(request.args)
-        found = listing.page(service, query, query.limit or _PAGE)
+        found = listing.page(dependencies, query, query.limit or _PAGE)
         html = render_template(
             "upload.html",
             files=found.files,
@@ -48,9 +49,9 @@ def routes(service: Service) -> Blueprint:
             first_query=query.sorted_by(query.order),
             sorts={by: Sort.offered(query, by) for by in ("name", "size", "modified")},
             query=query,
-            stored=_just_stored(service),
-            policy=service.policy,
-            base=service.base_url(),
+            stored=_just_stored(dependencies),
+            policy=dependencies.policy,
+            base=base_url(dependencies.public_url),
         )
         response = Response(html, mimetype="text/html", headers=PAGE_HEADERS)
         if STORED_COOKIE in request.cookies:
@@ -59,9 +60,9 @@ def routes(service: Service) -> Blueprint:
             )
         return response
 
-    def _just_stored(service: Service) -> StoredFile | None:
+    def _just_stored(dependencies: Dependencies) -> StoredFile | None:
         try:
-            return service.store.stat(FileName.parse(unquote(request.cookies[STORED_COOKIE])))
+            return dependencies.store.stat(FileName.parse(unquote(request.cookies[STORED_COOKIE])))
         except (KeyError, BadName, NotFound):
             return None
 
@@ -80,7 +81,7 @@ class Sort:
         """Names from a to z at first, what is largest or newest first, the other way round next."""
         current = query.order.by == by
         descending = not query.order.descending if current else by != "name"
-        return cls(current, query.sorted_by(Order(by, descending=descending)))
+        return cls(current, query.sorted_by(SortOrder(by, descending=descending)))
 
 
 def previewed(file: StoredFile) -> str | None:

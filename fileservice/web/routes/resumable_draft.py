@@ -24,23 +24,24 @@ from fileservice.upload.errors import DigestMismatch, OffsetMismatch, TooLarge
 from fileservice.upload.resumable.service import REFUSALS, Status
 from fileservice.upload.verified_blocks import verified_blocks
 from fileservice.web import problems, request_body
-from fileservice.web.representations import representation_headers, stored
+from fileservice.web.dependencies import Dependencies
+from fileservice.web.representations import representation_headers, stored_response
 from fileservice.web.requests import client_address, interrupt_of
 from fileservice.web.responses import empty
-from fileservice.web.service import Service, download_url
+from fileservice.web.urls import base_url, download_url
 
 _INTEROP_VERSION = "8"
 _PREFIX = "/resume/"
 
 
-def routes(service: Service) -> Blueprint:
+def routes(dependencies: Dependencies) -> Blueprint:
     """The routes of uploads that have begun."""
     blueprint = Blueprint("resumable", __name__)
-    uploads = service.resumable_uploads
+    uploads = dependencies.resumable_uploads
 
     @blueprint.route(f"{_PREFIX}<upload:upload>", methods=["HEAD"])
     def head(upload: str) -> Response:
-        return _answer(service, uploads.settle(upload), {"Cache-Control": "no-store"})
+        return _answer(dependencies, uploads.settle(upload), {"Cache-Control": "no-store"})
 
     @blueprint.patch(f"{_PREFIX}<upload:upload>")
     def append(upload: str) -> Response:
@@ -53,7 +54,7 @@ def routes(service: Service) -> Blueprint:
             if request_body.declared_length(request.environ) == 0:
                 raise Completed
             raise InconsistentLength("the upload is complete; more bytes would make it longer")
-        return _take_in(service, found, offset, final=final)
+        return _take_in(dependencies, found, offset, final=final)
 
     @blueprint.delete(f"{_PREFIX}<upload:upload>")
     def cancel(upload: str) -> Response:
@@ -72,41 +73,41 @@ def wanted(asked: Request) -> bool:
     return final is False or (final is True and _can_be_informed(asked))
 
 
-def begin(service: Service, upload_request: UploadRequest) -> Response:
+def begin(dependencies: Dependencies, upload_request: UploadRequest) -> Response:
     """Create an upload from the request to the file's own address (section 4.2)."""
-    service.sweep_when_due()
+    dependencies.sweeper.sweep_if_due()
     length = _declared_length(0)
     digests = parse_digests("Repr-Digest", request.headers.get("Repr-Digest"))
     upload_request = UploadRequest(
         upload_request.name, length, digests=digests, create_only=upload_request.create_only
     )
-    found = service.resumable_uploads.create(
+    found = dependencies.resumable_uploads.create(
         upload_request, length, {}, explicit_completion=True, client=client_address(request.environ)
     )
     if found.record.finished:
-        return _final(service, found, created=False)
+        return _final(dependencies, found, created=False)
     informed = False
     try:
         if _can_be_informed(request):
-            _inform(service, found)
+            _inform(dependencies, found)
             informed = True
-        return _take_in(service, found, 0, final=bool(complete(request.headers)))
+        return _take_in(dependencies, found, 0, final=bool(complete(request.headers)))
     except BaseException as error:
         if not informed:
-            service.resumable_uploads.discard(
+            dependencies.resumable_uploads.discard(
                 found.upload
             )  # the client will never learn where it was
         elif isinstance(error, BodyError):
-            service.resumable_uploads.cancel_if_empty(found.upload)
+            dependencies.resumable_uploads.cancel_if_empty(found.upload)
         raise
 
 
-def _inform(service: Service, found: Status) -> None:
+def _inform(dependencies: Dependencies, found: Status) -> None:
     """Tell the client where its upload is before its body is read (section 4.2.1)."""
     fields = {
-        "Location": _url(service, found),
+        "Location": _url(dependencies, found),
         "Upload-Draft-Interop-Version": _INTEROP_VERSION,
-        "Upload-Limit": _limit(service, found),
+        "Upload-Limit": _limit(dependencies, found),
     }
     try:
         request.environ["transfer.inform"]("104 Upload Resumption Supported", fields)
@@ -114,25 +115,25 @@ def _inform(service: Service, found: Status) -> None:
         raise IncompleteBody("the client went before it was told of its upload") from error
 
 
-def offered(service: Service, methods: Iterable[str]) -> Response:
+def offered(dependencies: Dependencies, methods: Iterable[str]) -> Response:
     """The answer to OPTIONS on an address that uploads can be sent to (section 4.1.4)."""
     fields = {
         "Allow": ", ".join(methods),
         "Accept-Patch": CONTENT_TYPE,
-        "Upload-Limit": f"max-size={service.policy.max_size}",
+        "Upload-Limit": f"max-size={dependencies.policy.max_size}",
     }
     return empty(204, fields)
 
 
-def _take_in(service: Service, found: Status, offset: int, *, final: bool) -> Response:
-    environ, uploads = request.environ, service.resumable_uploads
-    blocks: Iterable[memoryview] = request_body.blocks(environ, service.idle_timeout)
+def _take_in(dependencies: Dependencies, found: Status, offset: int, *, final: bool) -> Response:
+    environ, uploads = request.environ, dependencies.resumable_uploads
+    blocks: Iterable[memoryview] = request_body.blocks(environ, dependencies.idle_timeout)
     declared = parse_digests("Content-Digest", request.headers.get("Content-Digest"))
     try:
         found = uploads.append(
             found.upload,
             offset,
-            verified_blocks(blocks, declared, service.executor, DigestMismatch)
+            verified_blocks(blocks, declared, dependencies.executor, DigestMismatch)
             if declared
             else blocks,
             content_length=request_body.declared_length(environ),
@@ -152,32 +153,36 @@ def _take_in(service: Service, found: Status, offset: int, *, final: bool) -> Re
         response.headers["Upload-Complete"] = "?1" if final else "?0"
         return response
     if found.record.finished:
-        return _final(service, found, created=True)
+        return _final(dependencies, found, created=True)
     status = 204 if request.method == "PATCH" else 201
-    fields = {"Location": _url(service, found)} if status == 201 else {}
-    return _answer(service, found, fields, status)
+    fields = {"Location": _url(dependencies, found)} if status == 201 else {}
+    return _answer(dependencies, found, fields, status)
 
 
-def _final(service: Service, found: Status, *, created: bool) -> Response:
+def _final(dependencies: Dependencies, found: Status, *, created: bool) -> Response:
     """What the request to the file's own address would have been answered, had it come whole."""
     assert found.record.finished
-    response = stored(found.record.finished, service.base_url(), created=created)
+    response = stored_response(
+        found.record.finished, base_url(dependencies.public_url), created=created
+    )
     response.headers["Upload-Complete"] = "?1"
     return response
 
 
-def _answer(service: Service, found: Status, fields: dict[str, str], status: int = 204) -> Response:
+def _answer(
+    dependencies: Dependencies, found: Status, fields: dict[str, str], status: int = 204
+) -> Response:
     fields = fields | {
         "Upload-Offset": str(found.offset),
         "Upload-Complete": "?1" if found.record.finished else "?0",
-        "Upload-Limit": _limit(service, found),
+        "Upload-Limit": _limit(dependencies, found),
     }
     if found.record.length is not None:
         fields["Upload-Length"] = str(found.record.length)
     file = found.record.finished
     if file:
         fields |= representation_headers(file)
-        fields["Content-Location"] = download_url(service.base_url(), file.name)
+        fields["Content-Location"] = download_url(base_url(dependencies.public_url), file.name)
     return empty(status, fields)
 
 
@@ -199,10 +204,10 @@ def _can_be_informed(asked: Request) -> bool:
     return version == _INTEROP_VERSION and "transfer.inform" in asked.environ
 
 
-def _limit(service: Service, found: Status) -> str:
+def _limit(dependencies: Dependencies, found: Status) -> str:
     left = max(0, int(found.expires - time.time()))
-    return f"max-size={service.policy.max_size}, max-age={left}"
+    return f"max-size={dependencies.policy.max_size}, max-age={left}"
 
 
-def _url(service: Service, found: Status) -> str:
-    return f"{service.base_url()}{_PREFIX}{found.upload}"
+def _url(dependencies: Dependencies, found: Status) -> str:
+    return f"{base_url(dependencies.public_url)}{_PREFIX}{found.upload}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Response, request
 
 from fileservice.names import FileName
 from fileservice.protocols import tus
@@ -13,11 +13,11 @@ from fileservice.upload import UploadRequest
 from fileservice.upload.resumable.service import Status
 from fileservice.upload.verified_blocks import verified_blocks
 from fileservice.web import request_body
-from fileservice.web.middleware.method_override import MethodOverride
+from fileservice.web.dependencies import Dependencies
 from fileservice.web.representations import representation_headers
 from fileservice.web.requests import client_address, interrupt_of
 from fileservice.web.responses import empty
-from fileservice.web.service import Service, download_url
+from fileservice.web.urls import base_url, download_url
 
 _EXTENSIONS = (
     "creation",
@@ -30,16 +30,22 @@ _EXTENSIONS = (
 )
 
 
-def routes(service: Service) -> Blueprint:
+def routes(dependencies: Dependencies) -> Blueprint:
     """The routes of tus."""
     blueprint = Blueprint("tus", __name__)
-    uploads = service.resumable_uploads
+    uploads = dependencies.resumable_uploads
     upload_path = f"{tus.PREFIX}<upload:upload>"
 
     @blueprint.before_request
     def check_version() -> None:
         if request.method != "OPTIONS" and (request.headers.get("Tus-Resumable") != tus.VERSION):
             raise WrongVersion(tus.VERSION)
+
+    @blueprint.after_app_request
+    def add_version(response: Response) -> Response:
+        if request.path.startswith(tus.PREFIX):  # also of errors for which there is no route
+            response.headers["Tus-Resumable"] = tus.VERSION
+        return response
 
     @blueprint.route(tus.PREFIX, methods=["OPTIONS"], provide_automatic_options=False)
     @blueprint.route(upload_path, methods=["OPTIONS"], provide_automatic_options=False)
@@ -49,14 +55,14 @@ def routes(service: Service) -> Blueprint:
             {
                 "Tus-Version": tus.VERSION,
                 "Tus-Extension": ",".join(_EXTENSIONS),
-                "Tus-Max-Size": str(service.policy.max_size),
+                "Tus-Max-Size": str(dependencies.policy.max_size),
                 "Tus-Checksum-Algorithm": ",".join(tus.CHECKSUMS),
             },
         )
 
     @blueprint.post(tus.PREFIX)
     def create() -> Response:
-        service.sweep_when_due()
+        dependencies.sweeper.sweep_if_due()
         parts = tus.parts(request.headers)
         protocol_metadata = {
             field: request.headers[field]
@@ -84,7 +90,7 @@ def routes(service: Service) -> Blueprint:
                 found = uploads.append(
                     found.upload,
                     0,
-                    _verified(blocks, checksum, service) if checksum else blocks,
+                    _verified(blocks, checksum, dependencies) if checksum else blocks,
                     content_length=content_length,
                     interrupt=interrupt_of(request.environ),
                     atomic=checksum is not None,
@@ -110,11 +116,13 @@ def routes(service: Service) -> Blueprint:
     def append(upload: str) -> Response:
         request_body.require_content_type(request.environ, tus.CONTENT_TYPE)
         checksum = tus.Checksum.parse(request.headers)
-        blocks: Iterable[memoryview] = request_body.blocks(request.environ, service.idle_timeout)
+        blocks: Iterable[memoryview] = request_body.blocks(
+            request.environ, dependencies.idle_timeout
+        )
         found = uploads.append(
             upload,
             tus.offset(request.headers),
-            _verified(blocks, checksum, service) if checksum else blocks,
+            _verified(blocks, checksum, dependencies) if checksum else blocks,
             content_length=request_body.declared_length(request.environ),
             interrupt=interrupt_of(request.environ),
             length=tus.number(request.headers, "Upload-Length"),
@@ -135,41 +143,29 @@ def routes(service: Service) -> Blueprint:
         content_length = request_body.declared_length(environ)
         if content_length != 0:
             request_body.require_content_type(request.environ, tus.CONTENT_TYPE)
-        return request_body.blocks(environ, service.idle_timeout), content_length
+        return request_body.blocks(environ, dependencies.idle_timeout), content_length
 
     def _answer(status: int, found: Status, fields: dict[str, str]) -> Response:
         fields = fields | {"Upload-Offset": str(found.offset)}
         file = found.record.finished
         if file:
             fields |= representation_headers(file)
-            fields["Content-Location"] = download_url(service.base_url(), file.name)
+            fields["Content-Location"] = download_url(base_url(dependencies.public_url), file.name)
         else:
             fields["Upload-Expires"] = format_date(int(found.expires))
         return empty(status, fields)
 
     def _url(found: Status) -> str:
-        return f"{service.base_url()}{tus.PREFIX}{found.upload}"
+        return f"{base_url(dependencies.public_url)}{tus.PREFIX}{found.upload}"
 
     return blueprint
 
 
-def register(app: Flask) -> None:
-    """Have every answer under /tus/ say so, errors included, and the method be overridden."""
-
-    @app.after_request
-    def say_version(response: Response) -> Response:
-        if request.path.startswith(tus.PREFIX):
-            response.headers["Tus-Resumable"] = tus.VERSION
-        return response
-
-    app.wsgi_app = MethodOverride(app.wsgi_app)  # type: ignore[method-assign]
-
-
 def _verified(
-    blocks: Iterable[memoryview], checksum: tus.Checksum, service: Service
+    blocks: Iterable[memoryview], checksum: tus.Checksum, dependencies: Dependencies
 ) -> Iterable[memoryview]:
     declared = {checksum.algorithm: checksum.digest}
-    return verified_blocks(blocks, declared, service.executor, lambda _: ChecksumMismatch())
+    return verified_blocks(blocks, declared, dependencies.executor, lambda _: ChecksumMismatch())
 
 
 def _upload_request(length: int | None) -> UploadRequest:

@@ -17,11 +17,12 @@ from fileservice.upload import UploadRequest, UploadResult, receive
 from fileservice.upload.errors import DigestMismatch
 from fileservice.upload.verified_blocks import verified_blocks
 from fileservice.web import request_body
+from fileservice.web.dependencies import Dependencies
 from fileservice.web.errors import PreconditionFailed
-from fileservice.web.representations import stored, validators
+from fileservice.web.representations import stored_response, validators
 from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, prefers_html
 from fileservice.web.routes import resumable_draft
-from fileservice.web.service import Service
+from fileservice.web.urls import base_url
 
 STORED_COOKIE = "stored"
 """Carries the name of the file just stored from the answer to a form to the page."""
@@ -30,7 +31,7 @@ _FORM_OVERHEAD = 128 * 1024
 """A form may be larger than its file by this many bytes, and is not refused for it."""
 
 
-def routes(service: Service) -> Blueprint:
+def routes(dependencies: Dependencies) -> Blueprint:
     """The routes for uploads."""
     blueprint = Blueprint("uploads", __name__)
 
@@ -39,9 +40,9 @@ def routes(service: Service) -> Blueprint:
         refuse_part()
         length = request_body.declared_length(request.environ)
         form = verified_blocks(
-            request_body.blocks(request.environ, service.idle_timeout),
+            request_body.blocks(request.environ, dependencies.idle_timeout),
             declared_digests(request.headers),
-            service.executor,
+            dependencies.executor,
             DigestMismatch,
         )
         sent_name, blocks = form_file(request.headers.get("Content-Type", ""), form)
@@ -55,7 +56,9 @@ def routes(service: Service) -> Blueprint:
         return (
             _back_to_page(result)
             if prefers_html()
-            else stored(result.file, service.base_url(), created=result.created)
+            else stored_response(
+                result.file, base_url(dependencies.public_url), created=result.created
+            )
         )
 
     @blueprint.route(
@@ -71,15 +74,19 @@ def routes(service: Service) -> Blueprint:
         refuse_part()
         if resumable_draft.wanted(request):
             check_conditions(upload_request.name)
-            return resumable_draft.begin(service, upload_request)
-        result = take_in(upload_request, request_body.blocks(request.environ, service.idle_timeout))
-        return stored(result.file, service.base_url(), created=result.created)
+            return resumable_draft.begin(dependencies, upload_request)
+        result = take_in(
+            upload_request, request_body.blocks(request.environ, dependencies.idle_timeout)
+        )
+        return stored_response(
+            result.file, base_url(dependencies.public_url), created=result.created
+        )
 
     @blueprint.route(
         "/upload/<new_file:name>", methods=["OPTIONS"], provide_automatic_options=False
     )
     def upload_options(**_name: object) -> Response:
-        return resumable_draft.offered(service, ("OPTIONS", "POST", "PUT"))
+        return resumable_draft.offered(dependencies, ("OPTIONS", "POST", "PUT"))
 
     def refuse_part() -> None:
         if "Content-Range" in request.headers:
@@ -88,18 +95,18 @@ def routes(service: Service) -> Blueprint:
 
     def take_in(upload_request: UploadRequest, blocks: Iterable[memoryview]) -> UploadResult:
         check_conditions(upload_request.name)
-        service.sweep_when_due()
+        dependencies.sweeper.sweep_if_due()
         return receive(
             upload_request,
             blocks,
-            policy=service.policy,
-            store=service.store,
-            executor=service.executor,
+            policy=dependencies.policy,
+            store=dependencies.store,
+            executor=dependencies.executor,
         )
 
     def check_conditions(name: FileName) -> None:
         if any(field in request.headers for field in CONDITIONAL_FIELDS):
-            _check_conditions(service, name)
+            _check_conditions(dependencies, name)
 
     return blueprint
 
@@ -108,7 +115,7 @@ def _create_only() -> bool:
     return request.headers.get("If-None-Match", "").strip() == "*"
 
 
-def _check_conditions(service: Service, name: FileName) -> None:
+def _check_conditions(dependencies: Dependencies, name: FileName) -> None:
     """Refuse an upload whose conditions do not hold (RFC 9110 section 13.1).
 
     All but If-None-Match: *, which only the store can decide when uploads race.
@@ -117,7 +124,7 @@ def _check_conditions(service: Service, name: FileName) -> None:
     if _create_only():
         asked = replace(asked, if_none_match=None)
     try:
-        current = validators(service.store.stat(name))
+        current = validators(dependencies.store.stat(name))
     except NotFound:
         current = None
     if evaluate(request.method, asked, current) is not Outcome.PROCEED:

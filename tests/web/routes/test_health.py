@@ -12,8 +12,8 @@ from fileservice.app import create_app
 from fileservice.settings import Settings
 from fileservice.storage import StorageFull, StorageUnavailable
 from fileservice.storage.local import LocalStore
-from fileservice.web import store_health
-from fileservice.web.store_health import Health, look_at
+from fileservice.web.routes import health
+from fileservice.web.routes.health import StoreHealth, check_store
 
 
 class Looks:
@@ -40,21 +40,21 @@ def looks() -> Iterator[Looks]:
 
 
 def test_all_who_ask_within_the_interval_share_one_look(looks: Looks) -> None:
-    asked = Health(looks, interval=60)
+    asked = StoreHealth(looks, interval=60)
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: asked.require(), range(100)))
     assert looks.count == 1
 
 
 def test_after_the_interval_there_is_another_look(looks: Looks) -> None:
-    asked = Health(looks, interval=0)
+    asked = StoreHealth(looks, interval=0)
     for number in range(1, 4):
         asked.require()
         assert looks.count == number
 
 
 def test_what_was_wrong_is_raised_to_all_until_it_is_right_again(looks: Looks) -> None:
-    asked = Health(looks, interval=0.05)
+    asked = StoreHealth(looks, interval=0.05)
     looks.error = StorageFull("no room")
     for _ in range(3):
         with pytest.raises(StorageFull, match="no room"):
@@ -73,8 +73,8 @@ def test_what_was_wrong_is_raised_to_all_until_it_is_right_again(looks: Looks) -
 def test_nobody_waits_for_a_look_that_hangs_and_no_other_is_begun(
     looks: Looks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_health, "_PATIENCE", 0.2)
-    asked = Health(looks, interval=0)
+    monkeypatch.setattr(health, "_CHECK_SECONDS", 0.2)
+    asked = StoreHealth(looks, interval=0)
     looks.may_end.clear()
 
     begin = time.monotonic()
@@ -98,14 +98,14 @@ def test_a_look_at_a_store_leaves_nothing(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store", fsync=True)
     before = sorted(tmp_path.rglob("*"))
 
-    look_at(store, 0)
+    check_store(store, 0)
 
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_the_space_to_be_left_free_has_to_be_there(tmp_path: Path) -> None:
     with pytest.raises(StorageFull, match="left free"):
-        look_at(LocalStore(tmp_path / "store", fsync=True), 1 << 60)
+        check_store(LocalStore(tmp_path / "store", fsync=True), 1 << 60)
 
 
 class Bucket:
