@@ -1,4 +1,4 @@
-"""What several routes read from a request."""
+"""Values that several routes read from a request."""
 
 import os
 from collections.abc import Callable
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 
 CONDITIONAL_FIELDS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
 
-_LONGEST_ACCEPT = 512
+_MAX_ACCEPT_LENGTH = 512
 
 
 def prefers_html() -> bool:
-    """Whether a person is likely to read the answer: browsers name text/html, others do not.
+    """Return whether a person will probably read the response.
 
-    An Accept longer than any browser's states no preference, since reading it would take long.
+    Browsers prefer text/html, and other clients do not name it. An Accept that is longer than any
+    browser's is not parsed, since that would take long, and states no preference.
     """
-    if len(request.environ.get("HTTP_ACCEPT", "")) > _LONGEST_ACCEPT:
+    if len(request.environ.get("HTTP_ACCEPT", "")) > _MAX_ACCEPT_LENGTH:
         return False
     accepted = request.accept_mimetypes
     return accepted["text/html"] > max(
@@ -33,7 +34,7 @@ def prefers_html() -> bool:
 
 
 def conditions() -> Conditions:
-    """The conditions of the request (RFC 9110 section 13.1)."""
+    """Return the conditions of the request (RFC 9110 section 13.1)."""
     fields = request.environ
     return Conditions(
         if_match=fields.get("HTTP_IF_MATCH"),
@@ -45,12 +46,15 @@ def conditions() -> Conditions:
 
 
 def client_address(environ: "WSGIEnvironment") -> str:
-    """The client's address, as a trusted proxy tells it; empty for a peer on a Unix socket."""
+    """Return the client's address, "" for a peer on a Unix socket.
+
+    `middleware.proxies` has set it from what a trusted proxy said.
+    """
     return environ.get("REMOTE_ADDR") or ""
 
 
 def interrupt_of(environ: "WSGIEnvironment") -> Callable[[], None]:
-    """What makes the body of this request end at once."""
+    """Return a function that makes reading the body of this request end at once."""
     connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
 
     def interrupt() -> None:

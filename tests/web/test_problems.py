@@ -96,6 +96,7 @@ BASES = {
     protocol_errors.FieldError,
     storage.StorageError,
     upload_errors.UploadRejected,
+    web_errors.RequestError,
 }
 """Classes that group errors and are never raised themselves."""
 

@@ -1,4 +1,4 @@
-"""GET, HEAD and DELETE /download/<name>: the way out, and the end."""
+"""GET, HEAD and DELETE /download/<name>: download and delete a file."""
 
 from flask import Blueprint, Response, request
 
@@ -13,21 +13,23 @@ from fileservice.web.representations import validators
 from fileservice.web.requests import CONDITIONAL_FIELDS, conditions
 from fileservice.web.responses import empty
 
-_MAY_NEED_LESS = ("Range", *CONDITIONAL_FIELDS)
+_FIELDS_OF_PARTIAL_REQUESTS = ("Range", *CONDITIONAL_FIELDS)
+"""A request with one of these may need less than the whole file."""
 
 
 def routes(dependencies: Dependencies) -> Blueprint:
-    """The routes for stored files."""
+    """Return the routes for stored files."""
     blueprint = Blueprint("downloads", __name__)
+    store = dependencies.store
 
     @blueprint.get("/download/<stored_file:name>")
     def download(name: FileName) -> Response:
         whole = (
             request.method == "GET"
             and not dependencies.download_redirect
-            and not any(f in request.headers for f in _MAY_NEED_LESS)
+            and not any(field in request.headers for field in _FIELDS_OF_PARTIAL_REQUESTS)
         )
-        opened = dependencies.store.open(name, whole=whole)
+        opened = store.open(name, whole=whole)
         try:
             return _respond(dependencies, opened)
         except BaseException:
@@ -36,35 +38,37 @@ def routes(dependencies: Dependencies) -> Blueprint:
 
     @blueprint.delete("/download/<stored_file:name>")
     def delete(name: FileName) -> Response:
-        asked = conditions()
+        requested = conditions()
         while True:
-            file = dependencies.store.stat(name)
-            if evaluate("DELETE", asked, validators(file)) is not Outcome.PROCEED:
+            file = store.stat(name)
+            if evaluate("DELETE", requested, validators(file)) is not Outcome.PROCEED:
                 raise PreconditionFailed
             try:
-                dependencies.executor.run_io(dependencies.store.delete, name, file.version)
+                dependencies.executor.run_io(store.delete, name, file.version)
             except NotFound:
-                continue  # another file took its place, or none: look again
+                continue  # it was deleted or replaced meanwhile, so the conditions count again
             return empty(204)
 
     return blueprint
 
 
 def _respond(dependencies: Dependencies, opened: Opened) -> Response:
-    asked, current = conditions(), validators(opened.file)
+    """Return the response to GET or HEAD, which closes the file when it has been sent."""
+    requested, current = conditions(), validators(opened.file)
     inline = request.args.get("inline") == "1"
-    match evaluate(request.method, asked, current):
+    match evaluate(request.method, requested, current):
         case Outcome.PRECONDITION_FAILED:
             raise PreconditionFailed
         case Outcome.NOT_MODIFIED:
             opened.body.close()
             return not_modified(opened.file)
     if dependencies.download_redirect and request.method == "GET":
-        url = dependencies.store.direct_url(opened.file, representation_fields(opened.file, inline))
+        fields = representation_fields(opened.file, inline)
+        url = dependencies.store.direct_url(opened.file, fields)
         if url:
             opened.body.close()
             return empty(307, {"Location": url, "Cache-Control": "no-store"})
     ranges: tuple[ByteRange, ...] = ()
-    if request.method == "GET" and range_applies(asked, current):
+    if request.method == "GET" and range_applies(requested, current):
         ranges = select(request.headers.get("Range"), opened.file.size)
     return send(opened, ranges, inline=inline)
