@@ -12,7 +12,7 @@ from fileservice.web.routes import listing
 def test_more_files_than_can_be_sorted_are_an_error_that_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "MOST_SORTED", 3)
+    monkeypatch.setattr(listing, "MAX_SORTED", 3)
     client = create_app(Settings.from_environ({f"{PREFIX}STORE_URL": str(tmp_path)})).test_client()
     for name in ("a.txt", "b.txt", "c.txt"):
         (tmp_path / name).write_bytes(b"x")
