@@ -31,19 +31,19 @@ _EXTENSIONS = (
 
 
 def routes(dependencies: Dependencies) -> Blueprint:
-    """The routes of tus."""
+    """Return the routes of tus."""
     blueprint = Blueprint("tus", __name__)
     uploads = dependencies.resumable_uploads
     upload_path = f"{tus.PREFIX}<upload:upload>"
 
     @blueprint.before_request
     def check_version() -> None:
-        if request.method != "OPTIONS" and (request.headers.get("Tus-Resumable") != tus.VERSION):
+        if request.method != "OPTIONS" and request.headers.get("Tus-Resumable") != tus.VERSION:
             raise WrongVersion(tus.VERSION)
 
     @blueprint.after_app_request
     def add_version(response: Response) -> Response:
-        if request.path.startswith(tus.PREFIX):  # also of errors for which there is no route
+        if request.path.startswith(tus.PREFIX):  # also to errors of paths without a route
             response.headers["Tus-Resumable"] = tus.VERSION
         return response
 
@@ -64,108 +64,112 @@ def routes(dependencies: Dependencies) -> Blueprint:
     def create() -> Response:
         dependencies.sweeper.sweep_if_due()
         parts = tus.parts(request.headers)
-        protocol_metadata = {
-            field: request.headers[field]
-            for field in ("Upload-Metadata", "Upload-Concat")
-            if field in request.headers
-        }
-        if parts:
-            if "Upload-Length" in request.headers or "Upload-Defer-Length" in request.headers:
-                raise BadField("a final upload has the length of its parts")
-            found = uploads.concatenate(_upload_request(None), parts, protocol_metadata)
-            return _answer(201, found, {"Location": _url(found)})
-        length = tus.length(request.headers)
-        blocks, content_length = _first_bytes()
-        if parts is None:
-            upload_request: UploadRequest | None = _upload_request(length)
-        else:
-            tus.metadata(request.headers)
-            upload_request = None
-        checksum = tus.Checksum.parse(request.headers)
-        found = uploads.create(
-            upload_request, length, protocol_metadata, client=client_address(request.environ)
-        )
-        if content_length != 0 and not found.record.finished:
-            try:
-                found = uploads.append(
-                    found.upload,
-                    0,
-                    _verified(blocks, checksum, dependencies) if checksum else blocks,
-                    content_length=content_length,
-                    interrupt=interrupt_of(request.environ),
-                    atomic=checksum is not None,
-                )
-            except BaseException:
-                uploads.discard(found.upload)  # the client will never learn where it was
-                raise
-        return _answer(201, found, {"Location": _url(found)})
+        status = _concatenate(dependencies, parts) if parts else _create(dependencies, parts)
+        location = f"{base_url(dependencies.public_url)}{tus.PREFIX}{status.upload}"
+        return _response(dependencies, status, {"Location": location}, code=201)
 
     @blueprint.route(upload_path, methods=["HEAD"])
     def head(upload: str) -> Response:
-        found = uploads.status(upload)
-        length = found.record.length
-        return _answer(
-            200,
-            found,
-            {"Cache-Control": "no-store"}
-            | dict(found.record.protocol_metadata)
-            | ({"Upload-Defer-Length": "1"} if length is None else {"Upload-Length": str(length)}),
-        )
+        status = uploads.status(upload)
+        length = status.record.length
+        fields = {"Cache-Control": "no-store"} | dict(status.record.protocol_metadata)
+        if length is None:
+            fields["Upload-Defer-Length"] = "1"
+        else:
+            fields["Upload-Length"] = str(length)
+        return _response(dependencies, status, fields, code=200)
 
     @blueprint.patch(upload_path)
     def append(upload: str) -> Response:
         request_body.require_content_type(request.environ, tus.CONTENT_TYPE)
         checksum = tus.Checksum.parse(request.headers)
-        blocks: Iterable[memoryview] = request_body.blocks(
-            request.environ, dependencies.idle_timeout
-        )
-        found = uploads.append(
+        status = uploads.append(
             upload,
             tus.offset(request.headers),
-            _verified(blocks, checksum, dependencies) if checksum else blocks,
+            _body_blocks(dependencies, checksum),
             content_length=request_body.declared_length(request.environ),
             interrupt=interrupt_of(request.environ),
             length=tus.number(request.headers, "Upload-Length"),
             atomic=checksum is not None,
         )
-        return _answer(204, found, {})
+        return _response(dependencies, status, {}, code=204)
 
     @blueprint.delete(upload_path)
     def terminate(upload: str) -> Response:
         uploads.cancel(upload, preempt=True)
         return empty(204)
 
-    def _first_bytes() -> tuple[Iterable[memoryview], int | None]:
-        """The body of a creation, and its length; None while that is unknown."""
-        environ = request.environ
-        if not environ.get("CONTENT_LENGTH") and not environ.get("HTTP_TRANSFER_ENCODING"):
-            return (), 0
-        content_length = request_body.declared_length(environ)
-        if content_length != 0:
-            request_body.require_content_type(request.environ, tus.CONTENT_TYPE)
-        return request_body.blocks(environ, dependencies.idle_timeout), content_length
-
-    def _answer(status: int, found: Status, fields: dict[str, str]) -> Response:
-        fields = fields | {"Upload-Offset": str(found.offset)}
-        file = found.record.finished
-        if file:
-            fields |= representation_headers(file)
-            fields["Content-Location"] = download_url(base_url(dependencies.public_url), file.name)
-        else:
-            fields["Upload-Expires"] = format_date(int(found.expires))
-        return empty(status, fields)
-
-    def _url(found: Status) -> str:
-        return f"{base_url(dependencies.public_url)}{tus.PREFIX}{found.upload}"
-
     return blueprint
 
 
-def _verified(
-    blocks: Iterable[memoryview], checksum: tus.Checksum, dependencies: Dependencies
-) -> Iterable[memoryview]:
+def _concatenate(dependencies: Dependencies, parts: tuple[str, ...]) -> Status:
+    if "Upload-Length" in request.headers or "Upload-Defer-Length" in request.headers:
+        raise BadField("a final upload has the length of its parts")
+    return dependencies.resumable_uploads.concatenate(
+        _upload_request(None), parts, _protocol_metadata()
+    )
+
+
+def _create(dependencies: Dependencies, parts: tuple[str, ...] | None) -> Status:
+    """Create an upload, and append the body of the request if there is one.
+
+    `parts` is () for an upload that is to be concatenated with others, and so has no name.
+    """
+    uploads = dependencies.resumable_uploads
+    length = tus.length(request.headers)
+    content_length = _content_length()
+    if parts is None:
+        upload_request: UploadRequest | None = _upload_request(length)
+    else:
+        tus.metadata(request.headers)  # raises BadMetadata
+        upload_request = None
+    checksum = tus.Checksum.parse(request.headers)
+    status = uploads.create(
+        upload_request, length, _protocol_metadata(), client=client_address(request.environ)
+    )
+    if content_length == 0 or status.record.finished:
+        return status
+    try:
+        return uploads.append(
+            status.upload,
+            0,
+            _body_blocks(dependencies, checksum),
+            content_length=content_length,
+            interrupt=interrupt_of(request.environ),
+            atomic=checksum is not None,
+        )
+    except BaseException:
+        uploads.discard(status.upload)  # the response has no Location, so nobody can resume it
+        raise
+
+
+def _content_length() -> int | None:
+    """Return the length of the body of a creation, None if it is chunked.
+
+    A creation need not have a body; one that is there must have the content type of tus.
+    """
+    environ = request.environ
+    if not environ.get("CONTENT_LENGTH") and not environ.get("HTTP_TRANSFER_ENCODING"):
+        return 0
+    content_length = request_body.declared_length(environ)
+    if content_length != 0:
+        request_body.require_content_type(environ, tus.CONTENT_TYPE)
+    return content_length
+
+
+def _body_blocks(dependencies: Dependencies, checksum: tus.Checksum | None) -> Iterable[memoryview]:
+    """Return the blocks of the body, which raise ChecksumMismatch if they do not match."""
+    blocks = request_body.blocks(request.environ, dependencies.idle_timeout)
+    if checksum is None:
+        return blocks
     declared = {checksum.algorithm: checksum.digest}
     return verified_blocks(blocks, declared, dependencies.executor, lambda _: ChecksumMismatch())
+
+
+def _protocol_metadata() -> dict[str, str]:
+    """Return the fields of a creation that HEAD must repeat."""
+    names = ("Upload-Metadata", "Upload-Concat")
+    return {name: request.headers[name] for name in names if name in request.headers}
 
 
 def _upload_request(length: int | None) -> UploadRequest:
@@ -173,3 +177,16 @@ def _upload_request(length: int | None) -> UploadRequest:
     return UploadRequest(
         FileName.parse_bytes(filename), length, digests=declared_digests(request.headers)
     )
+
+
+def _response(
+    dependencies: Dependencies, status: Status, fields: dict[str, str], *, code: int
+) -> Response:
+    fields = fields | {"Upload-Offset": str(status.offset)}
+    file = status.record.finished
+    if file:
+        fields |= representation_headers(file)
+        fields["Content-Location"] = download_url(base_url(dependencies.public_url), file.name)
+    else:
+        fields["Upload-Expires"] = format_date(int(status.expires))
+    return empty(code, fields)
