@@ -24,12 +24,12 @@ def routes(dependencies: Dependencies) -> Blueprint:
 
     @blueprint.get("/download/<stored_file:name>")
     def download(name: FileName) -> Response:
-        whole = (
+        sequential = (
             request.method == "GET"
             and not dependencies.download_redirect
             and not any(field in request.headers for field in _FIELDS_OF_PARTIAL_REQUESTS)
         )
-        opened = store.open(name, whole=whole)
+        opened = store.open(name, sequential=sequential)
         try:
             return _respond(dependencies, opened)
         except BaseException:
@@ -64,7 +64,7 @@ def _respond(dependencies: Dependencies, opened: Opened) -> Response:
             return not_modified(opened.file)
     if dependencies.download_redirect and request.method == "GET":
         fields = representation_fields(opened.file, inline)
-        url = dependencies.store.direct_url(opened.file, fields)
+        url = dependencies.store.presigned_url(opened.file, fields)
         if url:
             opened.body.close()
             return empty(307, {"Location": url, "Cache-Control": "no-store"})
