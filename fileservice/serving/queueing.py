@@ -26,21 +26,29 @@ _LAST_DATA_SENT = struct.Struct("=44xI")
 
 
 class Queue:
-    """Tells what waited for too long in one queue."""
+    """Tells what waited for too long in one queue.
 
-    def __init__(self) -> None:
-        self._exceeded_since = self._last_begun = self._last_late = -math.inf
+    Where nothing comes for more than `pause` seconds after the last was begun, it is empty.
+    """
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self._pause = pause
+        self._exceeded_since: float | None = None
+        self._last_begun = self._last_late = -math.inf
 
     def is_late(self, waited: float) -> bool:
         """Whether what is begun now, after it `waited` so many seconds, should be refused."""
         now = time.monotonic()
-        was_empty = now - waited - self._last_begun > _INTERVAL
+        was_empty = now - waited - self._last_begun > self._pause
         self._last_begun = now
-        if waited <= _TARGET or was_empty:
+        if waited <= _TARGET:
+            self._exceeded_since = None
+            return False
+        if self._exceeded_since is None or was_empty:
             self._exceeded_since = now
         stands = now - self._exceeded_since > _INTERVAL
         stood_lately = now - self._last_late < _INTERVAL
-        if waited <= _TARGET or not (stands or stood_lately):
+        if not (stands or stood_lately):
             return False
         self._last_late = now
         return True
@@ -54,7 +62,7 @@ class Lag:
         """What the last look has found."""
         self.late = False
         """Whether what the loop begins now waited for too long."""
-        self._queue = Queue()
+        self._queue = Queue(pause=2 * _LOOK_SECONDS)
 
     def watch(self) -> None:
         """Look again and again, for as long as the process lives."""
