@@ -1,5 +1,6 @@
 """What a store guarantees: the contract that every store passes in tests/store_contract.py."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ class StoreVerification:
     """Which store it is, 32 hexadecimal digits; None where that is not known, or not told."""
     lines: tuple[tuple[int, str], ...] = ()
     """What the operator should know: the level, as in `logging`, and a sentence."""
+
+
+def id_of_record(record: bytes) -> str:
+    """The id of an upload that ended as it began, and of which only this record is kept."""
+    return hashlib.sha256(record).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +167,12 @@ class Uploads(Protocol):
         """Begin one; its id, 32 hexadecimal digits. Takes the room for `length` bytes at once.
 
         Raises StorageFull, also if fewer than `leave` bytes would stay free.
+        """
+
+    def create_ended(self, record: bytes) -> str:
+        """Keep the record of one that ended as it began; its id, the same for the same record.
+
+        Raises StorageFull.
         """
 
     def read(self, upload: str) -> StoredUpload:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from fileservice.storage.errors import Locked, NoSuchUpload
-from fileservice.storage.interface import StoredUpload, UnfinishedUpload
+from fileservice.storage.interface import StoredUpload, UnfinishedUpload, id_of_record
 from fileservice.storage.local import checkpoint, locks, records, space
 from fileservice.storage.local.errors import sync_directory, translate_errors
 from fileservice.storage.local.layout import Layout
@@ -52,6 +52,12 @@ class LocalUploads:
                 raise
             finally:
                 os.close(descriptor)
+        return upload
+
+    def create_ended(self, record: bytes) -> str:
+        upload = id_of_record(record)
+        with translate_errors():
+            records.create_ended(self._layout, self._path(upload), record)
         return upload
 
     def read(self, upload: str) -> StoredUpload:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 
 from fileservice.storage.errors import NoSuchUpload, StorageUnavailable
-from fileservice.storage.interface import StoredUpload, UnfinishedUpload
+from fileservice.storage.interface import StoredUpload, UnfinishedUpload, id_of_record
 from fileservice.storage.s3 import records
 from fileservice.storage.s3.bucket import Bucket, Entry
 from fileservice.storage.s3.calls import RETRY_SECONDS, attempts
@@ -47,6 +47,11 @@ class S3Uploads:
         leave: int = 0,  # noqa: ARG002
     ) -> str:
         upload = new_id()
+        records.create(self._bucket, self._folder(upload) + _RECORD, record)
+        return upload
+
+    def create_ended(self, record: bytes) -> str:
+        upload = id_of_record(record)
         records.create(self._bucket, self._folder(upload) + _RECORD, record)
         return upload
 
