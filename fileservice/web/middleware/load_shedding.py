@@ -18,18 +18,20 @@ def register(app: Flask, delay: Callable[[], float]) -> None:
     """Make `app` raise Overloaded while `delay()` is too long, except for health checks.
 
     `delay` returns for how many seconds the oldest call that has not begun has been waiting. Calls
-    that run do not count, even if they take hours.
+    that run do not count, even if they take hours. Requests that waited for too long before they
+    reached the application are refused as well; our own server marks them.
     """
     last_logged = -_LOG_INTERVAL
 
     @app.before_request
     def refuse() -> None:
         nonlocal last_logged
-        seconds = delay()
-        if seconds <= _MAX_DELAY or request.path == "/healthz":
+        queued: float | None = request.environ.get("transfer.queued")
+        seconds = delay() if queued is None else queued
+        if (queued is None and seconds <= _MAX_DELAY) or request.path == "/healthz":
             return
         now = time.monotonic()
         if now - last_logged >= _LOG_INTERVAL:
             last_logged = now
-            _log.warning("requests are refused, since work has been waiting for %.1f s", seconds)
+            _log.warning("requests are refused, since work has been waiting for %.2f s", seconds)
         raise Overloaded

@@ -86,7 +86,12 @@ def create(dependencies: Dependencies, upload_request: UploadRequest) -> Respons
         upload_request.name, length, digests=digests, create_only=upload_request.create_only
     )
     status = uploads.create(
-        upload_request, length, {}, explicit_completion=True, client=client_address(request.environ)
+        upload_request,
+        length,
+        {},
+        explicit_completion=True,
+        keep_finished=False,  # the response is the final one and has no URL of an upload
+        client=client_address(request.environ),
     )
     if status.record.finished:
         return _final_response(dependencies, status, created=False)

@@ -69,4 +69,10 @@ def test_refusals_are_logged_once_in_ten_seconds(
         client.put("/upload/a.txt")
         clock.now += 1
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 3
-    assert "1.2" in caplog.records[0].getMessage()
+    assert "1.25 s" in caplog.records[0].getMessage()
+
+
+def test_a_request_that_the_server_marks_as_late_is_refused(client: FlaskClient) -> None:
+    late = {"transfer.queued": 0.3}
+    assert client.put("/upload/a.txt", environ_overrides=late).status_code == 503
+    assert client.get("/healthz", environ_overrides=late).status_code == 200
