@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -36,3 +37,11 @@ def application(root: Path, *, redirects: bool = False, **variables: str) -> Fla
 def published(root: Path) -> list[str]:
     """Return the names of the files that are published in `root`."""
     return sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+
+
+def emptied(app: Flask, root: Path) -> FlaskClient:
+    """Return a client of an application over `root`, in which no file is published any more."""
+    client = app.test_client()
+    for name in published(root):
+        assert client.delete(f"/download/{quote(name)}").status_code == 204
+    return client

@@ -3,17 +3,28 @@
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from fileservice.storage import NotFound
 from fileservice.storage.local import LocalStore
 from fileservice.web.routes import downloads
-from tests.web.application import TEXT, application, published
+from tests.web.application import TEXT, application, emptied, published
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def app(root: Path) -> Flask:
+    return application(root)
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> FlaskClient:
-    client = application(tmp_path).test_client()
+def client(app: Flask, root: Path) -> FlaskClient:
+    client = emptied(app, root)
     assert client.put("/upload/a.txt", data=TEXT).status_code == 201
     return client
 
@@ -82,16 +93,16 @@ def test_a_version_that_the_client_has_is_not_sent_again(client: FlaskClient) ->
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 def test_a_condition_that_is_false_is_answered_412(
-    client: FlaskClient, tmp_path: Path, method: str
+    client: FlaskClient, root: Path, method: str
 ) -> None:
     response = client.open("/download/a.txt", method=method, headers={"If-Match": '"other"'})
     assert response.status_code == 412
-    assert published(tmp_path) == ["a.txt"]
+    assert published(root) == ["a.txt"]
 
 
-def test_delete_removes_the_file(client: FlaskClient, tmp_path: Path) -> None:
+def test_delete_removes_the_file(client: FlaskClient, root: Path) -> None:
     assert client.delete("/download/a.txt").status_code == 204
-    assert published(tmp_path) == []
+    assert published(root) == []
     assert client.delete("/download/a.txt").status_code == 404
 
 

@@ -5,19 +5,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from fileservice.web.routes import listing
-from tests.web.application import TEXT, application
+from tests.web.application import TEXT, application, emptied
 
 NAMES = ["B.txt", "a.txt", "ab.txt", "c.txt", "\u00e4.txt"]
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def app(root: Path) -> Flask:
+    return application(root)
+
+
 @pytest.fixture
-def client(tmp_path: Path) -> FlaskClient:
-    for size, name in enumerate(NAMES):
-        (tmp_path / name).write_bytes(TEXT * (1 + size))
-    return application(tmp_path).test_client()
+def client(app: Flask, root: Path) -> FlaskClient:
+    client = emptied(app, root)
+    for size, file_name in enumerate(NAMES):
+        (root / file_name).write_bytes(TEXT * (1 + size))
+    return client
 
 
 def names(response: Any) -> list[str]:
@@ -34,7 +46,7 @@ def test_the_whole_list_is_sorted_by_name(client: FlaskClient) -> None:
 
 
 def test_the_list_of_an_empty_store_is_empty(tmp_path: Path) -> None:
-    response = application(tmp_path / "empty").test_client().get("/download")
+    response = application(tmp_path).test_client().get("/download")
     assert response.json == []
 
 
@@ -90,11 +102,11 @@ def test_the_whole_list_is_sent_in_batches_that_are_one_json_array(
 
 
 def test_more_files_than_may_be_sorted_raise_an_error_that_says_what_to_do(
-    client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "MAX_SORTED", len(NAMES))
     assert client.get("/download?sort=-size&limit=1").status_code == 200
-    (tmp_path / "d.txt").write_bytes(TEXT)
+    (root / "d.txt").write_bytes(TEXT)
     refused = client.get("/download?sort=-size&limit=1")
     assert refused.status_code == 400
     assert "narrow them" in refused.json["detail"]

@@ -4,17 +4,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from fileservice.names import FileName
 from fileservice.storage import Content, StoredFile
 from fileservice.web.routes.pages import human_size, preview_kind, utc
-from tests.web.application import TEXT, application
+from tests.web.application import TEXT, application, emptied
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def app(root: Path) -> Flask:
+    return application(root, ALLOWED_EXTENSIONS="txt,pdf")
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> FlaskClient:
-    return application(tmp_path, ALLOWED_EXTENSIONS="txt,pdf").test_client()
+def client(app: Flask, root: Path) -> FlaskClient:
+    return emptied(app, root)
 
 
 def store(root: Path, *names: str) -> None:
@@ -41,18 +52,16 @@ def test_an_empty_store_shows_how_to_upload_from_a_terminal(client: FlaskClient)
     assert "curl -T sample.pdf http://localhost/upload/" in client.get("/upload").text
 
 
-def test_the_page_lists_the_files_and_escapes_their_names(
-    client: FlaskClient, tmp_path: Path
-) -> None:
-    store(tmp_path, "a&b.txt", "<b>.txt")
+def test_the_page_lists_the_files_and_escapes_their_names(client: FlaskClient, root: Path) -> None:
+    store(root, "a&b.txt", "<b>.txt")
     text = client.get("/upload").text
     assert "<bdi>a&amp;b.txt</bdi>" in text
     assert "<bdi>&lt;b&gt;.txt</bdi>" in text
     assert 'href="/download/a&amp;b.txt"' in text
 
 
-def test_a_limit_makes_pages_that_link_to_each_other(client: FlaskClient, tmp_path: Path) -> None:
-    store(tmp_path, "a.txt", "b.txt", "c.txt")
+def test_a_limit_makes_pages_that_link_to_each_other(client: FlaskClient, root: Path) -> None:
+    store(root, "a.txt", "b.txt", "c.txt")
     first = client.get("/upload?limit=2").text
     assert "<bdi>b.txt</bdi>" in first
     assert "<bdi>c.txt</bdi>" not in first
@@ -75,9 +84,9 @@ def test_a_limit_makes_pages_that_link_to_each_other(client: FlaskClient, tmp_pa
     ],
 )  # fmt: skip
 def test_a_column_links_to_the_order_that_is_most_useful_next(
-    client: FlaskClient, tmp_path: Path, query: str, links: dict[str, str], current: str
+    client: FlaskClient, root: Path, query: str, links: dict[str, str], current: str
 ) -> None:
-    store(tmp_path, "a.txt")
+    store(root, "a.txt")
     text = client.get(f"/upload{query}").text
     for by, link in links.items():
         assert f'<a href="?{link}" data-key="sort-{by}">' in text
@@ -85,17 +94,15 @@ def test_a_column_links_to_the_order_that_is_most_useful_next(
 
 
 def test_a_search_without_a_match_shows_what_was_searched_for(
-    client: FlaskClient, tmp_path: Path
+    client: FlaskClient, root: Path
 ) -> None:
-    store(tmp_path, "a.txt")
+    store(root, "a.txt")
     text = client.get("/upload?q=<x>").text
     assert "No file has “<bdi>&lt;x&gt;</bdi>” in its name." in text
 
 
-def test_the_file_that_a_form_has_stored_is_announced_once(
-    client: FlaskClient, tmp_path: Path
-) -> None:
-    store(tmp_path, "a b.txt")
+def test_the_file_that_a_form_has_stored_is_announced_once(client: FlaskClient, root: Path) -> None:
+    store(root, "a b.txt")
     client.set_cookie("stored", "a%20b.txt", path="/upload")
     assert 'Stored: <a href="/download/a%20b.txt">' in client.get("/upload").text
     assert "Stored: " not in client.get("/upload").text

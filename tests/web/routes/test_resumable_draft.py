@@ -5,17 +5,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.web.application import TEXT, application, published
+from tests.web.application import TEXT, application, emptied, published
 
 INTERIM = "transfer.inform"
 PARTIAL = {"Content-Type": "application/partial-upload"}
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def app(root: Path) -> Flask:
+    return application(root, MAX_FILE_SIZE="16KiB")
+
+
 @pytest.fixture
-def client(tmp_path: Path) -> FlaskClient:
-    return application(tmp_path, MAX_FILE_SIZE="16KiB").test_client()
+def client(app: Flask, root: Path) -> FlaskClient:
+    return emptied(app, root)
 
 
 def create(client: FlaskClient, data: bytes, *, name: str = "a.txt", **fields: str) -> Any:
@@ -38,18 +49,18 @@ def path_of(response: Any) -> str:
 
 
 def test_an_upload_in_two_requests_is_published_with_the_complete_one(
-    client: FlaskClient, tmp_path: Path
+    client: FlaskClient, root: Path
 ) -> None:
     first = create(client, TEXT[:4])
     path = path_of(first)
     assert path.startswith("/resume/")
     assert (first.headers["Upload-Offset"], first.headers["Upload-Complete"]) == ("4", "?0")
-    assert published(tmp_path) == []
+    assert published(root) == []
 
     last = append(client, path, 4, TEXT[4:])
     assert (last.status_code, last.headers["Upload-Complete"]) == (201, "?1")
     assert last.json["url"] == last.headers["Location"] == "http://localhost/download/a.txt"
-    assert (tmp_path / "a.txt").read_bytes() == TEXT
+    assert (root / "a.txt").read_bytes() == TEXT
 
 
 def test_bytes_that_do_not_complete_the_file_are_answered_204(client: FlaskClient) -> None:
@@ -124,13 +135,13 @@ def test_lengths_that_contradict_each_other_are_refused(client: FlaskClient) -> 
 
 @pytest.mark.parametrize("complete", ["?0", "?1"])
 def test_content_that_is_refused_is_reported_with_upload_complete(
-    client: FlaskClient, tmp_path: Path, complete: str
+    client: FlaskClient, root: Path, complete: str
 ) -> None:
     path = path_of(create(client, TEXT[:4]))
     response = append(client, path, 4, b"\0" * 8192, complete)
     assert (response.status_code, response.json["code"]) == (415, "content-mismatch")
     assert response.headers["Upload-Complete"] == complete
-    assert published(tmp_path) == []
+    assert published(root) == []
 
 
 def test_an_error_that_can_be_mended_does_not_have_upload_complete(client: FlaskClient) -> None:
@@ -177,17 +188,17 @@ class TestInterimResponses:
         assert (response.status_code, "Upload-Complete" in response.headers) == (201, False)
 
     def test_a_client_that_closed_the_connection_leaves_no_upload(
-        self, client: FlaskClient, tmp_path: Path
+        self, client: FlaskClient, root: Path
     ) -> None:
         def fail(*_of: object) -> None:
             raise BrokenPipeError
 
-        before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+        before = sorted(path for path in root.rglob("*") if path.is_file())
         response = client.put(
             "/upload/a.txt", data=TEXT, headers=self.FIELDS, environ_overrides={INTERIM: fail}
         )
         assert (response.status_code, response.json["code"]) == (400, "incomplete-body")
-        assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
+        assert sorted(path for path in root.rglob("*") if path.is_file()) == before
 
 
 def test_an_upload_without_upload_complete_is_an_ordinary_one(client: FlaskClient) -> None:
@@ -196,7 +207,7 @@ def test_an_upload_without_upload_complete_is_an_ordinary_one(client: FlaskClien
 
 
 def test_conditions_are_evaluated_before_an_upload_is_created(
-    client: FlaskClient, tmp_path: Path
+    client: FlaskClient, root: Path
 ) -> None:
     response = create(client, TEXT[:4], **{"If-Match": '"other"'})
     assert (response.status_code, response.json["code"]) == (412, "precondition-failed")

@@ -6,17 +6,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.web.application import TEXT, application, published
+from tests.web.application import TEXT, application, emptied, published
 
 VERSION = {"Tus-Resumable": "1.0.0"}
 BYTES = {"Content-Type": "application/offset+octet-stream"}
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def app(root: Path) -> Flask:
+    return application(root, MAX_FILE_SIZE="1KiB")
+
+
 @pytest.fixture
-def client(tmp_path: Path) -> FlaskClient:
-    return application(tmp_path, MAX_FILE_SIZE="1KiB").test_client()
+def client(app: Flask, root: Path) -> FlaskClient:
+    return emptied(app, root)
 
 
 def metadata(name: str) -> dict[str, str]:
@@ -45,19 +56,19 @@ def head(client: FlaskClient, path: str) -> Any:
 
 
 def test_an_upload_in_two_requests_is_published_with_its_last_byte(
-    client: FlaskClient, tmp_path: Path
+    client: FlaskClient, root: Path
 ) -> None:
     path = path_of(create(client))
     first = append(client, path, 0, TEXT[:4])
     assert (first.status_code, first.headers["Upload-Offset"]) == (204, "4")
     assert "Upload-Expires" in first.headers
-    assert published(tmp_path) == []
+    assert published(root) == []
 
     last = append(client, path, 4, TEXT[4:])
     assert (last.status_code, last.headers["Upload-Offset"]) == (204, "10")
     assert last.headers["Content-Location"] == "http://localhost/download/a.txt"
     assert "Repr-Digest" in last.headers
-    assert (tmp_path / "a.txt").read_bytes() == TEXT
+    assert (root / "a.txt").read_bytes() == TEXT
 
 
 def test_a_creation_may_have_the_first_bytes(client: FlaskClient) -> None:
@@ -75,12 +86,12 @@ def test_head_has_the_offset_the_length_and_the_metadata(client: FlaskClient) ->
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_a_length_may_be_deferred(client: FlaskClient, tmp_path: Path) -> None:
+def test_a_length_may_be_deferred(client: FlaskClient, root: Path) -> None:
     response = create(client, headers={"Upload-Length": None, "Upload-Defer-Length": "1"})
     path = path_of(response)
     assert head(client, path).headers["Upload-Defer-Length"] == "1"
     append(client, path, 0, TEXT, **{"Upload-Length": "10"})
-    assert published(tmp_path) == ["a.txt"]
+    assert published(root) == ["a.txt"]
 
 
 def test_an_offset_that_is_not_the_current_one_is_a_conflict(client: FlaskClient) -> None:
@@ -91,7 +102,7 @@ def test_an_offset_that_is_not_the_current_one_is_a_conflict(client: FlaskClient
 
 
 def test_parts_are_concatenated_in_the_order_of_the_final_upload(
-    client: FlaskClient, tmp_path: Path
+    client: FlaskClient, root: Path
 ) -> None:
     paths = []
     for data in (TEXT[:4], TEXT[4:]):
@@ -100,8 +111,8 @@ def test_parts_are_concatenated_in_the_order_of_the_final_upload(
     final = {"Upload-Concat": f"final;{' '.join(paths)}", "Upload-Length": None}
     response = create(client, headers=final)
     assert response.status_code == 201
-    assert (tmp_path / "a.txt").read_bytes() == TEXT
-    assert published(tmp_path) == ["a.txt"]
+    assert (root / "a.txt").read_bytes() == TEXT
+    assert published(root) == ["a.txt"]
 
 
 def test_a_final_upload_with_a_length_of_its_own_is_refused(client: FlaskClient) -> None:
@@ -144,23 +155,23 @@ ERRORS = {
 
 @pytest.mark.parametrize(("headers", "status", "code"), ERRORS.values(), ids=ERRORS)
 def test_a_creation_that_is_refused_creates_nothing(
-    client: FlaskClient, tmp_path: Path, headers: dict[str, Any], status: int, code: str
+    client: FlaskClient, root: Path, headers: dict[str, Any], status: int, code: str
 ) -> None:
-    (tmp_path / "taken.txt").write_bytes(TEXT)
+    (root / "taken.txt").write_bytes(TEXT)
     response = create(client, headers=headers)
     assert (response.status_code, response.json["code"]) == (status, code)
     assert response.headers["Tus-Resumable"] == "1.0.0"
     assert "Location" not in response.headers
-    assert published(tmp_path) == ["taken.txt"]
+    assert published(root) == ["taken.txt"]
 
 
 def test_a_creation_whose_bytes_are_refused_leaves_no_upload(
-    client: FlaskClient, tmp_path: Path
+    client: FlaskClient, root: Path
 ) -> None:
-    before = sorted(tmp_path.rglob("*"))
+    before = sorted(root.rglob("*"))
     response = create(client, "a.pdf", data=TEXT, headers=BYTES)
     assert (response.status_code, response.json["code"]) == (415, "content-mismatch")
-    assert [path for path in tmp_path.rglob("*") if path.is_file() and path not in before] == []
+    assert [path for path in root.rglob("*") if path.is_file() and path not in before] == []
 
 
 @pytest.mark.parametrize("method", ["PATCH", "POST"])

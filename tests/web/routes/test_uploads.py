@@ -5,17 +5,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.web.application import TEXT, application, published
+from tests.web.application import TEXT, application, emptied, published
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
 SHA256 = "sha-256=:q9Dxa2XxRZ2lIRjVc0MRhDZOXbTWv2ODTJfXNa+lXYM=:"
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def app(root: Path) -> Flask:
+    return application(root, MAX_FILE_SIZE="1KiB")
+
+
 @pytest.fixture
-def client(tmp_path: Path) -> FlaskClient:
-    return application(tmp_path, MAX_FILE_SIZE="1KiB").test_client()
+def client(app: Flask, root: Path) -> FlaskClient:
+    return emptied(app, root)
 
 
 def form(name: str, data: bytes = TEXT) -> dict[str, Any]:
@@ -24,7 +35,7 @@ def form(name: str, data: bytes = TEXT) -> dict[str, Any]:
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_a_raw_body_is_stored_under_the_name_in_the_path(
-    client: FlaskClient, tmp_path: Path, method: str
+    client: FlaskClient, root: Path, method: str
 ) -> None:
     response = client.open(
         "/upload/a%20b.txt", method=method, data=TEXT, content_type="application/json"
@@ -32,13 +43,13 @@ def test_a_raw_body_is_stored_under_the_name_in_the_path(
     assert response.status_code == 201
     assert response.json["filename"] == "a b.txt"
     assert response.headers["Location"] == "http://localhost/download/a%20b.txt"
-    assert (tmp_path / "a b.txt").read_bytes() == TEXT
+    assert (root / "a b.txt").read_bytes() == TEXT
 
 
-def test_a_form_is_stored_under_the_name_of_its_part(client: FlaskClient, tmp_path: Path) -> None:
+def test_a_form_is_stored_under_the_name_of_its_part(client: FlaskClient, root: Path) -> None:
     response = client.post("/upload", **form("a.txt"))
     assert (response.status_code, response.json["size"]) == (201, len(TEXT))
-    assert (tmp_path / "a.txt").read_bytes() == TEXT
+    assert (root / "a.txt").read_bytes() == TEXT
 
 
 def test_a_form_from_a_browser_is_redirected_to_the_page(client: FlaskClient) -> None:
@@ -79,13 +90,13 @@ ERRORS = {
 
 @pytest.mark.parametrize(("path", "options", "status", "code"), ERRORS.values(), ids=ERRORS)
 def test_an_upload_that_is_refused_stores_nothing(
-    client: FlaskClient, tmp_path: Path, path: str, options: dict[str, Any], status: int, code: str
+    client: FlaskClient, root: Path, path: str, options: dict[str, Any], status: int, code: str
 ) -> None:
-    (tmp_path / "taken.txt").write_bytes(b"other\n")
+    (root / "taken.txt").write_bytes(b"other\n")
     response = client.put(path, **({"data": TEXT} | options))
     assert (response.status_code, response.json["code"]) == (status, code)
-    assert published(tmp_path) == ["taken.txt"]
-    assert (tmp_path / "taken.txt").read_bytes() == b"other\n"
+    assert published(root) == ["taken.txt"]
+    assert (root / "taken.txt").read_bytes() == b"other\n"
 
 
 class UnreadableBody:
@@ -99,9 +110,9 @@ class UnreadableBody:
 
 @pytest.mark.parametrize("path", ["/upload/.a", "/upload/a.exe", "/upload/taken.txt"])
 def test_what_the_path_rules_out_is_refused_before_the_body_is_read(
-    client: FlaskClient, tmp_path: Path, path: str
+    client: FlaskClient, root: Path, path: str
 ) -> None:
-    (tmp_path / "taken.txt").write_bytes(TEXT)
+    (root / "taken.txt").write_bytes(TEXT)
     environ = {"wsgi.input": UnreadableBody(), "CONTENT_LENGTH": "5"}
     assert client.put(path, environ_overrides=environ).status_code in (400, 409, 415)
 
@@ -114,10 +125,10 @@ def test_a_declared_digest_makes_a_repeated_upload_succeed(client: FlaskClient) 
     assert again.json == first.json
 
 
-def test_a_digest_of_the_whole_form_is_verified(client: FlaskClient, tmp_path: Path) -> None:
+def test_a_digest_of_the_whole_form_is_verified(client: FlaskClient, root: Path) -> None:
     response = client.post("/upload", headers={"Content-Digest": SHA256}, **form("a.txt"))
     assert (response.status_code, response.json["code"]) == (400, "digest-mismatch")
-    assert published(tmp_path) == []
+    assert published(root) == []
 
 
 def test_a_body_without_a_length_raises_length_required(client: FlaskClient) -> None:
