@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from fileservice.names import FileName
-from fileservice.storage.interface import Content
-from fileservice.storage.local.attributes import describe, record
+from fileservice.storage import Content
+from fileservice.storage.local import attributes
 
 NAME = FileName.parse("a.txt")
 BYTES = b"text\n"
@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Path:
     os.utime(path, ns=(0, 1_700_000_000_123_456_789))
     descriptor = os.open(path, os.O_RDWR)
     try:
-        record(Content("text/plain", "utf-8", DIGEST), descriptor)
+        attributes.write(Content("text/plain", "utf-8", DIGEST), descriptor)
     finally:
         os.close(descriptor)
     return store
@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Path:
 def digest_in(directory: Path) -> bytes | None:
     descriptor = os.open(directory / NAME, os.O_RDONLY)
     try:
-        return describe(NAME, descriptor).content.sha256
+        return attributes.read(NAME, descriptor).content.sha256
     finally:
         os.close(descriptor)
 
