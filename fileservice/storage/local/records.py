@@ -39,6 +39,11 @@ def replace(layout: Layout, path: bytes, record: bytes) -> None:
     _write(layout, path + SUFFIX, record)
 
 
+def create_ended(layout: Layout, path: bytes, record: bytes) -> None:
+    """Create the record of an upload that has ended and never had bytes. Raise OSError."""
+    _write(layout, ended_path(layout, path), record)
+
+
 def end(layout: Layout, path: bytes, record: bytes) -> None:
     """Replace the record of an upload that has ended, and move it away. Raise OSError."""
     try:

@@ -58,6 +58,20 @@ class UploadsContract:
         with pytest.raises(NoSuchUpload):
             store.uploads.read(upload)
 
+    def test_upload_that_ended_at_its_creation_is_stored_once(
+        self, store: Store, another_store: Store
+    ) -> None:
+        upload = store.uploads.create_ended(b"record")
+        assert another_store.uploads.create_ended(b"record") == upload
+        assert store.uploads.create_ended(b"another") != upload
+
+        stored = another_store.uploads.read(upload)
+        assert (stored.record, stored.size) == (b"record", 0)
+        assert len(list(store.uploads.list_ids())) == 2
+        another_store.uploads.remove(upload)
+        with pytest.raises(NoSuchUpload):
+            store.uploads.read(upload)
+
     def test_truncated_bytes_are_replaced_by_those_written_next(
         self, store: Store, another_store: Store
     ) -> None:
