@@ -9,8 +9,6 @@ from fileservice.storage.local.directories import lock_directory
 
 SECTOR = 512
 """The unit of st_blocks, in bytes (stat(2))."""
-PREALLOCATION = 64 * 1024
-"""Up to so many bytes may be allocated to a file by the file system of its own accord."""
 _SPARE_INODES = 1000
 """This number, or one in a hundred on a small file system, is left for records and directories."""
 _AHEAD_DIVISOR = 8
