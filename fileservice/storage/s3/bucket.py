@@ -64,7 +64,7 @@ class Bucket(Calls):
         answer = self._with_retries(
             lambda: self._client.put_object(
                 **self._at(key),
-                ObjectReader=data,
+                Body=data,
                 ContentType=media_type,
                 Metadata=dict(metadata),
                 **condition,
