@@ -21,7 +21,8 @@ from tests.support.shared import made_once, shared_directory
 hypothesis.settings.register_profile("fileservice", deadline=None)
 hypothesis.settings.load_profile("fileservice")
 
-SAMPLES = Path(__file__).parent / "samples"
+HERE = Path(__file__).parent
+SAMPLES = HERE / "samples"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +36,20 @@ def pytest_configure(config: pytest.Config) -> None:
         stack = contextlib.ExitStack()
         stack.enter_context(shared_directory())
         config.add_cleanup(stack.close)
+
+
+LONGEST_FIRST = ("cluster", "browser", "clients", "storage/s3", "serving", "faults", "http")
+"""The directories whose modules take long."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no process works on when the others have finished."""
+
+    def rank(item: pytest.Item) -> int:
+        directory = item.path.parent.relative_to(HERE).as_posix()
+        return LONGEST_FIRST.index(directory) if directory in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=rank)  # pytest-randomly has shuffled them; those of a rank stay so
 
 
 @pytest.fixture
