@@ -13,6 +13,7 @@ import pytest
 
 from fileservice.storage.local import writeback
 from tests.support.disk import Disk
+from tests.support.processes import open_files
 from tests.support.servers import LiveServer
 from tests.support.tus import BYTES, VERSION, Tus
 from tests.support.wire import (
@@ -340,17 +341,8 @@ def holder_of_upload(server: LiveServer, wire: Wire, name: str) -> int:
     eventually(lambda: set(server.staged()) - before)
     (path,) = set(server.staged()) - before
     eventually(lambda: path.stat().st_size > 0)
-    (worker,) = (pid for pid in server.workers() if has_open(pid, path))
+    (worker,) = (pid for pid in server.workers() if str(path) in open_files(pid))
     return worker
-
-
-def has_open(pid: int, path: Path) -> bool:
-    descriptors = Path(f"/proc/{pid}/fd").iterdir()
-    for descriptor in descriptors:
-        with contextlib.suppress(FileNotFoundError):
-            if descriptor.readlink() == path:
-                return True
-    return False
 
 
 def test_a_sweep_at_the_start_spares_the_uploads_of_other_servers(

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.http.known_file import BYTES, SIZE, date, get
+from tests.support.processes import open_files
 from tests.support.servers import LiveServer
 from tests.support.wire import Answer, Wire, ask, eventually, form, form_request, part, request
 
@@ -359,19 +360,6 @@ def test_a_client_that_leaves_in_mid_download_is_let_go(server: LiveServer) -> N
             wire.send(asked)
             assert wire.socket.recv(12) == b"HTTP/1.1 20" + (b"6" if b"Range" in asked else b"0")
             wire.reset()
-    for pid in server.workers():
-        wait_until_closed(pid, server.store / "huge.bmp")
+    huge = str(server.store / "huge.bmp")
+    eventually(lambda: not any(huge in open_files(pid) for pid in server.workers()))
     assert "Traceback" not in server.log()
-
-
-def wait_until_closed(pid: int, path: Path) -> None:
-    def is_closed() -> bool:
-        open_files = set()
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                open_files.add(descriptor.readlink())
-            except FileNotFoundError:
-                continue
-        return path not in open_files
-
-    eventually(is_closed)
