@@ -68,7 +68,7 @@ def test_a_claim_that_cannot_be_withdrawn_does_not_lock_the_upload_for_ever(
         raise StorageUnavailable("for ten seconds")
 
     with monkeypatch.context() as patch:
-        patch.setattr(S3Uploads, "withdraw", away)
+        patch.setattr(S3Uploads, "cancel_release_request", away)
         assert append(two, upload, 0, b"x" * 10, preempt=True).offset == 10
     assert not another_store.uploads._heart._beats  # type: ignore[attr-defined]
     assert append(one, upload, 10, b"x" * 10, preempt=True).offset == 20
@@ -351,7 +351,7 @@ def test_who_took_over_is_not_interrupted_by_its_own_claim(
         time.sleep(0.4)
         return found
 
-    monkeypatch.setattr(S3Uploads, "claims", slow)
+    monkeypatch.setattr(S3Uploads, "release_requests", slow)
 
     def trickle() -> Iterator[bytes]:
         yield b"first"
