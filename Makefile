@@ -80,7 +80,7 @@ bench: $(VENV)/dev ## measure against nginx and others, in short form (loadtest/
 	$(BIN)/python loadtest/peers.py --short
 
 screenshots: $(VENV)/dev ## take the pictures of the page in docs/screenshots anew (needs Chromium)
-	$(BIN)/python tests/page/screenshots.py
+	$(BIN)/python tests/browser/screenshots.py
 
 # pip-compile would write the addresses it is configured with into the lock.
 LOCK = $(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-trusted-host \

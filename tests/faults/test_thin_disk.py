@@ -45,7 +45,7 @@ def grow(backing: Path) -> None:
     subprocess.run(["mount", "-o", "remount,size=600M", str(backing)], check=True)
 
 
-@pytest.mark.parametrize("dialect", ["tus", "draft"])
+@pytest.mark.parametrize("dialect", ["tus", pytest.param("draft", marks=pytest.mark.thorough)])
 def test_what_a_failed_sync_has_lost_is_never_told_as_there(
     thin: Disk, start_server: Callable[..., LiveServer], dialect: str
 ) -> None:

@@ -57,7 +57,11 @@ def start_again(server: LiveServer) -> None:
     server.start()
 
 
-EVENTS = [kill_workers, reload, start_again]
+EVENTS = [
+    kill_workers,
+    pytest.param(reload, marks=pytest.mark.thorough),
+    pytest.param(start_again, marks=pytest.mark.thorough),
+]
 
 
 @pytest.fixture

@@ -179,7 +179,13 @@ def download(server: LiveServer, path: str, *fields: str) -> int:
     return count
 
 
-@pytest.mark.parametrize("chunks", [False, True], ids=["with its length", "chunked"])
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        pytest.param(False, id="with its length", marks=pytest.mark.thorough),
+        pytest.param(True, id="chunked"),
+    ],
+)
 def test_memory_does_not_grow_with_an_upload(warm_server: LiveServer, chunks: bool) -> None:
     with growth_of(warm_server.workers()[0]) as growth:
         upload(warm_server, f"new{chunks}.bmp", 512 * MIB, chunks=chunks)
