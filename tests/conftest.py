@@ -132,7 +132,9 @@ def nginx(tool: Callable[[str], str]) -> None:
         tool("nginx")
 
 
-@pytest.fixture(params=SET_UPS)
+@pytest.fixture(
+    params=[SET_UPS[0], *(pytest.param(one, marks=pytest.mark.thorough) for one in SET_UPS[1:])]
+)
 def behind(
     request: pytest.FixtureRequest,
     nginx: None,

@@ -167,14 +167,15 @@ def test_only_two_files_are_on_their_way_at_a_time(
     assert_stored(server.url, files)
 
 
-def test_an_upload_of_200_mib_survives_that_the_server_is_killed(
-    open_page: Open, make_file: Make, start_server: Callable[..., LiveServer]
+@pytest.mark.parametrize("size", [40 * MIB, pytest.param(200 * MIB, marks=pytest.mark.thorough)])
+def test_an_upload_survives_that_the_server_is_killed(
+    open_page: Open, make_file: Make, start_server: Callable[..., LiveServer], size: int
 ) -> None:
     server = start_server()
     tab = open_page(at=server)
     tab.expected += ["net::ERR_", "the server cannot be reached", *STILL_HELD]
-    tab.network(60 * MIB)
-    file = make_file("a.bmp", 200 * MIB)
+    tab.network(size // 4)
+    file = make_file("a.bmp", size)
     tab.choose(file)
     tab.wait_until_sent("a.bmp", 0.3)
     server.kill()
