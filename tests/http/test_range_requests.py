@@ -1,15 +1,14 @@
 """Ranges: RFC 9110 section 14, one or several, satisfiable or not."""
 
 import email
-import os
 import random
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests.http.known_file import BYTES, SIZE, THEN, date, get
+from tests.support.processes import cpu_seconds
 from tests.support.servers import LiveServer
 from tests.support.wire import Answer, Wire
 
@@ -205,8 +204,3 @@ def test_a_range_costs_what_it_sends_wherever_it_lies(
             several = wire.ask(get("Range: bytes=-7,0-1,40000000000-40000000009", name="huge.bmp"))
             assert [len(data) for *_, data in parts_of(several)] == [7, 2, 10]
         assert cpu_seconds(pid) - before < 1
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
