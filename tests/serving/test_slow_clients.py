@@ -157,7 +157,14 @@ DOWNLOADS = {
 }
 
 
-@pytest.mark.parametrize("download", DOWNLOADS.values(), ids=DOWNLOADS.keys())
+@pytest.mark.parametrize(
+    "download",
+    [
+        pytest.param(DOWNLOADS["whole"], id="whole"),
+        pytest.param(DOWNLOADS["a range"], id="a range", marks=pytest.mark.thorough),
+        pytest.param(DOWNLOADS["several ranges"], id="several ranges", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_client_that_takes_nothing_is_cut_and_its_descriptors_are_given_back(
     server: TunedServer, download: bytes
 ) -> None:
@@ -222,7 +229,13 @@ ATTACKS = {
 }
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "slow heads",
+        *(pytest.param(f"slow {w}", marks=pytest.mark.thorough) for w in ("bodies", "reading")),
+    ],
+)
 def test_a_probe_is_answered_while_slowhttptest_does_its_worst(
     server: TunedServer, tool: Callable[[str], str], tmp_path: Path, attack: str
 ) -> None:
