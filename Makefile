@@ -35,25 +35,23 @@ serve: $(VENV)/runtime ## run the service on http://127.0.0.1:8000, with ./data 
 
 # Most tests wait rather than compute, so there are more processes than processors.
 TEST_PROCESSES ?= 4
-PYTEST = $(BIN)/pytest --durations=10
-PYTEST_PARALLEL = $(PYTEST) --numprocesses=$(TEST_PROCESSES)
+PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --durations=10
 FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/local tests/web
 
-test: $(VENV)/dev ## run the tests that prove each behaviour, in less than 4 minutes
-	$(PYTEST_PARALLEL) -m "not thorough and not alone"
-	$(PYTEST) -m "not thorough and alone"
+test: $(VENV)/dev ## run at least one test of every behaviour, in less than 4 minutes
+	$(PYTEST) -m "not thorough"
 
 test-fast: $(VENV)/dev ## run the tests that need no server, in less than 20 seconds
-	$(BIN)/pytest --numprocesses=2 -m "not thorough and not alone" $(FAST_TESTS)
+	$(BIN)/pytest --numprocesses=2 -m "not thorough" $(FAST_TESTS)
 
 test-thorough: $(VENV)/dev ## run the tests that `make test` leaves out
-	$(PYTEST_PARALLEL) -m "thorough and not alone"
-	$(PYTEST) -m "thorough and alone"
+	$(PYTEST) -m thorough
 
-test-all: test test-thorough ## run all tests
+test-all: $(VENV)/dev ## run all tests
+	$(PYTEST)
 
 bucket-test: $(VENV)/dev ## run the tests over HTTP against a bucket (SeaweedFS) instead of a directory
-	$(PYTEST_PARALLEL) -m "not alone" tests/http --store s3
+	$(PYTEST) tests/http --store s3
 
 cluster: $(VENV)/dev ## run three replicas over SeaweedFS behind nginx, as processes here
 	$(BIN)/python cluster/run.py
