@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 LOAD_SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test bucket-test cluster cluster-test check format loadtest bench screenshots lock image-test clean
+.PHONY: help serve test test-fast test-all test-thorough bucket-test cluster cluster-test check format loadtest bench screenshots lock image-test clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -33,11 +33,25 @@ $(VENV)/dev: requirements.txt requirements-dev.txt | $(BIN)/python
 serve: $(VENV)/runtime ## run the service on http://127.0.0.1:8000, with ./data as its store
 	$(BIN)/gunicorn
 
-test: $(VENV)/dev ## run all tests
-	$(BIN)/pytest
+# Most tests wait rather than compute, so there are more processes than processors.
+TEST_PROCESSES ?= 4
+PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --durations=10
+FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/local tests/web
+
+test: $(VENV)/dev ## run at least one test of every behaviour, in less than 4 minutes
+	$(PYTEST) -m "not thorough"
+
+test-fast: $(VENV)/dev ## run the tests that need no server, in less than 20 seconds
+	$(BIN)/pytest --numprocesses=2 -m "not thorough" $(FAST_TESTS)
+
+test-thorough: $(VENV)/dev ## run the tests that `make test` leaves out
+	$(PYTEST) -m thorough
+
+test-all: $(VENV)/dev ## run all tests
+	$(PYTEST)
 
 bucket-test: $(VENV)/dev ## run the tests over HTTP against a bucket (SeaweedFS) instead of a directory
-	$(BIN)/pytest tests/http --store s3
+	$(PYTEST) tests/http --store s3
 
 cluster: $(VENV)/dev ## run three replicas over SeaweedFS behind nginx, as processes here
 	$(BIN)/python cluster/run.py
@@ -64,7 +78,7 @@ bench: $(VENV)/dev ## measure against nginx and others, in short form (loadtest/
 	$(BIN)/python loadtest/peers.py --short
 
 screenshots: $(VENV)/dev ## take the pictures of the page in docs/screenshots anew (needs Chromium)
-	$(BIN)/python tests/page/screenshots.py
+	$(BIN)/python tests/browser/screenshots.py
 
 # pip-compile would write the addresses it is configured with into the lock.
 LOCK = $(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-trusted-host \
