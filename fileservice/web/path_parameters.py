@@ -6,9 +6,9 @@ what is wrong with it. Views never see the text.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Self
 
-from flask import request
+from flask import Request, request
 from werkzeug.routing import BaseConverter
 
 from fileservice.names import BadName, FileName
@@ -28,11 +28,6 @@ def upload_id(raw: bytes) -> str:
     return raw.decode("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
-class _Unparsed:
-    parse: Callable[[bytes], str]
-
-
 class _RestOfPath(BaseConverter):
     """Match the rest of the path, slashes included.
 
@@ -43,8 +38,9 @@ class _RestOfPath(BaseConverter):
     part_isolating = False
     parse: Callable[[bytes], str]
 
-    def to_python(self, value: str) -> _Unparsed:  # noqa: ARG002  # Werkzeug decoded it with losses
-        return _Unparsed(type(self).parse)
+    def to_python(self, value: str) -> Self:  # noqa: ARG002  # Werkzeug decoded it with losses
+        """Return the converter, which `parse_path_parameters` replaces by the value."""
+        return self
 
 
 class NewFileConverter(_RestOfPath):
@@ -79,10 +75,11 @@ def parse_path_parameters() -> None:
     would replace what is not UTF-8, and so let one name stand for another. OPTIONS concerns every
     name alike (RFC 9110 section 9.3.7), so that a preflight is answered for any.
     """
-    arguments = request.view_args or {}
+    current: Request = request._get_current_object()  # type: ignore[attr-defined]
+    arguments = current.view_args or {}
     for argument, value in arguments.items():
-        if isinstance(value, _Unparsed) and request.method != "OPTIONS":
-            assert request.url_rule
-            prefix = request.url_rule.rule.partition("<")[0]
-            path: str = request.environ["PATH_INFO"]
+        if isinstance(value, _RestOfPath) and current.method != "OPTIONS":
+            assert current.url_rule
+            prefix = current.url_rule.rule.partition("<")[0]
+            path: str = current.environ["PATH_INFO"]
             arguments[argument] = value.parse(path.removeprefix(prefix).encode("latin-1"))
