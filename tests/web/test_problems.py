@@ -1,4 +1,4 @@
-"""Problem details: one row for each error, and what a client is told of it (RFC 9457)."""
+"""Problem details: one row for each error, and what its problem contains (RFC 9457)."""
 
 import importlib
 import inspect
@@ -237,7 +237,7 @@ def test_an_unexpected_error_is_logged_under_an_id_and_reveals_nothing(
     assert record.exc_info
 
 
-def test_the_attributes_of_a_known_error_that_no_row_names_are_not_told(app: Flask) -> None:
+def test_attributes_of_a_known_error_that_no_row_names_are_not_sent(app: Flask) -> None:
     error = storage.StorageUnavailable("gone")
     error.add_note("/secret/path")
     error.path = "/secret/path"  # type: ignore[attr-defined]

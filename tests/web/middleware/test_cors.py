@@ -39,7 +39,7 @@ def test_an_origin_that_is_named_may_read_the_response() -> None:
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://app.example", APP + "/"]
 )
-def test_another_origin_gets_no_permission_but_caches_are_told(origin: str) -> None:
+def test_another_origin_gets_no_permission_and_the_response_varies_by_origin(origin: str) -> None:
     response = client(APP).get("/file", headers={"Origin": origin})
     assert allowed(response) == {}
     assert response.headers["Vary"] == "Origin"
@@ -50,7 +50,7 @@ def test_a_star_allows_every_origin() -> None:
     assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_a_request_without_an_origin_is_only_told_to_caches() -> None:
+def test_a_response_without_an_origin_varies_by_origin_as_well() -> None:
     response = client("*").get("/file")
     assert allowed(response) == {}
     assert response.headers["Vary"] == "Origin"
@@ -62,7 +62,7 @@ def test_cookies_are_never_allowed() -> None:
         assert "Access-Control-Allow-Credentials" not in response.headers
 
 
-def test_a_preflight_is_told_the_methods_and_the_fields_that_it_asks_for() -> None:
+def test_a_preflight_gets_the_methods_and_the_fields_that_it_asks_for() -> None:
     response = client(APP).options(
         "/file",
         headers={
@@ -76,7 +76,7 @@ def test_a_preflight_is_told_the_methods_and_the_fields_that_it_asks_for() -> No
     assert response.headers["Access-Control-Max-Age"] == "86400"
 
 
-def test_an_options_request_that_is_no_preflight_is_told_no_methods() -> None:
+def test_an_options_request_that_is_no_preflight_gets_no_methods() -> None:
     response = client(APP).options("/file", headers={"Origin": APP})
     assert "Access-Control-Allow-Methods" not in response.headers
 
