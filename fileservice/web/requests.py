@@ -60,7 +60,7 @@ def interrupt_of(environ: "WSGIEnvironment") -> Callable[[], None]:
     def interrupt() -> None:
         with suppress(OSError):  # it is closed already
             if isinstance(connection, SSLSocket):
-                # Its own shutdown would forget the encryption, and the response would be sent in clear.
+                # SSLSocket.shutdown would end the encryption, and the response would be in clear.
                 with socket(fileno=os.dup(connection.fileno())) as same:
                     same.shutdown(SHUT_RD)
             elif connection:
