@@ -3,7 +3,7 @@
 BodyError
 ├── BadForm     the body is not a multipart/form-data form
 ├── NoFile      the form carries no file in its field `file`
-└── OneFileOnly the form carries more than one
+└── MultipleFiles the form carries more than one
 """
 
 import re
@@ -14,8 +14,8 @@ from typing import Any, cast
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from fileservice.protocols.chunked_uploaders import TOTALS, refuse_piece
-from fileservice.protocols.errors import BadForm, NoFile, OneFileOnly, PartialUpload
+from fileservice.protocols.chunked_uploaders import CHUNK_COUNTS, reject_chunk
+from fileservice.protocols.errors import BadForm, MultipleFiles, NoFile, PartialUpload
 
 _END_OF_HEAD = b"\r\n\r\n"
 _AROUND = 64 * 1024
@@ -30,7 +30,7 @@ def form_file(content_type: str, body: Iterable[memoryview]) -> tuple[str, Itera
     """The name and the bytes of the one file in a form, straight from the body's blocks.
 
     The bytes end only after the whole form has been read and found right. Raises BadForm, NoFile
-    and OneFileOnly, now or while the bytes are read.
+    and MultipleFiles, now or while the bytes are read.
     """
     kind, options = parse_options_header(content_type)
     if kind != "multipart/form-data" or not options.get("boundary"):
@@ -86,14 +86,14 @@ class _Fields:
         self._value = b""
 
     def take(self, event: MultipartSegment | bytes | None) -> None:
-        """Look at the next event. Raises BadForm for a head of two minds, and PieceOfFile."""
+        """Look at the next event. Raises BadForm for a head of two minds, and ChunkedUpload."""
         if isinstance(event, MultipartSegment):
             _require_one_disposition(event)
             self._name, self._value = event.name or "", b""
-        elif event and self._name in TOTALS:
+        elif event and self._name in CHUNK_COUNTS:
             self._value += event
         elif event is None and self._value:
-            refuse_piece({self._name: self._value.decode("latin-1")})
+            reject_chunk({self._name: self._value.decode("latin-1")})
 
 
 def _require_one_disposition(part: MultipartSegment) -> None:
@@ -151,7 +151,7 @@ def _check_rest(
         for event in _events(parser, bytes(block[: _AROUND + 1])):
             fields.take(event)
             if isinstance(event, MultipartSegment) and event.filename:
-                raise OneFileOnly
+                raise MultipleFiles
         behind += len(block)
         if behind > _AROUND:
             raise BadForm(f"more than {_AROUND} bytes come after the file in the form")

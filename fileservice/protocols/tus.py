@@ -5,7 +5,7 @@ FieldError
 ├── BadMetadata        Upload-Metadata
 └── BadChecksum        Upload-Checksum
 
-WrongVersion           the request speaks another version of tus, or none
+UnsupportedVersion           the request speaks another version of tus, or none
 ChecksumMismatch       the bytes are not those that Upload-Checksum is of
 """
 

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fileservice.protocols.errors import BadForm, NoFile, OneFileOnly, PartialUpload, PieceOfFile
+from fileservice.protocols.errors import (
+    BadForm,
+    ChunkedUpload,
+    MultipleFiles,
+    NoFile,
+    PartialUpload,
+)
 from fileservice.protocols.forms import form_file
 
 BOUNDARY = "XboundaryX"
@@ -81,7 +87,7 @@ def test_a_form_cut_anywhere_is_an_error(sizes: list[int], cut: int) -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 300])
 def test_a_second_file_is_refused(size: int) -> None:
-    with pytest.raises(OneFileOnly):
+    with pytest.raises(MultipleFiles):
         taken_in(file_part(b"one") + file_part(b"two") + END, [size])
 
 
@@ -149,7 +155,7 @@ def test_the_last_boundary_may_be_padded_and_need_not_end_its_line(end: bytes, s
 def test_a_part_with_two_names_is_refused(fields: str) -> None:
     with pytest.raises(BadForm, match="more than one"):
         taken_in(part(fields, b"one") + END, [10])
-    with pytest.raises((BadForm, OneFileOnly)):
+    with pytest.raises((BadForm, MultipleFiles)):
         taken_in(file_part(b"one") + part(fields, b"two") + END, [10])
 
 
@@ -170,9 +176,9 @@ def test_a_piece_is_refused_wherever_the_form_says_that_it_is_one(
     field: str, total: str, size: int
 ) -> None:
     says = part(f'name="{field}"', total.encode())
-    with pytest.raises(PieceOfFile):
+    with pytest.raises(ChunkedUpload):
         form_file(KIND, in_blocks(says + file_part(b"one") + END, [size]))
-    with pytest.raises(PieceOfFile):
+    with pytest.raises(ChunkedUpload):
         taken_in(file_part(b"one") + says + END, [size])
 
 

@@ -4,8 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fileservice.protocols.errors import Unsatisfiable
-from fileservice.protocols.ranges import ByteRange, content_range, select, unsatisfied
+from fileservice.protocols.errors import RangeNotSatisfiable
+from fileservice.protocols.ranges import (
+    ByteRange,
+    content_range,
+    requested_ranges,
+    unsatisfied_range,
+)
 
 
 def oracle(specs: list[tuple[int | None, int | None]], size: int) -> set[int] | None:
@@ -41,11 +46,11 @@ def written(specs: list[tuple[int | None, int | None]]) -> str:
 def test_the_bytes_are_those_that_the_specification_names(specs, size) -> None:
     expected = oracle(specs, size)
     if expected is None:
-        with pytest.raises(Unsatisfiable) as refused:
-            select(written(specs), size)
+        with pytest.raises(RangeNotSatisfiable) as refused:
+            requested_ranges(written(specs), size)
         assert refused.value.size == size
         return
-    parts = select(written(specs), size)
+    parts = requested_ranges(written(specs), size)
     positions = [p for part in parts for p in range(part.first, part.last + 1)]
     assert set(positions) == expected
     assert len(positions) == len(set(positions)), "no byte comes twice"
@@ -58,7 +63,7 @@ def test_parts_stand_in_the_order_asked_for(specs, size) -> None:
     first_asked = []
     for spec in specs:
         found = oracle([spec], size)
-        for place, part in enumerate(select(written(specs), size)):
+        for place, part in enumerate(requested_ranges(written(specs), size)):
             if found and min(found) in range(part.first, part.last + 1):
                 first_asked.append(place)
     assert list(dict.fromkeys(first_asked)) == sorted(set(first_asked))
@@ -68,8 +73,8 @@ def test_parts_stand_in_the_order_asked_for(specs, size) -> None:
 def test_no_text_raises_anything_but_unsatisfiable(text, size) -> None:
     for header in (text, f"bytes={text}"):
         try:
-            parts = select(header, size)
-        except Unsatisfiable:
+            parts = requested_ranges(header, size)
+        except RangeNotSatisfiable:
             continue
         assert all(0 <= part.first <= part.last < size for part in parts)
 
@@ -99,7 +104,7 @@ def test_no_text_raises_anything_but_unsatisfiable(text, size) -> None:
     ],
 )
 def test_what_is_malformed_unknown_or_absurd_means_the_whole_file(header) -> None:
-    assert select(header, 100) == ()
+    assert requested_ranges(header, 100) == ()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +131,7 @@ def test_what_is_malformed_unknown_or_absurd_means_the_whole_file(header) -> Non
 def test_ranges_are_clamped_joined_where_they_overlap_and_kept_in_order(
     header, size, parts
 ) -> None:
-    assert select(header, size) == tuple(ByteRange(*part) for part in parts)
+    assert requested_ranges(header, size) == tuple(ByteRange(*part) for part in parts)
 
 
 @pytest.mark.parametrize(
@@ -141,15 +146,15 @@ def test_ranges_are_clamped_joined_where_they_overlap_and_kept_in_order(
     ],
 )
 def test_ranges_that_lie_outside_are_unsatisfiable(header, size) -> None:
-    with pytest.raises(Unsatisfiable):
-        select(header, size)
+    with pytest.raises(RangeNotSatisfiable):
+        requested_ranges(header, size)
 
 
 def test_a_suffix_of_an_empty_file_is_the_whole_of_it() -> None:
-    assert select("bytes=-5", 0) == ()
+    assert requested_ranges("bytes=-5", 0) == ()
 
 
 def test_the_fields_of_the_answers() -> None:
     assert content_range(ByteRange(0, 1), 10) == "bytes 0-1/10"
-    assert unsatisfied(10) == "bytes */10"
+    assert unsatisfied_range(10) == "bytes */10"
     assert ByteRange(3, 5).length == 3
