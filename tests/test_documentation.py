@@ -19,13 +19,13 @@ def test_every_setting_is_in_the_readme_and_none_besides() -> None:
     assert documented == set(VARIABLES)
 
 
-@pytest.mark.parametrize("name", [name for name in VARIABLES if VARIABLES[name][0]])
+@pytest.mark.parametrize("name", [name for name in VARIABLES if VARIABLES[name].default])
 def test_the_readme_tells_each_default(name: str) -> None:
     (default,) = re.findall(rf"^\| `{PREFIX}{name}` \| `?(.*?)`? \|", README, re.MULTILINE)
     if name == "ALLOWED_EXTENSIONS":
-        assert VARIABLES[name][0].replace(",", ", ") in " ".join(README.split())
+        assert VARIABLES[name].default.replace(",", ", ") in " ".join(README.split())
     else:
-        assert default == VARIABLES[name][0]
+        assert default == VARIABLES[name].default
 
 
 def test_every_error_code_is_in_the_contract_with_its_status_and_none_besides() -> None:
