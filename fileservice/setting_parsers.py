@@ -71,14 +71,7 @@ def _seconds(text: str) -> float:
 
 def parse_store_url(text: str) -> str:
     """Check the location of a store: a directory, or ``s3://bucket/prefix``."""
-    scheme, separator, _ = text.partition("://")
-    if scheme == "s3" and separator:
-        check_url(text)
-    elif separator:
-        raise ValueError(
-            f"stores of the kind {scheme}:// are not supported;"
-            " give a directory or s3://bucket/prefix"
-        )
+    check_url(text)
     return text
 
 

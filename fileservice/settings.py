@@ -28,6 +28,7 @@ from fileservice.setting_parsers import (
     parse_store_id,
     parse_store_url,
 )
+from fileservice.storage import has_presigned_urls
 
 PREFIX = "FILESERVICE_"
 
@@ -97,8 +98,8 @@ class Settings:
                 values[name.lower()] = variable.parse(text)
             except ValueError as error:
                 problems.append(f"{PREFIX}{name}={text!r}: {error}")
-        store_url = values.get("store_url", "s3://")
-        if values.get("download_redirect") and not str(store_url).startswith("s3://"):
+        store_url = values.get("store_url")
+        if values.get("download_redirect") and store_url and not has_presigned_urls(str(store_url)):
             problems.append(
                 f"{PREFIX}DOWNLOAD_REDIRECT='true': downloads can only be redirected to a bucket,"
                 f" and {PREFIX}STORE_URL={store_url!r} is a directory"

@@ -74,8 +74,8 @@ class ResumableUploads:
         self._store = store
         self._policy = policy
         self._executor = executor
-        self._repository = UploadRepository(store.uploads, executor, expiry)
-        self._locks = UploadLocks(store.uploads, executor)
+        self._repository = UploadRepository(store, executor, expiry)
+        self._locks = UploadLocks(store, executor)
         self._scans = ScanCache(policy)
         self._unfinished_uploads = UnfinishedUploads(store)
         self._limits = UploadLimits(store, policy, self._unfinished_uploads)

@@ -35,7 +35,9 @@ class Store(LocalStore):
     """A store on a disk of 110 MiB, on which only unfinished uploads take room."""
 
     def free_space(self) -> int:
-        return 110 * MIB - sum(found.held + found.size for found in self.uploads.unfinished())
+        return 110 * MIB - sum(
+            found.reserved + found.size for found in self.uploads.list_unfinished()
+        )
 
 
 class Process:
