@@ -91,7 +91,7 @@ def download(cluster: Cluster, name: str, target: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def test_replicas_are_killed_in_mid_upload_and_mid_download_and_nothing_is_lost(
+def test_uploads_and_downloads_survive_kill_9_of_replicas(
     cluster: Cluster,
     tus_js: Client,
     tuspy: Client,
@@ -140,7 +140,7 @@ def test_replicas_are_killed_in_mid_upload_and_mid_download_and_nothing_is_lost(
                 assert client.get(f"/download/{name}").content == text
 
 
-def test_a_resumable_upload_goes_on_at_another_replica_after_kill_9(cluster: Cluster) -> None:
+def test_a_resumable_upload_continues_at_another_replica_after_kill_9(cluster: Cluster) -> None:
     first, second, third = cluster.replicas
     name = base64.b64encode(b"resumed.bmp").decode()
     created = httpx.post(
@@ -202,7 +202,7 @@ def test_an_upload_in_one_request_is_whole_or_absent_after_kill_9(cluster: Clust
     assert httpx.get(f"{victim.url}/download/cut.bmp", timeout=60).content == DATA
 
 
-def test_a_download_goes_on_at_another_replica_after_kill_9(cluster: Cluster) -> None:
+def test_a_download_continues_at_another_replica_after_kill_9(cluster: Cluster) -> None:
     victim, other, _ = cluster.replicas
     httpx.put(f"{other.url}/upload/read.bmp", content=DATA, timeout=60)
     got = bytearray()
@@ -230,9 +230,7 @@ def test_a_download_goes_on_at_another_replica_after_kill_9(cluster: Cluster) ->
 
 
 @pytest.mark.parametrize("races", [100, pytest.param(1000, marks=pytest.mark.thorough)])
-def test_of_each_race_for_a_name_one_wins_and_is_what_is_stored(
-    cluster: Cluster, races: int
-) -> None:
+def test_exactly_one_replica_wins_each_race_for_a_name(cluster: Cluster, races: int) -> None:
     urls = [server.url for server in cluster.replicas]
     with httpx.Client(timeout=60) as client, ThreadPoolExecutor(12) as threads:
 
@@ -252,7 +250,7 @@ def test_of_each_race_for_a_name_one_wins_and_is_what_is_stored(
             list(threads.map(race, range(races)))
 
 
-def test_of_large_files_that_race_for_a_name_one_wins_and_is_what_is_stored(
+def test_exactly_one_large_file_wins_each_race_for_a_name(
     cluster: Cluster,
 ) -> None:
     clients = [httpx.Client(base_url=replica.url, timeout=60) for replica in cluster.replicas]
@@ -274,7 +272,7 @@ def test_of_large_files_that_race_for_a_name_one_wins_and_is_what_is_stored(
         client.close()
 
 
-def test_a_refusal_is_read_through_the_proxy_and_nothing_is_buffered_there(
+def test_a_refusal_passes_the_proxy_before_the_body_is_sent(
     cluster: Cluster, make_text: Callable[..., Path]
 ) -> None:
     file = make_text(64 * MIB)
