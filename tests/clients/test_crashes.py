@@ -10,7 +10,7 @@ import pytest
 
 from tests.clients.checks import assert_kept, assert_survives, assert_whole
 from tests.clients.clients import PATIENCE, Client
-from tests.clients.faults import FaultProxy, Link, random_plan
+from tests.clients.fault_proxy import FaultProxy, Link, random_plan
 from tests.clients.workers import worker_with
 from tests.support.servers import LiveServer
 from tests.support.wire import eventually

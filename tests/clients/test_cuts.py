@@ -14,7 +14,7 @@ from tests.clients.checks import (
     assert_whole,
 )
 from tests.clients.clients import PATIENCE, Client
-from tests.clients.faults import Fault, FaultProxy, Link, delay, random_plan
+from tests.clients.fault_proxy import Fault, FaultProxy, Link, delay, random_plan
 from tests.support.servers import LiveServer
 
 MIB = 1024 * 1024
@@ -95,7 +95,7 @@ def test_bytes_that_reached_the_server_before_a_connection_ended_are_kept(
     file = make_text(size)
     traffic = assert_survives(tus_js, tus_server, random_plan(12, size, Link.close_server), file)
     (upload,) = traffic.uploads()
-    assert traffic.sent_in_vain(upload) == 0, traffic
+    assert traffic.bytes_sent_again(upload) == 0, traffic
 
 
 def test_a_client_continues_after_a_late_request_of_its_own_took_the_lock(

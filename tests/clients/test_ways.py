@@ -14,7 +14,7 @@ from tests.clients.checks import (
     assert_whole,
 )
 from tests.clients.clients import PATIENCE, Client
-from tests.clients.faults import Fault, FaultProxy, Link, delay, random_plan
+from tests.clients.fault_proxy import Fault, FaultProxy, Link, delay, random_plan
 from tests.support.servers import LiveServer
 
 MIB = 1024 * 1024
