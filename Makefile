@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LOAD_SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test bucket-test cluster cluster-test check format loadtest bench screenshots lock image-test clean
+.PHONY: help serve test test-fast test-all test-thorough bucket-test cluster cluster-test check format loadtest bench screenshots lock image-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -57,11 +57,25 @@ cluster: $(VENV)/dev ## run three replicas over SeaweedFS behind nginx, as proce
 
 ##@ Test it
 
-test: $(VENV)/dev ## run all tests
-	$(BIN)/pytest
+# Most tests wait rather than compute, so there are more processes than processors.
+TEST_PROCESSES ?= 4
+PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --durations=10
+FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/local tests/web
+
+test: $(VENV)/dev ## run at least one test of every behaviour, in less than 4 minutes
+	$(PYTEST) -m "not thorough"
+
+test-fast: $(VENV)/dev ## run the tests that need no server, in less than 20 seconds
+	$(BIN)/pytest --numprocesses=2 -m "not thorough" $(FAST_TESTS)
+
+test-thorough: $(VENV)/dev ## run the tests that `make test` leaves out
+	$(PYTEST) -m thorough
+
+test-all: $(VENV)/dev ## run all tests
+	$(PYTEST)
 
 bucket-test: $(VENV)/dev ## run the tests over HTTP against a bucket (SeaweedFS) instead of a directory
-	$(BIN)/pytest tests/http --store s3
+	$(PYTEST) tests/http --store s3
 
 cluster-test: $(VENV)/dev ## kill replicas during uploads and downloads, and let uploads race for names
 	$(BIN)/pytest tests/cluster
