@@ -16,7 +16,7 @@ from fileservice import storage
 from fileservice.names import BadName
 from fileservice.protocols import errors as protocol
 from fileservice.protocols import tus
-from fileservice.protocols.ranges import unsatisfied
+from fileservice.protocols.ranges import unsatisfied_range
 from fileservice.upload import errors as upload
 from fileservice.web import errors as web
 from fileservice.web.requests import prefers_html
@@ -52,23 +52,23 @@ def _allow(error: MethodNotAllowed) -> Mapping[str, str]:
 
 TABLE = (
     Row("no-file", 400, "No file in the form", {protocol.NoFile: ()}),
-    Row("one-file-only", 400, "One file at a time", {protocol.OneFileOnly: ()}),
+    Row("one-file-only", 400, "One file at a time", {protocol.MultipleFiles: ()}),
     Row("bad-form", 400, "The form cannot be read", {protocol.BadForm: ()}),
     Row("bad-name", 400, "The name cannot be used", {BadName: ()}),
     Row("no-extension", 400, "The name has no extension", {upload.NoExtension: ()}),
     Row("bad-digest-header", 400, "The digest field cannot be read",
         {protocol.BadDigestHeader: ()}),
     Row("incomplete-body", 400, "The file is not complete",
-        {protocol.IncompleteBody: (), protocol.PieceOfFile: ("dialect",)}),
+        {protocol.IncompleteBody: (), protocol.ChunkedUpload: ("dialect",)}),
     Row("digest-mismatch", 400, "The digest does not match",
         {upload.DigestMismatch: ("algorithm",)}),
     Row("bad-request", 400, "The request makes no sense",
-        {web.BadQuery: (), web.BadAddress: (), protocol.BadField: (), protocol.BadAppend: (),
+        {web.BadQuery: (), web.BadAddress: (), protocol.BadField: (),
          upload.LengthConflict: ("length",), BadRequest: ()}),
     Row("inconsistent-upload-length", 400, "Inconsistent Upload Length Values",
-        {protocol.InconsistentLength: ()}, type_prefix=_IANA),
+        {protocol.InconsistentUploadLength: ()}, type_prefix=_IANA),
     Row("completed-upload", 400, "Upload Is Completed",
-        {protocol.Completed: ()}, type_prefix=_IANA),
+        {protocol.CompletedUpload: ()}, type_prefix=_IANA),
     Row("bad-metadata", 400, "The metadata cannot be read", {protocol.BadMetadata: ()}),
     Row("bad-checksum", 400, "The checksum cannot be read", {protocol.BadChecksum: ()}),
     Row("bad-concat", 400, "The parts cannot be joined", {upload.InvalidConcatenation: ()}),
@@ -84,14 +84,14 @@ TABLE = (
     Row("offset-mismatch", 409, "The upload has another offset",
         {upload.OffsetMismatch: ("offset",)}),
     Row("mismatching-upload-offset", 409, "Mismatching Upload Offset",
-        {protocol.MismatchingOffset: ("expected-offset", "provided-offset")},
+        {protocol.MismatchingUploadOffset: ("expected-offset", "provided-offset")},
         lambda error: {"Upload-Offset": str(error.expected_offset)}, type_prefix=_IANA),
     Row("upload-gone", 410, "The upload has ended", {upload.UploadGone: ()}),
     Row("length-required", 411, "There is no body", {web.LengthRequired: ()}),
     Row("precondition-failed", 412, "A condition is false",
         {upload.PreconditionNotMet: (), web.PreconditionFailed: ()}),
     Row("tus-version", 412, "Another version of tus",
-        {protocol.WrongVersion: ()}, lambda _: {"Tus-Version": tus.VERSION}),
+        {protocol.UnsupportedVersion: ()}, lambda _: {"Tus-Version": tus.VERSION}),
     Row("too-large", 413, "The file is too large",
         {upload.TooLarge: ("limit",)},
         lambda error: {"Upload-Limit": f"max-size={error.limit}"}),
@@ -102,8 +102,8 @@ TABLE = (
     Row("wrong-content-type", 415, "The body is declared as something else",
         {web.WrongContentType: ("expected",)}),
     Row("range-not-satisfiable", 416, "The file has none of these bytes",
-        {protocol.Unsatisfiable: ("size",)},
-        lambda error: {"Content-Range": unsatisfied(error.size)}),
+        {protocol.RangeNotSatisfiable: ("size",)},
+        lambda error: {"Content-Range": unsatisfied_range(error.size)}),
     Row("wrong-host", 421, "Not a name of this service", {web.WrongHost: ("host",)}),
     Row("locked", 423, "The upload is in use", {storage.Locked: ()}, retry_after=1),
     Row("too-many-requests", 429, "Too much at once",

@@ -33,20 +33,19 @@ MEMBERS: dict[Exception, dict[str, object]] = {
     BadName("the name is empty"): {},
     protocol_errors.IncompleteBody("cut"): {},
     protocol_errors.PartialUpload(): {},
-    protocol_errors.PieceOfFile("Dropzone"): {"dialect": "Dropzone"},
+    protocol_errors.ChunkedUpload("Dropzone"): {"dialect": "Dropzone"},
     protocol_errors.BadDigestHeader("Repr-Digest"): {},
     protocol_errors.BadForm("no boundary"): {},
     protocol_errors.NoFile("no file"): {},
-    protocol_errors.OneFileOnly(): {},
-    protocol_errors.Unsatisfiable(10): {"size": 10},
-    protocol_errors.BadAppend(): {},
-    protocol_errors.InconsistentLength("lengths"): {},
-    protocol_errors.Completed(): {},
-    protocol_errors.MismatchingOffset(5, 7): {"expected-offset": 5, "provided-offset": 7},
+    protocol_errors.MultipleFiles(): {},
+    protocol_errors.RangeNotSatisfiable(10): {"size": 10},
+    protocol_errors.InconsistentUploadLength("lengths"): {},
+    protocol_errors.CompletedUpload(): {},
+    protocol_errors.MismatchingUploadOffset(5, 7): {"expected-offset": 5, "provided-offset": 7},
     protocol_errors.BadField("Upload-Offset"): {},
     protocol_errors.BadMetadata("Upload-Metadata"): {},
     protocol_errors.BadChecksum("Upload-Checksum"): {},
-    protocol_errors.WrongVersion("1.0.0"): {},
+    protocol_errors.UnsupportedVersion("1.0.0"): {},
     protocol_errors.ChecksumMismatch(): {},
     storage.NotFound(NAME): {"name": "a.txt"},
     storage.NameTaken(NAME): {"name": "a.txt"},
@@ -93,7 +92,7 @@ MEMBERS: dict[Exception, dict[str, object]] = {
 
 BASES = {
     protocol_errors.BodyError,
-    protocol_errors.FieldError,
+    protocol_errors.ProtocolError,
     storage.StorageError,
     upload_errors.UploadRejected,
     web_errors.RequestError,
@@ -159,10 +158,10 @@ def test_an_error_has_exactly_these_members(
 
 
 HEADER_FIELDS: dict[Exception, dict[str, str]] = {
-    protocol_errors.Unsatisfiable(10): {"Content-Range": "bytes */10"},
-    protocol_errors.MismatchingOffset(5, 7): {"Upload-Offset": "5"},
+    protocol_errors.RangeNotSatisfiable(10): {"Content-Range": "bytes */10"},
+    protocol_errors.MismatchingUploadOffset(5, 7): {"Upload-Offset": "5"},
     upload_errors.TooLarge(1024): {"Upload-Limit": "max-size=1024"},
-    protocol_errors.WrongVersion("1.0.0"): {"Tus-Version": "1.0.0"},
+    protocol_errors.UnsupportedVersion("1.0.0"): {"Tus-Version": "1.0.0"},
     MethodNotAllowed(["PUT", "GET"]): {"Allow": "GET, PUT"},
     storage.Locked(): {"Retry-After": "1"},
     storage.Busy("no descriptors"): {"Retry-After": "2"},
@@ -213,7 +212,7 @@ def test_an_error_of_werkzeug_is_answered_by_the_row_of_its_status(
 
 
 def test_types_of_registered_problems_are_those_of_the_registry(app: Flask) -> None:
-    problem = answer_to(app, protocol_errors.Completed()).get_json(force=True)
+    problem = answer_to(app, protocol_errors.CompletedUpload()).get_json(force=True)
     assert problem["type"] == ("https://iana.org/assignments/http-problem-types#completed-upload")
 
 

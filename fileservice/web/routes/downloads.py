@@ -4,7 +4,7 @@ from flask import Blueprint, Response, request
 
 from fileservice.names import FileName
 from fileservice.protocols.conditional import Outcome, evaluate, range_applies
-from fileservice.protocols.ranges import ByteRange, select
+from fileservice.protocols.ranges import ByteRange, requested_ranges
 from fileservice.storage import NotFound, Opened
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.errors import PreconditionFailed
@@ -70,5 +70,5 @@ def _respond(dependencies: Dependencies, opened: Opened) -> Response:
             return empty(307, {"Location": url, "Cache-Control": "no-store"})
     ranges: tuple[ByteRange, ...] = ()
     if request.method == "GET" and range_applies(requested, current):
-        ranges = select(request.headers.get("Range"), opened.file.size)
+        ranges = requested_ranges(request.headers.get("Range"), opened.file.size)
     return send(opened, ranges, inline=inline)

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 
 from fileservice.names import BadName, FileName
-from fileservice.protocols.chunked_uploaders import asks_for_piece, refuse_piece
+from fileservice.protocols.chunked_uploaders import is_chunk_test, reject_chunk
 from fileservice.storage import NotFound, StoredFile
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.responses import empty
@@ -37,9 +37,9 @@ def routes(dependencies: Dependencies) -> Blueprint:
 
     @blueprint.get("/upload")
     def upload_page() -> Response:
-        if asks_for_piece(request.args):
-            refuse_piece(request.args)
-            return empty(204)  # makes the uploader send the piece, which is the whole file
+        if is_chunk_test(request.args):
+            reject_chunk(request.args)
+            return empty(204)  # makes the uploader send the chunk, which is the whole file
         query = listing.Query.parse(request.args)
         page = listing.read_page(dependencies, query, query.limit or _PAGE_SIZE)
         html = render_template(

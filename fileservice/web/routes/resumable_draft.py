@@ -11,12 +11,12 @@ from flask import Blueprint, Request, Response, after_this_request, request
 
 from fileservice.protocols.digests import parse_digests
 from fileservice.protocols.errors import (
-    BadAppend,
+    BadField,
     BodyError,
-    Completed,
+    CompletedUpload,
     IncompleteBody,
-    InconsistentLength,
-    MismatchingOffset,
+    InconsistentUploadLength,
+    MismatchingUploadOffset,
 )
 from fileservice.protocols.resumable_draft import CONTENT_TYPE, complete, number
 from fileservice.upload import UploadRequest
@@ -50,12 +50,14 @@ def routes(dependencies: Dependencies) -> Blueprint:
         request_body.require_content_type(request.environ, CONTENT_TYPE)
         offset, final = number(request.headers, "Upload-Offset"), complete(request.headers)
         if offset is None or final is None:
-            raise BadAppend
+            raise BadField("Upload-Offset and Upload-Complete are required to append to an upload")
         status = uploads.status(upload)
         if not status.record.open:
             if request_body.declared_length(request.environ) == 0:
-                raise Completed
-            raise InconsistentLength("the upload is complete; more bytes would make it longer")
+                raise CompletedUpload
+            raise InconsistentUploadLength(
+                "the upload is complete; more bytes would make it longer"
+            )
         return _append(dependencies, status, offset, final=final)
 
     @blueprint.delete(upload_path)
@@ -152,7 +154,7 @@ def _append(dependencies: Dependencies, status: Status, offset: int, *, final: b
             preempt=True,
         )
     except OffsetMismatch as mismatch:
-        raise MismatchingOffset(mismatch.offset, offset) from None
+        raise MismatchingUploadOffset(mismatch.offset, offset) from None
     except TooLarge:
         uploads.cancel(status.upload)  # section 4.4.2: it would exceed its length, so it is invalid
         raise
@@ -207,14 +209,14 @@ def _status_response(
 def _declared_length(offset: int) -> int | None:
     """Return the length of the whole file by either indicator (section 4.1.3).
 
-    None if the request has neither. Raises InconsistentLength if it has both and they differ.
+    None if the request has neither. Raises InconsistentUploadLength if it has both and they differ.
     """
     declared = number(request.headers, "Upload-Length")
     content_length = request_body.declared_length(request.environ)
     if not complete(request.headers) or content_length is None:
         return declared
     if declared is not None and declared != offset + content_length:
-        raise InconsistentLength("Upload-Length is not what Content-Length makes it")
+        raise InconsistentUploadLength("Upload-Length is not what Content-Length makes it")
     return offset + content_length
 
 

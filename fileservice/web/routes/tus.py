@@ -8,7 +8,7 @@ from fileservice.names import FileName
 from fileservice.protocols import tus
 from fileservice.protocols.conditional import format_date
 from fileservice.protocols.digests import declared_digests
-from fileservice.protocols.errors import BadField, ChecksumMismatch, WrongVersion
+from fileservice.protocols.errors import BadField, ChecksumMismatch, UnsupportedVersion
 from fileservice.upload import UploadRequest
 from fileservice.upload.resumable.service import Status
 from fileservice.upload.verified_blocks import verified_blocks
@@ -39,7 +39,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @blueprint.before_request
     def check_version() -> None:
         if request.method != "OPTIONS" and request.headers.get("Tus-Resumable") != tus.VERSION:
-            raise WrongVersion(tus.VERSION)
+            raise UnsupportedVersion(tus.VERSION)
 
     @blueprint.after_app_request
     def add_version(response: Response) -> Response:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response, redirect, request, url_for
 
 from fileservice.names import FileName
-from fileservice.protocols.chunked_uploaders import refuse_piece
+from fileservice.protocols.chunked_uploaders import reject_chunk
 from fileservice.protocols.conditional import Outcome, evaluate
 from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import PartialUpload
@@ -37,7 +37,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
 
     @blueprint.post("/upload")
     def upload_form() -> Response:
-        _refuse_piece_of_file()
+        _refuse_part_of_file()
         length = request_body.declared_length(request.environ)
         form = verified_blocks(
             request_body.blocks(request.environ, dependencies.idle_timeout),
@@ -65,7 +65,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
             digests=declared_digests(request.headers),
             create_only=_is_create_only(),
         )
-        _refuse_piece_of_file()
+        _refuse_part_of_file()
         if resumable_draft.is_resumable(request):
             _check_conditions(dependencies, name)
             return resumable_draft.create(dependencies, upload_request)
@@ -81,11 +81,11 @@ def routes(dependencies: Dependencies) -> Blueprint:
     return blueprint
 
 
-def _refuse_piece_of_file() -> None:
+def _refuse_part_of_file() -> None:
     """Raise IncompleteBody if the request says that it does not have the whole file."""
     if "Content-Range" in request.headers:
         raise PartialUpload
-    refuse_piece(request.args)
+    reject_chunk(request.args)
 
 
 def _receive(

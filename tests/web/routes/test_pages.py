@@ -123,7 +123,7 @@ def test_a_cookie_that_names_no_file_is_ignored(client: FlaskClient, value: str)
         ("flowChunkNumber=1&flowTotalChunks=2", 400),
     ],
 )
-def test_an_uploader_that_asks_for_a_piece_is_made_to_send_the_whole_file(
+def test_an_uploader_that_tests_for_a_chunk_is_made_to_send_the_whole_file(
     client: FlaskClient, query: str, status: int
 ) -> None:
     assert client.get(f"/upload?{query}").status_code == status

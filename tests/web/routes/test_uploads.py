@@ -74,7 +74,7 @@ ERRORS = {
     "too large": ("/upload/a.txt", {"data": b"x" * 1025}, 413, "too-large"),
     "a part": ("/upload/a.txt", {"headers": {"Content-Range": "bytes 0-9/99"}}, 400,
                "incomplete-body"),
-    "a piece": ("/upload/a.txt?flowTotalChunks=2", {}, 400, "incomplete-body"),
+    "a chunk": ("/upload/a.txt?flowTotalChunks=2", {}, 400, "incomplete-body"),
     "a bad digest": ("/upload/a.txt", {"headers": {"Repr-Digest": "x"}}, 400,
                      "bad-digest-header"),
     "another digest": ("/upload/a.txt",
