@@ -1,26 +1,43 @@
-"""The errors of the way in: why a file is not taken."""
+"""The errors of uploads.
+
+UploadError
+├── UploadRejected                  the file is refused, and nothing of it is stored
+│   ├── NoExtension                 its name has no extension
+│   ├── ExtensionNotAllowed         the operator does not accept files with its extension
+│   ├── TooLarge                    it has more bytes than a file may have
+│   ├── PreconditionNotMet          the client asked for a new file, and the name is taken
+│   ├── ContentMismatch             its bytes are not of the type that its extension stands for
+│   └── DigestMismatch              its bytes do not have a digest that the client declared
+└── ResumableUploadError            a request for an upload in several requests is refused
+    ├── TooManyUnfinished           all clients together have as many of them as they may
+    ├── TooManyUnfinishedOfClient   this client has as many of them as it may
+    ├── UploadGone                  the upload was rejected, or it has expired
+    ├── UploadIsFinal               it was concatenated from others, so it takes no bytes
+    ├── OffsetMismatch              the request does not begin where the received bytes end
+    ├── LengthConflict              another length was declared before
+    ├── UploadInterrupted           another request has taken the lock; also a storage.Locked
+    └── InvalidConcatenation        the uploads cannot be concatenated
+
+The errors of the store (`fileservice.storage`) pass through uploads unchanged.
+"""
 
 from collections.abc import Mapping
 
 from fileservice.filetypes import FileType
 from fileservice.names import FileName
-from fileservice.storage import Locked
+from fileservice.storage import Locked, NameTaken
 
 
-class ContentMismatch(Exception):
-    """The content is not of the type that the extension promises."""
-
-    def __init__(self, file_type: FileType, found: str) -> None:
-        super().__init__(
-            f"the name says .{file_type.extension} ({file_type.media_type}), but the content is"
-            f" {found}; give the file the extension that fits its content"
-        )
-        self.expected = file_type.media_type
-        self.found = found
+class UploadError(Exception):
+    """An upload, or one request of it, was refused."""
 
 
-class UploadRejected(Exception):
-    """The upload is against the rules."""
+class UploadRejected(UploadError):
+    """The file is refused."""
+
+
+class ResumableUploadError(UploadError):
+    """A request for a resumable upload is refused."""
 
 
 class NoExtension(UploadRejected):
@@ -36,17 +53,31 @@ class ExtensionNotAllowed(UploadRejected):
 
 
 class TooLarge(UploadRejected):
+    """The file has, or would have, more than `limit` bytes."""
+
     def __init__(self, limit: int) -> None:
         super().__init__(f"the file is larger than the {limit} bytes that one may have here")
         self.limit = limit
 
 
 class PreconditionNotMet(UploadRejected):
-    """The client asked for the upload only if a name is free, and it is not."""
+    """The name is taken, and the client sent If-None-Match: * (RFC 9110 section 13.1.2)."""
 
 
-class DigestMismatch(Exception):
-    """The bytes that arrived are not the ones the client said it would send."""
+class ContentMismatch(UploadRejected):
+    """The content is not of the type that the extension stands for."""
+
+    def __init__(self, file_type: FileType, found: str) -> None:
+        super().__init__(
+            f"the name says .{file_type.extension} ({file_type.media_type}), but the content is"
+            f" {found}; give the file the extension that fits its content"
+        )
+        self.expected = file_type.media_type
+        self.found = found
+
+
+class DigestMismatch(UploadRejected):
+    """The bytes do not have the digest that the client declared (RFC 9530)."""
 
     def __init__(self, algorithm: str) -> None:
         super().__init__(
@@ -56,11 +87,11 @@ class DigestMismatch(Exception):
         self.algorithm = algorithm
 
 
-class InvalidConcatenation(Exception):
-    """The parts are not all there, each of them complete."""
+REJECTIONS = (UploadRejected, NameTaken)
+"""The errors that end a resumable upload for good."""
 
 
-class TooManyUnfinished(Exception):
+class TooManyUnfinished(ResumableUploadError):
     def __init__(self, limit: int) -> None:
         super().__init__(
             f"there are {limit} unfinished uploads, as many as there may be; try again later"
@@ -68,7 +99,7 @@ class TooManyUnfinished(Exception):
         self.limit = limit
 
 
-class TooManyUnfinishedOfClient(Exception):
+class TooManyUnfinishedOfClient(ResumableUploadError):
     def __init__(self, limit: int) -> None:
         super().__init__(
             f"there are {limit} unfinished uploads from this address, as many as one may have;"
@@ -77,32 +108,42 @@ class TooManyUnfinishedOfClient(Exception):
         self.limit = limit
 
 
-class TakenOver(Locked):
-    """This request had to let go.
+class UploadGone(ResumableUploadError):
+    """The upload was rejected, or it has expired; ``str(error)`` gives the reason."""
 
-    Its client may be there still: what took over can be an old request of its own that came late.
+
+class UploadIsFinal(ResumableUploadError):
+    """A final upload takes no bytes (tus 1.0.0, Concatenation)."""
+
+    def __init__(self) -> None:
+        super().__init__("this upload was joined from others; nothing can be added to it")
+
+
+class OffsetMismatch(ResumableUploadError):
+    """The request does not begin at `offset`, where the received bytes end."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"the upload stands at byte {offset}; send what follows from there")
+        self.offset = offset
+
+
+class LengthConflict(ResumableUploadError):
+    """The upload was declared to have another `length`."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"the upload was declared to have {length} bytes; that cannot be changed")
+        self.length = length
+
+
+class UploadInterrupted(ResumableUploadError, Locked):
+    """The request had to release the lock of the upload to another request.
+
+    Its client may still be there: the other request may be one of its own that arrived late.
     """
 
     def __init__(self) -> None:
         super().__init__("another request has taken this upload over; ask where it stands")
 
 
-class UploadGone(Exception):
-    """The upload is no more: it was refused, or has expired; ``str(error)`` says why."""
-
-
-class Sealed(Exception):
-    def __init__(self) -> None:
-        super().__init__("this upload was joined from others; nothing can be added to it")
-
-
-class OffsetMismatch(Exception):
-    def __init__(self, offset: int) -> None:
-        super().__init__(f"the upload stands at byte {offset}; send what follows from there")
-        self.offset = offset
-
-
-class LengthConflict(Exception):
-    def __init__(self, length: int) -> None:
-        super().__init__(f"the upload was declared to have {length} bytes; that cannot be changed")
-        self.length = length
+class InvalidConcatenation(ResumableUploadError):
+    """The uploads are not all complete partial uploads, or one of them is named twice."""

@@ -31,7 +31,7 @@ from fileservice.protocols.errors import (
     WrongVersion,
 )
 from fileservice.protocols.ranges import unsatisfied
-from fileservice.upload.errors import (
+from fileservice.upload import (
     ContentMismatch,
     DigestMismatch,
     ExtensionNotAllowed,
@@ -40,11 +40,11 @@ from fileservice.upload.errors import (
     NoExtension,
     OffsetMismatch,
     PreconditionNotMet,
-    Sealed,
     TooLarge,
     TooManyUnfinished,
     TooManyUnfinishedOfClient,
     UploadGone,
+    UploadIsFinal,
 )
 from fileservice.web.errors import (
     BadAddress,
@@ -99,7 +99,7 @@ TABLE = (
     Row("bad-metadata", 400, "The metadata cannot be read", (BadMetadata,)),
     Row("bad-checksum", 400, "The checksum cannot be read", (BadChecksum,)),
     Row("bad-concat", 400, "The parts cannot be joined", (InvalidConcatenation,)),
-    Row("forbidden", 403, "Not allowed", (Sealed,)),
+    Row("forbidden", 403, "Not allowed", (UploadIsFinal,)),
     Row("cross-site", 403, "Not from pages of other sites", (CrossSite,)),
     Row("not-found", 404, "Not found",
         (storage.NotFound, storage.NoSuchUpload, NoSuchFile, NoSuchPath)),

@@ -8,9 +8,9 @@ from wsgiref.util import application_uri
 
 from flask import request
 
+from fileservice.executor import Executor
 from fileservice.storage import StorageError, Store, describe_error
-from fileservice.upload import Executor, UploadPolicy
-from fileservice.upload.resumable.service import ResumableUploads
+from fileservice.upload import ResumableUploads, UploadContext, UploadPolicy
 from fileservice.web.search_limit import Searches
 
 _log = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ class Service:
     upload_expiry: float
     download_redirect: bool = False
     """Send those who want a file to where the store has it."""
+    upload_context: UploadContext = field(init=False)
     resumable_uploads: ResumableUploads = field(init=False)
     searches: Searches = field(default_factory=Searches)
     _next_sweep: float = 0.0
@@ -37,9 +38,8 @@ class Service:
     _sweeping: bool = False
 
     def __post_init__(self) -> None:
-        self.resumable_uploads = ResumableUploads(
-            self.store, self.policy, self.executor, self.upload_expiry
-        )
+        self.upload_context = UploadContext(self.store, self.policy, self.executor)
+        self.resumable_uploads = ResumableUploads(self.upload_context, expiry=self.upload_expiry)
 
     def base_url(self) -> str:
         """Where clients reach this service, without a slash at the end."""
@@ -63,7 +63,7 @@ class Service:
                 self.store.sweep()
                 self.resumable_uploads.sweep()
             else:
-                self.resumable_uploads.sweep_unbegun()
+                self.resumable_uploads.sweep_empty()
         except StorageError as error:
             _log.warning("the store could not be swept: %s", describe_error(error))
         except Exception:  # noqa: BLE001  # nobody asks for what came of it

@@ -19,10 +19,16 @@ from fileservice.protocols.errors import (
     MismatchingOffset,
 )
 from fileservice.protocols.resumable_draft import CONTENT_TYPE, complete, number
-from fileservice.upload import UploadRequest
-from fileservice.upload.errors import DigestMismatch, OffsetMismatch, TooLarge
-from fileservice.upload.resumable.service import REFUSALS, Status
-from fileservice.upload.verified_blocks import verified_blocks
+from fileservice.upload import (
+    REJECTIONS,
+    AppendRequest,
+    DigestMismatch,
+    OffsetMismatch,
+    TooLarge,
+    UploadRequest,
+    UploadStatus,
+    verified_blocks,
+)
 from fileservice.web import problems, request_body
 from fileservice.web.representations import representation_headers, stored
 from fileservice.web.requests import client_address, interrupt_of, raw_name
@@ -40,7 +46,9 @@ def routes(service: Service) -> Blueprint:
 
     @blueprint.route(f"{_PREFIX}<name:upload>", methods=["HEAD"])
     def head(upload: str) -> Response:  # noqa: ARG001  # see raw_name
-        return _answer(service, uploads.settle(_upload()), {"Cache-Control": "no-store"})
+        return _answer(
+            service, uploads.status(_upload(), preempt=True), {"Cache-Control": "no-store"}
+        )
 
     @blueprint.patch(f"{_PREFIX}<name:upload>")
     def append(upload: str) -> Response:  # noqa: ARG001  # see raw_name
@@ -49,7 +57,7 @@ def routes(service: Service) -> Blueprint:
         if offset is None or final is None:
             raise BadAppend
         found = uploads.status(_upload())
-        if not found.record.open:
+        if found.has_ended:
             if request_body.declared_length(request.environ) == 0:
                 raise Completed
             raise InconsistentLength("the upload is complete; more bytes would make it longer")
@@ -83,7 +91,7 @@ def begin(service: Service, upload_request: UploadRequest) -> Response:
     found = service.resumable_uploads.create(
         upload_request, length, {}, explicit_completion=True, client=client_address(request.environ)
     )
-    if found.record.finished:
+    if found.file:
         return _final(service, found, created=False)
     informed = False
     try:
@@ -93,15 +101,14 @@ def begin(service: Service, upload_request: UploadRequest) -> Response:
         return _take_in(service, found, 0, final=bool(complete(request.headers)))
     except BaseException as error:
         if not informed:
-            service.resumable_uploads.discard(
-                found.upload
-            )  # the client will never learn where it was
+            # The client will never learn where it was.
+            service.resumable_uploads.remove(found.upload)
         elif isinstance(error, BodyError):
             service.resumable_uploads.cancel_if_empty(found.upload)
         raise
 
 
-def _inform(service: Service, found: Status) -> None:
+def _inform(service: Service, found: UploadStatus) -> None:
     """Tell the client where its upload is before its body is read (section 4.2.1)."""
     fields = {
         "Location": _url(service, found),
@@ -124,57 +131,61 @@ def offered(service: Service, methods: Iterable[str]) -> Response:
     return empty(204, fields)
 
 
-def _take_in(service: Service, found: Status, offset: int, *, final: bool) -> Response:
+def _take_in(service: Service, found: UploadStatus, offset: int, *, final: bool) -> Response:
     environ, uploads = request.environ, service.resumable_uploads
     blocks: Iterable[memoryview] = request_body.blocks(environ, service.idle_timeout)
     declared = parse_digests("Content-Digest", request.headers.get("Content-Digest"))
     try:
         found = uploads.append(
             found.upload,
-            offset,
-            verified_blocks(blocks, declared, service.executor, DigestMismatch)
-            if declared
-            else blocks,
-            content_length=request_body.declared_length(environ),
-            interrupt=interrupt_of(environ),
-            length=_declared_length(offset),
-            atomic=bool(declared),
-            final=final,
-            preempt=True,
+            AppendRequest(
+                offset=offset,
+                blocks=verified_blocks(blocks, declared, service.executor, DigestMismatch)
+                if declared
+                else blocks,
+                content_length=request_body.declared_length(environ),
+                interrupt=interrupt_of(environ),
+                length=_declared_length(offset),
+                atomic=bool(declared),
+                final=final,
+                preempt=True,
+            ),
         )
     except OffsetMismatch as mismatch:
         raise MismatchingOffset(mismatch.offset, offset) from None
     except TooLarge:
         uploads.cancel(found.upload)  # section 4.4.2: what would exceed its length is invalid
         raise
-    except REFUSALS as refusal:
+    except REJECTIONS as refusal:
         response = problems.answer(refusal)
         response.headers["Upload-Complete"] = "?1" if final else "?0"
         return response
-    if found.record.finished:
+    if found.file:
         return _final(service, found, created=True)
     status = 204 if request.method == "PATCH" else 201
     fields = {"Location": _url(service, found)} if status == 201 else {}
     return _answer(service, found, fields, status)
 
 
-def _final(service: Service, found: Status, *, created: bool) -> Response:
+def _final(service: Service, found: UploadStatus, *, created: bool) -> Response:
     """What the request to the file's own address would have been answered, had it come whole."""
-    assert found.record.finished
-    response = stored(found.record.finished, service.base_url(), created=created)
+    assert found.file
+    response = stored(found.file, service.base_url(), created=created)
     response.headers["Upload-Complete"] = "?1"
     return response
 
 
-def _answer(service: Service, found: Status, fields: dict[str, str], status: int = 204) -> Response:
+def _answer(
+    service: Service, found: UploadStatus, fields: dict[str, str], status: int = 204
+) -> Response:
     fields = fields | {
         "Upload-Offset": str(found.offset),
-        "Upload-Complete": "?1" if found.record.finished else "?0",
+        "Upload-Complete": "?1" if found.file else "?0",
         "Upload-Limit": _limit(service, found),
     }
     if found.record.length is not None:
         fields["Upload-Length"] = str(found.record.length)
-    file = found.record.finished
+    file = found.file
     if file:
         fields |= representation_headers(file)
         fields["Content-Location"] = download_url(service.base_url(), file.name)
@@ -199,12 +210,12 @@ def _can_be_informed(asked: Request) -> bool:
     return version == _INTEROP_VERSION and "transfer.inform" in asked.environ
 
 
-def _limit(service: Service, found: Status) -> str:
+def _limit(service: Service, found: UploadStatus) -> str:
     left = max(0, int(found.expires - time.time()))
     return f"max-size={service.policy.max_size}, max-age={left}"
 
 
-def _url(service: Service, found: Status) -> str:
+def _url(service: Service, found: UploadStatus) -> str:
     return f"{service.base_url()}{_PREFIX}{found.upload}"
 
 

@@ -10,9 +10,7 @@ from fileservice.protocols import tus
 from fileservice.protocols.conditional import format_date
 from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import BadField, ChecksumMismatch, WrongVersion
-from fileservice.upload import UploadRequest
-from fileservice.upload.resumable.service import Status
-from fileservice.upload.verified_blocks import verified_blocks
+from fileservice.upload import AppendRequest, UploadRequest, UploadStatus, verified_blocks
 from fileservice.web import request_body
 from fileservice.web.middleware.method_override import MethodOverride
 from fileservice.web.representations import representation_headers
@@ -83,18 +81,20 @@ def routes(service: Service) -> Blueprint:
         found = uploads.create(
             upload_request, length, protocol_metadata, client=client_address(request.environ)
         )
-        if content_length != 0 and not found.record.finished:
+        if content_length != 0 and not found.file:
             try:
                 found = uploads.append(
                     found.upload,
-                    0,
-                    _verified(blocks, checksum, service) if checksum else blocks,
-                    content_length=content_length,
-                    interrupt=interrupt_of(request.environ),
-                    atomic=checksum is not None,
+                    AppendRequest(
+                        offset=0,
+                        blocks=_verified(blocks, checksum, service) if checksum else blocks,
+                        content_length=content_length,
+                        interrupt=interrupt_of(request.environ),
+                        atomic=checksum is not None,
+                    ),
                 )
             except BaseException:
-                uploads.discard(found.upload)  # the client will never learn where it was
+                uploads.remove(found.upload)  # the client will never learn where it was
                 raise
         return _answer(201, found, {"Location": _url(found)})
 
@@ -117,12 +117,14 @@ def routes(service: Service) -> Blueprint:
         blocks: Iterable[memoryview] = request_body.blocks(request.environ, service.idle_timeout)
         found = uploads.append(
             _upload(),
-            tus.offset(request.headers),
-            _verified(blocks, checksum, service) if checksum else blocks,
-            content_length=request_body.declared_length(request.environ),
-            interrupt=interrupt_of(request.environ),
-            length=tus.number(request.headers, "Upload-Length"),
-            atomic=checksum is not None,
+            AppendRequest(
+                offset=tus.offset(request.headers),
+                blocks=_verified(blocks, checksum, service) if checksum else blocks,
+                content_length=request_body.declared_length(request.environ),
+                interrupt=interrupt_of(request.environ),
+                length=tus.number(request.headers, "Upload-Length"),
+                atomic=checksum is not None,
+            ),
         )
         return _answer(204, found, {})
 
@@ -141,9 +143,9 @@ def routes(service: Service) -> Blueprint:
             request_body.require_content_type(request.environ, tus.CONTENT_TYPE)
         return request_body.blocks(environ, service.idle_timeout), content_length
 
-    def _answer(status: int, found: Status, fields: dict[str, str]) -> Response:
+    def _answer(status: int, found: UploadStatus, fields: dict[str, str]) -> Response:
         fields = fields | {"Upload-Offset": str(found.offset)}
-        file = found.record.finished
+        file = found.file
         if file:
             fields |= representation_headers(file)
             fields["Content-Location"] = download_url(service.base_url(), file.name)
@@ -151,7 +153,7 @@ def routes(service: Service) -> Blueprint:
             fields["Upload-Expires"] = format_date(int(found.expires))
         return empty(status, fields)
 
-    def _url(found: Status) -> str:
+    def _url(found: UploadStatus) -> str:
         return f"{service.base_url()}{tus.PREFIX}{found.upload}"
 
     return blueprint

@@ -13,9 +13,13 @@ from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import PartialUpload
 from fileservice.protocols.forms import form_file
 from fileservice.storage import NotFound
-from fileservice.upload import UploadRequest, UploadResult, receive
-from fileservice.upload.errors import DigestMismatch
-from fileservice.upload.verified_blocks import verified_blocks
+from fileservice.upload import (
+    DigestMismatch,
+    UploadRequest,
+    UploadResult,
+    receive,
+    verified_blocks,
+)
 from fileservice.web import request_body
 from fileservice.web.errors import PreconditionFailed
 from fileservice.web.representations import stored, validators
@@ -87,13 +91,7 @@ def routes(service: Service) -> Blueprint:
     def take_in(upload_request: UploadRequest, blocks: Iterable[memoryview]) -> UploadResult:
         check_conditions(upload_request.name)
         service.sweep_when_due()
-        return receive(
-            upload_request,
-            blocks,
-            policy=service.policy,
-            store=service.store,
-            executor=service.executor,
-        )
+        return receive(upload_request, blocks, service.upload_context)
 
     def check_conditions(name: FileName) -> None:
         if any(field in request.headers for field in CONDITIONAL_FIELDS):

@@ -31,9 +31,14 @@ from fileservice.storage.s3.location import Location
 from fileservice.storage.s3.pieces import Pieces
 from fileservice.storage.s3.uploads import S3Uploads
 from fileservice.storage.s3.writer import StreamingWriter
-from fileservice.upload import UploadPolicy, UploadRequest
-from fileservice.upload.errors import TooLarge
-from fileservice.upload.resumable.service import ResumableUploads
+from fileservice.upload import (
+    AppendRequest,
+    ResumableUploads,
+    TooLarge,
+    UploadContext,
+    UploadPolicy,
+    UploadRequest,
+)
 from tests.storage.store_contract import NAME, content_of, publish, read
 from tests.support.seaweed import Seaweed
 
@@ -42,18 +47,18 @@ RULES = UploadPolicy(types=filetypes.TABLE, max_size=64 << 20, min_free=0, diges
 
 
 def resumption(store: Store) -> ResumableUploads:
-    return ResumableUploads(store, RULES, InlineExecutor(), 86400.0)
+    return ResumableUploads(UploadContext(store, RULES, InlineExecutor()), expiry=86400.0)
 
 
 def append(r: ResumableUploads, upload: str, offset: int, *blocks: bytes, **options):
-    return r.append(
-        upload,
+    request = AppendRequest(
         offset,
         iter(blocks),
         content_length=options.pop("content_length", sum(map(len, blocks))),
         interrupt=options.pop("interrupt", lambda: None),
         **options,
     )
+    return r.append(upload, request)
 
 
 def test_a_claim_that_cannot_be_withdrawn_does_not_lock_the_upload_for_ever(
@@ -301,8 +306,8 @@ def test_a_file_never_gets_the_digest_of_other_bytes(
     assert append(two, upload, 0, b, atomic=True).offset == len(b)
     status = append(one, upload, len(b), rest)
     assert read(store, NAME) == b + rest
-    assert status.record.finished
-    assert status.record.finished.content.sha256 == hashlib.sha256(b + rest).digest()
+    assert status.file
+    assert status.file.content.sha256 == hashlib.sha256(b + rest).digest()
 
 
 def test_what_was_cancelled_is_not_published_afterwards(
@@ -365,16 +370,20 @@ def test_who_took_over_is_not_interrupted_by_its_own_claim(
 
     with ThreadPoolExecutor(1) as thread:
         first = thread.submit(
-            one.append, upload, 0, trickle(), content_length=None, interrupt=stopped.set
+            one.append,
+            upload,
+            AppendRequest(0, trickle(), content_length=None, interrupt=stopped.set),
         )
         time.sleep(0.7)
         one.append(
             upload,
-            5,
-            taking_over(),
-            content_length=None,
-            preempt=True,
-            interrupt=lambda: interrupted.append(1),
+            AppendRequest(
+                5,
+                taking_over(),
+                content_length=None,
+                preempt=True,
+                interrupt=lambda: interrupted.append(1),
+            ),
         )
         first.result(20)
     assert interrupted == []
@@ -450,7 +459,7 @@ def test_an_offset_that_was_told_stays_though_too_much_comes_after_it(
         yield b"x" * (12 * MIB)
 
     with pytest.raises(TooLarge):
-        one.append(upload, 0, blocks(), content_length=None, interrupt=lambda: None)
+        one.append(upload, AppendRequest(0, blocks(), content_length=None, interrupt=lambda: None))
     assert reported_size[0] > 0
     assert two.status(upload).offset >= reported_size[0]
 
@@ -503,7 +512,8 @@ def test_an_offset_that_was_told_by_who_stood_still_stays(
     def b() -> object:
         try:
             return two.append(
-                upload, 0, blocks(), content_length=20, interrupt=lambda: None, atomic=True
+                upload,
+                AppendRequest(0, blocks(), content_length=20, interrupt=lambda: None, atomic=True),
             )
         except StorageError as error:
             return error

@@ -32,8 +32,8 @@ from fileservice.storage.s3.location import Location
 from fileservice.storage.s3.metadata import MetadataStore
 from fileservice.storage.s3.parts import part_size
 from fileservice.storage.s3.pieces import Piece, Pieces
-from fileservice.upload.errors import UploadGone
-from fileservice.upload.resumable.record import Record
+from fileservice.upload import UploadGone
+from fileservice.upload.resumable.record import UploadRecord
 from fileservice.upload.resumable.repository import UploadRepository
 from tests.storage.store_contract import (
     COMPETITORS,
@@ -638,7 +638,7 @@ class TestResumable:
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(lease.Heartbeat, "add", lambda *_: None)
-        record = Record(NAME, 10, {}).to_bytes()
+        record = UploadRecord(NAME, 10, {}).to_bytes()
         upload = store.uploads.create(record, 10)
         dead = store.uploads.open(upload)
         dead.write(b"bytes")
