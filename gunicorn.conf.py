@@ -61,7 +61,7 @@ def _verify_store(result):
         proof = verify_store(
             _settings.store_url, fsync=_settings.fsync, identity=_settings.store_id
         )
-        os.write(result, json.dumps([proof.identity, proof.lines]).encode())
+        os.write(result, json.dumps([proof.identity, proof.messages]).encode())
     except StorageError as error:
         print(  # noqa: T201  # the log is not open yet
             "fileservice cannot start:\n"

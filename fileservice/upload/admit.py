@@ -18,7 +18,7 @@ def admit(request: UploadRequest, context: UploadContext) -> tuple[FileType, Sto
     if content_length > policy.max_size:
         raise TooLarge(policy.max_size)
     # Both looks are made on the event loop: of a warm directory, they take microseconds.
-    if not store.taken(request.name):
+    if not store.is_taken(request.name):
         check_free_space(context, content_length)
         return file_type, None
     stored = None

@@ -120,11 +120,13 @@ class Pipeline:
             size, ahead = self.size, min(self.size, _MAX_AHEAD)
         else:
             size, ahead = self._length, 0
-        reserved = self._store.make_room(self._writer, size, ahead=ahead, leave=self._min_free)
+        reserved = self._store.reserve_space(
+            self._writer, size, ahead=ahead, min_free=self._min_free
+        )
         self._reserved = math.inf if reserved is None else reserved
         self._is_reserved_ahead = reserved is not None and ahead > 0
 
     def _release_unused_space(self) -> None:
         if self._is_reserved_ahead:
             with suppress(StorageError):  # the file then keeps more space than it needs
-                self._executor.run_io(self._store.give_room_back, self._writer)
+                self._executor.run_io(self._store.release_unused_space, self._writer)

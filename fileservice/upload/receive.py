@@ -28,8 +28,8 @@ def receive(
     writer = executor.run_io(
         context.store.writer,
         request.length,
-        meant_for=None if is_read_again else request.name,
-        leave=policy.min_free,
+        stream_to=None if is_read_again else request.name,
+        min_free=policy.min_free,
     )
     try:
         scan = begin_scan(request, policy)

@@ -31,7 +31,7 @@ def send(opened: Opened, ranges: tuple[ByteRange, ...], *, inline: bool) -> Resp
     file = opened.file
     match ranges:
         case ():
-            opened.expect(0, file.size)
+            opened.seek_range(0, file.size)
             return _response(opened, opened.body, file.size, inline)
         case (only,):
             part = cast(BinaryIO, Section(opened, only))
@@ -92,7 +92,7 @@ class Section(io.RawIOBase):
     def __init__(self, opened: Opened, part: ByteRange) -> None:
         self._body = opened.body
         self._end = part.last + 1
-        opened.expect(part.first, self._end)
+        opened.seek_range(part.first, self._end)
 
     def fileno(self) -> int:
         return self._body.fileno()
@@ -163,7 +163,7 @@ class Parts:
     def __iter__(self) -> Iterator[bytes]:
         for heading, part in self._parts:
             yield heading
-            self._opened.expect(part.first, part.last + 1)
+            self._opened.seek_range(part.first, part.last + 1)
             yield from _blocks(self._body, part.length)
         yield self._end
 

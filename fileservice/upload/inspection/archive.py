@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from fileservice.filetypes import FileType
-from fileservice.storage import Staged
+from fileservice.storage import StagedFile
 
 _LOCAL_HEADER = struct.Struct("<4s2xHH8xIIHH")
 """Signature, flags, method, compressed size, size, lengths of name and extra field (section
@@ -40,7 +40,7 @@ _UNSPECIFIC = ("application/zip", "application/octet-stream")
 _OFFICE_DIRECTORIES = {"docx": b"word/", "xlsx": b"xl/", "pptx": b"ppt/"}
 
 
-def matches(file_type: FileType, staged: Staged, detected: str) -> bool:
+def matches(file_type: FileType, staged: StagedFile, detected: str) -> bool:
     """Return whether the archive is of this type, given the media type that libmagic detected.
 
     Every document may also have the extension zip. libmagic only looks at the first few members of
@@ -63,7 +63,7 @@ def matches(file_type: FileType, staged: Staged, detected: str) -> bool:
     return b"[Content_Types].xml" in names and any(name.startswith(prefix) for name in names)
 
 
-def _directory(staged: Staged) -> tuple[int, int] | None:
+def _directory(staged: StagedFile) -> tuple[int, int] | None:
     """Return the offset and size of the directory of members; None if there is no end record."""
     size = staged.size
     tail_offset = max(0, size - _MAX_END)
@@ -88,7 +88,7 @@ def _member_names(directory: bytes) -> Iterator[bytes]:
         offset += sum(lengths)
 
 
-def _stored_mimetype(staged: Staged) -> bytes | None:
+def _stored_mimetype(staged: StagedFile) -> bytes | None:
     """Return the content of the member `mimetype` if it comes first and is not compressed.
 
     OpenDocument (version 1.3, part 2, section 3.3) and EPUB (OCF 3.3, section 4.3) require that, so

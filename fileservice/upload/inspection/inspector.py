@@ -17,7 +17,7 @@ import magic
 
 from fileservice.executor import RunCpu
 from fileservice.filetypes import TABLE, Family, FileType
-from fileservice.storage import Staged
+from fileservice.storage import StagedFile
 from fileservice.upload.errors import ContentMismatch
 from fileservice.upload.inspection import archive
 from fileservice.upload.inspection.text import NotText, TextScan
@@ -88,7 +88,7 @@ class Inspector:
         if not self._is_head_checked:
             self._check_head()
 
-    def conclude(self, staged: Staged, run_cpu: RunCpu) -> Verdict:
+    def conclude(self, staged: StagedFile, run_cpu: RunCpu) -> Verdict:
         """Return what the file is, all of whose bytes were fed. Raise ContentMismatch."""
         if not self._is_head_checked:
             self._check_head()
@@ -126,7 +126,7 @@ class Inspector:
             case Family.TEXT | Family.JSON:
                 self._require(detected not in _BINARY_MEDIA_TYPES, detected)
 
-    def _is_json(self, staged: Staged, run_cpu: RunCpu) -> bool:
+    def _is_json(self, staged: StagedFile, run_cpu: RunCpu) -> bool:
         if staged.size <= _MAX_PARSED_JSON:
             return run_cpu(_parses, staged.read_at(staged.size, 0))
         first = self._first.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
@@ -149,7 +149,7 @@ def _identify(head: bytes, flags: int) -> str:
     return detected
 
 
-def _identify_file(staged: Staged, run_cpu: RunCpu) -> str:
+def _identify_file(staged: StagedFile, run_cpu: RunCpu) -> str:
     """Return the media type that libmagic detects if it may read any part of the file."""
     with staged.descriptor() as descriptor:
         return run_cpu(_identify_descriptor, descriptor)

@@ -44,7 +44,7 @@ def concatenate(
         raise InvalidConcatenation(
             "a part can stand in a file once only; upload its bytes once more"
         )
-    repository, uploads = context.repository, context.upload.store.uploads
+    repository, store = context.repository, context.upload.store
     executor = context.upload.executor
     with ExitStack() as stack:
         writers: list[ResumableWriter] = []
@@ -61,8 +61,8 @@ def concatenate(
             state=UploadState.CONCATENATING,
         )
         # The record comes first, so that its want of space is no error after the publication.
-        upload = executor.run_io(uploads.create, record.to_bytes(), None)
-        final_writer = executor.run_io(uploads.open, upload)
+        upload = executor.run_io(store.uploads.create, record.to_bytes(), None)
+        final_writer = executor.run_io(store.locker.lock, upload)
         stack.callback(executor.run_io, final_writer.close)
         try:
             result = receive(request, _read(writers, executor), context.upload)
@@ -86,7 +86,7 @@ def _lock(part: str, context: SessionContext) -> ResumableWriter:
         raise InvalidConcatenation(f"there is no upload {part} to join") from None
     if status.record.kind is not UploadKind.PARTIAL or status.state is not UploadState.COMPLETE:
         raise InvalidConcatenation(f"the upload {part} is not a part, or not complete")
-    return context.upload.executor.run_io(context.upload.store.uploads.open, part)
+    return context.upload.executor.run_io(context.upload.store.locker.lock, part)
 
 
 def _check_head(

@@ -40,11 +40,11 @@ class UploadLimits:
         has_ended = record.state.has_ended
         length = None if has_ended else record.length  # a file that is stored needs no more space
         check_free_space(self._context, length or 0)
-        with self._store.uploads.alone():
+        with self._store.locker.exclusive():
             if not has_ended:
                 self._check(record)
             upload = self._store.uploads.create(
-                record.to_bytes(), length, leave=self._policy.min_free
+                record.to_bytes(), length, min_free=self._policy.min_free
             )
             self._unfinished_uploads.add(upload, record)
         return upload
@@ -54,7 +54,7 @@ class UploadLimits:
     ) -> None:
         """Reserve space for an upload whose `length` was unknown. Blocks. Raise StorageFull."""
         missing = length - writer.size
-        with self._store.uploads.alone():
+        with self._store.locker.exclusive():
             if missing > 0:
                 others = [
                     (other, client)
@@ -62,7 +62,7 @@ class UploadLimits:
                     if other.upload != upload
                 ]
                 self._check_space(record, missing, others)
-            self._store.make_room(writer, length, leave=self._policy.min_free)
+            self._store.reserve_space(writer, length, min_free=self._policy.min_free)
 
     def _check(self, record: UploadRecord) -> None:
         unfinished = self._unfinished_uploads.counted()
@@ -102,9 +102,11 @@ class UploadLimits:
             return
         key = client_key(record.client)
         by_client = [
-            upload.held for upload, client in others if client == key and upload.held > _NOTHING
+            upload.reserved
+            for upload, client in others
+            if client == key and upload.reserved > _NOTHING
         ]
-        by_all = sum(upload.held for upload, _ in others)
+        by_all = sum(upload.reserved for upload, _ in others)
         usable = free + by_all - self._policy.min_free
         if by_client and (
             sum(by_client) + missing > usable * _MAX_SHARE_OF_CLIENT

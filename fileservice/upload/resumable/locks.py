@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fileservice.executor import Executor
-from fileservice.storage import Locked, ResumableWriter, StorageError, Uploads, describe_error
+from fileservice.storage import Locked, ResumableWriter, StorageError, Store, describe_error
 from fileservice.upload.errors import UploadInterrupted
 from fileservice.upload.inspection.scan import Block
 
@@ -61,8 +61,9 @@ class BodyInterrupt:
 class UploadLocks:
     """Acquires the locks of uploads for one process."""
 
-    def __init__(self, uploads: Uploads, executor: Executor, timing: LockTiming) -> None:
-        self._uploads = uploads
+    def __init__(self, store: Store, executor: Executor, timing: LockTiming) -> None:
+        self._uploads = store.uploads
+        self._locker = store.locker
         self._executor = executor
         self._timing = timing
         self._interrupts: dict[str, Callable[[], None]] = {}
@@ -91,7 +92,7 @@ class UploadLocks:
     @contextmanager
     def try_lock(self, upload: str) -> Iterator[ResumableWriter]:
         """Hold the lock of `upload` if it is free. Raise NoSuchUpload or Locked."""
-        writer = self._executor.run_io(self._uploads.open, upload)
+        writer = self._executor.run_io(self._locker.lock, upload)
         try:
             yield writer
         finally:
@@ -106,19 +107,19 @@ class UploadLocks:
         try:
             while True:
                 try:
-                    return self._executor.run_io(self._uploads.open, upload)
+                    return self._executor.run_io(self._locker.lock, upload)
                 except Locked:
                     waited = time.monotonic() - started
                     # A request that was asked to release the lock still writes what it has, so
                     # the upload may grow after that.
                     if idle and not is_requested:
-                        last_size, size = size, self._uploads.progress(upload)
+                        last_size, size = size, self._uploads.bytes_written(upload)
                         if last_size not in (None, size):
                             raise
                     if waited > self._timing.acquire:
                         raise
                 if waited >= idle and not is_requested:
-                    self._executor.run_io(self._uploads.request_release, upload)
+                    self._executor.run_io(self._locker.request_release, upload)
                     is_requested = True
                 time.sleep(self._timing.poll)
         finally:
@@ -127,7 +128,7 @@ class UploadLocks:
 
     def _cancel_request(self, upload: str) -> None:
         try:
-            self._executor.run_io(self._uploads.cancel_release_request, upload)
+            self._executor.run_io(self._locker.cancel_release_request, upload)
         except StorageError as error:  # the request lapses in some seconds
             _log.warning("a request for a lock was not cancelled: %s", describe_error(error))
 
@@ -149,7 +150,7 @@ class UploadLocks:
     def _interrupt_requested(self) -> None:
         before = dict(self._interrupts)
         try:
-            requests = self._uploads.release_requests()
+            requests = self._locker.release_requests()
         except StorageError as error:
             _log.warning("requests for locks cannot be read: %s", describe_error(error))
             return

@@ -11,8 +11,8 @@ from fileservice.storage import (
     NoSuchUpload,
     ResumableWriter,
     StorageError,
+    Store,
     StoredUpload,
-    Uploads,
     describe_error,
 )
 from fileservice.upload.errors import UploadGone
@@ -31,8 +31,9 @@ once."""
 class UploadRepository:
     """Reads and writes records; an upload is kept for `expiry` seconds after its last change."""
 
-    def __init__(self, uploads: Uploads, executor: Executor, expiry: float) -> None:
-        self._uploads = uploads
+    def __init__(self, store: Store, executor: Executor, expiry: float) -> None:
+        self._uploads = store.uploads
+        self._locker = store.locker
         self._executor = executor
         self._expiry = expiry
 
@@ -78,7 +79,7 @@ class UploadRepository:
 
     def sweep(self) -> None:
         """Remove the uploads that have expired. Blocks."""
-        self.sweep_all(self._uploads.ids())
+        self.sweep_all(self._uploads.list_ids())
 
     def sweep_all(self, uploads: Iterable[str]) -> None:
         """Remove those of `uploads` that have expired. Blocks."""
@@ -94,7 +95,7 @@ class UploadRepository:
         except UploadGone:
             pass
         except NoSuchUpload:
-            self._uploads.remove_remains(upload, self._expiry)
+            self._uploads.remove_unreadable(upload, self._expiry)
 
     def _read(self, upload: str) -> UploadStatus:
         stored = self._uploads.read(upload)
@@ -102,7 +103,7 @@ class UploadRepository:
             record = UploadRecord.from_bytes(stored.record)
         except UnreadableRecord:
             raise NoSuchUpload from None
-        expires = stored.touched + self._lifetime(record, stored.size)
+        expires = stored.modified + self._lifetime(record, stored.size)
         status = UploadStatus(upload, record, _offset(record, stored), expires)
         has_expired = expires < time.time() and self._expire(status, stored)
         if record.state is UploadState.FAILED:
@@ -126,7 +127,7 @@ class UploadRepository:
             self._uploads.remove(upload)
             return True
         try:
-            writer = self._uploads.open(upload)
+            writer = self._locker.lock(upload)
         except Locked:
             return False
         try:

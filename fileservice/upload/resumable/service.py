@@ -51,10 +51,8 @@ class ResumableUploads:
     ) -> None:
         self._context = context
         self._executor = context.executor
-        self._repository = UploadRepository(context.store.uploads, context.executor, expiry)
-        self._locks = UploadLocks(
-            context.store.uploads, context.executor, lock_timing or LockTiming()
-        )
+        self._repository = UploadRepository(context.store, context.executor, expiry)
+        self._locks = UploadLocks(context.store, context.executor, lock_timing or LockTiming())
         self._scans = ScanCache(context.policy)
         self._unfinished_uploads = UnfinishedUploads(context.store)
         self._limits = UploadLimits(context, self._unfinished_uploads)

@@ -198,7 +198,7 @@ class UploadSession:
         """Drop the bytes after `size`, and their space if it is unknown whether more follow."""
         self._executor.run_io(self._writer.truncate, size)
         if self.status.record.length is None:
-            self._executor.run_io(self._context.store.give_room_back, self._writer)
+            self._executor.run_io(self._context.store.release_unused_space, self._writer)
 
     def _begin_scan(self) -> ContentScan | None:
         """Return the scan of the bytes so far; None for a partial upload, which has no type."""

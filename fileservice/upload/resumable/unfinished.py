@@ -62,11 +62,11 @@ class UnfinishedUploads:
         """Count an upload that was just created."""
         self._clients[upload] = _client_of(record)
         if self._store.remote:
-            self._listing.append(UnfinishedUpload(upload, size=None, held=0, age=0.0))
+            self._listing.append(UnfinishedUpload(upload, size=None, reserved=0, modified=None))
 
     def empty_candidates(self) -> Iterator[str]:
         """Return the uploads that may have expired without a byte."""
-        for upload in self._store.uploads.unfinished():
+        for upload in self._store.uploads.list_unfinished():
             if upload.size is None and self._clients.get(upload.upload) is not None:
                 self._clients.pop(upload.upload, None)  # it may have ended since
             is_candidate = upload.size is None or _is_expired_and_empty(upload)
@@ -76,7 +76,7 @@ class UnfinishedUploads:
     def _list(self) -> list[UnfinishedUpload]:
         now = time.monotonic()
         if not self._store.remote or now - self._listed_at > _LISTING_SECONDS:
-            self._listing = list(self._store.uploads.unfinished())
+            self._listing = list(self._store.uploads.list_unfinished())
             self._listed_at = now
             for removed in set(self._clients) - {upload.upload for upload in self._listing}:
                 self._clients.pop(removed, None)
@@ -94,7 +94,7 @@ class UnfinishedUploads:
 
     def _read_client(self, upload: str) -> str | None:
         try:
-            return _client_of(UploadRecord.from_bytes(self._store.uploads.record(upload)))
+            return _client_of(UploadRecord.from_bytes(self._store.uploads.read_record(upload)))
         except UnreadableRecord:
             return _UNKNOWN
         except NoSuchUpload:
@@ -122,4 +122,6 @@ def _client_of(record: UploadRecord) -> str | None:
 
 
 def _is_expired_and_empty(upload: UnfinishedUpload) -> bool:
-    return upload.size == 0 and upload.age > EMPTY_UPLOAD_EXPIRY
+    if upload.size != 0 or upload.modified is None:
+        return False
+    return time.time() - upload.modified > EMPTY_UPLOAD_EXPIRY

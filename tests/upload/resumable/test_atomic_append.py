@@ -47,7 +47,7 @@ def test_unverified_bytes_of_a_killed_process_do_not_count(
     process.append(upload, 0, TEXT[:100])
     with pytest.raises(ProcessKilled):
         process.append_body(upload, 100, body(), atomic=True)
-    assert other_process.store.uploads.progress(upload) == 200
+    assert other_process.store.uploads.bytes_written(upload) == 200
     assert other_process.uploads.status(upload).offset == 100
 
     other_process.append(upload, 100, TEXT[100:])

@@ -56,7 +56,7 @@ def test_final_upload_is_not_published_before_its_bytes_are_copied(
     writer = process.store.writer
 
     def look(*arguments: object, **keywords: object) -> object:
-        for upload in other_process.store.uploads.ids():
+        for upload in other_process.store.uploads.list_ids():
             status = other_process.uploads.status(upload)
             seen.append((status.state, status.offset))
         return writer(*arguments, **keywords)

@@ -48,7 +48,7 @@ class SmallStore(LocalStore):
 
     def free_space(self) -> int:
         return 110 * MIB - sum(
-            upload.held + (upload.size or 0) for upload in self.uploads.unfinished()
+            upload.reserved + (upload.size or 0) for upload in self.uploads.list_unfinished()
         )
 
 
@@ -254,7 +254,7 @@ class TestSpace:
 def create_repetition(process: LimitedProcess, length: int) -> UploadStatus:
     """Create an upload for a file that is stored already; store it if it is not."""
     name, digests = FileName.parse("a.txt"), {"sha-256": hashlib.sha256(TEXT).digest()}
-    if not process.store.taken(name):
+    if not process.store.is_taken(name):
         process.append(process.create(4, name), 0, TEXT)
     request = UploadRequest(name, length, digests=digests)
     return process.uploads.create(request, length, {}, client=CLIENT)

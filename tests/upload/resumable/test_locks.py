@@ -54,7 +54,7 @@ def sending(process: Process) -> Iterator[tuple[str, Body]]:
     thread = threading.Thread(target=send)
     thread.start()
     body.send(TEXT[:100])
-    wait_until(lambda: process.store.uploads.progress(upload) == 100)
+    wait_until(lambda: process.store.uploads.bytes_written(upload) == 100)
     yield upload, body
     by_request = body.was_interrupted
     body.interrupt()
@@ -86,7 +86,7 @@ def test_request_that_is_silent_is_interrupted(
 
     assert body.was_interrupted
     assert other_process.content() == TEXT
-    assert other_process.store.uploads.release_requests() == []
+    assert other_process.store.locker.release_requests() == []
 
 
 def test_preempting_request_does_not_wait_for_silence(
@@ -114,20 +114,20 @@ def test_request_that_is_not_interrupted_in_time_makes_the_other_fail(
     process.append_body(upload, 0, body())
 
     assert process.uploads.status(upload).offset == 100
-    assert process.store.uploads.release_requests() == []
+    assert process.store.locker.release_requests() == []
 
 
 def test_request_for_a_lock_lapses_if_its_process_died(process: Process, store_path: Path) -> None:
     upload = process.create()
-    process.store.uploads.request_release(upload)
-    assert process.store.uploads.release_requests() == [upload]
+    process.store.locker.request_release(upload)
+    assert process.store.locker.release_requests() == [upload]
     (path,) = set((store_path / ".fileservice").glob(f"*/{upload}")) - {
         upload_path(store_path, upload)
     }
     then = time.time() - 60
     os.utime(path, (then, then))
 
-    assert process.store.uploads.release_requests() == []
+    assert process.store.locker.release_requests() == []
     assert not path.exists()
 
 

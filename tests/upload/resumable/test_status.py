@@ -86,7 +86,7 @@ def test_upload_that_is_being_published_is_locked_and_not_interrupted(
     with pytest.raises(Locked):
         other_process.uploads.status(upload)
     assert time.monotonic() - started < 30  # it did not wait for the lock
-    assert not other_process.store.uploads.release_requests()
+    assert not other_process.store.locker.release_requests()
     may_publish.set()
     sender.join()
 
@@ -163,7 +163,7 @@ def end_before_lock(
     process: Process, monkeypatch: pytest.MonkeyPatch, end: Callable[[], object]
 ) -> None:
     """Have `end` called between the moment `process` reads an upload and the one it locks it."""
-    lock = process.store.uploads.open
+    lock = process.store.locker.lock
     calls = [end]
 
     def lock_late(upload: str) -> LocalResumableWriter:
@@ -171,4 +171,4 @@ def end_before_lock(
             calls.pop()()
         return lock(upload)
 
-    monkeypatch.setattr(process.store.uploads, "open", lock_late)
+    monkeypatch.setattr(process.store.locker, "lock", lock_late)
