@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 
 from fileservice.filetypes import Family
+from fileservice.names import FileName
+from fileservice.storage import Writer
 from fileservice.upload.admit import admit
 from fileservice.upload.context import UploadContext
-from fileservice.upload.inspection.scan import Block, begin_scan
+from fileservice.upload.inspection.scan import Block, ContentScan, begin_scan
 from fileservice.upload.pipeline import Pipeline
 from fileservice.upload.policy import UploadRequest
 from fileservice.upload.publish import UploadResult, publish
@@ -23,19 +25,29 @@ def receive(
     file_type, stored = admit(request, context)
     if stored:
         return UploadResult(stored, created=False)
-    policy, executor = context.policy, context.executor
+    executor = context.executor
     is_read_again = file_type.family in (Family.OLE, Family.ZIP)
-    writer = executor.run_io(
-        context.store.writer,
-        request.length,
-        stream_to=None if is_read_again else request.name,
-        min_free=policy.min_free,
+    scan = begin_scan(request, context.policy)
+    writer, pipeline = executor.run_io(
+        _begin, request, context, scan, stream_to=None if is_read_again else request.name
     )
     try:
-        scan = begin_scan(request, policy)
-        pipeline = Pipeline(context, writer, scan, length=request.length)
         pipeline.write_all(blocks)
         pipeline.check_free_space()
         return executor.run_io(publish, request, context, writer, scan)
     finally:
         executor.run_io(writer.close)
+
+
+def _begin(
+    request: UploadRequest, context: UploadContext, scan: ContentScan, stream_to: FileName | None
+) -> tuple[Writer, Pipeline]:
+    """Open a writer, and reserve the space for a large file. Blocks. Raise StorageFull."""
+    writer = context.store.writer(request.length, stream_to=stream_to)
+    try:
+        pipeline = Pipeline(context, writer, scan, length=request.length)
+        pipeline.reserve_declared_length()
+    except BaseException:
+        writer.close()
+        raise
+    return writer, pipeline

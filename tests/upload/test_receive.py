@@ -9,7 +9,7 @@ import pytest
 from fileservice import filetypes
 from fileservice.gevent_executor import InlineExecutor
 from fileservice.names import FileName
-from fileservice.storage import Content, NameTaken, StorageFull
+from fileservice.storage import Content, NameTaken, StagedFile, StorageFull
 from fileservice.storage.local import LocalStore
 from fileservice.upload import (
     ContentMismatch,
@@ -28,6 +28,7 @@ from fileservice.upload import (
 TEXT = b"a line of text\n" * 1000
 OTHER = b"another text\n"
 NAME = FileName.parse("note.txt")
+MIB = 1 << 20
 
 
 class ConnectionCut(Exception):
@@ -244,6 +245,49 @@ class TestRefusedBeforeBody:
 
         with pytest.raises(NameTaken):
             upload(store, request(sha256=sha256(TEXT)), never_read())
+
+
+class TestSpace:
+    @pytest.fixture
+    def reservations(self, store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """The sizes for which space is reserved, in order."""
+        sizes: list[int] = []
+        reserve_space = store.reserve_space
+
+        def record(staged: StagedFile, size: int, **options: int) -> int | None:
+            sizes.append(size)
+            return reserve_space(staged, size, **options)
+
+        monkeypatch.setattr(store, "reserve_space", record)
+        return sizes
+
+    def test_large_declared_length_is_reserved_once_and_before_the_body(
+        self, store: LocalStore, reservations: list[int]
+    ) -> None:
+        def body() -> Iterator[bytes]:
+            assert reservations == [4 * MIB]
+            for _ in range(8):
+                yield b"x" * (MIB // 2)
+
+        upload(store, request(length=4 * MIB), body())
+
+        assert reservations == [4 * MIB]
+
+    def test_small_file_reserves_nothing(self, store: LocalStore, reservations: list[int]) -> None:
+        upload(store, request(length=len(TEXT)))
+        upload(store, request("other.txt"))
+
+        assert reservations == []
+
+    def test_length_that_other_uploads_left_no_space_for_is_refused_before_the_body(
+        self, store: LocalStore, directory: Directory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(store, "free_space", lambda: 1 << 62)  # at the time of admission
+
+        with pytest.raises(StorageFull):
+            upload(store, request(length=1 << 60), never_read(), policy(max_size=1 << 61))
+
+        assert directory.is_empty()
 
 
 class TestRefusedInBody:

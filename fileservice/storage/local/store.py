@@ -34,7 +34,6 @@ from fileservice.storage.local.verify import verify
 from fileservice.storage.local.writer import LocalWriter
 
 _log = logging.getLogger(__name__)
-_WORTH_RESERVING = 1 << 20
 _NOT_LOOKED_AT = Content("application/octet-stream")
 _PROBE = bytes(4096)
 _OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -79,22 +78,14 @@ class LocalStore:
 
     def writer(
         self,
-        length: int | None = None,
+        length: int | None = None,  # noqa: ARG002
         *,
         stream_to: FileName | None = None,  # noqa: ARG002
-        min_free: int = 0,
     ) -> LocalWriter:
         with translate_errors():
             self._layout.identity.require()
             descriptor, path = staging.create(self._layout.staging)
-        writer = LocalWriter(self._layout, descriptor, path)
-        if length and length >= _WORTH_RESERVING:
-            try:
-                self.reserve_space(writer, length, min_free=min_free)
-            except BaseException:
-                writer.close()
-                raise
-        return writer
+        return LocalWriter(self._layout, descriptor, path)
 
     def open(self, name: FileName, *, sequential: bool = False) -> Opened:  # noqa: ARG002
         with translate_errors():

@@ -46,13 +46,7 @@ class S3Store:
         except ObjectMissing:
             raise StorageUnavailable("there is no such bucket") from None
 
-    def writer(
-        self,
-        length: int | None = None,
-        *,
-        stream_to: FileName | None = None,
-        min_free: int = 0,  # noqa: ARG002  # there is always room
-    ) -> Writer:
+    def writer(self, length: int | None = None, *, stream_to: FileName | None = None) -> Writer:
         if stream_to is None:
             return SpoolingWriter(self._bucket, self._metadata, length)
         return StreamingWriter(self._bucket, self._metadata, length, stream_to)
