@@ -1,5 +1,6 @@
 """What a store says about its files and uploads: values without behaviour of a store."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -90,3 +91,8 @@ class UnfinishedUpload:
     """Bytes of space that are reserved beyond those."""
     modified: float | None
     """When its bytes last changed, in seconds since the Unix epoch; None as for `size`."""
+
+
+def id_of_record(record: bytes) -> str:
+    """Return the id of an upload that ended at its creation and has nothing but this record."""
+    return hashlib.sha256(record).hexdigest()[:32]

@@ -98,6 +98,12 @@ class Uploads(Protocol):
         fewer than `min_free` bytes would stay free.
         """
 
+    def create_ended(self, record: bytes) -> str:
+        """Store the record of an upload that ended at its creation, and return its id.
+
+        Equal records have the same id and are stored once. Raise StorageFull.
+        """
+
     def read(self, upload: str) -> StoredUpload:
         """Return the record and the number of bytes that survive a power failure.
 

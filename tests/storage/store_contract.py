@@ -518,6 +518,19 @@ class StoreContract:
 
     # Uploads that can be resumed
 
+    def test_an_upload_that_ended_as_it_began_is_a_record_without_a_writer(
+        self, store: Store, another_store: Store
+    ) -> None:
+        upload = store.uploads.create_ended(b"record")
+        assert another_store.uploads.create_ended(b"record") == upload
+        assert store.uploads.create_ended(b"another") != upload
+        kept = another_store.uploads.read(upload)
+        assert (kept.record, kept.size) == (b"record", 0)
+        assert len(list(store.uploads.list_ids())) == 2
+        another_store.uploads.remove(upload)
+        with pytest.raises(NoSuchUpload):
+            store.uploads.read(upload)
+
     def test_bytes_and_record_of_an_upload_outlive_its_writer(
         self, store: Store, another_store: Store
     ) -> None:

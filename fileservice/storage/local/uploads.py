@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from fileservice.storage.errors import NoSuchUpload
-from fileservice.storage.files import StoredUpload, UnfinishedUpload
+from fileservice.storage.files import StoredUpload, UnfinishedUpload, id_of_record
 from fileservice.storage.local import checkpoint, records, space
 from fileservice.storage.local.errors import sync_directory, translate_errors
 from fileservice.storage.local.layout import UPLOAD_ID, Layout
@@ -46,6 +46,12 @@ class LocalUploads:
                 raise
             finally:
                 os.close(descriptor)
+        return upload
+
+    def create_ended(self, record: bytes) -> str:
+        upload = id_of_record(record)
+        with translate_errors():
+            records.create_ended(self._layout, self._layout.upload(upload), record)
         return upload
 
     def read(self, upload: str) -> StoredUpload:

@@ -37,17 +37,22 @@ class UploadLimits:
 
         Raise TooManyUnfinished, TooManyUnfinishedOfClient or StorageFull.
         """
-        has_ended = record.state.has_ended
-        length = None if has_ended else record.length  # a file that is stored needs no more space
-        check_free_space(self._context, length or 0)
+        check_free_space(self._context, record.length or 0)
         with self._store.locker.exclusive():
-            if not has_ended:
-                self._check(record)
+            self._check(record)
             upload = self._store.uploads.create(
-                record.to_bytes(), length, min_free=self._policy.min_free
+                record.to_bytes(), record.length, min_free=self._policy.min_free
             )
             self._unfinished_uploads.add(upload, record)
         return upload
+
+    def create_ended(self, record: UploadRecord) -> str:
+        """Store the record of an upload that is published already, and return its id. Blocks.
+
+        The upload does not count as unfinished. Raise StorageFull.
+        """
+        check_free_space(self._context, 0)  # the file is stored, so it needs no more space
+        return self._store.uploads.create_ended(record.to_bytes())
 
     def reserve(
         self, upload: str, record: UploadRecord, writer: ResumableWriter, length: int

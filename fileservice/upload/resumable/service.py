@@ -66,13 +66,16 @@ class ResumableUploads:
         protocol_metadata: Mapping[str, str],
         *,
         explicit_completion: bool = False,
+        keep_published: bool = True,
         client: str = "",
     ) -> UploadStatus:
         """Create an upload and return its status; without a `request` it is a partial upload.
 
         An upload is complete with its last byte, so an empty one is complete at once. With
-        `explicit_completion`, it is complete after a final append. `client` is the address of the
-        client. Raise what `admit` raises, TooManyUnfinished or TooManyUnfinishedOfClient.
+        `explicit_completion`, it is complete after a final append. An upload that repeats a stored
+        file is published at once. Without `keep_published`, for a client that will not ask for it,
+        no record of it is stored, and its id is empty. `client` is the address of the client. Raise
+        what `admit` raises, TooManyUnfinished or TooManyUnfinishedOfClient.
         """
         stored = None
         if request:
@@ -90,6 +93,11 @@ class ResumableUploads:
             file=stored,
             client=client,
         )
+        if stored:
+            if not keep_published:
+                status = UploadStatus("", record, stored.size, expires=0.0)
+                return self._repository.modified_now(status, stored.size)
+            return self.status(self._executor.run_io(self._limits.create_ended, record))
         # Each creation that waits for those of other processes holds a thread, so one waits here.
         with self._creation_lock:
             upload = self._executor.run_io(self._limits.create, record)

@@ -60,7 +60,7 @@ class UnfinishedUploads:
 
     def add(self, upload: str, record: UploadRecord) -> None:
         """Count an upload that was just created."""
-        self._clients[upload] = _client_of(record)
+        self._clients[upload] = client_key(record.client)
         if self._store.remote:
             self._listing.append(UnfinishedUpload(upload, size=None, reserved=0, modified=None))
 

@@ -89,7 +89,12 @@ def begin(service: Service, upload_request: UploadRequest) -> Response:
         upload_request.name, length, digests=digests, create_only=upload_request.create_only
     )
     found = service.resumable_uploads.create(
-        upload_request, length, {}, explicit_completion=True, client=client_address(request.environ)
+        upload_request,
+        length,
+        {},
+        explicit_completion=True,
+        keep_published=False,  # the answer is the final one, and names no upload
+        client=client_address(request.environ),
     )
     if found.file:
         return _final(service, found, created=False)

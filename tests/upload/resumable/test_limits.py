@@ -124,6 +124,36 @@ class TestNumber:
             assert create_repetition(process, 4).state is UploadState.PUBLISHED
         process.begin()
 
+    def test_repetitions_of_a_stored_file_have_one_record_for_each_client(
+        self, process: LimitedProcess, other_process: LimitedProcess, store_path: Path
+    ) -> None:
+        create_repetition(process, 4)
+        ended = store_path / ".fileservice/ended"
+        before = {path.stem for path in ended.iterdir()}
+        repetitions = {
+            create_repetition(each, 4, client).upload
+            for each in (process, other_process) * 5
+            for client in ("192.0.2.3", OTHER_CLIENT)
+        }
+
+        assert len(repetitions) == 2
+        assert {path.stem for path in ended.iterdir()} == before | repetitions
+        assert not list((store_path / ".fileservice/uploads").iterdir())
+        for upload in repetitions:
+            assert other_process.uploads.status(upload).offset == 4
+
+    def test_repetition_that_is_not_to_be_kept_stores_nothing(
+        self, process: LimitedProcess, store_path: Path
+    ) -> None:
+        create_repetition(process, 4)
+        before = sorted((store_path / ".fileservice").rglob("*"))
+
+        status = create_repetition(process, 4, OTHER_CLIENT, keep_published=False)
+
+        assert status.state is UploadState.PUBLISHED
+        assert status.offset == 4
+        assert sorted((store_path / ".fileservice").rglob("*")) == before
+
     @pytest.mark.parametrize(
         "addresses",
         [
@@ -251,10 +281,12 @@ class TestSpace:
         assert status.st_blocks * 512 - status.st_size < MIB // 4
 
 
-def create_repetition(process: LimitedProcess, length: int) -> UploadStatus:
+def create_repetition(
+    process: LimitedProcess, length: int, client: str = CLIENT, *, keep_published: bool = True
+) -> UploadStatus:
     """Create an upload for a file that is stored already; store it if it is not."""
     name, digests = FileName.parse("a.txt"), {"sha-256": hashlib.sha256(TEXT).digest()}
     if not process.store.is_taken(name):
         process.append(process.create(4, name), 0, TEXT)
     request = UploadRequest(name, length, digests=digests)
-    return process.uploads.create(request, length, {}, client=CLIENT)
+    return process.uploads.create(request, length, {}, keep_published=keep_published, client=client)
