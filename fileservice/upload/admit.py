@@ -17,7 +17,7 @@ def admit(request: UploadRequest, context: UploadContext) -> tuple[FileType, Sto
     content_length = request.at_least if request.length is None else request.length
     if content_length > policy.max_size:
         raise TooLarge(policy.max_size)
-    # Both looks are made on the event loop: of a warm directory, they take microseconds.
+    # These calls are made on the event loop: while the directory is cached, they take microseconds.
     if not store.is_taken(request.name):
         check_free_space(context, content_length)
         return file_type, None
@@ -59,6 +59,6 @@ def check_free_space(context: UploadContext, content_length: int) -> None:
     store = context.store
     free = store.free_space()
     if free is not None and free - content_length < context.policy.min_free:
-        raise StorageFull("there is not enough room left in the storage for this file")
+        raise StorageFull("there is not enough space left in the storage for this file")
     if store.free_files() == 0:
-        raise StorageFull("the storage has room for no more files, however small (inodes)")
+        raise StorageFull("the storage has space for no more files, however small (inodes)")

@@ -47,7 +47,7 @@ class NoExtension(UploadRejected):
 
 class ExtensionNotAllowed(UploadRejected):
     def __init__(self, extension: str, allowed: Mapping[str, FileType]) -> None:
-        super().__init__(f"files of the kind .{extension} are not taken here")
+        super().__init__(f"files with the extension .{extension} are not accepted here")
         self.extension = extension
         self.allowed = sorted(allowed)
 
@@ -56,7 +56,7 @@ class TooLarge(UploadRejected):
     """The file has, or would have, more than `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"the file is larger than the {limit} bytes that one may have here")
+        super().__init__(f"the file has more than the {limit} bytes that are allowed")
         self.limit = limit
 
 
@@ -82,7 +82,7 @@ class DigestMismatch(UploadRejected):
     def __init__(self, algorithm: str) -> None:
         super().__init__(
             f"the {algorithm} of the bytes that arrived is not the one that the request declares;"
-            " they were damaged on the way, or the digest is of something else: send them again"
+            " either they were damaged on the way or the digest is wrong; send them again"
         )
         self.algorithm = algorithm
 
@@ -94,7 +94,7 @@ REJECTIONS = (UploadRejected, NameTaken)
 class TooManyUnfinished(ResumableUploadError):
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"there are {limit} unfinished uploads, as many as there may be; try again later"
+            f"there are {limit} unfinished uploads, and no more are allowed; try again later"
         )
         self.limit = limit
 
@@ -102,7 +102,7 @@ class TooManyUnfinished(ResumableUploadError):
 class TooManyUnfinishedOfClient(ResumableUploadError):
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"there are {limit} unfinished uploads from this address, as many as one may have;"
+            f"there are {limit} unfinished uploads from this address, and no more are allowed;"
             " finish them, or end them (DELETE)"
         )
         self.limit = limit
@@ -116,14 +116,14 @@ class UploadIsFinal(ResumableUploadError):
     """A final upload takes no bytes (tus 1.0.0, Concatenation)."""
 
     def __init__(self) -> None:
-        super().__init__("this upload was joined from others; nothing can be added to it")
+        super().__init__("this upload was concatenated from others; nothing can be added to it")
 
 
 class OffsetMismatch(ResumableUploadError):
     """The request does not begin at `offset`, where the received bytes end."""
 
     def __init__(self, offset: int) -> None:
-        super().__init__(f"the upload stands at byte {offset}; send what follows from there")
+        super().__init__(f"the upload has {offset} bytes; send the bytes that follow them")
         self.offset = offset
 
 
@@ -142,7 +142,7 @@ class UploadInterrupted(ResumableUploadError, Locked):
     """
 
     def __init__(self) -> None:
-        super().__init__("another request has taken this upload over; ask where it stands")
+        super().__init__("another request is continuing this upload; ask for its offset (HEAD)")
 
 
 class InvalidConcatenation(ResumableUploadError):

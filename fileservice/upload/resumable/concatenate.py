@@ -41,9 +41,7 @@ def concatenate(
     `receive` raises.
     """
     if len(set(parts)) < len(parts):
-        raise InvalidConcatenation(
-            "a part can stand in a file once only; upload its bytes once more"
-        )
+        raise InvalidConcatenation("a part can be used only once in a file; upload its bytes again")
     repository, store = context.repository, context.upload.store
     executor = context.upload.executor
     with ExitStack() as stack:
@@ -83,9 +81,9 @@ def _lock(part: str, context: SessionContext) -> ResumableWriter:
     try:
         status = context.repository.read(part)
     except (NoSuchUpload, UploadGone):
-        raise InvalidConcatenation(f"there is no upload {part} to join") from None
+        raise InvalidConcatenation(f"there is no upload {part} to concatenate") from None
     if status.record.kind is not UploadKind.PARTIAL or status.state is not UploadState.COMPLETE:
-        raise InvalidConcatenation(f"the upload {part} is not a part, or not complete")
+        raise InvalidConcatenation(f"the upload {part} is not a partial one, or it is not complete")
     return context.upload.executor.run_io(context.upload.store.locker.lock, part)
 
 

@@ -118,6 +118,6 @@ class UploadLimits:
             or by_all + missing > usable * _MAX_SHARE_OF_ALL
         ):
             raise StorageFull(
-                "too much room is promised to unfinished uploads already, of this address or of"
+                "too much space is already reserved for unfinished uploads, of this address or of"
                 " all; finish them, end them (DELETE), or try again later"
             )

@@ -26,14 +26,14 @@ class LockTiming:
     """How long requests wait for a lock, in seconds."""
 
     idle: float = 1.5
-    """For how long no byte must arrive before the lock is asked for. This is longer than bytes that
-    trickle in are held back before they are written."""
+    """For how long no byte must arrive before the lock is asked for. This is longer than the server
+    buffers bytes that arrive slowly before it writes them."""
     acquire: float = 3.0
     """After how long a request that cannot get the lock is refused."""
     poll: float = 0.05
     """The time between two attempts to get the lock."""
     watch: float = 0.25
-    """The time between two looks at the locks that others ask for."""
+    """How often the process reads which locks others ask for."""
 
 
 class BodyInterrupt:

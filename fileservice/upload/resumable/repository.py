@@ -21,10 +21,10 @@ from fileservice.upload.resumable.state import UploadState
 from fileservice.upload.resumable.status import UploadStatus
 
 _log = logging.getLogger(__name__)
-_EXPIRED = "the upload has expired; begin it anew"
+_EXPIRED = "the upload has expired; create a new one"
 
 EMPTY_UPLOAD_EXPIRY = 600.0
-"""For how many seconds an upload without a byte is kept and counted: clients begin to send at
+"""For how many seconds an upload without a byte is kept and counted; clients send the first byte at
 once."""
 
 
@@ -119,8 +119,8 @@ class UploadRepository:
     def _expire(self, status: UploadStatus, stored: StoredUpload) -> bool:
         """Remove an expired upload and return True, or return False if it is in use.
 
-        The record of an upload with bytes is kept for as long again, and says that it expired. That
-        of one without is removed, because there may be very many of them.
+        The record of an upload with bytes is kept for the same time again, and says that it
+        expired. That of one without is removed, because there may be very many of them.
         """
         upload = status.upload
         if status.has_ended:

@@ -46,23 +46,23 @@ def test_text_is_accepted_in_any_encoding_and_its_charset_given_if_certain(
     ids=["utf-8 with BOM", "utf-8", "utf-16-le", "utf-16-be", "cp1252"],
 )
 def test_text_may_be_divided_into_blocks_anywhere(encoded: bytes) -> None:
-    whole = inspect("txt", encoded)
+    expected = inspect("txt", encoded)
 
     for first in range(len(encoded) + 1):
         for second in range(first, first + 5):  # longer than any character and its mark
             blocks = (encoded[:first], encoded[first:second], encoded[second:])
-            assert inspect("txt", *blocks) == whole
-    assert inspect("txt", *(bytes([byte]) for byte in encoded)) == whole
+            assert inspect("txt", *blocks) == expected
+    assert inspect("txt", *(bytes([byte]) for byte in encoded)) == expected
 
 
-@pytest.mark.parametrize("last", [b"\0", b"\x01", b"\x0e", b"\x1a", b"\x7f"])
+@pytest.mark.parametrize("control", [b"\0", b"\x01", b"\x0e", b"\x1a", b"\x7f"])
 @pytest.mark.parametrize("extension", [*sorted(TEXT), "json"])
-def test_control_character_after_megabytes_is_refused(extension: str, last: bytes) -> None:
+def test_control_character_after_megabytes_is_refused(extension: str, control: bytes) -> None:
     text = [b"a line of text\n" * 70_000] * 3
 
     assert accepts("txt", *text)
-    assert not accepts(extension, *text, last)
-    assert not accepts(extension, text[0] + text[1] + text[2] + last)
+    assert not accepts(extension, *text, control)
+    assert not accepts(extension, text[0] + text[1] + text[2] + control)
 
 
 @pytest.mark.parametrize(("order", "bom"), [("le", b"\xff\xfe"), ("be", b"\xfe\xff")])

@@ -58,7 +58,7 @@ def test_unverified_bytes_of_a_killed_process_do_not_count(
 def test_scan_of_bytes_that_do_not_count_is_dropped_even_if_they_could_not_be(
     process: Process, other_process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another process has the lock by then, and receives other bytes in their place."""
+    """Another process has the lock by then, and receives other bytes at their offsets."""
 
     def raise_locked(*_: object) -> None:
         raise Locked
@@ -93,7 +93,7 @@ def test_reserved_space_of_a_declared_length_is_kept_when_bytes_are_dropped(
 
 def test_damaged_bytes_are_not_rejected_as_a_wrong_type(process: Process) -> None:
     upload = process.create()
-    with pytest.raises(ConnectionCut):  # it stands for a checksum that does not match
+    with pytest.raises(ConnectionCut):  # like the error of a checksum that does not match
         process.append_body(upload, 0, cut_after(BINARY, TEXT[6000:]), atomic=True)
 
     assert process.append(upload, 0, TEXT, atomic=True).state is UploadState.PUBLISHED

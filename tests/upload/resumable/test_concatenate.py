@@ -55,14 +55,14 @@ def test_final_upload_is_not_published_before_its_bytes_are_copied(
     seen = []
     writer = process.store.writer
 
-    def look(*arguments: object, **keywords: object) -> object:
+    def record_statuses(*arguments: object, **keywords: object) -> object:
         for upload in other_process.store.uploads.list_ids():
             status = other_process.uploads.status(upload)
             seen.append((status.state, status.offset))
         return writer(*arguments, **keywords)
 
     part = process.create_partial(b"")
-    monkeypatch.setattr(process.store, "writer", look)
+    monkeypatch.setattr(process.store, "writer", record_statuses)
     concatenate(process, part)
 
     assert sorted(seen) == [(UploadState.COMPLETE, 0), (UploadState.CONCATENATING, 0)]

@@ -60,7 +60,7 @@ class LimitedProcess(Process):
     def __init__(self, store_path: Path, policy: UploadPolicy = POLICY) -> None:
         super().__init__(store_path, policy, store_class=SmallStore)
 
-    def begin(self, client: str = CLIENT, length: int | None = 1000) -> str:
+    def create_for(self, client: str = CLIENT, length: int | None = 1000) -> str:
         LimitedProcess._count += 1
         return self.create(length, FileName.parse(f"{self._count}.txt"), client)
 
@@ -80,30 +80,30 @@ class TestNumber:
         self, process: LimitedProcess, other_process: LimitedProcess
     ) -> None:
         for number in range(4):
-            (process, other_process)[number % 2].begin()
+            (process, other_process)[number % 2].create_for()
         for each in (process, other_process):
             with pytest.raises(TooManyUnfinishedOfClient):
-                each.begin()
+                each.create_for()
             with pytest.raises(TooManyUnfinishedOfClient):
                 each.uploads.create(None, 5, {}, client=CLIENT)
-        other_process.begin(OTHER_CLIENT)
+        other_process.create_for(OTHER_CLIENT)
 
     def test_all_clients_cannot_exceed_their_number(
         self, process: LimitedProcess, other_process: LimitedProcess
     ) -> None:
         for number in range(10):
-            (process, other_process)[number % 2].begin(f"192.0.2.{number}")
+            (process, other_process)[number % 2].create_for(f"192.0.2.{number}")
         for each in (process, other_process):
             with pytest.raises(TooManyUnfinished):
-                each.begin("192.0.2.99")
+                each.create_for("192.0.2.99")
 
     @pytest.mark.parametrize("end", ["publish", "cancel", "reject"])
     def test_upload_that_has_ended_does_not_count(
         self, process: LimitedProcess, other_process: LimitedProcess, end: str
     ) -> None:
-        uploads = [process.begin() for _ in range(4)]
+        uploads = [process.create_for() for _ in range(4)]
         with pytest.raises(TooManyUnfinishedOfClient):
-            other_process.begin()
+            other_process.create_for()
         if end == "publish":
             other_process.append(uploads[0], 0, b"0123456789" * 100)
         elif end == "cancel":
@@ -112,17 +112,17 @@ class TestNumber:
             with pytest.raises(ContentMismatch):
                 other_process.append(uploads[0], 0, bytes(1000))
 
-        process.begin()
+        process.create_for()
 
         with pytest.raises(TooManyUnfinishedOfClient):
-            other_process.begin()
+            other_process.create_for()
 
     def test_upload_that_repeats_a_stored_file_does_not_count(
         self, process: LimitedProcess
     ) -> None:
         for _ in range(20):
             assert create_repetition(process, 4).state is UploadState.PUBLISHED
-        process.begin()
+        process.create_for()
 
     def test_repetitions_of_a_stored_file_have_one_record_for_each_client(
         self, process: LimitedProcess, other_process: LimitedProcess, store_path: Path
@@ -166,19 +166,19 @@ class TestNumber:
         self, process: LimitedProcess, addresses: list[str]
     ) -> None:
         for address in addresses:
-            process.begin(address)
+            process.create_for(address)
         with pytest.raises(TooManyUnfinishedOfClient):
-            process.begin(addresses[0])
-        process.begin("2001:db8:0:1::1")
+            process.create_for(addresses[0])
+        process.create_for("2001:db8:0:1::1")
 
     def test_expired_upload_does_not_count_before_it_is_swept(
         self, process: LimitedProcess, store_path: Path
     ) -> None:
-        uploads = [process.begin() for _ in range(4)]
+        uploads = [process.create_for() for _ in range(4)]
         for upload in uploads:
             make_older(store_path, upload, EMPTY_UPLOAD_EXPIRY + 1)
 
-        process.begin()
+        process.create_for()
 
         with pytest.raises(UploadGone):
             process.uploads.status(uploads[0])
@@ -187,34 +187,34 @@ class TestNumber:
         unlimited = replace(POLICY, max_unfinished=None, max_unfinished_of_client=None)
         process = LimitedProcess(store_path, unlimited)
         for _ in range(30):
-            process.begin()
+            process.create_for()
 
 
 class TestSpace:
     def test_client_may_reserve_all_space_for_one_upload_and_half_of_it_for_more(
         self, process: LimitedProcess, other_process: LimitedProcess
     ) -> None:
-        upload = process.begin(length=90 * MIB)
-        with pytest.raises(StorageFull, match="promised"):
-            other_process.begin(length=5 * MIB)
+        upload = process.create_for(length=90 * MIB)
+        with pytest.raises(StorageFull, match="reserved"):
+            other_process.create_for(length=5 * MIB)
         process.uploads.cancel(upload)
         for _ in range(2):
-            other_process.begin(length=25 * MIB)
-        with pytest.raises(StorageFull, match="promised"):
-            process.begin(length=2 * MIB)
-        with pytest.raises(StorageFull, match="room left"):
-            process.begin(OTHER_CLIENT, length=80 * MIB)
-        process.begin(OTHER_CLIENT, length=45 * MIB)
+            other_process.create_for(length=25 * MIB)
+        with pytest.raises(StorageFull, match="reserved"):
+            process.create_for(length=2 * MIB)
+        with pytest.raises(StorageFull, match="space left"):
+            process.create_for(OTHER_CLIENT, length=80 * MIB)
+        process.create_for(OTHER_CLIENT, length=45 * MIB)
 
     def test_all_clients_may_reserve_three_quarters_of_the_space_for_more_than_one_each(
         self, process: LimitedProcess
     ) -> None:
         for client in (CLIENT, OTHER_CLIENT, "192.0.2.3"):
-            process.begin(client, length=23 * MIB)
-        process.begin(CLIENT, length=4 * MIB)
-        with pytest.raises(StorageFull, match="promised"):
-            process.begin(OTHER_CLIENT, length=4 * MIB)
-        process.begin("192.0.2.4", length=4 * MIB)
+            process.create_for(client, length=23 * MIB)
+        process.create_for(CLIENT, length=4 * MIB)
+        with pytest.raises(StorageFull, match="reserved"):
+            process.create_for(OTHER_CLIENT, length=4 * MIB)
+        process.create_for("192.0.2.4", length=4 * MIB)
 
     def test_upload_that_repeats_a_stored_file_reserves_nothing(
         self, process: LimitedProcess, store_path: Path
@@ -228,7 +228,7 @@ class TestSpace:
     def test_dropped_bytes_free_their_space_unless_the_length_is_declared(
         self, process: LimitedProcess, store_path: Path, length: int | None
     ) -> None:
-        upload = process.begin(length=length)
+        upload = process.create_for(length=length)
         with pytest.raises(ConnectionCut):
             process.append_body(upload, 0, cut_after(TEXT * MIB), atomic=True)
 
@@ -242,11 +242,11 @@ class TestSpace:
     def test_space_of_bytes_that_arrived_is_not_reserved_any_more(
         self, process: LimitedProcess
     ) -> None:
-        first = process.begin(length=45 * MIB)
-        with pytest.raises(StorageFull, match="promised"):
-            process.begin(length=10 * MIB)
+        first = process.create_for(length=45 * MIB)
+        with pytest.raises(StorageFull, match="reserved"):
+            process.create_for(length=10 * MIB)
         process.append(first, 0, TEXT * (6 * MIB))
-        process.begin(length=10 * MIB)
+        process.create_for(length=10 * MIB)
 
     def test_uploads_with_all_their_bytes_have_nothing_reserved(
         self, process: LimitedProcess
@@ -254,14 +254,14 @@ class TestSpace:
         for _ in range(3):
             part = process.uploads.create(None, 4, {}, client=CLIENT).upload
             process.append(part, 0, TEXT)
-        process.begin(length=90 * MIB)
+        process.create_for(length=90 * MIB)
 
     def test_length_that_is_declared_later_has_the_same_limits(
         self, process: LimitedProcess
     ) -> None:
-        first, second = process.begin(length=None), process.begin(length=None)
+        first, second = process.create_for(length=None), process.create_for(length=None)
         process.append(first, 0, length=40 * MIB)
-        with pytest.raises(StorageFull, match="promised"):
+        with pytest.raises(StorageFull, match="reserved"):
             process.append(second, 0, length=20 * MIB)
         process.append(second, 0, length=4 * MIB)
 
@@ -273,7 +273,7 @@ class TestSpace:
                 yield TEXT * (MIB // 4)
             raise ConnectionCut
 
-        upload = process.begin(length=None)
+        upload = process.create_for(length=None)
         with pytest.raises(ConnectionCut):
             process.append_body(upload, 0, body())
 

@@ -54,7 +54,7 @@ def test_published_file_is_a_success_although_its_record_cannot_be_written(
     process: Process, other_process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raise_full(writer: LocalResumableWriter, record: bytes) -> None:
-        raise StorageFull("there is no room left")
+        raise StorageFull("there is no space left")
 
     upload = process.create()
     with monkeypatch.context() as patch:
