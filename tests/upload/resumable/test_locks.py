@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fileservice.storage import Locked
+from fileservice.storage.local.resumable import LocalResumableWriter
 from fileservice.upload import LockTiming, UploadInterrupted
 from tests.upload.resumable.process import TEXT, ConnectionCut, Process, upload_path, wait_until
 
@@ -115,6 +116,27 @@ def test_request_that_is_not_interrupted_in_time_makes_the_other_fail(
 
     assert process.uploads.status(upload).offset == 100
     assert process.store.locker.release_requests() == []
+
+
+def test_request_that_has_received_all_bytes_is_not_interrupted(
+    process: Process, store_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client would not get the response."""
+    upload = process.create()
+    hasty = Process(store_path, timing=LockTiming(acquire=0.5, poll=0.01))
+    publish = LocalResumableWriter.publish
+    interrupts: list[str] = []
+
+    def publish_later(self: LocalResumableWriter, *arguments: object) -> object:
+        with pytest.raises(Locked):
+            hasty.uploads.cancel(upload, preempt=True)
+        return publish(self, *arguments)
+
+    monkeypatch.setattr(LocalResumableWriter, "publish", publish_later)
+    process.append_body(upload, 0, [TEXT], interrupt=lambda: interrupts.append(upload))
+
+    assert interrupts == []
+    assert process.content() == TEXT
 
 
 def test_request_for_a_lock_lapses_if_its_process_died(process: Process, store_path: Path) -> None:
