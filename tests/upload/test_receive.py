@@ -289,6 +289,18 @@ class TestSpace:
 
         assert directory.is_empty()
 
+    def test_unreserved_bytes_that_left_too_little_space_are_refused_at_the_end(
+        self, store: LocalStore, directory: Directory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def body() -> Iterator[bytes]:
+            yield TEXT
+            monkeypatch.setattr(store, "free_space", lambda: 0)
+
+        with pytest.raises(StorageFull):
+            upload(store, request(), body(), policy(min_free=1))
+
+        assert directory.is_empty()
+
 
 class TestRefusedInBody:
     def test_one_byte_too_many_is_refused_and_the_rest_is_not_read(

@@ -1,12 +1,12 @@
 """Expire: what nobody has changed for long enough is removed, by whichever process notices."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from fileservice.storage import NoSuchUpload
+from fileservice.storage import NoSuchUpload, ResumableWriter
 from fileservice.upload import UploadGone, UploadState
 from fileservice.upload.resumable.repository import EMPTY_UPLOAD_EXPIRY
 from tests.upload.resumable.process import (
@@ -137,3 +137,32 @@ def test_upload_whose_first_byte_is_being_received_does_not_expire(
     process.append_body(upload, 0, body())
 
     assert other_process.uploads.status(upload).offset == 4
+
+
+def test_upload_that_is_continued_just_before_it_expires_is_kept(
+    process: Process,
+    other_process: Process,
+    store_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    upload = process.create()
+    process.append(upload, 0, TEXT[:100])
+    make_older(store_path, upload, DAY - 60)
+    lock = process.store.locker.lock
+
+    def lock_late(wanted: str) -> ResumableWriter:
+        monkeypatch.undo()
+        other_process.append(upload, 100, TEXT[100:200])
+        return lock(wanted)
+
+    monkeypatch.setattr(process.store.locker, "lock", lock_late)
+    monkeypatch.setattr("time.time", time_in(120))
+    process.uploads.sweep()
+
+    assert process.uploads.status(upload).offset == 200
+
+
+def time_in(seconds: float) -> Callable[[], float]:
+    """Return a clock that is ahead by so many seconds."""
+    now = time.time
+    return lambda: now() + seconds
