@@ -19,9 +19,6 @@ _MAX_SHARE_OF_ALL = 3 / 4
 """If a client has reserved space for more than one unfinished upload, those may hold half of the
 usable space, and those of all clients three quarters of it."""
 
-_NOTHING = 64 * 1024
-"""A file system may reserve up to so many bytes for a file that nobody asked it to."""
-
 
 class UploadLimits:
     """Creates uploads. A check and what it allows are one step over all processes."""
@@ -107,9 +104,7 @@ class UploadLimits:
             return
         key = client_key(record.client)
         by_client = [
-            upload.reserved
-            for upload, client in others
-            if client == key and upload.reserved > _NOTHING
+            upload.reserved for upload, client in others if client == key and upload.has_reservation
         ]
         by_all = sum(upload.reserved for upload, _ in others)
         usable = free + by_all - self._policy.min_free
