@@ -70,10 +70,12 @@ def test_request_that_still_receives_bytes_keeps_the_lock(
     patient = Process(store_path, timing=NEVER)
     timer = threading.Timer(0.1, body.send, [TEXT[100:200]])
     timer.start()
+    started = time.monotonic()
 
     with pytest.raises(Locked):
         patient.append(upload, 100, TEXT[100:])
 
+    assert time.monotonic() - started < 30  # it did not wait for silence
     timer.join()
     assert not body.was_interrupted
 
