@@ -30,7 +30,7 @@ CHECK_PYTHON = $(if $(PYTHON_VERSION),,$(error $(NEEDS_PYTHON); $(PYTHON) cannot
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check
 
 $(VENV)/runtime: requirements.txt requirements-fast.txt $(VENV)/ready
-	@echo "Installing packages into $(VENV)."
+	@echo "Installing packages into $(VENV); this takes a minute or two."
 	@rm -f $(VENV)/ready $(VENV)/runtime $(VENV)/dev
 	@$(PIP) -r requirements.txt
 	$(FAST)
@@ -41,7 +41,7 @@ FAST = @$(PIP) -r requirements-fast.txt 2>/dev/null \
 	|| echo "gunicorn_h1c could not be compiled (is there a C compiler?): requests are parsed in Python, a little slower."
 
 $(VENV)/dev: requirements.txt requirements-fast.txt requirements-dev.txt $(VENV)/ready
-	@echo "Installing packages for development into $(VENV)."
+	@echo "Installing packages for development into $(VENV); this takes some minutes."
 	@rm -f $(VENV)/ready $(VENV)/runtime $(VENV)/dev
 	@$(PIP) -r requirements.txt -r requirements-dev.txt
 	$(FAST)

@@ -18,7 +18,15 @@ from tests.support.seaweed import CREDENTIALS, SeaweedClient, shared_seaweed
 from tests.support.servers import LiveServer, S3LiveServer
 from tests.support.shared import made_once, shared_directory
 
-hypothesis.settings.register_profile("fileservice", deadline=None)
+# How long an example takes depends on what else the machine does, and most text is no file name.
+hypothesis.settings.register_profile(
+    "fileservice",
+    deadline=None,
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.filter_too_much,
+    ],
+)
 hypothesis.settings.load_profile("fileservice")
 
 HERE = Path(__file__).parent

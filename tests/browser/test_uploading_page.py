@@ -17,7 +17,7 @@ Open = Callable[..., Watched]
 Make = Callable[..., Path]
 
 
-def test_files_that_are_dropped_are_stored_and_one_that_is_not_allowed_is_named(
+def test_dropped_files_are_stored_and_a_disallowed_one_is_reported(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
@@ -33,7 +33,7 @@ def test_files_that_are_dropped_are_stored_and_one_that_is_not_allowed_is_named(
     tab.page.locator("#files").get_by_role("link", name="three.csv", exact=True).wait_for()
 
 
-def test_while_files_are_dragged_over_it_the_page_says_where_they_go(open_page: Open) -> None:
+def test_files_dragged_over_the_page_highlight_the_dropzone(open_page: Open) -> None:
     tab = open_page()
     data = tab.page.evaluate_handle(
         "(() => { const data = new DataTransfer(); data.items.add(new File(['x'], 'a.txt'));"
@@ -45,7 +45,7 @@ def test_while_files_are_dragged_over_it_the_page_says_where_they_go(open_page: 
     assert tab.page.locator("body.dragging").count() == 0
 
 
-def test_the_digest_of_what_was_stored_is_shown_and_can_be_copied(
+def test_the_digest_of_a_stored_file_is_shown_and_can_be_copied(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page(permissions=["clipboard-read", "clipboard-write"])
@@ -86,7 +86,7 @@ def test_a_file_that_is_too_large_is_refused_before_a_byte_is_sent(
 
 
 @pytest.mark.parametrize("size", [1000, 12 * MIB], ids=["small", "large"])
-def test_what_is_not_what_its_name_says_is_refused_with_the_reason(
+def test_content_that_does_not_match_the_extension_is_refused_with_the_reason(
     open_page: Open, make_file: Make, server: LiveServer, tmp_path: Path, size: int
 ) -> None:
     tab = open_page()
@@ -99,7 +99,7 @@ def test_what_is_not_what_its_name_says_is_refused_with_the_reason(
     assert sum(len(request.post_data_buffer or b"") for request in tab.requests) < MIB
 
 
-def test_a_large_file_can_be_paused_and_goes_on_where_it_was(
+def test_a_paused_large_upload_is_resumed_from_its_offset(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
@@ -119,7 +119,7 @@ def test_a_large_file_can_be_paused_and_goes_on_where_it_was(
     assert_stored(server.url, [file])
 
 
-def test_a_small_file_can_be_paused_too(
+def test_a_paused_small_upload_is_sent_again(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
@@ -135,7 +135,7 @@ def test_a_small_file_can_be_paused_too(
     assert_stored(server.url, [file])
 
 
-def test_what_is_cancelled_is_gone_here_and_there(
+def test_a_cancelled_upload_is_removed_from_the_page_and_the_server(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
@@ -151,7 +151,7 @@ def test_what_is_cancelled_is_gone_here_and_there(
     assert tab.page.evaluate("document.activeElement.id") == "file"
 
 
-def test_only_two_files_are_on_their_way_at_a_time(
+def test_only_two_files_are_uploaded_at_a_time(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
@@ -168,7 +168,7 @@ def test_only_two_files_are_on_their_way_at_a_time(
 
 
 @pytest.mark.parametrize("size", [40 * MIB, pytest.param(200 * MIB, marks=pytest.mark.thorough)])
-def test_an_upload_survives_that_the_server_is_killed(
+def test_an_upload_survives_kill_9_of_the_server(
     open_page: Open, make_file: Make, start_server: Callable[..., LiveServer], size: int
 ) -> None:
     server = start_server()
@@ -228,7 +228,7 @@ def test_an_upload_waits_while_the_server_still_holds_its_earlier_request(
     assert_stored(server.url, [file])
 
 
-def test_an_upload_goes_on_in_a_new_tab_when_its_file_is_chosen_again(
+def test_an_upload_is_resumed_in_a_new_tab_when_its_file_is_chosen_again(
     open_page: Open, new_context: Callable[..., object], make_file: Make, server: LiveServer
 ) -> None:
     context = new_context()

@@ -67,7 +67,7 @@ def test_an_acknowledged_upload_survives_a_power_cut(
     server.stop()
 
 
-def test_a_repetition_is_acknowledged_only_once_the_file_will_stay(
+def test_a_repeated_upload_is_acknowledged_only_once_the_file_is_durable(
     root: None,
     tool: Callable[[str], str],
     disk: Disk,
@@ -123,7 +123,7 @@ def test_an_acknowledged_deletion_survives_a_power_cut(
     assert after_a_power_cut(disk, server, act) == []
 
 
-def test_an_upload_under_way_in_a_power_cut_leaves_nothing(
+def test_an_upload_cut_by_a_power_cut_leaves_nothing(
     disk: Disk, start_server: Callable[..., LiveServer]
 ) -> None:
     server = start_server(STORE_URL=str(disk.path / "store"), WORKERS="1", MIN_FREE_SPACE="0")
@@ -151,7 +151,7 @@ def test_an_upload_under_way_in_a_power_cut_leaves_nothing(
         ),
     ],
 )
-def test_an_offset_that_was_promised_survives_a_power_cut(
+def test_an_acknowledged_offset_survives_a_power_cut(
     disk: Disk, start_server: Callable[..., LiveServer], died: bool, fsync: bool
 ) -> None:
     server = start_server(
@@ -192,7 +192,7 @@ def test_an_offset_that_was_promised_survives_a_power_cut(
     server.stop()
 
 
-def test_the_list_is_whole_after_a_power_cut_that_damaged_its_index(
+def test_the_list_is_complete_after_a_power_cut_that_damaged_its_index(
     disk: Disk, start_server: Callable[..., LiveServer]
 ) -> None:
     names = [f"{number:04}.txt" for number in range(4000)]
@@ -269,7 +269,7 @@ def spans(log: str, pattern: str) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("upload", UPLOADS)
-def test_the_disk_has_the_bytes_before_the_name_and_the_name_before_the_answer(
+def test_bytes_are_synced_before_the_name_and_the_name_before_the_answer(
     root: None,
     tool: Callable[[str], str],
     start_server: Callable[..., LiveServer],
@@ -299,7 +299,7 @@ def test_the_disk_has_the_bytes_before_the_name_and_the_name_before_the_answer(
 
 
 @pytest.mark.parametrize("upload", UPLOADS)
-def test_kill_9_in_mid_upload_leaves_nothing_and_the_next_start_sweeps(
+def test_kill_9_during_an_upload_leaves_a_staged_file_that_the_next_start_sweeps(
     start_server: Callable[..., LiveServer], upload: bytes
 ) -> None:
     server = start_server(WORKERS="2")
@@ -319,7 +319,7 @@ def test_kill_9_in_mid_upload_leaves_nothing_and_the_next_start_sweeps(
     assert ask(server, upload).status == 201
 
 
-def test_kill_9_of_one_worker_in_mid_upload_leaves_nothing_while_the_other_serves(
+def test_kill_9_of_one_worker_during_an_upload_leaves_the_other_serving(
     start_server: Callable[..., LiveServer],
 ) -> None:
     server = start_server(WORKERS="2")
@@ -353,7 +353,7 @@ def holder_of_upload(server: LiveServer, wire: Wire, name: str) -> int:
     return worker
 
 
-def test_a_sweep_at_the_start_spares_the_uploads_of_other_servers(
+def test_the_sweep_at_the_start_keeps_uploads_of_other_servers(
     start_server: Callable[..., LiveServer],
 ) -> None:
     first = start_server(WORKERS="1")
@@ -366,7 +366,7 @@ def test_a_sweep_at_the_start_spares_the_uploads_of_other_servers(
     assert ask(second, request("GET /download/a.txt")).body == DATA
 
 
-def test_a_stop_lets_an_upload_finish(start_server: Callable[..., LiveServer]) -> None:
+def test_a_stopping_server_finishes_an_upload(start_server: Callable[..., LiveServer]) -> None:
     server = start_server(WORKERS="1")
     with Wire(server) as wire:
         holder_of_upload(server, wire, "a.txt")

@@ -67,7 +67,7 @@ class Uploader(threading.Thread):
 @pytest.mark.parametrize(
     "offset", [OFFSETS[0], *(pytest.param(n, marks=pytest.mark.thorough) for n in OFFSETS[1:3])]
 )
-def test_after_a_power_cut_uploads_are_resumed_from_the_offset_that_was_told(
+def test_after_a_power_cut_uploads_continue_from_the_acknowledged_offset(
     root: None,
     tool: Callable[[str], str],
     tmp_path: Path,

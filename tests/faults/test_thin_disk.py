@@ -46,7 +46,7 @@ def grow(backing: Path) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["tus", "draft"])
-def test_what_a_failed_sync_has_lost_is_never_told_as_there(
+def test_bytes_lost_by_a_failed_fsync_are_never_acknowledged(
     thin: Disk, start_server: Callable[..., LiveServer], dialect: str
 ) -> None:
     line = b"%015d\n"

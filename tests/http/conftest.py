@@ -1,4 +1,4 @@
-"""What the tests over HTTP share beside their servers."""
+"""Fixtures of the tests over HTTP: clients, and a file that they know."""
 
 import os
 from collections.abc import Iterator

@@ -70,7 +70,7 @@ CONDITIONS = [
 @pytest.mark.parametrize(
     ("fields", "status"), CONDITIONS, ids=[", ".join(fields) for fields, _ in CONDITIONS]
 )
-def test_conditions_are_held_in_their_order(
+def test_conditions_are_evaluated_in_the_order_of_rfc_9110(
     wire: Wire, etag: str, fields: list[str], status: int
 ) -> None:
     fields = [field.replace(RIGHT, etag) for field in fields]
@@ -90,7 +90,7 @@ def test_conditions_are_held_in_their_order(
         assert "Content-Range" not in head.headers
 
 
-def test_a_304_has_what_a_cache_needs_and_no_body(wire: Wire, etag: str) -> None:
+def test_a_304_has_the_headers_that_a_cache_needs_and_no_body(wire: Wire, etag: str) -> None:
     whole = wire.ask(get())
     answer = wire.ask(get(f"If-None-Match: {etag}"))
     assert answer.headers["ETag"] == etag
@@ -113,7 +113,7 @@ def test_a_304_has_what_a_cache_needs_and_no_body(wire: Wire, etag: str) -> None
         (["If-None-Match: *"], 412),
     ],
 )
-def test_a_deletion_is_conditional_too(
+def test_a_deletion_obeys_conditions(
     wire: Wire, server: LiveServer, etag: str, fields: list[str], status: int
 ) -> None:
     answer = wire.ask(get(*(f.replace(RIGHT, etag) for f in fields), method="DELETE"))

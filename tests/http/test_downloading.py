@@ -23,7 +23,7 @@ TEXT = b"some text\n"
 # Headers
 
 
-def test_a_file_comes_with_all_that_a_client_needs(client: httpx.Client, sample) -> None:
+def test_a_download_has_all_headers_that_a_client_needs(client: httpx.Client, sample) -> None:
     pdf = sample("note.pdf").read_bytes()
     stored = client.put("/upload/a.pdf", content=pdf)
     answer = client.get("/download/a.pdf")
@@ -54,7 +54,7 @@ def test_head_is_get_without_the_body(client: httpx.Client, etag: str) -> None:
     }
 
 
-def test_the_etag_comes_from_the_content(client: httpx.Client) -> None:
+def test_the_entity_tag_depends_on_the_content_alone(client: httpx.Client) -> None:
     answers = [
         client.put("/upload/a.txt", content=b"one"),
         client.put("/upload/b.txt", content=b"one"),
@@ -64,7 +64,7 @@ def test_the_etag_comes_from_the_content(client: httpx.Client) -> None:
     assert one == same != other
 
 
-def test_a_text_names_its_encoding_only_if_it_is_certain(client: httpx.Client) -> None:
+def test_a_text_has_a_charset_only_if_it_is_certain(client: httpx.Client) -> None:
     client.put("/upload/a.txt", content="Grüße\n".encode())
     client.put("/upload/b.txt", content="Grüße\n".encode("latin-1"))
     assert client.get("/download/a.txt").headers["Content-Type"] == "text/plain; charset=utf-8"
@@ -75,7 +75,7 @@ def test_a_text_names_its_encoding_only_if_it_is_certain(client: httpx.Client) -
     "name",
     ["a.txt", "two words.txt", "Übersicht.txt", "日本語.txt", '"q".txt', "100%41.txt", "a;b.txt"],
 )
-def test_the_name_to_save_under_survives(client: httpx.Client, server, name: str) -> None:
+def test_content_disposition_carries_any_name(client: httpx.Client, server, name: str) -> None:
     (server.store / name).write_bytes(TEXT)
     url = client.get("/download").json()[0]["url"]
     disposition = client.get(url).headers["Content-Disposition"]
@@ -107,7 +107,7 @@ def test_the_name_to_save_under_survives(client: httpx.Client, server, name: str
         ("t.csv", False),
     ],
 )
-def test_inline_shows_what_is_harmless_to_show(
+def test_inline_is_granted_to_harmless_types_only(
     wire: Wire, server: LiveServer, sample, name: str, shown: bool
 ) -> None:
     shutil.copy(sample(name), server.store / name)
@@ -123,7 +123,7 @@ def test_inline_shows_what_is_harmless_to_show(
 
 @pytest.mark.parametrize("name", ["evil.html", "evil.svg", "evil.xml", "evil.js", "evil.xhtml"])
 @pytest.mark.parametrize("query", ["", "?inline=1"])
-def test_what_could_run_in_a_browser_is_inert(
+def test_active_content_is_an_attachment_in_a_sandbox(
     wire: Wire, server: LiveServer, name: str, query: str
 ) -> None:
     (server.store / name).write_bytes(b"<svg xmlns='x'><script>alert(1)</script></svg>")
@@ -140,7 +140,7 @@ def test_what_could_run_in_a_browser_is_inert(
         assert "script-src" not in policy
 
 
-def test_html_in_a_text_file_stays_text(wire: Wire) -> None:
+def test_html_in_a_text_file_is_served_as_text(wire: Wire) -> None:
     html = b"<!doctype html><script>alert(1)</script>\n"
     stored = wire.ask(request("PUT /upload/a.txt", "Content-Type: text/html", body=html))
     if stored.status == 201:
@@ -175,7 +175,7 @@ def assert_another(before: Answer, answer: Answer) -> None:
     assert answer.headers.get("Repr-Digest") != before.headers["Repr-Digest"]
 
 
-def test_a_file_that_was_replaced_in_the_directory_is_another_one(
+def test_a_file_replaced_in_the_directory_has_a_new_entity_tag(
     wire: Wire, server: LiveServer
 ) -> None:
     before = wire.ask(request("PUT /upload/a.txt", body=TEXT))
@@ -184,15 +184,13 @@ def test_a_file_that_was_replaced_in_the_directory_is_another_one(
     assert_another(before, wire.ask(request("GET /download/a.txt")))
 
 
-def test_a_file_that_was_changed_in_place_has_not_its_old_digest(
-    wire: Wire, server: LiveServer
-) -> None:
+def test_a_file_changed_in_place_has_lost_its_digest(wire: Wire, server: LiveServer) -> None:
     before = wire.ask(request("PUT /upload/a.txt", body=TEXT))
     (server.store / "a.txt").write_bytes(TEXT.upper())
     assert_another(before, wire.ask(request("GET /download/a.txt")))
 
 
-def test_a_link_out_of_the_directory_leads_nowhere(
+def test_a_symbolic_link_out_of_the_directory_is_not_followed(
     wire: Wire, server: LiveServer, tmp_path: Path
 ) -> None:
     (tmp_path / "secret.txt").write_bytes(b"secret")
@@ -201,7 +199,7 @@ def test_a_link_out_of_the_directory_leads_nowhere(
     assert wire.ask(request("GET /download")).json() == []
 
 
-def test_a_directory_in_the_store_is_no_file(wire: Wire, server: LiveServer) -> None:
+def test_a_directory_in_the_store_is_not_served_or_listed(wire: Wire, server: LiveServer) -> None:
     directory = server.store / "folder.txt"
     directory.mkdir()
     try:
@@ -214,7 +212,7 @@ def test_a_directory_in_the_store_is_no_file(wire: Wire, server: LiveServer) -> 
 
 
 @pytest.mark.parametrize("seconds", [-1, 0, 2**31, 4_102_444_800])
-def test_a_file_from_any_time_is_served_and_listed(
+def test_a_file_with_any_modification_time_is_served_and_listed(
     wire: Wire, server: LiveServer, seconds: int
 ) -> None:
     (server.store / "a.txt").write_bytes(TEXT)
@@ -226,7 +224,7 @@ def test_a_file_from_any_time_is_served_and_listed(
     assert wire.ask(request("GET /upload")).status == 200
 
 
-def test_one_file_from_beyond_the_calendar_does_not_hide_the_others(
+def test_a_file_from_the_year_10000_does_not_hide_the_others(
     root: None, tool: Callable[[str], str], start_server: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk"  # one that can hold such a date: ext4 cannot, XFS and tmpfs can
@@ -247,7 +245,7 @@ def test_one_file_from_beyond_the_calendar_does_not_hide_the_others(
         subprocess.run([tool("umount"), "-l", str(disk)], check=True)
 
 
-def test_validators_outlive_a_restart(start_server: Callable[..., LiveServer]) -> None:
+def test_validators_are_the_same_after_a_restart(start_server: Callable[..., LiveServer]) -> None:
     server = start_server(WORKERS="1")
     (server.store / "copied.txt").write_bytes(TEXT)
     ask(server, request("PUT /upload/sent.txt", body=TEXT))
@@ -265,7 +263,7 @@ def test_validators_outlive_a_restart(start_server: Callable[..., LiveServer]) -
 # Deletions
 
 
-def test_what_was_deleted_may_be_uploaded_again(wire: Wire) -> None:
+def test_a_deleted_name_may_be_uploaded_again(wire: Wire) -> None:
     for data in (b"one\n", b"two\n"):
         assert wire.ask(request("PUT /upload/a.txt", body=data)).status == 201
         assert wire.ask(request("GET /download/a.txt")).body == data
@@ -273,7 +271,7 @@ def test_what_was_deleted_may_be_uploaded_again(wire: Wire) -> None:
         assert wire.ask(request("DELETE /download/a.txt")).status == 404
 
 
-def test_a_download_under_way_outlives_the_deletion(server: LiveServer) -> None:
+def test_a_deletion_does_not_break_a_download_under_way(server: LiveServer) -> None:
     data = BYTES * 200
     (server.store / "data.bmp").write_bytes(data)
     with Wire(server) as wire:
@@ -337,14 +335,14 @@ def test_after_any_answer_the_connection_is_in_step_or_closed(
             assert wire.ask(get("Range: bytes=7-11")).body == BYTES[7:12]
 
 
-def test_http_1_0_gets_its_file_and_the_end(server: LiveServer, etag: str) -> None:
+def test_a_download_by_http_1_0_ends_with_the_connection(server: LiveServer, etag: str) -> None:
     with Wire(server) as wire:
         wire.send(b"GET /download/data.bmp HTTP/1.0\r\n\r\n")
         assert wire.answer().body == BYTES
         assert wire.ended()
 
 
-def test_http_1_0_gets_the_list_without_chunks(server: LiveServer, etag: str) -> None:
+def test_the_list_by_http_1_0_is_not_chunked(server: LiveServer, etag: str) -> None:
     with Wire(server) as wire:
         wire.send(b"GET /download HTTP/1.0\r\n\r\n")
         answer = wire.answer()
@@ -352,7 +350,9 @@ def test_http_1_0_gets_the_list_without_chunks(server: LiveServer, etag: str) ->
         assert len(answer.json()) == 1
 
 
-def test_a_client_that_leaves_in_mid_download_is_let_go(server: LiveServer) -> None:
+def test_a_client_that_disconnects_during_a_download_leaves_no_open_file(
+    server: LiveServer,
+) -> None:
     with (server.store / "huge.bmp").open("wb") as file:
         file.truncate(1 << 30)
     for asked in (get(name="huge.bmp"), get("Range: bytes=0-1,9-", name="huge.bmp")):

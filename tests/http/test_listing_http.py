@@ -45,7 +45,7 @@ def walk(wire: Wire, target: str | None) -> Iterator[list[str]]:
         target = next_of(answer)
 
 
-def test_the_list_is_whole_and_sorted_by_default(server: LiveServer, wire: Wire) -> None:
+def test_the_list_is_complete_and_sorted_by_name(server: LiveServer, wire: Wire) -> None:
     fill(server, NAMES)
     answer = wire.ask(request("GET /download"))
     assert answer.headers["Content-Type"] == "application/json"
@@ -60,7 +60,9 @@ def test_the_list_is_whole_and_sorted_by_default(server: LiveServer, wire: Wire)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, len(NAMES) - 1, len(NAMES), len(NAMES) + 1])
-def test_pages_lead_through_the_list(server: LiveServer, wire: Wire, limit: int) -> None:
+def test_links_to_the_next_page_lead_through_the_list(
+    server: LiveServer, wire: Wire, limit: int
+) -> None:
     fill(server, NAMES)
     pages = list(walk(wire, f"/download?limit={limit}"))
     assert [name for page in pages for name in page] == NAMES
@@ -75,7 +77,7 @@ def test_a_page_may_begin_after_any_name(server: LiveServer, wire: Wire) -> None
         assert names_in(answer) == [name for name in NAMES if name > after]
 
 
-def test_the_list_is_narrowed_by_a_prefix_and_by_a_part(server: LiveServer, wire: Wire) -> None:
+def test_the_list_is_filtered_by_prefix_and_by_substring(server: LiveServer, wire: Wire) -> None:
     fill(server, NAMES)
     for prefix in ("a", "a%25", "a ", "é", "none"):
         found = names_in(wire.ask(request(f"GET /download?prefix={quote(prefix)}")))
@@ -88,14 +90,14 @@ def test_the_list_is_narrowed_by_a_prefix_and_by_a_part(server: LiveServer, wire
 
 
 @pytest.mark.parametrize("query", ["prefix=a", "q=.txt", "prefix=a&q=b", "q=%C3%89"])
-def test_the_next_page_is_narrowed_as_the_first(server: LiveServer, wire: Wire, query: str) -> None:
+def test_the_next_page_has_the_same_filter(server: LiveServer, wire: Wire, query: str) -> None:
     fill(server, NAMES)
     whole = names_in(wire.ask(request(f"GET /download?{query}")))
     pages = list(walk(wire, f"/download?{query}&limit=1"))
     assert [name for page in pages for name in page] == whole != []
 
 
-def test_the_list_comes_in_other_orders_page_by_page(server: LiveServer, wire: Wire) -> None:
+def test_the_list_is_sorted_in_other_orders_page_by_page(server: LiveServer, wire: Wire) -> None:
     for number, name in enumerate(NAMES):
         (server.store / name).write_bytes(b"x" * (number * 7 % 4))
         os.utime(server.store / name, (0, -5 + number * 3 % 7))  # equal ones, and one before 1970
@@ -118,19 +120,21 @@ def test_the_list_comes_in_other_orders_page_by_page(server: LiveServer, wire: W
     ["sort=&limit=5", "sort=type&limit=5", "sort=--size&limit=5", "sort=size",
      "sort=size&limit=5&after=a.txt", "sort=size&limit=5&after=1.5/a.txt"],
 )  # fmt: skip
-def test_an_order_that_is_none_is_refused(wire: Wire, query: str) -> None:
+def test_an_unknown_order_is_refused(wire: Wire, query: str) -> None:
     answer = wire.ask(request(f"GET /download?{query}"))
     assert (answer.status, answer.json()["code"]) == (400, "bad-request")
 
 
 @pytest.mark.parametrize("limit", ["-1", "x", "1.5", "", "9" * 30])
-def test_a_limit_that_is_none_is_refused(wire: Wire, limit: str) -> None:
+def test_an_invalid_limit_is_refused(wire: Wire, limit: str) -> None:
     answer = wire.ask(request(f"GET /download?limit={limit}"))
     assert answer.status == 400
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_a_walk_meets_every_file_once_while_others_come_and_go(server: LiveServer) -> None:
+def test_paging_lists_every_file_once_while_others_are_stored_and_deleted(
+    server: LiveServer,
+) -> None:
     lasting = [f"{number:04}.txt" for number in range(0, 1000, 2)]
     fill(server, lasting)
     done = threading.Event()
@@ -176,13 +180,13 @@ def test_an_upload_is_in_the_list_as_soon_as_it_is_answered(server: LiveServer) 
                 assert names_in(there.ask(request(f"GET /download?prefix={name}"))) == []
 
 
-def test_files_under_way_are_not_in_the_list(server: LiveServer, wire: Wire) -> None:
+def test_unfinished_uploads_are_not_in_the_list(server: LiveServer, wire: Wire) -> None:
     with Wire(server) as other:
         other.send(request("PUT /upload/a.txt", body=b"text")[:-1])
         assert names_in(wire.ask(request("GET /download"))) == []
 
 
-def test_the_page_for_people_leads_through_the_list(server: LiveServer, wire: Wire) -> None:
+def test_the_html_page_leads_through_the_list(server: LiveServer, wire: Wire) -> None:
     names = [f"{number:03}.txt" for number in range(250)]
     fill(server, names)
     found, target = [], "/upload"

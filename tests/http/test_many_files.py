@@ -60,7 +60,7 @@ def test_a_page_of_many_files_costs_milliseconds(full_server: LiveServer) -> Non
     assert seconds / len(first_files) < 0.020
 
 
-def test_a_page_for_people_costs_milliseconds(full_server: LiveServer) -> None:
+def test_the_html_page_of_many_files_costs_milliseconds(full_server: LiveServer) -> None:
     (worker,) = full_server.workers()
     with Wire(full_server) as wire:
         wire.ask(request("GET /upload"))
@@ -86,7 +86,7 @@ def test_others_are_answered_while_many_files_are_sorted(full_server: LiveServer
 
 
 @pytest.mark.parametrize("changed", [False, True], ids=["warm", "after a change"])
-def test_a_page_looks_at_its_own_files_only(
+def test_a_page_of_the_list_opens_only_its_own_files(
     root: None, tool: Callable[[str], str], full_server: LiveServer, changed: bool
 ) -> None:
     (pid,) = full_server.workers()
@@ -109,7 +109,7 @@ def test_a_page_looks_at_its_own_files_only(
     assert calls["total"] < 5_000, calls
 
 
-def test_the_whole_list_is_streamed_from_flat_memory(full_server: LiveServer) -> None:
+def test_the_whole_list_is_streamed_without_memory_growth(full_server: LiveServer) -> None:
     with Wire(full_server) as wire:
         wire.ask(page_from(0))
         with growth_of(full_server.workers()[0]) as growth:

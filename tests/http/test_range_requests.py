@@ -43,7 +43,9 @@ from tests.support.wire import Answer, Wire
         ("bytes=3-4,-0", 3, 4),
     ],
 )
-def test_a_range_is_sent_alone(wire: Wire, etag: str, asked: str, first: int, last: int) -> None:
+def test_one_range_is_answered_with_206_and_its_bytes(
+    wire: Wire, etag: str, asked: str, first: int, last: int
+) -> None:
     answer = wire.ask(get(f"Range: {asked}"))
     assert answer.status == 206
     assert answer.headers["Content-Range"] == f"bytes {first}-{last}/{SIZE}"
@@ -82,9 +84,7 @@ def test_a_range_is_sent_alone(wire: Wire, etag: str, asked: str, first: int, la
     ],
     ids=lambda asked: asked[:20],
 )
-def test_a_range_that_makes_no_sense_gives_the_whole_file(
-    wire: Wire, etag: str, asked: str
-) -> None:
+def test_a_malformed_range_gives_the_whole_file(wire: Wire, etag: str, asked: str) -> None:
     answer = wire.ask(get(f"Range: {asked}"))
     assert answer.status == 200
     assert answer.body == BYTES
@@ -101,7 +101,7 @@ def test_a_range_that_makes_no_sense_gives_the_whole_file(
         f"bytes={SIZE}-,-0,{SIZE + 1}-",
     ],
 )
-def test_only_a_range_past_the_end_cannot_be_satisfied(wire: Wire, etag: str, asked: str) -> None:
+def test_a_range_past_the_end_is_answered_with_416(wire: Wire, etag: str, asked: str) -> None:
     answer = wire.ask(get(f"Range: {asked}"))
     assert (answer.status, answer.code()) == (416, "range-not-satisfiable")
     assert answer.headers["Content-Range"] == f"bytes */{SIZE}"
@@ -151,7 +151,7 @@ def parts_of(answer: Answer) -> list[tuple[str, str, bytes]]:
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_several_ranges_are_sent_as_parts(
+def test_several_ranges_are_answered_as_multipart_byteranges(
     wire: Wire, etag: str, asked: str, expected: list[tuple[int, int]]
 ) -> None:
     answer = wire.ask(get(f"Range: bytes={asked}"))
@@ -164,7 +164,7 @@ def test_several_ranges_are_sent_as_parts(
     ]
 
 
-def test_random_ranges_together_are_the_asked_bytes(wire: Wire, etag: str) -> None:
+def test_random_ranges_give_exactly_the_requested_bytes(wire: Wire, etag: str) -> None:
     chance = random.Random(11)
     for _ in range(100):
         pairs = [sorted(chance.sample(range(SIZE), 2)) for _ in range(chance.randint(1, 6))]
@@ -188,7 +188,7 @@ def test_random_ranges_together_are_the_asked_bytes(wire: Wire, etag: str) -> No
         assert covered == set().union(*(range(a, b + 1) for a, b in pairs))
 
 
-def test_a_range_costs_what_it_sends_wherever_it_lies(
+def test_a_range_at_the_end_of_64_gib_costs_no_more_than_its_bytes(
     server: LiveServer, start_server: Callable[..., LiveServer]
 ) -> None:
     server = start_server(WORKERS="1")

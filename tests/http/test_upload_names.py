@@ -85,7 +85,7 @@ BAD_NAMES = {
 
 
 @pytest.mark.parametrize("name", GOOD_NAMES, ids=lambda name: ascii(name)[:30])
-def test_a_good_name_is_kept_to_the_letter(wire: Wire, server: LiveServer, name: str) -> None:
+def test_a_valid_name_is_kept_unchanged(wire: Wire, server: LiveServer, name: str) -> None:
     path = quote(name, safe="")
     answer = wire.ask(request(f"PUT /upload/{path}", body=TEXT))
     assert answer.status == 201, answer.body
@@ -102,7 +102,9 @@ def test_a_good_name_is_kept_to_the_letter(wire: Wire, server: LiveServer, name:
 
 
 @pytest.mark.parametrize("name", BAD_NAMES.values(), ids=BAD_NAMES.keys())
-def test_a_bad_name_is_refused_with_the_reason(wire: Wire, server: LiveServer, name: str) -> None:
+def test_an_invalid_name_is_refused_with_the_reason(
+    wire: Wire, server: LiveServer, name: str
+) -> None:
     answer = wire.ask(request(f"PUT /upload/{quote(name, safe='')}", body=TEXT))
     assert (answer.status, answer.code()) == (400, "bad-name"), answer.body
     assert len(answer.json()["detail"]) > 10
@@ -126,7 +128,7 @@ def test_a_bad_name_is_refused_with_the_reason(wire: Wire, server: LiveServer, n
         "%0d%0aSet-Cookie:%20a.txt",
     ],
 )
-def test_a_bad_name_is_refused_however_it_is_encoded(
+def test_an_invalid_name_is_refused_however_it_is_encoded(
     wire: Wire, server: LiveServer, path: str
 ) -> None:
     answer = wire.ask(request(f"PUT /upload/{path}", body=TEXT))
@@ -135,7 +137,7 @@ def test_a_bad_name_is_refused_however_it_is_encoded(
 
 
 @pytest.mark.parametrize("path", ["a/b.txt", "../a.txt", "./a.txt", "/a.txt", "a.txt/", "a//b.txt"])
-def test_a_path_of_several_segments_stores_nothing(
+def test_an_upload_to_a_path_of_several_segments_stores_nothing(
     wire: Wire, server: LiveServer, path: str
 ) -> None:
     answer = wire.ask(request(f"PUT /upload/{path}", body=TEXT))
@@ -144,7 +146,7 @@ def test_a_path_of_several_segments_stores_nothing(
 
 
 @pytest.mark.parametrize("raw", ["Ü.txt".encode(), "日.txt".encode()])
-def test_a_name_that_is_not_percent_encoded_means_the_same(
+def test_a_raw_utf_8_name_is_refused_or_kept_unchanged(
     wire: Wire, server: LiveServer, raw: bytes
 ) -> None:
     answer = wire.ask(request(b"PUT /upload/" + raw, body=TEXT))
@@ -152,7 +154,7 @@ def test_a_name_that_is_not_percent_encoded_means_the_same(
     assert server.published() == ([raw.decode()] if answer.status == 201 else [])
 
 
-def test_a_name_is_decoded_once(wire: Wire, server: LiveServer) -> None:
+def test_a_percent_encoded_name_is_decoded_once(wire: Wire, server: LiveServer) -> None:
     answer = wire.ask(request("PUT /upload/a%252Fb%2541.txt", body=TEXT))
     assert answer.json()["filename"] == "a%2Fb%41.txt"
     assert answer.json()["url"].endswith("/download/a%252Fb%2541.txt")
@@ -162,9 +164,7 @@ def test_a_name_is_decoded_once(wire: Wire, server: LiveServer) -> None:
 
 
 @pytest.mark.parametrize("name", ["Übér.txt", "が.txt", "한글.txt", "é" * 125 + ".txt"])
-def test_the_two_forms_of_a_unicode_name_are_one_name(
-    wire: Wire, server: LiveServer, name: str
-) -> None:
+def test_nfc_and_nfd_of_a_name_are_the_same_name(wire: Wire, server: LiveServer, name: str) -> None:
     decomposed = quote(nfd(name))
     answer = wire.ask(request(f"PUT /upload/{decomposed}", body=TEXT))
     assert answer.status == 201
@@ -187,6 +187,6 @@ def test_the_query_is_no_part_of_the_name(wire: Wire, server: LiveServer) -> Non
     assert_holds_only(server, ["a.txt"])
 
 
-def test_a_target_may_be_a_whole_url(wire: Wire, server: LiveServer) -> None:
+def test_a_request_target_in_absolute_form_is_accepted(wire: Wire, server: LiveServer) -> None:
     assert wire.ask(request(f"PUT {server.url}/upload/a.txt", body=TEXT)).status == 201
     assert_holds_only(server, ["a.txt"])

@@ -33,7 +33,7 @@ def sha512(data: bytes) -> str:
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-def test_success_tells_all_about_the_file(
+def test_201_describes_the_stored_file(
     client: httpx.Client, server: LiveServer, method: str
 ) -> None:
     answer = client.request(method, "/upload/my%20notes.txt", content=TEXT)
@@ -61,7 +61,7 @@ def test_success_tells_all_about_the_file(
     assert client.get("/download").json() == [answer.json() | listed]
 
 
-def test_answers_in_json_are_nothing_else_and_are_not_kept(client: httpx.Client) -> None:
+def test_answers_in_json_have_their_type_and_cache_policy(client: httpx.Client) -> None:
     answers = {
         "no-store": [client.put("/upload/a.txt", content=TEXT), client.get("/healthz")],
         "no-cache": [client.get("/download"), client.get("/download?limit=1")],
@@ -86,13 +86,13 @@ def test_a_form_is_answered_as_raw_bytes_are(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "claim", ["application/json", "text/html", "application/x-www-form-urlencoded", "nonsense", ""]
 )
-def test_the_type_that_a_raw_body_claims_does_not_matter(wire: Wire, claim: str) -> None:
+def test_the_content_type_of_a_raw_body_is_ignored(wire: Wire, claim: str) -> None:
     answer = wire.ask(request("POST /upload/a.txt", f"Content-Type: {claim}", body=TEXT))
     assert answer.status == 201
     assert answer.json()["type"] == "text/plain"
 
 
-def test_a_raw_body_that_claims_to_be_a_form_is_stored_as_it_is(
+def test_a_raw_body_with_the_content_type_of_a_form_is_stored_as_it_is(
     wire: Wire, server: LiveServer
 ) -> None:
     body = form(part("file", TEXT, "b.txt"))
@@ -116,14 +116,16 @@ def test_a_raw_body_that_claims_to_be_a_form_is_stored_as_it_is(
     ],
     ids=["one chunk", "a chunk a byte", "extensions", "leading zeros", "a trailer"],
 )
-def test_chunked_bodies_are_taken(wire: Wire, server: LiveServer, method: str, body: bytes) -> None:
+def test_chunked_bodies_are_accepted(
+    wire: Wire, server: LiveServer, method: str, body: bytes
+) -> None:
     asked = request(f"{method} /upload/a.txt", "Transfer-Encoding: chunked", body=body)
     assert wire.ask(asked).status == 201
     assert (server.store / "a.txt").read_bytes() == TEXT
     assert wire.ask(request("GET /download/a.txt")).body == TEXT  # and the wire is in step
 
 
-def test_an_empty_file_is_a_file(wire: Wire, server: LiveServer) -> None:
+def test_empty_files_are_stored(wire: Wire, server: LiveServer) -> None:
     assert wire.ask(request("PUT /upload/a.txt", body=b"")).status == 201
     asked = request("PUT /upload/b.txt", "Transfer-Encoding: chunked", body=chunked())
     assert wire.ask(asked).status == 201
@@ -132,21 +134,21 @@ def test_an_empty_file_is_a_file(wire: Wire, server: LiveServer) -> None:
     assert_holds_only(server, ["a.txt", "b.txt", "c.txt"])
 
 
-def test_a_body_may_come_byte_by_byte(wire: Wire, server: LiveServer) -> None:
+def test_a_body_that_arrives_byte_by_byte_is_stored(wire: Wire, server: LiveServer) -> None:
     for byte in form_request(form(part("file", TEXT, "a.txt"))):
         wire.send(bytes([byte]))
     assert wire.answer().status == 201
     assert (server.store / "a.txt").read_bytes() == TEXT
 
 
-def test_a_part_of_a_file_is_not_taken_for_the_file(wire: Wire, server: LiveServer) -> None:
+def test_a_put_with_content_range_is_refused(wire: Wire, server: LiveServer) -> None:
     asked = request("PUT /upload/a.txt", "Content-Range: bytes 0-9/100", body=TEXT)
     assert wire.ask(asked).status == 400
     assert_holds_only(server, [])
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_file_that_an_uploader_for_pages_sends_in_one_piece_is_a_file(
+def test_a_file_that_a_chunking_uploader_sends_in_one_chunk_is_stored(
     wire: Wire, server: LiveServer, first: bool
 ) -> None:
     query = "?flowChunkNumber=1&flowTotalChunks=1"
@@ -158,7 +160,9 @@ def test_a_file_that_an_uploader_for_pages_sends_in_one_piece_is_a_file(
     assert (server.store / "a.txt").read_bytes() == TEXT
 
 
-def test_a_piece_is_refused_before_its_bytes_are_read(wire: Wire, server: LiveServer) -> None:
+def test_a_chunk_of_a_chunking_uploader_is_refused_before_it_is_read(
+    wire: Wire, server: LiveServer
+) -> None:
     fields = ("Expect: 100-continue", "Content-Length: 1000")
     answer = wire.ask(request("POST /upload/a.txt?chunk=0&chunks=9", *fields))
     assert (answer.status, answer.code()) == (400, "incomplete-body")
@@ -166,9 +170,7 @@ def test_a_piece_is_refused_before_its_bytes_are_read(wire: Wire, server: LiveSe
     assert "/tus/" in answer.json()["detail"]
 
 
-def test_several_uploads_may_follow_each_other_without_waiting(
-    wire: Wire, server: LiveServer
-) -> None:
+def test_pipelined_uploads_are_stored(wire: Wire, server: LiveServer) -> None:
     names = [f"{i}.txt" for i in range(5)]
     wire.send(b"".join(request(f"PUT /upload/{name}", body=TEXT) for name in names))
     assert [wire.answer().status for _ in names] == [201] * 5
@@ -189,7 +191,7 @@ def limited_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSer
 
 @pytest.mark.parametrize("size", [300_000, 300_001])
 @pytest.mark.parametrize("frame", ["declared", "chunked", "form", "chunked form"])
-def test_a_file_may_have_the_largest_size_and_not_one_byte_more(
+def test_a_file_of_the_largest_size_is_stored_and_a_larger_one_is_refused(
     limited_server: LiveServer, size: int, frame: str
 ) -> None:
     limited_server.clear()
@@ -210,7 +212,7 @@ def test_a_file_may_have_the_largest_size_and_not_one_byte_more(
         assert_holds_only(limited_server, [])
 
 
-def test_a_declared_size_past_every_number_is_too_large(limited_server: LiveServer) -> None:
+def test_a_content_length_of_18_digits_is_too_large(limited_server: LiveServer) -> None:
     limited_server.clear()
     answer = ask(limited_server, request("PUT /upload/a.txt", "Content-Length: " + "9" * 18))
     assert (answer.status, answer.code()) == (413, "too-large")
@@ -232,7 +234,9 @@ def test_a_declared_size_past_every_number_is_too_large(limited_server: LiveServ
         sha256(TEXT) + ";parameter=1",
     ],
 )
-def test_a_right_digest_is_accepted(wire: Wire, server: LiveServer, field: str, value: str) -> None:
+def test_a_matching_digest_is_accepted(
+    wire: Wire, server: LiveServer, field: str, value: str
+) -> None:
     assert wire.ask(request("PUT /upload/a.txt", f"{field}: {value}", body=TEXT)).status == 201
     assert_holds_only(server, ["a.txt"])
 
@@ -276,7 +280,7 @@ def test_a_malformed_digest_is_refused(
     assert_holds_only(server, [])
 
 
-def test_the_digest_of_a_form_is_that_of_the_whole_body(wire: Wire, server: LiveServer) -> None:
+def test_content_digest_of_a_form_covers_the_whole_body(wire: Wire, server: LiveServer) -> None:
     body = form(part("file", TEXT, "a.txt"), part("comment", b"hello"))
     answer = wire.ask(form_request(body, f"Content-Digest: {sha256(TEXT)}"))
     assert (answer.status, answer.code()) == (400, "digest-mismatch")
@@ -285,7 +289,9 @@ def test_the_digest_of_a_form_is_that_of_the_whole_body(wire: Wire, server: Live
     assert answer.status == 201
 
 
-def test_repeating_an_upload_with_its_digest_is_no_error(wire: Wire, server: LiveServer) -> None:
+def test_a_repeated_upload_with_its_digest_is_answered_with_200(
+    wire: Wire, server: LiveServer
+) -> None:
     asked = request("PUT /upload/a.txt", f"Repr-Digest: {sha256(TEXT)}", body=TEXT)
     first, again = wire.ask(asked), ask(server, asked)
     assert (first.status, again.status) == (201, 200)
@@ -295,9 +301,7 @@ def test_repeating_an_upload_with_its_digest_is_no_error(wire: Wire, server: Liv
     assert_holds_only(server, ["a.txt"])
 
 
-def test_repeating_an_upload_that_was_not_the_same_is_an_error(
-    wire: Wire, server: LiveServer
-) -> None:
+def test_a_different_upload_to_a_taken_name_is_a_conflict(wire: Wire, server: LiveServer) -> None:
     wire.ask(request("PUT /upload/a.txt", body=TEXT))
     other = b"other text\n"
     asked = request("PUT /upload/a.txt", f"Repr-Digest: {sha256(other)}", body=other)
@@ -307,7 +311,7 @@ def test_repeating_an_upload_that_was_not_the_same_is_an_error(
 
 
 @pytest.mark.parametrize("condition", ["If-None-Match: *", "If-None-Match:   *  "])
-def test_a_name_that_must_be_free_is_taken_only_if_it_is(
+def test_if_none_match_star_stores_only_under_a_free_name(
     server: LiveServer, condition: str
 ) -> None:
     asked = request("PUT /upload/a.txt", condition, body=TEXT)
@@ -318,7 +322,7 @@ def test_a_name_that_must_be_free_is_taken_only_if_it_is(
     assert (answer.status, answer.code()) == (412, "precondition-failed")
 
 
-def test_an_upload_on_condition_of_a_version_never_replaces_it(server: LiveServer) -> None:
+def test_a_conditional_upload_never_replaces_a_file(server: LiveServer) -> None:
     stored = ask(server, request("PUT /upload/a.txt", body=TEXT))
     other = b"other text\n"
     for condition, status in (
@@ -344,7 +348,7 @@ def test_an_upload_on_condition_of_a_version_never_replaces_it(server: LiveServe
     "img.bmp img.gif img.jpg img.png img.tiff img.webp note.doc note.docx note.odt note.pdf"
     " note.rtf note.txt t.csv t.ods t.xls t.xlsx".split(),
 )
-def test_a_real_document_is_taken_and_given_back(wire: Wire, sample, name: str) -> None:
+def test_a_real_document_is_stored_and_served(wire: Wire, sample, name: str) -> None:
     data = sample(name).read_bytes()
     stem, _, extension = name.partition(".")
     answer = wire.ask(request(f"PUT /upload/{stem}.{extension.upper()}", body=data))

@@ -1,4 +1,4 @@
-"""Seaweed: a real store that speaks S3, SeaweedFS, for tests and measurements to run against."""
+"""SeaweedFS, a real store that speaks S3, for tests and measurements."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ from tests.support.shared import end_with_the_run, made_once
 
 BUCKET = "files"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
-"""SeaweedFS asks for none, but the SDK does not start without."""
+"""SeaweedFS requires none, but the SDK does not work without."""
 FILER = Path(__file__).parents[2] / "cluster" / "filer.toml"
 _START_SECONDS = 60
 _PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
@@ -62,9 +62,9 @@ class SeaweedClient:
         return done.stdout
 
     def url(self, prefix: str, port: int | None = None, copy: str = "false") -> str:
-        """A STORE_URL for files under a prefix, perhaps through another port.
+        """A STORE_URL for files under a prefix, perhaps through the port of a proxy.
 
-        What SeaweedFS copies itself it does not sync.
+        SeaweedFS does not sync what it copies itself, hence copy=false.
         """
         endpoint = f"http://127.0.0.1:{port or self.port}"
         return f"s3://{BUCKET}/{prefix}?endpoint={endpoint}&region=us-east-1&copy={copy}"
@@ -89,7 +89,7 @@ class SeaweedClient:
         return [upload["Key"] for upload in found.get("Uploads", ())]
 
     def clear(self, prefix: str) -> None:
-        """Remove all there is under a prefix."""
+        """Remove every key under a prefix."""
         for key in self.keys(prefix):
             self.client.delete_object(Bucket=BUCKET, Key=f"{prefix}/{key}")
 
@@ -200,7 +200,7 @@ def shared_seaweed() -> Iterator[SeaweedClient]:
 
 
 class BucketPath:
-    """A key in the manner of a Path; a test that wants more of a directory is skipped."""
+    """A key with the methods of a Path; a test that needs others is skipped."""
 
     def __init__(self, seaweed: SeaweedClient, key: str) -> None:
         self._seaweed = seaweed
