@@ -231,7 +231,7 @@ def test_record_and_bytes_are_read_as_of_one_moment(
 
 
 def test_upload_whose_writer_died_expires(suspended_store: S3Store, open_s3: OpenStore) -> None:
-    upload = suspended_store.uploads.create(Record(NAME, 10, {}).to_bytes(), 10)
+    upload = suspended_store.uploads.create(UploadRecord(NAME, 10, {}).to_bytes(), 10)
     dead = suspended_store.locker.lock(upload)
     dead.write(b"bytes")
     dead.sync()
