@@ -1,4 +1,4 @@
-"""TransferWorker: gunicorn's gevent worker, with the way of the bytes made straight."""
+"""TransferWorker: a gunicorn worker under gevent that moves bytes with few copies."""
 
 import mmap
 import time
@@ -6,113 +6,110 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from socket import SHUT_RD
-from ssl import OP_IGNORE_UNEXPECTED_EOF
-from typing import Any, ClassVar
+from typing import Any
 
 import gevent
 from gevent.event import Event
 from gevent.pool import Pool
-from gevent.server import StreamServer
 from gevent.socket import socket
-from gunicorn.config import Config
-from gunicorn.http.errors import NoMoreData
-from gunicorn.sock import ssl_context
-from gunicorn.workers.ggevent import GeventWorker
 
-from fileservice.serving.connection import Connection
-from fileservice.serving.environ import Environs
-from fileservice.serving.memory import give_back_what_is_freed
+from fileservice.serving.connection import Connection, TimeLimits
+from fileservice.serving.environ import EnvironFactory
+from fileservice.serving.gunicorn_api import (
+    BaseWorker,
+    TcpServer,
+    add_settings,
+    errors,
+    is_accept_error,
+    log_loop_errors,
+)
+from fileservice.serving.memory import trim_heap
 
-_FRESH_SECONDS = 1.0
-"""How long a connection may say nothing when the worker stops, or, if it is new, is full."""
+_NEW_CONNECTION_SECONDS = 1.0
+"""A connection is not closed for another, or by a worker that stops, before it had this time."""
 _KILL_SECONDS = 2.0
-"""How long handlers may take to clean up after their grace is over."""
-_replaced = mmap.mmap(-1, 8)
+"""The time for requests to clean up after the grace period."""
+CLEANUP_SECONDS = 2 * _KILL_SECONDS
+"""The last part of gunicorn's graceful_timeout, in which requests are cancelled."""
+_replaced_age = mmap.mmap(-1, 8)
 """The age of the youngest worker that a reload replaces; the master writes, all workers read."""
 
 
-def replace_workers(age: int) -> None:
-    """Say in the master that workers up to this age end because others take their place."""
-    _replaced[:] = age.to_bytes(8)
+def mark_replaced(age: int) -> None:
+    """Record, in the master, that workers up to this age end because a reload replaces them."""
+    _replaced_age[:] = age.to_bytes(8)
 
 
-class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
-    """One process that serves connections; the attributes are for gunicorn.conf.py to set."""
+class TransferWorker(BaseWorker):
+    """One process that serves connections."""
 
-    idle_timeout: ClassVar[float] = 30.0
-    """Seconds within which a client has to send or take 1 KiB, or the rest, of a body or answer."""
-    head_timeout: ClassVar[float] = 15.0
-    """Seconds from the first byte of a request's head to its last."""
-    drain_delay: ClassVar[float] = 0.0
-    """Seconds that a worker goes on serving, and says that it stops, before it stops."""
-    cleanup_seconds: ClassVar[float] = 2 * _KILL_SECONDS
-    """Seconds at the end of gunicorn's graceful timeout in which transfers are cut."""
-    alive: bool  # gunicorn's own, which mypy cannot see
     stopping = False
-    """The service is being stopped, and not only this worker replaced."""
-    serving = True
-    """Whether requests are still taken."""
+    """The service is being stopped, rather than only this worker replaced."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self._stopping = Event()
+        add_settings(self.cfg, {})
+        self.limits = TimeLimits(
+            self.cfg.idle_timeout,
+            self.cfg.head_timeout,
+            self.cfg.keepalive,
+            self.cfg.linger_timeout,
+        )
+        self._stop_requested = Event()
         self._pool = Pool(self.worker_connections)
-        # Those that wait for a request, since when, the longest first.
+        # When each began to wait, the longest first: for a further request, for its first one, and
+        # in the middle of a head or after the response.
         self._idle: dict[socket, float] = {}
-        self._fresh: dict[socket, float] = {}
-        # Those in the middle of a head, or that have been answered and still send.
-        self._yielding: dict[socket, float] = {}
+        self._new: dict[socket, float] = {}
+        self._closable: dict[socket, float] = {}
 
     def run(self) -> None:
-        """Serve until told to stop, drain, and let transfers finish within the graceful timeout."""
-        hub: Any = gevent.get_hub()
-        hub.print_exception = self._log_exception
+        """Serve until told to stop, drain, and let requests finish within graceful_timeout."""
+        log_loop_errors(self._log_loop_error)
         servers = [self._listen(listener) for listener in self.sockets]
         while self.alive:
             self.notify()
             self._make_room()
-            give_back_what_is_freed()
-            self._stopping.wait(1.0)
-        deadline = time.monotonic() + max(0.0, self.cfg.graceful_timeout - self.cleanup_seconds)
+            trim_heap()
+            self._stop_requested.wait(1.0)
+        deadline = time.monotonic() + max(0.0, self.cfg.graceful_timeout - CLEANUP_SECONDS)
         if self.stopping:
             self._drain()
-        self.serving = False
         for server in servers:
             server.close()
-        # Who asks meanwhile is answered, and told that the connection closes.
-        quiet_until = time.monotonic() + _FRESH_SECONDS
+        # Requests that arrive meanwhile are answered, and the responses close their connections.
+        close_idle_at = time.monotonic() + _NEW_CONNECTION_SECONDS
         while self._pool:
             if time.monotonic() > deadline:
                 self.log.warning("the grace period is over: running transfers are cut")
                 self._pool.kill(timeout=_KILL_SECONDS)
                 return
-            if time.monotonic() > quiet_until:
-                self._end([*self._idle, *self._fresh])
+            if time.monotonic() > close_idle_at:
+                self._end([*self._idle, *self._new])
             self.notify()
             gevent.sleep(0.05)
 
-    def _log_exception(self, context: Any, kind: Any, error: Any, trace: Any) -> None:
-        """Log what gevent would print to stderr: what failed outside of all connections."""
-        if isinstance(context, StreamServer) and isinstance(error, OSError):
-            self.log.error("no connection can be accepted at present: %s", error)
+    def _log_loop_error(self, context: Any, exc_info: Any) -> None:
+        if is_accept_error(context, exc_info[1]):
+            self.log.error("no connection can be accepted at present: %s", exc_info[1])
         else:
-            self.log.error("%s failed", context, exc_info=(kind, error, trace))
+            self.log.error("%s failed", context, exc_info=exc_info)
 
     def _drain(self) -> None:
-        """Go on serving, so that who sends clients here can learn that it must not any longer."""
-        until = time.monotonic() + self.drain_delay
+        """Continue to serve, so that load balancers learn that this service stops."""
+        until = time.monotonic() + self.cfg.drain_delay
         while (left := until - time.monotonic()) > 0:
             self.notify()
             gevent.sleep(min(left, 1.0))
 
     def _make_room(self) -> None:
-        """When there is no room for another connection, end the one that waited longest."""
+        """If there is no room for another connection, end the one that has waited longest."""
         if not self._pool.full():
             return
         for waiting, seconds in (
             (self._idle, 0.0),
-            (self._fresh, _FRESH_SECONDS),
-            (self._yielding, _FRESH_SECONDS),
+            (self._new, _NEW_CONNECTION_SECONDS),
+            (self._closable, _NEW_CONNECTION_SECONDS),
         ):
             connection, since = next(iter(waiting.items()), (None, 0.0))
             if connection and time.monotonic() - since >= seconds:
@@ -126,38 +123,32 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
             with suppress(OSError):
                 connection.shutdown(SHUT_RD)
 
-    def _listen(self, listener: socket) -> StreamServer:
+    def _listen(self, listener: socket) -> TcpServer:
         listener.setblocking(True)
-        server = _Server(
-            listener,
-            handle=partial(self.handle, Environs(self.cfg, listener.getsockname())),
-            spawn=self._pool,
-            **_tls(self.cfg),
-        )
-        if self.cfg.workers > 1:
-            server.max_accept = 1  # leave the next connection to a worker that is free
+        handle = partial(self.handle, EnvironFactory(self.cfg, listener.getsockname()))
+        server = TcpServer(listener, handle, self._pool, self.cfg, self.limits.head)
         server.start()
         return server
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         super().handle_exit(sig, frame)
-        self.stopping = self.age > int.from_bytes(_replaced[:])
-        self._stopping.set()
+        self.stopping = self.age > int.from_bytes(_replaced_age[:])
+        self._stop_requested.set()
 
     def count_request(self) -> None:
-        """After as many as are configured, another worker takes this one's place."""
+        """Count a request; after max_requests of them another worker replaces this one."""
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
-            self._stopping.set()
+            self._stop_requested.set()
 
-    def handle(self, environs: Environs, client: socket, addr: Any) -> None:
-        """Serve one connection to its end."""
+    def handle(self, environs: EnvironFactory, client: socket, addr: Any) -> None:
+        """Serve one connection until it ends."""
         connection = Connection(self, environs, client, addr)
         try:
             connection.serve()
-        except (ConnectionError, TimeoutError, NoMoreData) as error:
+        except (ConnectionError, TimeoutError, errors.NoMoreData) as error:
             self.log.debug("%s: %s", connection, error)
         except gevent.GreenletExit:
             self.log.warning("%s was cut by the shutdown", connection)
@@ -168,8 +159,8 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     @contextmanager
     def idle(self, connection: socket, number: int) -> Iterator[None]:
-        """While it waits for its request with this number, the connection may be ended."""
-        waiting = self._idle if number > 1 else self._fresh
+        """Allow the worker to end the connection, which waits for its request of this number."""
+        waiting = self._idle if number > 1 else self._new
         waiting[connection] = time.monotonic()
         self._make_room()
         try:
@@ -178,33 +169,10 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
             waiting.pop(connection, None)
 
     @contextmanager
-    def yielding(self, connection: socket) -> Iterator[None]:
-        """Meanwhile the connection may be ended for another that has no room, but not at once."""
-        self._yielding[connection] = time.monotonic()
+    def closable(self, connection: socket) -> Iterator[None]:
+        """Allow the worker to end the connection for a new one, but not within the first second."""
+        self._closable[connection] = time.monotonic()
         try:
             yield
         finally:
-            self._yielding.pop(connection, None)
-
-
-def _tls(cfg: Config) -> dict[str, Any]:
-    if not cfg.is_ssl:
-        return {}
-    context = ssl_context(cfg)
-    # Who only half-closes still gets its answer. Whether a body is whole, its own frame tells
-    # (RFC 9112 section 9.8).
-    context.options |= OP_IGNORE_UNEXPECTED_EOF
-    return {"ssl_context": context}
-
-
-class _Server(StreamServer):
-    """Accepts connections, and waits for a TLS handshake no longer than for a request's head."""
-
-    def wrap_socket_and_handle(self, client_socket: socket, address: Any) -> None:
-        client_socket.settimeout(TransferWorker.head_timeout)
-        with suppress(TimeoutError, OSError):
-            wrapped = self.wrap_socket(client_socket, **self.ssl_args)  # type: ignore[misc, arg-type]
-            try:
-                self.handle(wrapped, address)
-            finally:
-                wrapped.close()
+            self._closable.pop(connection, None)

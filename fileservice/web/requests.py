@@ -1,10 +1,5 @@
 """What several routes read from a request."""
 
-import os
-from collections.abc import Callable
-from contextlib import suppress
-from socket import SHUT_RD, socket
-from ssl import SSLSocket
 from typing import TYPE_CHECKING
 
 from flask import request
@@ -63,19 +58,3 @@ def conditions() -> Conditions:
 def client_address(environ: "WSGIEnvironment") -> str:
     """The client's address, as a trusted proxy tells it; empty for a peer on a Unix socket."""
     return environ.get("REMOTE_ADDR") or ""
-
-
-def interrupt_of(environ: "WSGIEnvironment") -> Callable[[], None]:
-    """What makes the body of this request end at once."""
-    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
-
-    def interrupt() -> None:
-        with suppress(OSError):  # it is closed already
-            if isinstance(connection, SSLSocket):
-                # Its own shutdown would forget the encryption, and the answer go out in clear.
-                with socket(fileno=os.dup(connection.fileno())) as same:
-                    same.shutdown(SHUT_RD)
-            elif connection:
-                connection.shutdown(SHUT_RD)
-
-    return interrupt

@@ -20,7 +20,7 @@ ROOM = 10
 @pytest.fixture
 def server(tune: Callable[..., TunedServer]) -> TunedServer:
     """A server with room for few connections, which are kept for long."""
-    server = tune(f"worker_connections = {ROOM}", "TransferWorker.head_timeout = 60")
+    server = tune(f"worker_connections = {ROOM}", "head_timeout = 60")
     with (server.store / "large.txt").open("wb") as file:
         file.truncate(64 << 20)
     eventually(lambda: not server.held())

@@ -212,10 +212,7 @@ def test_a_client_that_is_refused_and_never_goes_is_let_go(server: TunedServer) 
 def test_a_client_that_is_refused_and_sends_slowly_still_reads_the_refusal(
     tune: Callable[..., TunedServer],
 ) -> None:
-    server = tune(
-        "import fileservice.serving.transmit as transmit",
-        "transmit.LINGER_IDLE_SECONDS = 1.0",
-    )
+    server = tune("linger_timeout = 1")
     server.put("taken.txt", LINE)
     with Wire(server) as wire:
         wire.send(request("PUT /upload/taken.txt", f"Content-Length: {100 << 20}"))

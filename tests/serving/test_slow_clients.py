@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fileservice.serving.transmit import _Patience
+from fileservice.serving.transmit import StallDetector
 from tests.serving.rig import TunedServer, answers
 from tests.support.wire import Wire, ask, assert_holds_only, chunked, eventually, request
 
@@ -26,7 +26,7 @@ LARGE = 64 << 20
 def server(tune: Callable[..., TunedServer]) -> TunedServer:
     """A server with little patience that keeps a file of 64 MiB."""
     server = tune(
-        f"TransferWorker.head_timeout = {HEAD_SECONDS}", "keepalive = 1", IDLE_TIMEOUT="1s"
+        f"head_timeout = {HEAD_SECONDS}", "keepalive = 1", IDLE_TIMEOUT="1s"
     )
     with (server.store / "large.txt").open("wb") as file:
         file.truncate(LARGE)
@@ -128,14 +128,14 @@ def test_a_crumb_taken_from_the_send_buffer_is_no_sign_of_life() -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
                 out.send(b"a")  # each byte has a buffer of its own, of less than 1 KiB
-        patience = _Patience(out)
-        patience.judge(TimeoutError())
+        stall = StallDetector(out)
+        stall.check(TimeoutError())
         for _ in range(20):
             taker.recv(1)
-        patience.judge(TimeoutError())
+        stall.check(TimeoutError())
         taker.recv(1)
         with pytest.raises(TimeoutError):
-            patience.judge(TimeoutError())
+            stall.check(TimeoutError())
 
 
 def test_a_body_that_stalls_after_steady_sending_is_too_slow(server: TunedServer) -> None:

@@ -5,6 +5,7 @@ from flask import Blueprint, Response, jsonify, request
 from fileservice.web.errors import ShuttingDown
 from fileservice.web.security_headers import ANSWER_HEADERS
 from fileservice.web.store_health import Health
+from fileservice.wsgi_extensions import is_stopping
 
 
 def routes(health: Health) -> Blueprint:
@@ -13,7 +14,7 @@ def routes(health: Health) -> Blueprint:
 
     @blueprint.get("/healthz")
     def check() -> Response:
-        if request.environ.get("transfer.stopping"):  # our own server tells
+        if is_stopping(request.environ):
             raise ShuttingDown
         health.require()
         response = jsonify(status="ok")

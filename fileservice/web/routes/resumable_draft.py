@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from flask import Blueprint, Request, Response, request
 
+from fileservice import wsgi_extensions
 from fileservice.protocols.digests import parse_digests
 from fileservice.protocols.errors import (
     BadAppend,
@@ -25,9 +26,10 @@ from fileservice.upload.resumable.service import REFUSALS, Status
 from fileservice.upload.verified_blocks import verified_blocks
 from fileservice.web import problems, request_body
 from fileservice.web.representations import representation_headers, stored
-from fileservice.web.requests import client_address, interrupt_of, raw_name
+from fileservice.web.requests import client_address, raw_name
 from fileservice.web.responses import empty
 from fileservice.web.service import Service, download_url
+from fileservice.wsgi_extensions import SendInterimResponse
 
 _INTEROP_VERSION = "8"
 _PREFIX = "/resume/"
@@ -69,7 +71,7 @@ def wanted(asked: Request) -> bool:
     A client that sends all of it at once learns of the upload from an interim answer or never.
     """
     final = complete(asked.headers)
-    return final is False or (final is True and _can_be_informed(asked))
+    return final is False or (final is True and _interim_response_sender(asked) is not None)
 
 
 def begin(service: Service, upload_request: UploadRequest) -> Response:
@@ -87,8 +89,8 @@ def begin(service: Service, upload_request: UploadRequest) -> Response:
         return _final(service, found, created=False)
     informed = False
     try:
-        if _can_be_informed(request):
-            _inform(service, found)
+        if send_interim := _interim_response_sender(request):
+            _inform(service, found, send_interim)
             informed = True
         return _take_in(service, found, 0, final=bool(complete(request.headers)))
     except BaseException as error:
@@ -101,7 +103,7 @@ def begin(service: Service, upload_request: UploadRequest) -> Response:
         raise
 
 
-def _inform(service: Service, found: Status) -> None:
+def _inform(service: Service, found: Status, send_interim: SendInterimResponse) -> None:
     """Tell the client where its upload is before its body is read (section 4.2.1)."""
     fields = {
         "Location": _url(service, found),
@@ -109,7 +111,7 @@ def _inform(service: Service, found: Status) -> None:
         "Upload-Limit": _limit(service, found),
     }
     try:
-        request.environ["transfer.inform"]("104 Upload Resumption Supported", fields)
+        send_interim("104 Upload Resumption Supported", fields)
     except OSError as error:
         raise IncompleteBody("the client went before it was told of its upload") from error
 
@@ -136,7 +138,7 @@ def _take_in(service: Service, found: Status, offset: int, *, final: bool) -> Re
             if declared
             else blocks,
             content_length=request_body.declared_length(environ),
-            interrupt=interrupt_of(environ),
+            interrupt=wsgi_extensions.request_body(environ).interrupt,
             length=_declared_length(offset),
             atomic=bool(declared),
             final=final,
@@ -194,9 +196,11 @@ def _declared_length(offset: int) -> int | None:
     return offset + content
 
 
-def _can_be_informed(asked: Request) -> bool:
+def _interim_response_sender(asked: Request) -> SendInterimResponse | None:
     version = asked.headers.get("Upload-Draft-Interop-Version", "").strip(" ")
-    return version == _INTEROP_VERSION and "transfer.inform" in asked.environ
+    if version != _INTEROP_VERSION:
+        return None
+    return wsgi_extensions.interim_response_sender(asked.environ)
 
 
 def _limit(service: Service, found: Status) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask, Response, request
 
+from fileservice import wsgi_extensions
 from fileservice.names import FileName
 from fileservice.protocols import tus
 from fileservice.protocols.conditional import format_date
@@ -16,7 +17,7 @@ from fileservice.upload.verified_blocks import verified_blocks
 from fileservice.web import request_body
 from fileservice.web.middleware.method_override import MethodOverride
 from fileservice.web.representations import representation_headers
-from fileservice.web.requests import client_address, interrupt_of, raw_name
+from fileservice.web.requests import client_address, raw_name
 from fileservice.web.responses import empty
 from fileservice.web.service import Service, download_url
 
@@ -90,7 +91,7 @@ def routes(service: Service) -> Blueprint:
                     0,
                     _verified(blocks, checksum, service) if checksum else blocks,
                     content_length=content_length,
-                    interrupt=interrupt_of(request.environ),
+                    interrupt=wsgi_extensions.request_body(request.environ).interrupt,
                     atomic=checksum is not None,
                 )
             except BaseException:
@@ -120,7 +121,7 @@ def routes(service: Service) -> Blueprint:
             tus.offset(request.headers),
             _verified(blocks, checksum, service) if checksum else blocks,
             content_length=request_body.declared_length(request.environ),
-            interrupt=interrupt_of(request.environ),
+            interrupt=wsgi_extensions.request_body(request.environ).interrupt,
             length=tus.number(request.headers, "Upload-Length"),
             atomic=checksum is not None,
         )
