@@ -25,9 +25,7 @@ LARGE = 64 << 20
 @pytest.fixture
 def server(tune: Callable[..., TunedServer]) -> TunedServer:
     """A server with little patience that keeps a file of 64 MiB."""
-    server = tune(
-        f"head_timeout = {HEAD_SECONDS}", "keepalive = 1", IDLE_TIMEOUT="1s"
-    )
+    server = tune(f"head_timeout = {HEAD_SECONDS}", "keepalive = 1", IDLE_TIMEOUT="1s")
     with (server.store / "large.txt").open("wb") as file:
         file.truncate(LARGE)
     return server
