@@ -60,7 +60,7 @@ def _verify_store(output):
         verification = verify_store(
             _settings.store_url, fsync=_settings.fsync, identity=_settings.store_id
         )
-        os.write(output, json.dumps([verification.identity, verification.lines]).encode())
+        os.write(output, json.dumps([verification.identity, verification.messages]).encode())
     except StorageError as error:
         print(  # noqa: T201  # the log is not open yet
             "fileservice cannot start:\n"

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from fileservice import filetypes
 from fileservice.addresses import Network, is_authority, is_prefix
-from fileservice.storage import check_url
+from fileservice.storage import check_url, has_presigned_urls
 
 PREFIX = "FILESERVICE_"
 
@@ -95,8 +95,8 @@ class Settings:
                 values[name.lower()] = parse(text)
             except ValueError as error:
                 problems.append(f"{PREFIX}{name}={text!r}: {error}")
-        store_url = values.get("store_url", "s3://")
-        if values.get("download_redirect") and not str(store_url).startswith("s3://"):
+        store_url = values.get("store_url")
+        if values.get("download_redirect") and store_url and not has_presigned_urls(str(store_url)):
             problems.append(
                 f"{PREFIX}DOWNLOAD_REDIRECT='true': only a bucket can be redirected to,"
                 f" and {PREFIX}STORE_URL={store_url!r} is a directory"
@@ -120,14 +120,7 @@ def _unknown_names(environ: Mapping[str, str]) -> list[str]:
 
 
 def _store_url(text: str) -> str:
-    scheme, separator, _ = text.partition("://")
-    if scheme == "s3" and separator:
-        check_url(text)
-    elif separator:
-        raise ValueError(
-            f"stores of the kind {scheme}:// are not supported;"
-            " give a directory or s3://bucket/prefix"
-        )
+    check_url(text)
     return text
 
 

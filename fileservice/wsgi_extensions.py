@@ -6,6 +6,7 @@ application asks with the functions of this module, which also answer under any 
 REQUEST_BODY           the body of the request, read with a time limit: a RequestBody
 SEND_INTERIM_RESPONSE  a SendInterimResponse; absent where no interim response may be sent
 STOPPING               True while the service, rather than one worker of it, is being stopped
+OVERDUE_SECONDS        how long the request waited for the server, if it should be refused for that
 
 A response body that is a FileRegions may be sent by the kernel. The server's `wsgi.file_wrapper`
 returns it as it is, so `flask.send_file` takes one for a file.
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 REQUEST_BODY = "fileservice.request_body"
 SEND_INTERIM_RESPONSE = "fileservice.send_interim_response"
 STOPPING = "fileservice.stopping"
+OVERDUE_SECONDS = "fileservice.overdue_seconds"
 
 _BLOCK_SIZE = 256 * 1024
 
@@ -72,6 +74,11 @@ def interim_response_sender(environ: "WSGIEnvironment") -> SendInterimResponse |
 def is_stopping(environ: "WSGIEnvironment") -> bool:
     """Return whether the service is being stopped; False where the server does not say."""
     return bool(environ.get(STOPPING))
+
+
+def overdue_seconds(environ: "WSGIEnvironment") -> float | None:
+    """Return how long the request waited for the server, if that is a reason to refuse it."""
+    return cast(float | None, environ.get(OVERDUE_SECONDS))
 
 
 def shut_down_reading(connection: socket) -> None:

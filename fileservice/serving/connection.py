@@ -24,7 +24,12 @@ from fileservice.serving.head import check_head, request_line
 from fileservice.serving.response import TransferResponse
 from fileservice.serving.source import Source
 from fileservice.serving.transmit import discard, linger, send
-from fileservice.wsgi_extensions import REQUEST_BODY, SEND_INTERIM_RESPONSE, STOPPING
+from fileservice.wsgi_extensions import (
+    OVERDUE_SECONDS,
+    REQUEST_BODY,
+    SEND_INTERIM_RESPONSE,
+    STOPPING,
+)
 
 _MAX_DISCARDED = 64 * 1024
 """An unread body up to this size (bytes) is received and dropped to keep the connection."""
@@ -61,11 +66,21 @@ class Worker(Protocol):
 
     def count_request(self) -> None: ...
 
+    def overdue_seconds(self) -> float | None: ...
+
 
 class Connection:
     """The requests of one client, one after the other."""
 
-    def __init__(self, worker: Worker, environs: EnvironFactory, client: socket, addr: Any) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        environs: EnvironFactory,
+        client: socket,
+        addr: Any,
+        overdue_seconds: float | None = None,
+    ) -> None:
+        """`overdue_seconds` is how long the connection waited, if that was too long."""
         self._worker = worker
         self._client = client
         self._addr = addr
@@ -74,6 +89,7 @@ class Connection:
         self._started = 0.0  # when the request began, on the clock of time.monotonic
         self._request_line = ""
         self._head_start = b""
+        self._overdue_seconds = overdue_seconds
 
     def __str__(self) -> str:
         peer = "{}:{}".format(*self._addr) if isinstance(self._addr, tuple) else "a Unix socket"
@@ -163,6 +179,10 @@ class Connection:
             environ[SEND_INTERIM_RESPONSE] = self._send_interim_response
         if self._worker.stopping:
             environ[STOPPING] = True
+        first = request.req_number == 1
+        overdue = self._overdue_seconds if first else self._worker.overdue_seconds()
+        if overdue is not None:
+            environ[OVERDUE_SECONDS] = overdue
         return environ
 
     def _run_application(self, environ: dict[str, Any], response: TransferResponse) -> bool:

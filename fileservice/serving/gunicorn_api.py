@@ -6,12 +6,10 @@ says what broke when a new version of either changes it.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from ssl import OP_IGNORE_UNEXPECTED_EOF
 from typing import Any
 
 import gevent
-from gevent.pool import Pool
 from gevent.server import StreamServer
 from gevent.socket import socket
 from gunicorn import util
@@ -32,7 +30,6 @@ __all__ = [
     "BaseWorker",
     "QuotedAtoms",
     "Request",
-    "TcpServer",
     "add_settings",
     "body_framing",
     "errors",
@@ -209,33 +206,6 @@ class BaseWorker(GeventWorker):  # type: ignore[misc]
     """The number of requests so far."""
     max_requests: int
     worker_connections: int
-
-
-class TcpServer(StreamServer):
-    """Accepts connections, and waits for a TLS handshake only for `handshake_timeout` seconds."""
-
-    def __init__(
-        self,
-        listener: socket,
-        handle: Callable[[socket, Any], None],
-        pool: Pool,
-        cfg: Any,
-        handshake_timeout: float,
-    ) -> None:
-        tls = {"ssl_context": tls_context(cfg)} if cfg.is_ssl else {}
-        super().__init__(listener, handle=handle, spawn=pool, **tls)
-        self._handshake_timeout = handshake_timeout
-        if cfg.workers > 1:
-            self.max_accept = 1  # leave the next connection to a worker that is free
-
-    def wrap_socket_and_handle(self, client_socket: socket, address: Any) -> None:
-        client_socket.settimeout(self._handshake_timeout)
-        with suppress(TimeoutError, OSError):
-            wrapped = self.wrap_socket(client_socket, **self.ssl_args)  # type: ignore[misc, arg-type]
-            try:
-                self.handle(wrapped, address)
-            finally:
-                wrapped.close()
 
 
 def tls_context(cfg: Any) -> Any:

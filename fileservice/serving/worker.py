@@ -6,24 +6,29 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from socket import SHUT_RD
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.event import Event
 from gevent.pool import Pool
+from gevent.server import StreamServer
 from gevent.socket import socket
 
 from fileservice.serving.connection import Connection, TimeLimits
 from fileservice.serving.environ import EnvironFactory
 from fileservice.serving.gunicorn_api import (
     BaseWorker,
-    TcpServer,
     add_settings,
     errors,
     is_accept_error,
     log_loop_errors,
+    tls_context,
 )
 from fileservice.serving.memory import trim_heap
+from fileservice.serving.queueing import LoopDelay, QueueMonitor, seconds_since_handshake
+
+if TYPE_CHECKING:
+    from ssl import SSLContext  # at run time it is the one of before gevent replaced it
 
 _NEW_CONNECTION_SECONDS = 1.0
 """A connection is not closed for another, or by a worker that stops, before it had this time."""
@@ -62,11 +67,14 @@ class TransferWorker(BaseWorker):
         self._idle: dict[socket, float] = {}
         self._new: dict[socket, float] = {}
         self._closable: dict[socket, float] = {}
+        self._accept_queue = QueueMonitor()
+        self._loop_delay = LoopDelay()
 
     def run(self) -> None:
         """Serve until told to stop, drain, and let requests finish within graceful_timeout."""
         log_loop_errors(self._log_loop_error)
         servers = [self._listen(listener) for listener in self.sockets]
+        gevent.spawn(self._loop_delay.measure)
         while self.alive:
             self.notify()
             self._make_room()
@@ -123,10 +131,15 @@ class TransferWorker(BaseWorker):
             with suppress(OSError):
                 connection.shutdown(SHUT_RD)
 
-    def _listen(self, listener: socket) -> TcpServer:
+    def _listen(self, listener: socket) -> StreamServer:
         listener.setblocking(True)
-        handle = partial(self.handle, EnvironFactory(self.cfg, listener.getsockname()))
-        server = TcpServer(listener, handle, self._pool, self.cfg, self.limits.head)
+        environs = EnvironFactory(self.cfg, listener.getsockname())
+        tls = tls_context(self.cfg) if self.cfg.is_ssl else None
+        server = StreamServer(
+            listener, handle=partial(self.handle, environs, tls), spawn=self._pool
+        )
+        if self.cfg.workers > 1:
+            server.max_accept = 1  # leave the next connection to a worker that is free
         server.start()
         return server
 
@@ -143,9 +156,31 @@ class TransferWorker(BaseWorker):
             self.alive = False
             self._stop_requested.set()
 
-    def handle(self, environs: EnvironFactory, client: socket, addr: Any) -> None:
+    def handle(
+        self, environs: EnvironFactory, tls: "SSLContext | None", client: socket, addr: Any
+    ) -> None:
         """Serve one connection until it ends."""
-        connection = Connection(self, environs, client, addr)
+        # To be measured before a TLS handshake sends something.
+        overdue = self._overdue_seconds_of_new(client)
+        if tls is None:
+            self._serve(Connection(self, environs, client, addr, overdue), client)
+            return
+        client.settimeout(self.limits.head)
+        with suppress(TimeoutError, OSError):
+            wrapped = tls.wrap_socket(client, server_side=True)
+            self._serve(Connection(self, environs, wrapped, addr, overdue), wrapped)
+
+    def _overdue_seconds_of_new(self, client: socket) -> float | None:
+        waited = seconds_since_handshake(client)
+        if waited is None:
+            return self.overdue_seconds()
+        return waited if self._accept_queue.is_overdue(waited) else None
+
+    def overdue_seconds(self) -> float | None:
+        """Return how long a request on an open connection has waited, if that is too long."""
+        return self._loop_delay.seconds if self._loop_delay.is_overdue else None
+
+    def _serve(self, connection: Connection, client: socket) -> None:
         try:
             connection.serve()
         except (ConnectionError, TimeoutError, errors.NoMoreData) as error:

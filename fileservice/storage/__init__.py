@@ -12,17 +12,20 @@ from fileservice.storage.errors import (
     StorageUnavailable,
     describe_error,
 )
-from fileservice.storage.factory import check_url, open_store, verify_store
-from fileservice.storage.interface import (
+from fileservice.storage.factory import check_url, has_presigned_urls, open_store, verify_store
+from fileservice.storage.files import (
     Content,
     Opened,
-    ResumableWriter,
-    Staged,
-    Store,
     StoredFile,
     StoredUpload,
     StoreVerification,
     UnfinishedUpload,
+)
+from fileservice.storage.interface import (
+    Locker,
+    ResumableWriter,
+    StagedFile,
+    Store,
     Uploads,
     Writer,
 )
@@ -31,13 +34,14 @@ __all__ = [
     "Busy",
     "Content",
     "Locked",
+    "Locker",
     "NameReserved",
     "NameTaken",
     "NoSuchUpload",
     "NotFound",
     "Opened",
     "ResumableWriter",
-    "Staged",
+    "StagedFile",
     "StorageError",
     "StorageFull",
     "StorageUnavailable",
@@ -50,6 +54,7 @@ __all__ = [
     "Writer",
     "check_url",
     "describe_error",
+    "has_presigned_urls",
     "open_store",
     "verify_store",
 ]

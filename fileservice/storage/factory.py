@@ -1,24 +1,37 @@
-"""Which store a URL names: the one place that knows the schemes."""
+"""Open the store that a URL names: the only module that knows the schemes of store URLs."""
 
 from pathlib import Path
 
-from fileservice.storage.interface import Store, StoreVerification
+from fileservice.storage.files import StoreVerification
+from fileservice.storage.interface import Store
 from fileservice.storage.local import LocalStore, layout_of, verify
 from fileservice.storage.s3.location import Location
 
 
 def check_url(url: str) -> None:
-    """Raise ValueError for a URL that begins with s3:// and makes no sense."""
-    Location.parse(url)
+    """Raise ValueError unless `url` is s3://bucket/prefix or the path of a directory."""
+    scheme, separator, _ = url.partition("://")
+    if _is_bucket(url):
+        Location.parse(url)
+    elif separator:
+        raise ValueError(
+            f"stores of the kind {scheme}:// are not supported;"
+            " give a directory or s3://bucket/prefix"
+        )
+
+
+def has_presigned_urls(url: str) -> bool:
+    """Return whether the store at `url` has URLs from which clients can fetch files."""
+    return _is_bucket(url)
 
 
 def verify_store(url: str, *, fsync: bool, identity: str | None = None) -> StoreVerification:
-    """Prove that the store at `url` (s3://bucket/prefix or a directory) is fit, and what it is.
+    """Verify that the store at `url` is fit to be used, and return its identity.
 
-    Raises StorageError when it cannot keep what this service promises, or is not the one that has
-    this `identity`, and ValueError for a URL that makes no sense.
+    Raise StorageError if the store cannot keep what this service promises or does not have the
+    given `identity`, and ValueError for a URL that is not valid.
     """
-    if url.startswith("s3://"):
+    if _is_bucket(url):
         open_store(url, fsync=fsync)
         return StoreVerification()
     return verify(layout_of(Path(url), fsync=fsync, identity=identity))
@@ -27,15 +40,20 @@ def verify_store(url: str, *, fsync: bool, identity: str | None = None) -> Store
 def open_store(
     url: str, *, fsync: bool, verified: bool = False, identity: str | None = None
 ) -> Store:
-    """The store at `url`, proved to be fit unless it was before; raises what `prove_store` does.
+    """Open the store at `url`, and verify it first unless it is `verified`.
 
-    One that is `proved` need not be there at this moment: its calls raise StorageUnavailable until
-    it is. The same goes for a directory that has not the `identity` that is given.
+    A verified store need not be reachable at this moment: its calls raise StorageUnavailable until
+    it is, and as long as a directory does not have the given `identity`. Raise what `verify_store`
+    raises.
     """
-    if url.startswith("s3://"):
-        # Here: the SDK must not be loaded before gevent has patched what it is built on, and
-        # costs those who have a directory a tenth of a second.
+    if _is_bucket(url):
+        # Imported here because the SDK must not be loaded before gevent has patched the modules
+        # that it uses, and because loading it takes a tenth of a second.
         from fileservice.storage.s3.store import S3Store
 
         return S3Store(Location.parse(url), verified=verified)
     return LocalStore(Path(url), fsync=fsync, verified=verified, identity=identity)
+
+
+def _is_bucket(url: str) -> bool:
+    return url.startswith("s3://")

@@ -1,260 +1,217 @@
-"""What a store guarantees: the contract that every store passes in tests/store_contract.py."""
+"""The interface of a store; every store passes the suite in tests/storage/store_contract.py.
+
+A store has three parts. `Store` holds published files, which are immutable. `Uploads` holds the
+bytes and records of resumable uploads. `Locker` decides who may change one of those uploads. (See
+docs/decisions/0013-locks-of-uploads.md for why the writer of an upload is its lock.)
+
+Some parameters are hints. A store may ignore a hint, and a caller may not rely on its effect. The
+docstrings call each of them one.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from fileservice.names import FileName
-
-_YEAR_1, _END_OF_9999 = -62_135_596_800, 253_402_300_799
-
-
-@dataclass(frozen=True, slots=True)
-class StoreVerification:
-    """What was found out when a store was proved to be fit."""
-
-    identity: str | None = None
-    """Which store it is, 32 hexadecimal digits; None where that is not known, or not told."""
-    lines: tuple[tuple[int, str], ...] = ()
-    """What the operator should know: the level, as in `logging`, and a sentence."""
+from fileservice.storage.files import (
+    Content,
+    Opened,
+    StoredFile,
+    StoredUpload,
+    UnfinishedUpload,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What was found out about the bytes of a file while they came in."""
-
-    media_type: str
-    charset: str | None = None
-    """The name of the text's encoding; None for what is not text, or in no encoding we can tell."""
-    sha256: bytes | None = None
-    """The digest of all bytes; None where it was never computed or is out of date."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """What is known about a published file; true for as long as the file exists."""
-
-    name: FileName
-    size: int
-    """Bytes."""
-    modified_ns: int
-    """Nanoseconds since the Unix epoch."""
-    content: Content
-    version: str
-    """Changes whenever the bytes do; text that may stand in an entity tag."""
-
-    @property
-    def modified(self) -> int:
-        """Seconds since the Unix epoch, held within the years that HTTP can name."""
-        return max(_YEAR_1, min(self.modified_ns // 1_000_000_000, _END_OF_9999))
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A published file opened for reading; `body` is seekable and must be closed.
-
-    A body that the kernel can send from has a `fileno`; one that comes over a network may have
-    `expect(first, end)`, which tells it which bytes will be read next.
-    """
-
-    file: StoredFile
-    body: BinaryIO
-
-    def expect(self, first: int, end: int) -> None:
-        """Stand at byte `first`; what is read next ends before byte `end`."""
-        self.body.seek(first)
-        expect = getattr(self.body, "expect", None)
-        if expect:
-            expect(first, end)
-
-
-class Staged(Protocol):
-    """Bytes that are there but not published, to be judged before they are."""
+class StagedFile(Protocol):
+    """Bytes that are stored but not published, so that they can be inspected before they are."""
 
     @property
     def size(self) -> int:
-        """How many."""
+        """The number of bytes."""
 
     def read_at(self, count: int, offset: int) -> bytes:
-        """Bytes from `offset` on: `count` of them, or as many as there are."""
+        """Return `count` bytes from `offset` on, or fewer if the file ends before."""
 
     def descriptor(self) -> AbstractContextManager[int]:
-        """A descriptor from which the bytes can be read at any offset.
+        """Return a file descriptor from which the bytes can be read at any offset.
 
-        A store that has the bytes elsewhere shows them up to some tens of MiB; of more, the
-        beginning and the end in their places, and zeros between.
+        A store that keeps the bytes elsewhere copies a file of up to some tens of MiB. Of a larger
+        one it copies the beginning and the end to their offsets and leaves zeros between.
         """
 
 
-class Writer(Staged, Protocol):
-    """One file on its way in, invisible until `publish`. It must be closed, whatever happens."""
+class Writer(StagedFile, Protocol):
+    """A file that is being received and is invisible until `publish`; it must be closed."""
 
     def write(self, block: bytes | memoryview) -> None:
-        """Append `block`, all of it. Raises StorageFull, StorageUnavailable."""
+        """Append all of `block`. Raise StorageFull or StorageUnavailable."""
 
     def publish(self, name: FileName, content: Content) -> StoredFile:
-        """Make the file visible as `name`, whole, durably and in one step.
+        """Make the complete file visible as `name`, durably and in one atomic step.
 
-        Of any number of writers that publish one name, in any processes, one succeeds; the
-        others get NameTaken and change nothing. Where it is not decided in time who does, the
-        error is NameReserved, and the bytes can be published later.
+        If any number of writers in any processes publish the same name, one succeeds. The others
+        raise NameTaken and change nothing. A writer raises NameReserved if it could not be decided
+        in time which of them succeeds; its bytes can be published later.
         """
 
     def close(self) -> None:
-        """Give back what the writer holds; what was not published is gone. Raises nothing."""
+        """Release everything the writer holds, and remove bytes not published. Raise nothing."""
 
 
 class ResumableWriter(Writer, Protocol):
-    """The one writer of an unfinished upload; what it wrote outlives it, until it is removed."""
+    """The lock of a resumable upload, and the only way to change its bytes and its record.
+
+    Closing it releases the lock. What was written stays until the upload is removed. In a store
+    that cannot keep a process that stands still from losing its lock, every method that changes
+    what others see raises Locked once another writer has it.
+    """
 
     def truncate(self, size: int) -> None:
-        """Drop what lies past the first `size` bytes, durably."""
+        """Durably drop all bytes after the first `size`."""
 
     def sync(self) -> None:
-        """Return when all that was written will outlast a power cut.
+        """Return when everything that was written will survive a power failure.
 
-        Where it raises, what was written since it last returned may be gone.
+        If this raises, the bytes written since it last returned may be lost.
         """
 
     def update(self, record: bytes, length: int | None = None) -> None:
-        """Replace the record, and take the room for `length` bytes if that is known by now.
+        """Replace the record, and reserve space for `length` bytes if that is known now.
 
-        Raises StorageFull; and Locked if another has become the writer meanwhile.
+        Raise StorageFull, or Locked.
         """
 
     def end(self, record: bytes) -> None:
-        """Replace the record and remove the bytes. Raises Locked as `update` does."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredUpload:
-    """An unfinished upload as it lies in the store."""
-
-    record: bytes
-    size: int
-    """Bytes that are there."""
-    touched: float
-    """When bytes or record last changed; seconds since the Unix epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnfinishedUpload:
-    """An upload that may not have ended, as a listing tells of it."""
-
-    upload: str
-    size: int | None
-    """Bytes that are there; None where a listing does not tell."""
-    held: int
-    """Bytes of room that are taken beyond those."""
-    age: float
-    """Seconds since its bytes changed; 0 where a listing does not tell."""
+        """Replace the record and remove the bytes. Raise Locked."""
 
 
 class Uploads(Protocol):
-    """Uploads that outlive connections and processes: bytes, and beside them a record.
+    """Resumable uploads, which survive connections and processes: bytes and a record for each.
 
-    What a record says is the caller's business. Every change is one atomic and durable step.
+    A record is opaque to the store. Every change is one atomic and durable step.
     """
 
-    def create(self, record: bytes, length: int | None, *, leave: int = 0) -> str:
-        """Begin one; its id, 32 hexadecimal digits. Takes the room for `length` bytes at once.
+    def create(self, record: bytes, length: int | None, *, min_free: int = 0) -> str:
+        """Create an upload, reserve space for `length` bytes, and return its id.
 
-        Raises StorageFull, also if fewer than `leave` bytes would stay free.
+        The id has 32 hexadecimal digits. Raise StorageFull if there is not enough space, or if
+        fewer than `min_free` bytes would stay free.
+        """
+
+    def create_ended(self, record: bytes) -> str:
+        """Store the record of an upload that ended at its creation, and return its id.
+
+        Equal records have the same id and are stored once. Raise StorageFull.
         """
 
     def read(self, upload: str) -> StoredUpload:
-        """How it stands; the bytes counted outlast a power cut. Raises NoSuchUpload."""
+        """Return the record and the number of bytes that survive a power failure.
 
-    def progress(self, upload: str) -> int:
-        """How many bytes have been written so far, durably or not. Raises NoSuchUpload."""
+        Raise NoSuchUpload.
+        """
 
-    def open(self, upload: str) -> ResumableWriter:
-        """Become the one writer, of all in any process. Raises NoSuchUpload, Locked."""
+    def read_record(self, upload: str) -> bytes:
+        """Return the record alone. Raise NoSuchUpload."""
+
+    def bytes_written(self, upload: str) -> int:
+        """Return how many bytes have been written so far, durably or not. Raise NoSuchUpload."""
+
+    def list_ids(self) -> Iterator[str]:
+        """Return the ids of all uploads, in no order."""
+
+    def list_unfinished(self) -> Iterator[UnfinishedUpload]:
+        """Return the uploads that may not have ended, in no order, for the cost of one listing."""
 
     def remove(self, upload: str) -> None:
-        """Remove all of it. Only its writer may, or whoever finds it expired."""
+        """Remove the record and the bytes. The caller holds the lock or found it expired."""
 
-    def remove_remains(self, upload: str, seconds: float) -> None:
-        """Remove what there is of an upload that cannot be read, untouched for so long."""
+    def remove_unreadable(self, upload: str, min_idle: float) -> None:
+        """Remove what is left of an upload without a usable record.
+
+        Do nothing if any part of it was modified in the last `min_idle` seconds.
+        """
+
+
+class Locker(Protocol):
+    """The locks of resumable uploads, over all processes that share the store."""
+
+    def lock(self, upload: str) -> ResumableWriter:
+        """Lock the upload without waiting. Raise NoSuchUpload, or Locked if another has the lock.
+
+        The lock of a process that dies is released, at once or after some seconds.
+        """
 
     def request_release(self, upload: str) -> None:
-        """Ask the writer, in whatever process, to let go."""
+        """Ask the process that holds the lock to release it; the request lapses in 10 seconds."""
 
     def release_requests(self) -> list[str]:
-        """The uploads whose writers are asked to let go."""
+        """Return the uploads whose locks have been asked for."""
 
     def cancel_release_request(self, upload: str) -> None:
-        """Take the claim back."""
+        """Withdraw what `request_release` asked for."""
 
-    def ids(self) -> Iterator[str]:
-        """All that are there, in no order."""
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Enter a section that only one process of this machine at a time can be in.
 
-    def unfinished(self) -> Iterator[UnfinishedUpload]:
-        """Those that may not have ended, at the cost of a listing; in no order."""
-
-    def record(self, upload: str) -> bytes:
-        """The record alone. Raises NoSuchUpload."""
-
-    def alone(self) -> AbstractContextManager[None]:
-        """Keep all others from the same, in whatever process on this machine, while it lasts.
-
-        A store that many machines share keeps nobody from anything.
+        A store that several machines share excludes nobody.
         """
 
 
 class Store(Protocol):
-    """A flat set of immutable files. Every call may block and may raise StorageUnavailable."""
+    """A flat set of immutable files. Every call may block, and may raise StorageUnavailable."""
 
     @property
     def uploads(self) -> Uploads:
-        """The uploads that can be resumed."""
+        """The resumable uploads."""
+
+    @property
+    def locker(self) -> Locker:
+        """The locks of the resumable uploads."""
 
     @property
     def remote(self) -> bool:
-        """Whether calls wait for a network, as an event loop can, rather than for a disk."""
+        """Hint: whether calls wait for a network, as an event loop can, and not for a disk."""
 
     def check(self) -> None:
-        """Raise what hinders that files are stored now: StorageUnavailable, StorageFull, Busy."""
+        """Raise the reason why no file can be stored now: StorageUnavailable, StorageFull, Busy."""
 
     def writer(
-        self, length: int | None = None, *, meant_for: FileName | None = None, leave: int = 0
+        self, length: int | None = None, *, stream_to: FileName | None = None, min_free: int = 0
     ) -> Writer:
-        """Begin a file, of exactly `length` bytes if that is known: then StorageFull comes at once,
-        also if fewer than `leave` bytes would stay free (see `make_room`).
+        """Begin a file of exactly `length` bytes, or of unknown length.
 
-        `meant_for` is the name that it will have, given if its bytes need not be read back once
-        they are more than a store keeps in memory (8 MiB): then a store may put them in their
-        place at once. Whatever a dead process had begun is swept in time.
+        Raise StorageFull at once if a known length does not fit (see `reserve_space`). `stream_to`
+        is a hint: the name that the file will have, given if its bytes need not be read back once
+        there are more than 8 MiB of them. Files whose processes died are removed by `sweep`.
         """
 
-    def open(self, name: FileName, *, whole: bool = False) -> Opened:
-        """Open a file; description and bytes are of one and the same file. Raises NotFound.
+    def open(self, name: FileName, *, sequential: bool = False) -> Opened:
+        """Open a file, so that description and bytes belong to the same file. Raise NotFound.
 
-        `whole` says that it will be read from its beginning to its end.
+        `sequential` is a hint: the body will be read from its beginning to its end.
         """
 
-    def direct_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:
-        """Where a client without any rights can fetch this very file for some minutes.
+    def presigned_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:
+        """Return a URL where a client without credentials can fetch this file for some minutes.
 
-        `fields` are Content-Type and Content-Disposition of what it gets. None where there is no
-        such place.
+        `fields` are the Content-Type and the Content-Disposition of the response. Return None if
+        the store has no such URLs.
         """
 
     def stat(self, name: FileName) -> StoredFile:
-        """Describe a file. Raises NotFound."""
+        """Describe a file. Raise NotFound."""
 
     def sync_names(self) -> None:
-        """Return when every file that can be seen now will outlast a power cut."""
+        """Return when every file that is visible now will survive a power failure."""
 
-    def taken(self, name: FileName) -> bool:
-        """Whether a file could not be published under this name now, whatever stands there.
+    def is_taken(self, name: FileName) -> bool:
+        """Return whether publishing under this name would raise NameTaken now.
 
-        Raises NameReserved where that is about to be decided.
+        Raise NameReserved if that is being decided.
         """
 
     def delete(self, name: FileName, version: str | None = None) -> None:
-        """Remove a file durably; with `version`, only if it is still that one (else NotFound)."""
+        """Remove a file durably. Raise NotFound, also if it does not have the given `version`."""
 
     def list(
         self,
@@ -265,36 +222,39 @@ class Store(Protocol):
         expected: int | None = None,
         brief: bool = False,
     ) -> Iterator[StoredFile]:
-        """The files in code point order of their names, from the first one past `after`.
+        """Return the files in code point order of their names, beginning after `after`.
 
-        Digests are unknown where they would cost a request for each file. `expected` is how many
-        the caller is likely to take. With `brief` only name, size and time of modification are
-        sure, for one who looks at many files and has few of them described (`describe`).
+        `contains` ignores case. Digests are unknown if each would cost a request. With `brief`,
+        only name, size and modification time are filled in; `describe` adds the rest. `expected`
+        is a hint: how many files the caller is likely to take.
 
-        A cursor, not a snapshot: files that are there throughout come exactly once, whatever is
-        published or deleted meanwhile. `contains` ignores case. Memory does not grow with the
-        number of files.
+        The result is a cursor and not a snapshot: a file that exists throughout is returned exactly
+        once, whatever is published or deleted meanwhile. Memory does not grow with the number of
+        files.
         """
 
     def describe(self, file: StoredFile) -> StoredFile:
-        """The same file as `list` tells of it, if it told of it in brief. Raises NotFound."""
+        """Complete the description of a file that was listed with `brief`. Raise NotFound."""
 
-    def make_room(self, staged: Staged, size: int, *, ahead: int = 0, leave: int = 0) -> int | None:
-        """Take the room for `size` bytes of a file on its way in, and for up to `ahead` more.
+    def reserve_space(
+        self, staged: StagedFile, size: int, *, ahead: int = 0, min_free: int = 0
+    ) -> int | None:
+        """Reserve space for the first `size` bytes of a staged file.
 
-        `leave` bytes stay free in the store, whoever takes room at the same time in whatever
-        process. How many bytes of the file have room now: fewer than `size` where nothing can be
-        reserved, None where the store has no such limit. Raises StorageFull.
+        `min_free` bytes stay free in the store, whatever other processes reserve at the same time.
+        Return how many bytes of the file have space now: fewer than `size` if the file system
+        cannot reserve, None if the store has no limit. Raise StorageFull. `ahead` is a hint: up to
+        so many bytes more may be reserved.
         """
 
-    def give_room_back(self, staged: Staged) -> None:
-        """Give back the room beyond the bytes that are there."""
+    def release_unused_space(self, staged: StagedFile) -> None:
+        """Release the space that is reserved beyond the bytes that are stored."""
 
     def free_space(self) -> int | None:
-        """Bytes that may still be written; None where the store has no such limit."""
+        """Return how many bytes may still be written; None if the store has no limit."""
 
     def free_files(self) -> int | None:
-        """How many files may still be made; None where the store has no such limit."""
+        """Return how many files may still be created; None if the store has no limit."""
 
     def sweep(self) -> None:
-        """Remove what dead writers left behind."""
+        """Remove the files that were left unpublished by processes that died."""

@@ -119,11 +119,13 @@ class Pipeline:
             size, ahead = self.size, min(self.size, _AHEAD)
         else:
             size, ahead = self._length, 0
-        room = self._store.make_room(self._writer, size, ahead=ahead, leave=self._policy.min_free)
+        room = self._store.reserve_space(
+            self._writer, size, ahead=ahead, min_free=self._policy.min_free
+        )
         self._room = math.inf if room is None else room
         self._is_ahead = room is not None and ahead > 0
 
     def _give_back(self) -> None:
         if self._is_ahead:
             with suppress(StorageError):  # then the file holds more than it needs, and no less
-                self._executor.run_io(self._store.give_room_back, self._writer)
+                self._executor.run_io(self._store.release_unused_space, self._writer)

@@ -59,7 +59,7 @@ def admit(
     content_length = request.at_least if request.length is None else request.length
     if content_length > policy.max_size:
         raise TooLarge(policy.max_size)
-    if not store.taken(request.name):
+    if not store.is_taken(request.name):
         leave_free(store, policy, content_length)
         return file_type, None
     earlier = executor.run_io(earlier_upload, request, store) if request.digests else None

@@ -32,8 +32,8 @@ def receive(
     writer = executor.run_io(
         store.writer,
         request.length,
-        meant_for=None if judged_whole else request.name,
-        leave=policy.min_free,
+        stream_to=None if judged_whole else request.name,
+        min_free=policy.min_free,
     )
     try:
         scan = begin_scan(request, policy, file_type)

@@ -6,6 +6,7 @@ from typing import IO, cast
 from flask import Response, send_file
 
 from fileservice.filetypes import INLINE_MEDIA_TYPES
+from fileservice.protocols.conditional import format_date
 from fileservice.protocols.digests import repr_digest
 from fileservice.protocols.ranges import ByteRange, content_range
 from fileservice.storage import Opened, StoredFile
@@ -30,24 +31,23 @@ def send(opened: Opened, ranges: tuple[ByteRange, ...], *, inline: bool) -> Resp
         boundary = secrets.token_hex(16)
         pieces = _byteranges(file, ranges, boundary)
         fields["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
-    body = FileRegions(opened.body, pieces, opened.expect)
+    body = FileRegions(opened.body, pieces, opened.seek_range)
     response = send_file(
-        cast(IO[bytes], body),
-        mimetype=file.content.media_type,
-        conditional=False,
-        etag=file.version,
-        last_modified=file.modified,
+        cast("IO[bytes]", body), mimetype=file.content.media_type, conditional=False, etag=False
     )
     if ranges:
         response.status_code = 206
     # send_file names a charset for every text; ours may be another, or unknown.
     response.headers["Content-Type"] = fields.pop("Content-Type")
     digest = repr_digest(file.content.sha256)
-    # All at once, since this is the path of every small file.
+    # All at once: send_file would set and format some of them more slowly, and every small file
+    # takes this path.
     response.headers.extend(
         [
             ("Content-Length", str(body.size)),
             *fields.items(),
+            ("ETag", etag(file)),
+            ("Last-Modified", format_date(file.modified)),
             ("Accept-Ranges", "bytes"),
             *([("Repr-Digest", digest)] if digest else ()),
             *FILE_HEADERS.items(),

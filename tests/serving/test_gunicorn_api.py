@@ -3,11 +3,11 @@
 A test that fails here after an upgrade names the part that changed.
 """
 
+import errno
 import io
 import logging
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import gevent
 import gevent.event
 import gevent.socket
 import pytest
-from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidResponseHeader, LimitRequestHeaders, NoMoreData
@@ -242,24 +241,6 @@ def test_worker_has_the_attributes_that_we_read() -> None:
         worker.tmp.close()
 
 
-@pytest.fixture
-def listener() -> Iterator[Any]:
-    with gevent.socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield listener
-
-
-@pytest.mark.parametrize(("workers", "max_accept"), [(1, StreamServer.max_accept), (2, 1)])
-def test_server_accepts_one_connection_at_a_time_only_beside_other_workers(
-    listener: Any, workers: int, max_accept: int
-) -> None:
-    cfg = Config()
-    cfg.set("workers", workers)
-    server = api.TcpServer(listener, lambda *_: None, Pool(1), cfg, 1.0)
-    assert server.max_accept == max_accept
-
-
 def in_new_hub(act: Any) -> None:
     """Run `act` in a thread, which has a hub of its own."""
 
@@ -273,29 +254,6 @@ def in_new_hub(act: Any) -> None:
     thread.start()
     thread.join(10)
     assert not thread.is_alive()
-
-
-def test_server_calls_wrap_socket_and_handle_for_a_connection_over_tls() -> None:
-    served = []
-
-    def wrap(client: Any, **arguments: Any) -> Any:
-        served.append((client.gettimeout(), arguments))
-        return client
-
-    def act() -> None:
-        over = gevent.event.Event()
-        with gevent.socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            listener.listen()
-            server = api.TcpServer(listener, lambda *_: over.set(), Pool(1), Config(), 1.5)
-            server.wrap_socket, server.ssl_args = wrap, {"server_side": True}
-            server.start()
-            with gevent.socket.create_connection(listener.getsockname()):
-                assert over.wait(5)
-            server.stop()
-
-    in_new_hub(act)
-    assert served == [(1.5, {"server_side": True})]
 
 
 def test_hub_calls_print_exception_for_a_greenlet_that_fails() -> None:
@@ -314,11 +272,31 @@ def test_hub_calls_print_exception_for_a_greenlet_that_fails() -> None:
     assert trace
 
 
-def test_only_an_os_error_of_a_server_is_an_accept_error(listener: Any) -> None:
-    server = api.TcpServer(listener, lambda *_: None, Pool(1), Config(), 1.0)
-    assert api.is_accept_error(server, OSError())
-    assert not api.is_accept_error(server, ValueError())
+def test_hub_calls_print_exception_with_the_server_that_cannot_accept() -> None:
+    logged = []
+
+    class Full(StreamServer):
+        def do_read(self) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    def act() -> None:
+        over = gevent.event.Event()
+
+        def log(context: object, exc_info: Any) -> None:
+            logged.append((context, exc_info[1]))
+            over.set()
+
+        api.log_loop_errors(log)
+        server = Full(("127.0.0.1", 0), handle=lambda *_: None)
+        server.start()
+        with gevent.socket.create_connection(server.address):
+            assert over.wait(5)
+        server.stop()
+
+    in_new_hub(act)
+    assert any(api.is_accept_error(context, error) for context, error in logged)
     assert not api.is_accept_error(None, OSError())
+    assert not api.is_accept_error(logged[0][0], ValueError())
 
 
 def test_handlers_of_gunicorn_are_marked_and_others_are_not(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ class StoreContract:
             writer.write(b"data")
             for either in (store, another_store):
                 assert names(either) == []
-                assert not either.taken(NAME)
+                assert not either.is_taken(NAME)
                 with pytest.raises(NotFound):
                     either.open(NAME)
             writer.publish(NAME, content_of(b"data"))
@@ -160,7 +160,7 @@ class StoreContract:
         writer.close()
 
         assert names(store) == []
-        assert not store.taken(NAME)
+        assert not store.is_taken(NAME)
 
     def test_what_was_found_out_about_the_bytes_is_kept(
         self, store: Store, another_store: Store
@@ -216,7 +216,7 @@ class StoreContract:
 
         assert read(another_store, name) == b"mine"
         assert names(another_store) == [name]
-        assert another_store.taken(FileName.parse(name))
+        assert another_store.is_taken(FileName.parse(name))
         another_store.delete(FileName.parse(name))
         assert names(store) == []
 
@@ -261,11 +261,11 @@ class StoreContract:
     def test_a_name_is_taken_from_its_publication_to_its_deletion(
         self, store: Store, another_store: Store
     ) -> None:
-        assert not another_store.taken(NAME)
+        assert not another_store.is_taken(NAME)
         publish(store, NAME)
-        assert another_store.taken(NAME)
+        assert another_store.is_taken(NAME)
         store.delete(NAME)
-        assert not another_store.taken(NAME)
+        assert not another_store.is_taken(NAME)
 
     # Reading
 
@@ -385,7 +385,7 @@ class StoreContract:
             results = compete(lambda number: (store, another_store)[number % 2].delete(NAME))
 
             assert results.count(None) == 1
-            assert not store.taken(NAME)
+            assert not store.is_taken(NAME)
 
     def test_a_deletion_never_hits_the_file_that_came_after(self, store: Store) -> None:
         """One deletes the old file by its version while others replace it all the time."""
@@ -478,7 +478,7 @@ class StoreContract:
             seen += [file.name for file in page]
             for number in (page_number, 19 - page_number):
                 goes = FileName.parse(f"{number:02}-goes.txt")
-                if another_store.taken(goes):
+                if another_store.is_taken(goes):
                     another_store.delete(goes)
             publish(another_store, f"{page_number:02}-comes.txt")
             page_number = min(page_number + 1, 99)
@@ -518,11 +518,24 @@ class StoreContract:
 
     # Uploads that can be resumed
 
+    def test_an_upload_that_ended_as_it_began_is_a_record_without_a_writer(
+        self, store: Store, another_store: Store
+    ) -> None:
+        upload = store.uploads.create_ended(b"record")
+        assert another_store.uploads.create_ended(b"record") == upload
+        assert store.uploads.create_ended(b"another") != upload
+        kept = another_store.uploads.read(upload)
+        assert (kept.record, kept.size) == (b"record", 0)
+        assert len(list(store.uploads.list_ids())) == 2
+        another_store.uploads.remove(upload)
+        with pytest.raises(NoSuchUpload):
+            store.uploads.read(upload)
+
     def test_bytes_and_record_of_an_upload_outlive_its_writer(
         self, store: Store, another_store: Store
     ) -> None:
         upload = store.uploads.create(b"record", 10)
-        writer = store.uploads.open(upload)
+        writer = store.locker.lock(upload)
         writer.write(b"01234")
         writer.sync()
         writer.update(b"another")
@@ -530,11 +543,13 @@ class StoreContract:
 
         kept = another_store.uploads.read(upload)
         assert (kept.record, kept.size) == (b"another", 5)
-        assert abs(kept.touched - time.time()) < 5
-        assert list(another_store.uploads.ids()) == [upload]
-        assert [found.upload for found in another_store.uploads.unfinished()] == [upload]
-        assert another_store.uploads.record(upload) == another_store.uploads.read(upload).record
-        writer = another_store.uploads.open(upload)
+        assert abs(kept.modified - time.time()) < 5
+        assert list(another_store.uploads.list_ids()) == [upload]
+        assert [found.upload for found in another_store.uploads.list_unfinished()] == [upload]
+        assert (
+            another_store.uploads.read_record(upload) == another_store.uploads.read(upload).record
+        )
+        writer = another_store.locker.lock(upload)
         writer.write(b"56789")
         assert writer.publish(NAME, content_of(b"0123456789")).size == 10
         writer.close()
@@ -544,7 +559,7 @@ class StoreContract:
         self, store: Store, another_store: Store
     ) -> None:
         upload = store.uploads.create(b"record", None)
-        writer = store.uploads.open(upload)
+        writer = store.locker.lock(upload)
         writer.write(b"kept")
         writer.sync()
         writer.write(b"on the way")

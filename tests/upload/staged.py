@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 
 class StagedFile:
-    """See `storage.base.Staged`."""
+    """See `storage.interface.StagedFile`."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -11,7 +11,7 @@ import re
 
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
-from fileservice.storage.interface import Content, StoredFile
+from fileservice.storage.files import Content, StoredFile
 
 _NO_ATTRIBUTES = (errno.ENOTSUP, errno.EPERM)
 _MEDIA_TYPE = re.compile(rb"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")

@@ -38,6 +38,11 @@ def replace(layout: Layout, path: bytes, record: bytes) -> None:
     _put(layout, path + RECORD, record)
 
 
+def create_ended(layout: Layout, path: bytes, record: bytes) -> None:
+    """Have `record` be that of an upload that never had bytes at `path`, and has ended."""
+    _put(layout, ended(layout, path), record)
+
+
 def end(layout: Layout, path: bytes, record: bytes) -> None:
     """Have `record` be that of the upload whose bytes were at `path`, which has ended."""
     try:

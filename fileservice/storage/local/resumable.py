@@ -5,7 +5,7 @@ import os
 from contextlib import AbstractContextManager, suppress
 
 from fileservice.names import FileName
-from fileservice.storage.interface import Content, StoredFile
+from fileservice.storage.files import Content, StoredFile
 from fileservice.storage.local import checkpoint, records, space, writeback
 from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.writer import LocalWriter
@@ -15,7 +15,7 @@ _MUCH = 64 * 1024
 
 
 class LocalResumableWriter(LocalWriter):
-    """See `storage.base.ResumableWriter`."""
+    """See `storage.interface.ResumableWriter`."""
 
     _ended = False
 

@@ -3,7 +3,8 @@
 import os
 
 from fileservice.storage.errors import StorageFull
-from fileservice.storage.local import locks, writeback
+from fileservice.storage.local import writeback
+from fileservice.storage.local.directory_lock import lock_directory
 
 SECTOR = 512
 """What st_blocks counts in, in bytes (stat(2))."""
@@ -11,18 +12,18 @@ _SPARE_INODES = 1000
 """So many, or one in a hundred of a small file system, are left for records and directories."""
 
 
-def take(locked: bytes, descriptor: int, size: int, *, ahead: int = 0, leave: int = 0) -> int:
+def take(locked: bytes, descriptor: int, size: int, *, ahead: int = 0, min_free: int = 0) -> int:
     """Take the room for `size` bytes of a file, and up to `ahead` more if that is there.
 
-    `leave` bytes stay free on the file system. `locked` is the directory whose lock is held.
+    `min_free` bytes stay free on the file system. `locked` is the directory whose lock is held.
     How many bytes of the file there is room for now: fewer where a file system cannot reserve.
     Raises StorageFull, OSError.
     """
     taken = _taken(descriptor)
     if size <= taken:
         return taken
-    with locks.alone(locked):
-        spare = max(0, free(locked) - leave)
+    with lock_directory(locked):
+        spare = max(0, free(locked) - min_free)
         if taken + spare < size:
             raise StorageFull("there is not enough room left in the storage for this file")
         # Others come, too, and what is taken ahead may never be used.

@@ -4,7 +4,7 @@
     ROOT/.fileservice/staging/    files on their way in (see staging)
     ROOT/.fileservice/uploads/    uploads that can be resumed (see uploads)
     ROOT/.fileservice/ended/      how those ended that did lately (see records)
-    ROOT/.fileservice/claims/     which of those another request wants (see uploads)
+    ROOT/.fileservice/release-requests/  whose locks are asked for (see locker)
     ROOT/.fileservice/names       the index of names (see index)
     ROOT/.fileservice/identity    which store this is (see identity)
 
@@ -21,12 +21,14 @@ from stat import S_ISREG
 
 from fileservice.names import BadName, FileName
 from fileservice.storage.errors import NotFound, StorageError, describe_error
-from fileservice.storage.interface import Content, Opened, Staged, StoredFile
+from fileservice.storage.files import Content, Opened, StoredFile
+from fileservice.storage.interface import StagedFile
 from fileservice.storage.local import foreign_files, space, staging
 from fileservice.storage.local.attributes import describe
 from fileservice.storage.local.errors import sync_directory, translate_errors
 from fileservice.storage.local.index import NameIndex
 from fileservice.storage.local.layout import Layout
+from fileservice.storage.local.locker import LocalLocker
 from fileservice.storage.local.uploads import LocalUploads
 from fileservice.storage.local.verify import verify
 from fileservice.storage.local.writer import LocalWriter
@@ -39,7 +41,7 @@ _OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class LocalStore:
-    """See the module, and `storage.base.Store` for what each call guarantees."""
+    """See the module, and `storage.interface.Store` for what each call guarantees."""
 
     remote = False
 
@@ -53,8 +55,9 @@ class LocalStore:
         self._layout = layout = layout_of(root, fsync=fsync, identity=identity)
         self._index = NameIndex(layout.root, layout.names, layout.staging)
         self.uploads = LocalUploads(layout)
+        self.locker = LocalLocker(layout)
         if not verified:
-            for level, line in verify(layout).lines:
+            for level, line in verify(layout).messages:
                 _log.log(level, line)
         try:
             self.sweep()
@@ -78,8 +81,8 @@ class LocalStore:
         self,
         length: int | None = None,
         *,
-        meant_for: FileName | None = None,  # noqa: ARG002
-        leave: int = 0,
+        stream_to: FileName | None = None,  # noqa: ARG002
+        min_free: int = 0,
     ) -> LocalWriter:
         with translate_errors():
             self._layout.identity.require()
@@ -87,13 +90,13 @@ class LocalStore:
         writer = LocalWriter(self._layout, descriptor, path)
         if length and length >= _WORTH_RESERVING:
             try:
-                self.make_room(writer, length, leave=leave)
+                self.reserve_space(writer, length, min_free=min_free)
             except BaseException:
                 writer.close()
                 raise
         return writer
 
-    def open(self, name: FileName, *, whole: bool = False) -> Opened:  # noqa: ARG002
+    def open(self, name: FileName, *, sequential: bool = False) -> Opened:  # noqa: ARG002
         with translate_errors():
             descriptor = self._descriptor(name)
             try:
@@ -102,7 +105,7 @@ class LocalStore:
                 os.close(descriptor)
                 raise
 
-    def direct_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:  # noqa: ARG002
+    def presigned_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:  # noqa: ARG002
         return None
 
     def stat(self, name: FileName) -> StoredFile:
@@ -118,7 +121,7 @@ class LocalStore:
             with translate_errors():
                 sync_directory(self._layout.root)
 
-    def taken(self, name: FileName) -> bool:
+    def is_taken(self, name: FileName) -> bool:
         return os.path.lexists(self._layout.of(name))
 
     def delete(self, name: FileName, version: str | None = None) -> None:
@@ -166,11 +169,15 @@ class LocalStore:
     def describe(self, file: StoredFile) -> StoredFile:
         return self.stat(file.name)
 
-    def make_room(self, staged: Staged, size: int, *, ahead: int = 0, leave: int = 0) -> int | None:
+    def reserve_space(
+        self, staged: StagedFile, size: int, *, ahead: int = 0, min_free: int = 0
+    ) -> int | None:
         with translate_errors(), staged.descriptor() as descriptor:
-            return space.take(self._layout.staging, descriptor, size, ahead=ahead, leave=leave)
+            return space.take(
+                self._layout.staging, descriptor, size, ahead=ahead, min_free=min_free
+            )
 
-    def give_room_back(self, staged: Staged) -> None:
+    def release_unused_space(self, staged: StagedFile) -> None:
         with translate_errors(), staged.descriptor() as descriptor:
             os.ftruncate(descriptor, staged.size)  # frees what is reserved beyond it, too
 

@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 
 from fileservice.storage.errors import StorageUnavailable
-from fileservice.storage.interface import StoreVerification
+from fileservice.storage.files import StoreVerification
 from fileservice.storage.local import attributes, staging
 from fileservice.storage.local.errors import sync_directory, translate_errors
 from fileservice.storage.local.layout import Layout

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from fileservice.names import FileName
 from fileservice.storage.errors import NameTaken
-from fileservice.storage.interface import Content, StoredFile
+from fileservice.storage.files import Content, StoredFile
 from fileservice.storage.local import attributes, writeback
 from fileservice.storage.local.errors import sync_directory, translate_errors
 from fileservice.storage.local.layout import Layout
@@ -19,7 +19,7 @@ _WRITEBACK = 16 << 20
 
 
 class LocalWriter:
-    """See `storage.base.Writer`; appends to the opened file at `path`."""
+    """See `storage.interface.Writer`; appends to the opened file at `path`."""
 
     def __init__(self, layout: Layout, descriptor: int, path: bytes) -> None:
         self._layout = layout

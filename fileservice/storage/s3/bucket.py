@@ -64,7 +64,7 @@ class Bucket(Calls):
         answer = self._with_retries(
             lambda: self._client.put_object(
                 **self._at(key),
-                ObjectReader=data,
+                Body=data,
                 ContentType=media_type,
                 Metadata=dict(metadata),
                 **condition,
@@ -91,7 +91,7 @@ class Bucket(Calls):
         answer = self._with_retries(
             lambda: self._client.get_object(**self._at(key), **wanted, **condition)
         )
-        return _head(answer), answer["ObjectReader"]
+        return _head(answer), answer["Body"]
 
     def read(self, key: str, first: int | None = None, end: int | None = None) -> bytes:
         """The bytes of a small object, or some of a large one. Raises Missing."""

@@ -79,7 +79,7 @@ class Calls:
         """Write one part; its ETag."""
         answer = self._part(
             lambda: self._client.upload_part(
-                **self._at(key), UploadId=upload, PartNumber=number, ObjectReader=data
+                **self._at(key), UploadId=upload, PartNumber=number, Body=data
             )
         )
         return str(answer["ETag"])

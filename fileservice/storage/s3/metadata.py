@@ -15,7 +15,7 @@ from contextlib import suppress
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
 from fileservice.storage.errors import StorageError
-from fileservice.storage.interface import Content, StoredFile
+from fileservice.storage.files import Content, StoredFile
 from fileservice.storage.s3.bucket import Bucket, Entry, Head
 from fileservice.storage.s3.calls import RETRY_SECONDS_WITH_BODY
 from fileservice.storage.s3.errors import ObjectMissing

@@ -31,7 +31,7 @@ class ObjectReader(io.RawIOBase):
         """Where the reader stands, and what the next byte of the stream is."""
         self._end = size
 
-    def expect(self, first: int, end: int) -> None:
+    def seek_range(self, first: int, end: int) -> None:
         """What is read next begins at `first` and ends before `end`."""
         self.seek(first)
         if first != self._arrives_at or end != self._end:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from fileservice.names import FileName
 from fileservice.storage.errors import Locked, NameTaken, StorageError, StorageUnavailable
-from fileservice.storage.interface import Content, StoredFile
+from fileservice.storage.files import Content, StoredFile
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.bucket import Bucket, Entry
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
@@ -133,7 +133,7 @@ class Pieces:
                 raise Locked from None
 
     def read_at(self, count: int, offset: int) -> bytes:
-        """See `storage.base.Staged`."""
+        """See `storage.interface.StagedFile`."""
         if offset < self._flushed:
             self._flight.wait_all()
         found = bytearray()
@@ -158,7 +158,7 @@ class Pieces:
 
     @contextmanager
     def descriptor(self) -> Iterator[int]:
-        """See `storage.base.Staged`: a file in memory."""
+        """See `storage.interface.StagedFile`: a file in memory."""
         descriptor = os.memfd_create("fileservice", os.MFD_CLOEXEC)
         try:
             os.ftruncate(descriptor, self.size)

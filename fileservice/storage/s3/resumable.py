@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, suppress
 
 from fileservice.names import FileName
 from fileservice.storage.errors import NameTaken, StorageError
-from fileservice.storage.interface import Content, StoredFile
+from fileservice.storage.files import Content, StoredFile
 from fileservice.storage.s3 import records, reservation
 from fileservice.storage.s3.bucket import Bucket
 from fileservice.storage.s3.lease import Heartbeat, Lease
@@ -24,7 +24,7 @@ _KEPT_BACK_SECONDS = 5.0
 
 
 class S3ResumableWriter:
-    """See `storage.base.ResumableWriter`."""
+    """See `storage.interface.ResumableWriter`."""
 
     def __init__(
         self,

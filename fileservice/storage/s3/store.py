@@ -5,18 +5,20 @@ PREFIX/.fileservice/facts/ID          what is known about a file that came in pa
 PREFIX/.fileservice/staging/ID/…      files on their way in that are judged at their end (pieces)
 PREFIX/.fileservice/uploads/ID/…      uploads that can be resumed (uploads)
 PREFIX/.fileservice/leases/ID         who writes at one of those (lease)
-PREFIX/.fileservice/claims/ID         which of those another request wants (uploads)
+PREFIX/.fileservice/release-requests/ID  whose locks are asked for (locker)
 """
 
 from collections.abc import Iterator, Mapping
 
 from fileservice.names import BadName, FileName
 from fileservice.storage.errors import NotFound, StorageUnavailable
-from fileservice.storage.interface import Opened, Staged, StoredFile, Writer
+from fileservice.storage.files import Opened, StoredFile
+from fileservice.storage.interface import StagedFile, Writer
 from fileservice.storage.s3 import reservation, sweep, verify
 from fileservice.storage.s3.bucket import Bucket, Entry, Head
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
 from fileservice.storage.s3.location import Location
+from fileservice.storage.s3.locker import S3Locker
 from fileservice.storage.s3.metadata import HAS_FACTS, ID, MetadataStore, listed
 from fileservice.storage.s3.object_reader import ObjectReader
 from fileservice.storage.s3.uploads import S3Uploads
@@ -26,7 +28,7 @@ _LINK_SECONDS = 300
 
 
 class S3Store:
-    """See the module, and `storage.base.Store` for what each call guarantees."""
+    """See the module, and `storage.interface.Store` for what each call guarantees."""
 
     remote = True
 
@@ -35,7 +37,8 @@ class S3Store:
         if not verified:
             verify.verify(self._bucket)
         self._metadata = MetadataStore(self._bucket)
-        self.uploads = S3Uploads(self._bucket, self._metadata)
+        self.uploads = S3Uploads(self._bucket)
+        self.locker = S3Locker(self._bucket, self._metadata)
 
     def check(self) -> None:
         try:
@@ -47,16 +50,16 @@ class S3Store:
         self,
         length: int | None = None,
         *,
-        meant_for: FileName | None = None,
-        leave: int = 0,  # noqa: ARG002  # there is always room
+        stream_to: FileName | None = None,
+        min_free: int = 0,  # noqa: ARG002  # there is always room
     ) -> Writer:
-        if meant_for is None:
+        if stream_to is None:
             return SpoolingWriter(self._bucket, self._metadata, length)
-        return StreamingWriter(self._bucket, self._metadata, length, meant_for)
+        return StreamingWriter(self._bucket, self._metadata, length, stream_to)
 
-    def open(self, name: FileName, *, whole: bool = False) -> Opened:
+    def open(self, name: FileName, *, sequential: bool = False) -> Opened:
         stream = None
-        if whole:
+        if sequential:
             try:
                 head, stream = self._bucket.get(name)
             except ObjectMissing:
@@ -81,7 +84,7 @@ class S3Store:
     def sync_names(self) -> None:
         """What the store has answered for, it keeps."""
 
-    def taken(self, name: FileName) -> bool:
+    def is_taken(self, name: FileName) -> bool:
         return reservation.is_taken(self._bucket, name)
 
     def delete(self, name: FileName, version: str | None = None) -> None:
@@ -97,7 +100,7 @@ class S3Store:
         if HAS_FACTS in head.metadata:
             self._metadata.drop(head.metadata.get(ID, ""))
 
-    def direct_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:
+    def presigned_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:
         return self._bucket.signed_url(file.name, _LINK_SECONDS, fields)
 
     def list(
@@ -135,17 +138,17 @@ class S3Store:
     def describe(self, file: StoredFile) -> StoredFile:
         return file
 
-    def make_room(
+    def reserve_space(
         self,
-        staged: Staged,  # noqa: ARG002
+        staged: StagedFile,  # noqa: ARG002
         size: int,  # noqa: ARG002
         *,
         ahead: int = 0,  # noqa: ARG002
-        leave: int = 0,  # noqa: ARG002
+        min_free: int = 0,  # noqa: ARG002
     ) -> int | None:
         return None
 
-    def give_room_back(self, staged: Staged) -> None:
+    def release_unused_space(self, staged: StagedFile) -> None:
         pass
 
     def free_space(self) -> int | None:

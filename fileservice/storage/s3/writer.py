@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
 from fileservice.storage.errors import NameReserved, NameTaken, StorageError
-from fileservice.storage.interface import Content, StoredFile
+from fileservice.storage.files import Content, StoredFile
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.bucket import Bucket
 from fileservice.storage.s3.metadata import HAS_FACTS, ID, MetadataStore, new_id
@@ -17,7 +17,7 @@ STAGING = ".fileservice/staging/"
 
 
 class SpoolingWriter:
-    """See `storage.base.Writer`; what does not fit into memory lies in pieces."""
+    """See `storage.interface.Writer`; what does not fit into memory lies in pieces."""
 
     def __init__(self, bucket: Bucket, metadata_store: MetadataStore, length: int | None) -> None:
         self._metadata_store = metadata_store
@@ -53,7 +53,7 @@ class SpoolingWriter:
 
 
 class StreamingWriter:
-    """See `storage.base.Writer`; what does not fit into memory goes to its place in parts.
+    """See `storage.interface.Writer`; what does not fit into memory goes to its place in parts.
 
     Only what is in memory can be read back.
     """

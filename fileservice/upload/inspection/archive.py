@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 
 from fileservice.filetypes import FileType
-from fileservice.storage import Staged
+from fileservice.storage import StagedFile
 
 _LOCAL_HEADER = struct.Struct("<4s2xHH8xIIHH")
 """Signature, flags, method, sizes (compressed, not), lengths of name and extra field
@@ -39,7 +39,7 @@ _UNSURE = ("application/zip", "application/octet-stream")
 _PARTS = {"docx": b"word/", "xlsx": b"xl/", "pptx": b"ppt/"}
 
 
-def is_a(file_type: FileType, staged: Staged, found: str) -> bool:
+def is_a(file_type: FileType, staged: StagedFile, found: str) -> bool:
     """Whether the archive is of this type, where libmagic calls it `found`.
 
     Every such document may also go by the name of zip. Of a document of Office, libmagic looks only
@@ -62,7 +62,7 @@ def is_a(file_type: FileType, staged: Staged, found: str) -> bool:
     return b"[Content_Types].xml" in names and any(name.startswith(part) for name in names)
 
 
-def _directory(staged: Staged) -> tuple[int, int] | None:
+def _directory(staged: StagedFile) -> tuple[int, int] | None:
     """Where the directory of members begins, and its size; None where the archive has no end."""
     size = staged.size
     begin = max(0, size - _END_REACH)
@@ -87,7 +87,7 @@ def _member_names(directory: bytes) -> Iterator[bytes]:
         at += sum(lengths)
 
 
-def _stored_mimetype(staged: Staged) -> bytes | None:
+def _stored_mimetype(staged: StagedFile) -> bytes | None:
     """The content of the member `mimetype`, None unless it comes first and is stored as it is.
 
     OpenDocument (version 1.3, part 2, section 3.3) and EPUB (OCF 3.3, section 4.3) want it so, that

@@ -16,7 +16,7 @@ import magic
 
 from fileservice.executor import RunCpu
 from fileservice.filetypes import TABLE, Family, FileType
-from fileservice.storage import Staged
+from fileservice.storage import StagedFile
 from fileservice.upload.errors import ContentMismatch
 from fileservice.upload.inspection import archive
 from fileservice.upload.inspection.text import NotText, TextScan
@@ -82,7 +82,7 @@ class Inspector:
         if not self._judged:
             self._judge_head()
 
-    def conclude(self, staged: Staged, run_cpu: RunCpu) -> Verdict:
+    def conclude(self, staged: StagedFile, run_cpu: RunCpu) -> Verdict:
         """Judge the whole file, all of whose bytes have been fed."""
         if not self._judged:
             self._judge_head()
@@ -120,7 +120,7 @@ class Inspector:
             case Family.TEXT | Family.JSON:
                 self._require(found not in _BINARY_MAGIC, found)
 
-    def _is_json(self, staged: Staged, run_cpu: RunCpu) -> bool:
+    def _is_json(self, staged: StagedFile, run_cpu: RunCpu) -> bool:
         if staged.size <= _PARSED_JSON:
             return run_cpu(_parses, staged.read_at(staged.size, 0))
         first = self._first.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
@@ -143,7 +143,7 @@ def _identify(head: bytes, flags: int) -> str:
     return found
 
 
-def _identify_file(staged: Staged, run_cpu: RunCpu) -> str:
+def _identify_file(staged: StagedFile, run_cpu: RunCpu) -> str:
     """What libmagic calls the file, of which it may read any part."""
     with staged.descriptor() as descriptor:
         return run_cpu(_identify_descriptor, descriptor)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fileservice.executor import RunCpu
 from fileservice.filetypes import FileType
-from fileservice.storage import Staged
+from fileservice.storage import StagedFile
 from fileservice.upload.inspection.inspector import Inspector, Verdict
 from fileservice.upload.policy import UploadPolicy, UploadRequest
 
@@ -39,7 +39,7 @@ class ContentScan:
         for computed in self._hashes.values():
             computed.update(block)
 
-    def catch_up(self, staged: Staged, run_cpu: RunCpu) -> None:
+    def catch_up(self, staged: StagedFile, run_cpu: RunCpu) -> None:
         """Look at what it has not seen of the staged bytes. Raises ContentMismatch."""
         while self.size < staged.size:
             block = staged.read_at(min(_BLOCK, staged.size - self.size), self.size)
@@ -49,7 +49,7 @@ class ContentScan:
             run_cpu(self.hash, block)
             self.size += len(block)
 
-    def verdict(self, staged: Staged, run_cpu: RunCpu) -> Verdict:
+    def verdict(self, staged: StagedFile, run_cpu: RunCpu) -> Verdict:
         """What the content is, now that all of it has been seen. Raises ContentMismatch."""
         return self._inspector.conclude(staged, run_cpu)
 

@@ -54,7 +54,7 @@ def concatenate(
         record = Record(request.name, request.length, protocol_metadata, is_final=True)
         # First: what was published must not become an error for want of room for its record.
         upload = executor.run_io(store.uploads.create, record.to_bytes(), None)
-        final_writer = executor.run_io(store.uploads.open, upload)
+        final_writer = executor.run_io(store.locker.lock, upload)
         stack.callback(executor.run_io, final_writer.close)
         try:
             result = receive(
@@ -104,7 +104,7 @@ def _open(
         raise InvalidConcatenation(f"there is no upload {part} to join") from None
     if found.record.name or found.record.is_final or found.offset != found.record.length:
         raise InvalidConcatenation(f"the upload {part} is not a part, or not complete")
-    return executor.run_io(store.uploads.open, part)
+    return executor.run_io(store.locker.lock, part)
 
 
 def _bytes_of(writers: Sequence[ResumableWriter], executor: Executor) -> Iterator[bytes]:

@@ -34,21 +34,28 @@ class UploadLimits:
 
     def create(self, record: Record) -> str:
         """Begin an upload; its id. Raises TooManyUnfinished, TooManyOfClient, StorageFull."""
-        length = record.length if record.open else None  # what is stored already needs no room
+        length = record.length
         leave_free(self._store, self._policy, length or 0)
-        with self._store.uploads.alone():
-            if record.open:
-                self._admit(record)
+        with self._store.locker.exclusive():
+            self._admit(record)
             upload = self._store.uploads.create(
-                record.to_bytes(), length, leave=self._policy.min_free
+                record.to_bytes(), length, min_free=self._policy.min_free
             )
             self._unfinished_uploads.add(upload, record)
         return upload
 
+    def keep_ended(self, record: Record) -> str:
+        """Keep an upload that ended as it began, which counts as none; its id.
+
+        Raises StorageFull.
+        """
+        leave_free(self._store, self._policy, 0)  # what is stored already needs no room
+        return self._store.uploads.create_ended(record.to_bytes())
+
     def extend(self, upload: str, record: Record, writer: ResumableWriter, length: int) -> None:
         """Take the room for a `length` that was left open so far. Raises StorageFull."""
         more = length - writer.size
-        with self._store.uploads.alone():
+        with self._store.locker.exclusive():
             if more > 0:
                 others = [
                     pair
@@ -56,7 +63,7 @@ class UploadLimits:
                     if pair[0].upload != upload
                 ]
                 self._admit_room(record, more, others)
-            self._store.make_room(writer, length, leave=self._policy.min_free)
+            self._store.reserve_space(writer, length, min_free=self._policy.min_free)
 
     def _admit(self, record: Record) -> None:
         unfinished = self._unfinished_uploads.unfinished()
@@ -87,8 +94,12 @@ class UploadLimits:
         free, owner = self._store.free_space(), owner_of(record)
         if free is None:
             return
-        own = [found.held for found, whose in others if whose == owner and found.held > _NOTHING]
-        held = sum(found.held for found, _ in others)
+        own = [
+            found.reserved
+            for found, whose in others
+            if whose == owner and found.reserved > _NOTHING
+        ]
+        held = sum(found.reserved for found, _ in others)
         usable = free + held - self._policy.min_free
         if own and (sum(own) + more > usable * _OF_ONE_CLIENT or held + more > usable * _OF_ALL):
             raise StorageFull(

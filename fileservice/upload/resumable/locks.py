@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from fileservice.executor import Executor
-from fileservice.storage import Locked, ResumableWriter, StorageError, Uploads, describe_error
+from fileservice.storage import Locked, ResumableWriter, StorageError, Store, describe_error
 from fileservice.upload.errors import TakenOver
 from fileservice.upload.inspection.scan import Block
 
@@ -50,8 +50,9 @@ class BodyInterrupt:
 class UploadLocks:
     """Hands out the writers of one process."""
 
-    def __init__(self, uploads: Uploads, executor: Executor) -> None:
-        self._uploads = uploads
+    def __init__(self, store: Store, executor: Executor) -> None:
+        self._uploads = store.uploads
+        self._locker = store.locker
         self._executor = executor
         self._interrupts: dict[str, Callable[[], None]] = {}
         self._begun = threading.Event()
@@ -79,7 +80,7 @@ class UploadLocks:
     @contextmanager
     def free_writer(self, upload: str) -> Iterator[ResumableWriter]:
         """The one writer of `upload`, if there is none just now. Raises NoSuchUpload, Locked."""
-        writer = self._executor.run_io(self._uploads.open, upload)
+        writer = self._executor.run_io(self._locker.lock, upload)
         try:
             yield writer
         finally:
@@ -90,19 +91,19 @@ class UploadLocks:
         self._interrupts.pop(upload, None)
 
     def _acquire(self, upload: str, patience: float) -> ResumableWriter:
-        began, size, claimed = time.monotonic(), self._uploads.progress(upload), False
+        began, size, claimed = time.monotonic(), self._uploads.bytes_written(upload), False
         try:
             while True:
                 try:
-                    return self._executor.run_io(self._uploads.open, upload)
+                    return self._executor.run_io(self._locker.lock, upload)
                 except Locked:
                     waited = time.monotonic() - began
                     # Once asked to let go, the writer keeps what it still has, and grows by that.
-                    moves = not claimed and patience and self._uploads.progress(upload) != size
+                    moves = not claimed and patience and self._uploads.bytes_written(upload) != size
                     if moves or waited > _LET_GO_SECONDS:
                         raise
                 if waited >= patience and not claimed:
-                    self._executor.run_io(self._uploads.request_release, upload)
+                    self._executor.run_io(self._locker.request_release, upload)
                     claimed = True
                 time.sleep(_POLL_SECONDS)
         finally:
@@ -111,7 +112,7 @@ class UploadLocks:
 
     def _withdraw(self, upload: str) -> None:
         try:
-            self._executor.run_io(self._uploads.cancel_release_request, upload)
+            self._executor.run_io(self._locker.cancel_release_request, upload)
         except StorageError as error:  # it counts for some seconds only
             _log.warning("a claim could not be taken back: %s", describe_error(error))
 
@@ -131,7 +132,7 @@ class UploadLocks:
     def _interrupt_claimed(self) -> None:
         asked = dict(self._interrupts)
         try:
-            release_requests = self._uploads.release_requests()
+            release_requests = self._locker.release_requests()
         except StorageError as error:
             _log.warning("nobody can take over an upload now: %s", describe_error(error))
             return

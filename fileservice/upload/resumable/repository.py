@@ -11,8 +11,8 @@ from fileservice.storage import (
     NoSuchUpload,
     ResumableWriter,
     StorageError,
+    Store,
     StoredUpload,
-    Uploads,
     describe_error,
 )
 from fileservice.upload.errors import UploadGone
@@ -43,8 +43,9 @@ class Status:
 class UploadRepository:
     """Reads and writes the records; `expiry` is for how many seconds an untouched one counts."""
 
-    def __init__(self, uploads: Uploads, executor: Executor, expiry: float) -> None:
-        self._uploads = uploads
+    def __init__(self, store: Store, executor: Executor, expiry: float) -> None:
+        self._uploads = store.uploads
+        self._locker = store.locker
         self._executor = executor
         self._expiry = expiry
 
@@ -87,7 +88,7 @@ class UploadRepository:
 
     def sweep(self) -> None:
         """Remove what nobody has touched for longer than the expiry."""
-        self.sweep_all(self._uploads.ids())
+        self.sweep_all(self._uploads.list_ids())
 
     def sweep_all(self, uploads: Iterable[str]) -> None:
         """Remove those of `uploads` that have expired."""
@@ -105,7 +106,7 @@ class UploadRepository:
         except UploadGone:
             pass
         except NoSuchUpload:
-            self._uploads.remove_remains(upload, self._expiry)
+            self._uploads.remove_unreadable(upload, self._expiry)
 
     def _read(self, upload: str) -> Status:
         stored = self._uploads.read(upload)
@@ -113,7 +114,7 @@ class UploadRepository:
             record = Record.from_bytes(stored.record)
         except Unreadable:
             raise NoSuchUpload from None
-        expires = stored.touched + self._lifetime(record, stored)
+        expires = stored.modified + self._lifetime(record, stored)
         if expires < time.time() and self._expire(upload, record, stored):
             raise UploadGone(record.failure or _EXPIRED)
         if record.failure:
@@ -141,7 +142,7 @@ class UploadRepository:
             self._uploads.remove(upload)
             return True
         try:
-            writer = self._uploads.open(upload)
+            writer = self._locker.lock(upload)
         except Locked:
             return False  # somebody is at it
         try:

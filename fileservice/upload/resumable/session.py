@@ -196,7 +196,7 @@ class UploadSession:
         """Drop the bytes from `offset` on, and their room if nobody knows whether more come."""
         self._executor.run_io(self._writer.truncate, offset)
         if self.found.record.length is None:
-            self._executor.run_io(self._store.give_room_back, self._writer)
+            self._executor.run_io(self._store.release_unused_space, self._writer)
 
     def _recalled(self) -> ContentScan | None:
         """What is known of the bytes so far; None for a part, which is not examined."""

@@ -60,13 +60,13 @@ class UnfinishedUploads:
 
     def add(self, upload: str, record: Record) -> None:
         """Count an upload that was created just now."""
-        self._owners[upload] = owner_of(record) if record.open else None
+        self._owners[upload] = owner_of(record)
         if self._store.remote:
-            self._listed.append(UnfinishedUpload(upload, size=None, held=0, age=0.0))
+            self._listed.append(UnfinishedUpload(upload, size=None, reserved=0, modified=None))
 
     def perhaps_unbegun(self) -> Iterator[str]:
         """The uploads that may have had no byte for longer than that is allowed."""
-        for upload in self._store.uploads.unfinished():
+        for upload in self._store.uploads.list_unfinished():
             if upload.size is None and self._owners.get(upload.upload) is not None:
                 self._owners.pop(upload.upload, None)  # it may have ended since
             perhaps = upload.size is None or _is_unbegun(upload)
@@ -76,7 +76,7 @@ class UnfinishedUploads:
     def _list(self) -> list[UnfinishedUpload]:
         now = time.monotonic()
         if not self._store.remote or now - self._listed_at > _LISTED_SECONDS:
-            self._listed = list(self._store.uploads.unfinished())
+            self._listed = list(self._store.uploads.list_unfinished())
             self._listed_at = now
             for failure in set(self._owners) - {upload.upload for upload in self._listed}:
                 self._owners.pop(failure, None)
@@ -93,7 +93,7 @@ class UnfinishedUploads:
 
     def _read_owner(self, upload: str) -> str | None:
         try:
-            record = Record.from_bytes(self._store.uploads.record(upload))
+            record = Record.from_bytes(self._store.uploads.read_record(upload))
         except Unreadable:
             return ""
         except NoSuchUpload:
@@ -114,4 +114,8 @@ def owner_of(record: Record) -> str:
 
 
 def _is_unbegun(upload: UnfinishedUpload) -> bool:
-    return upload.size == 0 and upload.age > UNBEGUN_SECONDS
+    return (
+        upload.size == 0
+        and upload.modified is not None
+        and time.time() - upload.modified > UNBEGUN_SECONDS
+    )

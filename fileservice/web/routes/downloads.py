@@ -27,7 +27,7 @@ def routes(service: Service) -> Blueprint:
             and not service.download_redirect
             and not any(f in request.headers for f in _MAY_NEED_LESS)
         )
-        opened = service.store.open(_name(), whole=whole)
+        opened = service.store.open(_name(), sequential=whole)
         try:
             return _respond(service, opened)
         except BaseException:
@@ -69,7 +69,7 @@ def _respond(service: Service, opened: Opened) -> Response:
             opened.body.close()
             return not_modified(opened.file)
     if service.download_redirect and request.method == "GET":
-        url = service.store.direct_url(opened.file, representation_fields(opened.file, inline))
+        url = service.store.presigned_url(opened.file, representation_fields(opened.file, inline))
         if url:
             opened.body.close()
             return empty(307, {"Location": url, "Cache-Control": "no-store"})

@@ -62,7 +62,7 @@ def test_bytes_past_the_last_sync_count_no_more_after_a_power_cut(
     store: LocalStore, directory: Path, power_cut: Callable[[], None]
 ) -> None:
     upload = store.uploads.create(b"record", 100)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(b"synced")
     writer.sync()
     writer.write(b"\0" * 50)  # the size may reach the disk, and the bytes not
@@ -70,7 +70,7 @@ def test_bytes_past_the_last_sync_count_no_more_after_a_power_cut(
     power_cut()
     after = LocalStore(directory, fsync=True)
     assert after.uploads.read(upload).size == 6
-    writer = after.uploads.open(upload)
+    writer = after.locker.lock(upload)
     assert writer.size == 6
     assert bytes_of(directory, upload) == b"synced"
     writer.write(b" again")
@@ -84,7 +84,7 @@ def test_bytes_of_a_process_that_died_count_while_the_machine_lives(
     store: LocalStore, another: LocalStore, power_cut: Callable[[], None]
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(b"unsynced")
     writer.close()
     assert another.uploads.read(upload).size == 8
@@ -106,7 +106,7 @@ def test_what_could_not_be_synced_is_not_told_by_a_later_sync(
     error: type[Exception],
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(b"synced")
     writer.sync()
     writer.write(b"lost")
@@ -127,7 +127,7 @@ def test_what_somebody_who_asks_could_not_sync_is_not_told_and_stops_the_writer(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(b"lost")
     syncs_fail(errno.EIO)
     assert another.uploads.read(upload).size == 0
@@ -151,7 +151,7 @@ def test_where_the_lost_bytes_cannot_be_dropped_they_are_not_counted_and_dropped
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(b"lost")
     syncs_fail(errno.EIO)
 
@@ -165,8 +165,8 @@ def test_where_the_lost_bytes_cannot_be_dropped_they_are_not_counted_and_dropped
         writer.close()
         assert another.uploads.read(upload).size == 0
         with pytest.raises(StorageUnavailable):
-            another.uploads.open(upload)
-    another.uploads.open(upload).close()
+            another.locker.lock(upload)
+    another.locker.lock(upload).close()
     assert bytes_of(directory, upload) == b""
 
 
@@ -174,13 +174,13 @@ def test_a_publication_whose_bytes_cannot_be_synced_publishes_nothing(
     store: LocalStore, syncs_fail: Callable[[int], None]
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(b"lost")
     syncs_fail(errno.EIO)
     with pytest.raises(StorageUnavailable):
         writer.publish(NAME, Content("text/plain"))
     writer.close()
-    assert not store.taken(NAME)
+    assert not store.is_taken(NAME)
 
 
 @pytest.mark.parametrize("asker", ["who asks", "the writer"])
@@ -191,7 +191,7 @@ def test_bytes_whose_checkpoint_does_not_reach_the_disk_are_not_told(
     asker: str,
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(b"synced")
     writer.sync()
     writer.write(b"more")
@@ -216,7 +216,7 @@ def test_bytes_that_were_replaced_are_not_vouched_for_by_the_ones_before(
     store: LocalStore, directory: Path, power_cut: Callable[[], None]
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(b"kept, damaged")
     writer.sync()
     writer.truncate(4)
@@ -230,7 +230,7 @@ def test_a_file_that_is_published_is_never_cut(
     store: LocalStore, directory: Path, power_cut: Callable[[], None]
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(b"published")
     writer.publish(NAME, Content("text/plain"))
     writer.close()  # and it died before the record said so
@@ -238,7 +238,7 @@ def test_a_file_that_is_published_is_never_cut(
     (directory / ".fileservice/uploads" / f"{upload}.checkpoint").write_bytes(b"\0" * 1024)
     after = LocalStore(directory, fsync=True)
     assert after.uploads.read(upload).size == 9
-    after.uploads.open(upload).close()
+    after.locker.lock(upload).close()
     assert (directory / NAME).read_bytes() == b"published"
 
 
@@ -249,13 +249,13 @@ def test_a_file_that_is_published_can_be_published_again_after_a_power_cut(
     store = LocalStore(directory, fsync=fsync)
     content = Content("text/plain", sha256=b"a digest of thirty-two bytes ...")
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(b"published")
     published = writer.publish(NAME, content)
     writer.close()  # and it died before the record said so
     power_cut()
     after = LocalStore(directory, fsync=True)
-    writer = after.uploads.open(upload)
+    writer = after.locker.lock(upload)
     assert writer.publish(NAME, content) == published
     writer.close()
     assert after.stat(NAME) == published
@@ -266,7 +266,7 @@ def test_a_file_that_was_published_before_outlasts_a_publication_that_fails(
     store: LocalStore, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(b"published")
     writer.publish(NAME, Content("text/plain"))
     writer.close()  # and its record could not be written: the client was told of success
@@ -275,7 +275,7 @@ def test_a_file_that_was_published_before_outlasts_a_publication_that_fails(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr("fileservice.storage.local.writer.sync_directory", fail)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     with pytest.raises(StorageUnavailable):
         writer.publish(NAME, Content("text/plain"))
     writer.close()
@@ -288,7 +288,7 @@ def test_a_slot_that_a_power_cut_has_torn_leaves_the_one_before(
     store: LocalStore, directory: Path, damage: bytes, syncs: int
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     for _ in range(syncs):
         before = writer.size
         writer.write(b"more")
@@ -310,13 +310,13 @@ def test_an_upload_whose_checkpoint_is_gone_is_being_removed(
     (directory / ".fileservice/uploads" / f"{upload}.checkpoint").unlink()
     assert store.uploads.read(upload).size == 0
     with pytest.raises(NoSuchUpload):
-        store.uploads.open(upload)
+        store.locker.lock(upload)
 
 
 def test_without_fsync_what_is_there_counts(directory: Path, power_cut: Callable[[], None]) -> None:
     store = LocalStore(directory, fsync=False)
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(b"there")
     writer.close()
     power_cut()
@@ -327,11 +327,11 @@ def test_room_that_a_process_took_ahead_and_did_not_give_back_is_not_published(
     store: LocalStore, another: LocalStore, directory: Path
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
-    store.make_room(writer, 1 << 20, ahead=16 << 20)
+    writer = store.locker.lock(upload)
+    store.reserve_space(writer, 1 << 20, ahead=16 << 20)
     writer.write(bytes(1 << 20))
     writer.close()  # it was killed
-    writer = another.uploads.open(upload)
+    writer = another.locker.lock(upload)
     writer.publish(NAME, Content("text/plain"))
     writer.close()
     assert (directory / NAME).stat().st_blocks * 512 < 2 << 20

@@ -82,7 +82,7 @@ def remount(place: Path, *options: str) -> None:
 
 def told_at_the_start(directory: Path) -> list[str]:
     """What the operator is told when a service starts on this directory."""
-    return [line for _, line in verify_store(str(directory), fsync=True).lines]
+    return [line for _, line in verify_store(str(directory), fsync=True).messages]
 
 
 def staged(directory: Path) -> list[Path]:
@@ -292,7 +292,7 @@ class TestFilesOfOtherMeans:
         for ask in (store.open, store.stat, store.delete):
             with pytest.raises(NotFound):
                 ask(NAME)
-        assert store.taken(NAME)
+        assert store.is_taken(NAME)
         assert os.path.lexists(path)
         assert target.read_bytes() == b"secret"
 
@@ -553,8 +553,8 @@ class TestIdentity:
 
         assert first.identity == again.identity
         assert (directory / ".fileservice/identity").read_text() == f"{first.identity}\n"
-        assert any(str(first.identity) in line for _, line in first.lines)
-        assert again.lines == ()
+        assert any(str(first.identity) in line for _, line in first.messages)
+        assert again.messages == ()
 
     def test_two_stores_have_two(self, tmp_path: Path) -> None:
         identities = {
@@ -587,8 +587,8 @@ class TestIdentity:
                 lambda: writer.publish(FileName.parse("b.txt"), content_of(b"")),
                 lambda: store.uploads.create(b"record", 1),
                 lambda: store.uploads.read("0" * 32),
-                lambda: store.uploads.progress("0" * 32),
-                lambda: store.uploads.open("0" * 32),
+                lambda: store.uploads.bytes_written("0" * 32),
+                lambda: store.locker.lock("0" * 32),
                 lambda: store.stat(FileName.parse("none.txt")),
                 lambda: store.delete(NAME),
                 lambda: names(store),
@@ -603,7 +603,7 @@ class TestIdentity:
     def test_an_unfinished_upload_gets_no_record_in_another_store(
         self, store: LocalStore, directory: Path
     ) -> None:
-        writer = store.uploads.open(store.uploads.create(b"record", 1))
+        writer = store.locker.lock(store.uploads.create(b"record", 1))
         (directory / ".fileservice/identity").write_bytes(b"0" * 32 + b"\n")
 
         with contextlib.closing(writer), pytest.raises(StorageUnavailable, match="not the one"):
@@ -636,12 +636,12 @@ class TestIdentity:
         self, directory: Path
     ) -> None:
         LocalStore(directory, fsync=True)
-        (directory / ".fileservice/claims").rmdir()
+        (directory / ".fileservice/release-requests").rmdir()
 
         another = LocalStore(directory, fsync=True, verified=True)
         another.writer().close()
 
-        assert another.uploads.release_requests() == []
+        assert another.locker.release_requests() == []
 
 
 NAMES_FOR_BISECTION = sorted(
@@ -872,7 +872,7 @@ class TestTrouble:
                 filler.write(bytes(4096))
         assert tiny.free_space() == 0
 
-        with contextlib.closing(tiny.uploads.open(upload)) as writer:
+        with contextlib.closing(tiny.locker.lock(upload)) as writer:
             writer.end(b'{"gone": "it has expired"}')
         assert tiny.uploads.read(upload).record.strip() == b'{"gone": "it has expired"}'
         assert (tiny.free_space() or 0) >= 400_000

@@ -28,8 +28,8 @@ from fileservice.storage.s3 import calls, lease, records, reservation, sweep
 from fileservice.storage.s3.bucket import Bucket
 from fileservice.storage.s3.errors import PreconditionFailed
 from fileservice.storage.s3.location import Location
+from fileservice.storage.s3.locker import S3Locker
 from fileservice.storage.s3.pieces import Pieces
-from fileservice.storage.s3.uploads import S3Uploads
 from fileservice.storage.s3.writer import StreamingWriter
 from fileservice.upload import UploadPolicy, UploadRequest
 from fileservice.upload.errors import TooLarge
@@ -61,16 +61,16 @@ def test_a_claim_that_cannot_be_withdrawn_does_not_lock_the_upload_for_ever(
 ) -> None:
     one, two = resumption(store), resumption(another_store)
     upload = one.create(UploadRequest(NAME, 100), 100, {}).upload
-    held = store.uploads.open(upload)
+    held = store.locker.lock(upload)
     threading.Timer(1.0, held.close).start()
 
-    def away(self: S3Uploads, upload: str) -> None:
+    def away(self: S3Locker, upload: str) -> None:
         raise StorageUnavailable("for ten seconds")
 
     with monkeypatch.context() as patch:
-        patch.setattr(S3Uploads, "withdraw", away)
+        patch.setattr(S3Locker, "cancel_release_request", away)
         assert append(two, upload, 0, b"x" * 10, preempt=True).offset == 10
-    assert not another_store.uploads._heart._beats  # type: ignore[attr-defined]
+    assert not another_store.locker._heart._beats  # type: ignore[attr-defined]
     assert append(one, upload, 10, b"x" * 10, preempt=True).offset == 20
 
 
@@ -103,7 +103,7 @@ def test_who_could_not_fence_leaves_no_way_past_the_fence(
     """A stands still; B takes over, and the store fails just then; C has the upload; A goes on."""
     monkeypatch.setattr(lease.Heartbeat, "add", lambda *_: None)
     upload = store.uploads.create(b"record", None)
-    a = store.uploads.open(upload)
+    a = store.locker.lock(upload)
 
     def away(*_: object) -> str:
         raise StorageUnavailable("for ten seconds")
@@ -112,12 +112,12 @@ def test_who_could_not_fence_leaves_no_way_past_the_fence(
         patch.setattr(lease, "_HOLDS_SECONDS", -1.0)
         patch.setattr(records, "fence", away)
         with pytest.raises(StorageUnavailable):
-            another_store.uploads.open(upload)  # B
+            another_store.locker.lock(upload)  # B
     with pytest.raises(Locked):
-        another_store.uploads.open(upload)  # until the lease of B has run out, which fences
+        another_store.locker.lock(upload)  # until the lease of B has run out, which fences
     with monkeypatch.context() as patch:
         patch.setattr(lease, "_HOLDS_SECONDS", -1.0)
-        c = another_store.uploads.open(upload)
+        c = another_store.locker.lock(upload)
     c.write(b"bytes")
     c.sync()
     c.close()
@@ -132,7 +132,7 @@ def test_cutting_a_piece_whose_answer_was_lost(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(b"0123456789")
     writer.sync()
     client = store._bucket._client  # type: ignore[attr-defined]
@@ -159,10 +159,10 @@ def test_whoever_removes_an_upload_makes_no_500_of_a_late_piece(
     """A's piece is refused, since B wrote one there; before A looks, the upload has ended."""
     monkeypatch.setattr(lease.Heartbeat, "add", lambda *_: None)
     upload = store.uploads.create(b"record", None)
-    late = store.uploads.open(upload)
+    late = store.locker.lock(upload)
     with monkeypatch.context() as patch:
         patch.setattr(lease, "_HOLDS_SECONDS", -1.0)
-        writer = another_store.uploads.open(upload)
+        writer = another_store.locker.lock(upload)
     writer.write(b"alive")
     writer.sync()
     put = Bucket.put
@@ -191,12 +191,12 @@ def test_whoever_reads_what_another_removed_gets_an_error_of_the_store(
     """It stood still while it caught up with the bytes; another took over, and ended the upload."""
     monkeypatch.setattr(lease.Heartbeat, "add", lambda *_: None)
     upload = store.uploads.create(b"record", None)
-    late = store.uploads.open(upload)
+    late = store.locker.lock(upload)
     late.write(b"bytes")
     late.sync()
     with monkeypatch.context() as patch:
         patch.setattr(lease, "_HOLDS_SECONDS", -1.0)
-        writer = another_store.uploads.open(upload)
+        writer = another_store.locker.lock(upload)
     writer.end(b"ended")
     writer.close()
     try:
@@ -210,7 +210,7 @@ def test_a_file_of_this_upload_that_is_deleted_while_one_looks(
     store: Store, another_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     data = secrets.token_bytes(9 * MIB)
     writer.write(data)
     writer.publish(NAME, content_of(data))
@@ -243,7 +243,7 @@ def test_an_abort_that_conflicts_hides_no_error(
         )
 
     monkeypatch.setattr(client, "abort_multipart_upload", conflict)
-    writer = store.writer(meant_for=NAME)
+    writer = store.writer(stream_to=NAME)
     writer.write(b"x" * (9 * MIB))
     writer.close()
 
@@ -272,7 +272,7 @@ def test_a_listing_never_shows_a_reservation(
         return etag
 
     monkeypatch.setattr(Bucket, "complete_multipart_upload", between)
-    writer = store.writer(meant_for=NAME)
+    writer = store.writer(stream_to=NAME)
     writer.write(data)
     file = writer.publish(NAME, content_of(data))
     writer.close()
@@ -311,7 +311,7 @@ def test_what_was_cancelled_is_not_published_afterwards(
     """A stands still while it copies; B takes over and removes the upload; A goes on."""
     monkeypatch.setattr(lease.Heartbeat, "add", lambda *_: None)
     upload = store.uploads.create(b"record", None)
-    late = store.uploads.open(upload)
+    late = store.locker.lock(upload)
     data = secrets.token_bytes(9 * MIB)
     late.write(data)
     late.sync()
@@ -321,7 +321,7 @@ def test_what_was_cancelled_is_not_published_afterwards(
         etags = copy(*arguments)
         with monkeypatch.context() as patch:
             patch.setattr(lease, "_HOLDS_SECONDS", -1.0)
-            writer = another_store.uploads.open(upload)
+            writer = another_store.locker.lock(upload)
         another_store.uploads.remove(upload)  # DELETE, answered 204
         writer.close()
         return etags
@@ -343,15 +343,15 @@ def test_who_took_over_is_not_interrupted_by_its_own_claim(
     one = resumption(store)
     upload = one.create(UploadRequest(NAME, 100), 100, {}).upload
     stopped = threading.Event()
-    release_requests = S3Uploads.release_requests
+    release_requests = S3Locker.release_requests
     interrupted = []
 
-    def slow(self: S3Uploads) -> list[str]:
+    def slow(self: S3Locker) -> list[str]:
         found = release_requests(self)
         time.sleep(0.4)
         return found
 
-    monkeypatch.setattr(S3Uploads, "claims", slow)
+    monkeypatch.setattr(S3Locker, "release_requests", slow)
 
     def trickle() -> Iterator[bytes]:
         yield b"first"
@@ -386,13 +386,13 @@ def test_what_was_kept_back_while_its_writer_stood_still_never_goes_out(
     """It may lie in line with what the next writer was told, and belong to a damaged block."""
     monkeypatch.setattr(lease.Heartbeat, "add", lambda *_: None)
     upload = store.uploads.create(b"record", None)
-    late = store.uploads.open(upload)
+    late = store.locker.lock(upload)
     late.write(b"01234")
     late.sync()
     late.write(b"damaged")
     with monkeypatch.context() as patch:
         patch.setattr(lease, "_HOLDS_SECONDS", -1.0)
-        writer = another_store.uploads.open(upload)
+        writer = another_store.locker.lock(upload)
     monkeypatch.setattr(lease, "_SURE_SECONDS", -1.0)  # as if it had stood still for so long
     late._written = 0.0  # type: ignore[attr-defined]
     late._send_rest()  # type: ignore[attr-defined]
@@ -414,7 +414,7 @@ def test_clearing_up_at_the_beginning_removes_nothing_of_the_next_writer(
     def stands_still_for_long() -> None:
         with monkeypatch.context() as patch:
             patch.setattr(lease, "_HOLDS_SECONDS", -1.0)
-            writer = another_store.uploads.open(upload)
+            writer = another_store.locker.lock(upload)
         for block in (b"12345", b"67890"):
             writer.write(block)
             writer.sync()
@@ -431,7 +431,7 @@ def test_clearing_up_at_the_beginning_removes_nothing_of_the_next_writer(
 
     monkeypatch.setattr(lease.Lease, "confirm", stands_still_before)
     with pytest.raises(Locked):
-        store.uploads.open(upload)
+        store.locker.lock(upload)
     assert store.uploads.read(upload).size == 10
 
 
@@ -461,7 +461,7 @@ def test_a_lease_that_was_just_taken_over_is_not_swept(
     upload = store.uploads.create(b"record", None)
     with monkeypatch.context() as patch:
         patch.setattr(lease.Heartbeat, "add", lambda *_: None)
-        store.uploads.open(upload)  # its process dies
+        store.locker.lock(upload)  # its process dies
     entries = Bucket.entries
     time.sleep(2)
     alive = []
@@ -472,14 +472,14 @@ def test_a_lease_that_was_just_taken_over_is_not_swept(
             monkeypatch.setattr(Bucket, "entries", entries)
             with monkeypatch.context() as patch:
                 patch.setattr(lease, "_HOLDS_SECONDS", -1.0)
-                alive.append(another_store.uploads.open(upload))
+                alive.append(another_store.locker.lock(upload))
         return found
 
     monkeypatch.setattr(Bucket, "entries", taken_over_after)
     sweep._leases(bucket, 1.0)
     try:
         with pytest.raises(Locked):
-            store.uploads.open(upload)
+            store.locker.lock(upload)
     finally:
         alive[0].close()
 
@@ -547,7 +547,7 @@ def test_odd_names(seaweed: Seaweed, prefix: str, raw: str) -> None:
     name = FileName.parse(raw)
     for size in (0, 5, 8 * MIB, 9 * MIB):
         for meant in (name, None):
-            writer = store.writer(meant_for=meant)
+            writer = store.writer(stream_to=meant)
             data = secrets.token_bytes(size)
             try:
                 writer.write(data[:7])
@@ -562,14 +562,14 @@ def test_odd_names(seaweed: Seaweed, prefix: str, raw: str) -> None:
                 publish(store, name)
             store.delete(name, file.version)
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     data = secrets.token_bytes(17 * MIB)
     writer.write(data)
     writer.publish(name, content_of(data))
     writer.close()
     assert read(store, name) == data
     store.delete(name)
-    left = store.writer(meant_for=name)
+    left = store.writer(stream_to=name)
     left.write(data)
     left._flight.wait()
     left._upload = None  # its process dies

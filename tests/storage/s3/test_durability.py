@@ -35,7 +35,7 @@ class Writer(threading.Thread):
     def run(self) -> None:
         for number in itertools.count():
             name, data = FileName.parse(f"{self._name}-{number}.txt"), os.urandom(self._size)
-            writer = self._store.writer(self._size, meant_for=name if self._in_place else None)
+            writer = self._store.writer(self._size, stream_to=name if self._in_place else None)
             try:
                 writer.write(data)
                 writer.publish(name, content_of(data))
@@ -49,7 +49,7 @@ class Writer(threading.Thread):
 def keep(store: Store, data: bytes) -> str:
     """Begin an upload, and have its first bytes kept."""
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(data)
     writer.sync()
     writer.close()
@@ -119,7 +119,7 @@ def test_what_was_acknowledged_survives_a_power_cut(
     for writer in writers:
         assert not lost(again, writer.acknowledged)
     assert again.uploads.read(upload).size == len(begun)
-    resumed = again.uploads.open(upload)
+    resumed = again.locker.lock(upload)
     try:
         assert resumed.read_at(len(begun), 0) == begun
     finally:
@@ -134,7 +134,7 @@ def test_a_file_put_together_from_pieces_survives_a_power_cut(
     store = open_store(seaweed.url(PREFIX, copy=copy), fsync=True)
     data = os.urandom(64 * MIB)  # over all its volumes: some are not synced for other reasons
     upload = store.uploads.create(b"record", None)
-    writer = store.uploads.open(upload)
+    writer = store.locker.lock(upload)
     writer.write(data)
     writer.publish(NAME, content_of(data))
     disk.cut_power()

@@ -39,7 +39,7 @@ def store(
 
 
 def write(store: Store) -> None:
-    writer = store.writer(len(DATA), meant_for=NAME)
+    writer = store.writer(len(DATA), stream_to=NAME)
     try:
         for offset in range(0, len(DATA), 1 << 20):
             writer.write(DATA[offset : offset + (1 << 20)])
@@ -101,7 +101,7 @@ def test_a_store_that_stays_away_is_told_of_in_time(
 
 
 def test_a_large_file_survives_a_short_absence(store: Store, proxy: FaultyProxy) -> None:
-    writer = store.writer(len(DATA), meant_for=NAME)
+    writer = store.writer(len(DATA), stream_to=NAME)
     back = threading.Timer(1.0, proxy.become, ["pass"])
     try:
         writer.write(DATA[: 9 << 20])

@@ -58,20 +58,20 @@ class TestLarge:
 
     DATA = secrets.token_bytes(1 << 20) * 19 + b"end"
 
-    def write(self, store: Store, *, meant_for: FileName | None) -> Writer:
-        writer = store.writer(len(self.DATA), meant_for=meant_for)
+    def write(self, store: Store, *, stream_to: FileName | None) -> Writer:
+        writer = store.writer(len(self.DATA), stream_to=stream_to)
         for offset in range(0, len(self.DATA), 3 << 20):
             writer.write(self.DATA[offset : offset + (3 << 20)])
         return writer
 
-    @pytest.mark.parametrize("meant_for", [NAME, None])
+    @pytest.mark.parametrize("stream_to", [NAME, None])
     def test_it_is_invisible_until_it_is_published_whole(
-        self, store: Store, another_store: Store, seaweed: Seaweed, prefix: str, meant_for
+        self, store: Store, another_store: Store, seaweed: Seaweed, prefix: str, stream_to
     ) -> None:
-        writer = self.write(store, meant_for=meant_for)
+        writer = self.write(store, stream_to=stream_to)
         try:
             assert names(another_store) == []
-            assert not another_store.taken(NAME)
+            assert not another_store.is_taken(NAME)
             published = writer.publish(NAME, content_of(self.DATA, "text/plain", "utf-8"))
         finally:
             writer.close()
@@ -81,21 +81,21 @@ class TestLarge:
         assert another_store.stat(NAME) == published
         assert read(another_store, NAME) == self.DATA
         left = {key.split("/")[1] for key in seaweed.keys(prefix) if key.startswith(".")}
-        assert left == ({"facts"} if meant_for else set())
+        assert left == ({"facts"} if stream_to else set())
         another_store.delete(NAME)
         assert seaweed.keys(prefix) == []
 
-    @pytest.mark.parametrize("meant_for", [NAME, None])
+    @pytest.mark.parametrize("stream_to", [NAME, None])
     def test_nothing_is_left_of_what_is_not_published(
-        self, store: Store, seaweed: Seaweed, prefix: str, meant_for: FileName | None
+        self, store: Store, seaweed: Seaweed, prefix: str, stream_to: FileName | None
     ) -> None:
-        self.write(store, meant_for=meant_for).close()
+        self.write(store, stream_to=stream_to).close()
 
         assert seaweed.keys(prefix) == []
         assert seaweed.unfinished(prefix) == []
 
     def test_it_can_be_read_back_at_any_offset_before_it_is_published(self, store: Store) -> None:
-        writer = self.write(store, meant_for=None)
+        writer = self.write(store, stream_to=None)
         try:
             for offset in (0, (8 << 20) - 5, (16 << 20) - 5, len(self.DATA) - 5, 12_345_678):
                 assert writer.read_at(10, offset) == self.DATA[offset : offset + 10]
@@ -104,15 +104,15 @@ class TestLarge:
         finally:
             writer.close()
 
-    @pytest.mark.parametrize("meant_for", [NAME, None])
+    @pytest.mark.parametrize("stream_to", [NAME, None])
     def test_of_large_and_small_ones_that_race_for_a_name_one_wins(
-        self, store: Store, another_store: Store, seaweed: Seaweed, prefix: str, meant_for
+        self, store: Store, another_store: Store, seaweed: Seaweed, prefix: str, stream_to
     ) -> None:
         """SeaweedFS lets two completions win where both ask for a free name (decision 8)."""
         stores = itertools.cycle([store, another_store])
         data = [bytes([65 + number]) * (9 << 20) for number in range(COMPETITORS - 2)]
         data += [b"small 1", b"small 2"]
-        writers = [next(stores).writer(meant_for=meant_for) for _ in data]
+        writers = [next(stores).writer(stream_to=stream_to) for _ in data]
         try:
             for writer, block in zip(writers, data, strict=True):
                 writer.write(block[:100])
@@ -127,7 +127,7 @@ class TestLarge:
         assert read(store, NAME) == data[winner]
         assert store.stat(NAME) == results[winner]
         metadata = [key for key in seaweed.keys(prefix) if key.startswith(".fileservice/facts/")]
-        assert len(metadata) == (1 if meant_for and winner < len(data) - 2 else 0)
+        assert len(metadata) == (1 if stream_to and winner < len(data) - 2 else 0)
         assert seaweed.unfinished(prefix) == []
 
 
@@ -150,9 +150,9 @@ class TestReservations:
             with pytest.raises(NotFound):
                 ask(NAME)
         with pytest.raises(NotFound):
-            store.open(NAME, whole=True)
+            store.open(NAME, sequential=True)
         with pytest.raises(NameReserved):
-            store.taken(NAME)
+            store.is_taken(NAME)
         with pytest.raises(NameReserved):
             publish(store, NAME, b"data")
 
@@ -162,7 +162,7 @@ class TestReservations:
         self, store: Store, monkeypatch: pytest.MonkeyPatch, size: int
     ) -> None:
         monkeypatch.setattr(reservation, "_LAPSES_SECONDS", -1.0)
-        assert not store.taken(NAME)
+        assert not store.is_taken(NAME)
         publish(store, NAME, b"x" * size)
         assert read(store, NAME) == b"x" * size
 
@@ -197,7 +197,7 @@ class TestReservations:
         self, store: Store, bucket: Bucket, reserved: str, size: int
     ) -> None:
         upload = store.uploads.create(b"record", None)
-        writer = store.uploads.open(upload)
+        writer = store.locker.lock(upload)
         try:
             writer.write(b"x" * size)
             with pytest.raises(NameReserved):
@@ -252,7 +252,7 @@ class TestReservations:
                 bucket.abort_multipart_upload(key, upload)
             return done
 
-        writer = store.writer(meant_for=NAME)
+        writer = store.writer(stream_to=NAME)
         try:
             writer.write(b"x" * (5 << 20))
             writer.write(b"x" * (5 << 20))
@@ -271,7 +271,7 @@ def test_a_store_that_cannot_describe_what_it_has_just_stored_makes_no_error_of_
     def away(*_: object) -> object:
         raise StorageUnavailable("it does not answer")
 
-    writer = store.writer(meant_for=NAME)
+    writer = store.writer(stream_to=NAME)
     try:
         writer.write(b"x" * size)
         writer.write(b"x" * size)
@@ -330,7 +330,7 @@ class TestReading:
                 (0, 1),
                 (3_145_700, 3 << 20),
             ):
-                opened.expect(first, end)
+                opened.seek_range(first, end)
                 assert body.read(end - first) == data[first:end]
 
     def test_files_put_there_by_others_are_served(
@@ -394,8 +394,8 @@ class TestSweeping:
     ) -> None:
         publish(store, "kept.txt", b"x" * (9 << 20))
         large = TestLarge()
-        straight = large.write(store, meant_for=NAME)
-        spooled = large.write(store, meant_for=None)
+        straight = large.write(store, stream_to=NAME)
+        spooled = large.write(store, stream_to=None)
         straight.write(b"")
         bucket = Bucket(Location.parse(seaweed.url(prefix)))
         MetadataStore(bucket).write("1" * 32, NAME, content_of(b""))
@@ -417,17 +417,17 @@ class TestResumable:
     def test_what_one_wrote_another_goes_on_with(self, store: Store, another_store: Store) -> None:
         upload = store.uploads.create(b"record", None)
         data = secrets.token_bytes(1 << 20) * 18
-        first = store.uploads.open(upload)
+        first = store.locker.lock(upload)
         first.write(data[: 10 << 20])
         first.sync()
         first.write(b"never synced")
         with pytest.raises(Locked):
-            another_store.uploads.open(upload)
+            another_store.locker.lock(upload)
         first.truncate(10 << 20)
         first.close()
 
         assert another_store.uploads.read(upload).size == 10 << 20
-        second = another_store.uploads.open(upload)
+        second = another_store.locker.lock(upload)
         second.write(data[10 << 20 :])
         second.sync()
         assert second.read_at(1 << 25, 0) == data
@@ -436,7 +436,7 @@ class TestResumable:
         assert read(store, NAME) == data
         assert store.stat(NAME) == file
         assert file.content == content_of(data)
-        third = store.uploads.open(upload)
+        third = store.locker.lock(upload)
         try:
             assert (
                 third.publish(NAME, content_of(data)) == file
@@ -452,23 +452,23 @@ class TestResumable:
 
         def act(number: int) -> object:
             try:
-                return (store, another_store)[number % 2].uploads.open(upload)
+                return (store, another_store)[number % 2].locker.lock(upload)
             except Locked as error:
                 return error
 
         results = compete(act)
         [winner] = [result for result in results if not isinstance(result, Locked)]
         winner.close()  # type: ignore[attr-defined]
-        store.uploads.open(upload).close()
+        store.locker.lock(upload).close()
 
     def test_a_writer_that_stands_still_is_taken_over_from_and_does_no_harm(
         self, store: Store, another_store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(lease, "_HOLDS_SECONDS", -1.0)
         upload = store.uploads.create(b"record", None)
-        dead = store.uploads.open(upload)
+        dead = store.locker.lock(upload)
         dead.write(b"dead")
-        alive = another_store.uploads.open(upload)
+        alive = another_store.locker.lock(upload)
         alive.write(b"alive")
         alive.sync()
         with pytest.raises(Locked):
@@ -484,7 +484,7 @@ class TestResumable:
         store = open_store(seaweed.url(prefix, copy=copy), fsync=True)
         upload = store.uploads.create(b"record", None)
         data = secrets.token_bytes(1 << 20) * 26
-        writer = store.uploads.open(upload)
+        writer = store.locker.lock(upload)
         cuts = [0, 3, 9 << 20, (9 << 20) + 1, 12 << 20, 25 << 20, 26 << 20]
         for begin, end in itertools.pairwise(cuts):
             writer.write(data[begin:end])
@@ -499,7 +499,7 @@ class TestResumable:
         monkeypatch.setattr(lease, "_HOLDS_SECONDS", 4.0)
         monkeypatch.setattr(lease, "_IDLE_RENEWAL_SECONDS", 0.0)
         publishing, receiving = (store.uploads.create(b"record", None) for _ in range(2))
-        large, other = store.uploads.open(publishing), store.uploads.open(receiving)
+        large, other = store.locker.lock(publishing), store.locker.lock(receiving)
         large.write(secrets.token_bytes(9 << 20))
         copying, go_on = threading.Event(), threading.Event()
         copy = Pieces._copy
@@ -518,7 +518,7 @@ class TestResumable:
                 other.write(b"more")
                 for upload in (publishing, receiving):
                     with pytest.raises(Locked):
-                        another_store.uploads.open(upload)
+                        another_store.locker.lock(upload)
             go_on.set()
             assert published.result(60).size == 9 << 20
         large.close()
@@ -529,11 +529,11 @@ class TestResumable:
     ) -> None:
         monkeypatch.setattr(lease.Heartbeat, "add", lambda *_: None)
         upload = store.uploads.create(b"record", None)
-        late = store.uploads.open(upload)
+        late = store.locker.lock(upload)
         late.write(secrets.token_bytes(9 << 20))
         late.sync()
         monkeypatch.setattr(lease, "_HOLDS_SECONDS", -1.0)
-        writer = another_store.uploads.open(upload)
+        writer = another_store.locker.lock(upload)
         with pytest.raises(Locked):
             late.truncate(0)
         with pytest.raises(Locked):
@@ -566,10 +566,10 @@ class TestResumable:
 
     def test_claims_reach_the_other_process(self, store: Store, another_store: Store) -> None:
         upload = store.uploads.create(b"record", None)
-        store.uploads.request_release(upload)
-        assert another_store.uploads.release_requests() == [upload]
-        store.uploads.cancel_release_request(upload)
-        assert another_store.uploads.release_requests() == []
+        store.locker.request_release(upload)
+        assert another_store.locker.release_requests() == [upload]
+        store.locker.cancel_release_request(upload)
+        assert another_store.locker.release_requests() == []
 
     @pytest.mark.parametrize("written", [b"record", b"another"])
     def test_who_stood_still_too_long_changes_no_record(
@@ -578,10 +578,10 @@ class TestResumable:
         """Not even one that says what it said before."""
         monkeypatch.setattr(lease.Heartbeat, "add", lambda *_: None)
         upload = store.uploads.create(b"record", None)
-        late = store.uploads.open(upload)
+        late = store.locker.lock(upload)
         with monkeypatch.context() as patch:
             patch.setattr(lease, "_HOLDS_SECONDS", -1.0)
-            writer = another_store.uploads.open(upload)
+            writer = another_store.locker.lock(upload)
         writer.write(b"bytes")
         writer.sync()
         if written != b"record":
@@ -601,7 +601,7 @@ class TestResumable:
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         upload = store.uploads.create(b"record", None)
-        writer = store.uploads.open(upload)
+        writer = store.locker.lock(upload)
         put = Bucket.put
 
         def twice(self: Bucket, key: str, data: bytes, **keywords) -> str:
@@ -619,7 +619,7 @@ class TestResumable:
         self, store: Store, another_store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         upload = store.uploads.create(b"unfinished", None)
-        writer = another_store.uploads.open(upload)
+        writer = another_store.locker.lock(upload)
         writer.write(b"bytes")
         writer.sync()
         entries = Bucket.entries
@@ -640,13 +640,13 @@ class TestResumable:
         monkeypatch.setattr(lease.Heartbeat, "add", lambda *_: None)
         record = Record(NAME, 10, {}).to_bytes()
         upload = store.uploads.create(record, 10)
-        dead = store.uploads.open(upload)
+        dead = store.locker.lock(upload)
         dead.write(b"bytes")
         dead.sync()
         monkeypatch.setattr(lease, "_HOLDS_SECONDS", -1.0)
         time.sleep(3)  # expiry is counted by the whole seconds of the store's clock
         with pytest.raises(UploadGone):
-            UploadRepository(store.uploads, InlineExecutor(), expiry=1.0).read(upload)
+            UploadRepository(store, InlineExecutor(), expiry=1.0).read(upload)
         assert store.uploads.read(upload).size == 0
         dead.close()
 

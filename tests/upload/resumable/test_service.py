@@ -191,7 +191,7 @@ def test_unproved_bytes_of_a_process_that_died_do_not_count(
         process.uploads.append(
             upload, 100, blocks, content_length=None, interrupt=lambda: None, atomic=True
         )
-    assert another.store.uploads.progress(upload) == 200
+    assert another.store.uploads.bytes_written(upload) == 200
     assert another.uploads.status(upload).offset == 100
     another.append(upload, 100, TEXT[100:])
     assert another.content() == TEXT
@@ -563,7 +563,7 @@ def sending(process: Process) -> Iterator[tuple[str, Body]]:
     thread = threading.Thread(target=send)
     thread.start()
     body.send(TEXT[:100])
-    until(lambda: process.store.uploads.progress(upload) == 100)
+    until(lambda: process.store.uploads.bytes_written(upload) == 100)
     yield upload, body
     taken_over = body.cut
     body.interrupt()
@@ -602,11 +602,11 @@ def test_how_an_upload_stands_can_be_asked_while_a_request_sends(
 def test_a_claim_of_a_dead_process_drives_nobody_out(
     process: Process, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fileservice.storage.local.uploads._CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr("fileservice.storage.local.locker._REQUEST_SECONDS", 0.0)
     upload = process.begin()
-    process.store.uploads.request_release(upload)
-    assert process.store.uploads.release_requests() == []
-    assert not list((root / ".fileservice/claims").iterdir())
+    process.store.locker.request_release(upload)
+    assert process.store.locker.release_requests() == []
+    assert not list((root / ".fileservice/release-requests").iterdir())
 
 
 def test_the_room_taken_for_an_upload_outlasts_a_block_that_was_damaged(
@@ -667,7 +667,7 @@ def test_one_that_is_being_published_is_not_disturbed_nor_taken_for_done(
     with pytest.raises(Locked):
         another.uploads.status(upload)
     assert time.monotonic() - begun < 1
-    assert not another.store.uploads.release_requests()
+    assert not another.store.locker.release_requests()
     go_on.set()
     sender.join()
     assert another.uploads.status(upload).record.finished
@@ -691,14 +691,14 @@ def test_who_comes_while_an_upload_ends_is_told_how_it_ended(
     process.append(upload, 0, TEXT[:5000])
     if ask.__code__.co_names[-1] == "status":  # which looks for bytes that wait to be published
         monkeypatch.setattr(Status, "ready", property(lambda status: status.record.open))
-    open_upload = another.store.uploads.open
+    open_upload = another.store.locker.lock
 
     def open_late(wanted: str):
         monkeypatch.undo()
         process.append(upload, 5000, TEXT[5000:])
         return open_upload(wanted)
 
-    monkeypatch.setattr(another.store.uploads, "open", open_late)
+    monkeypatch.setattr(another.store.locker, "lock", open_late)
     with contextlib.suppress(OffsetMismatch):  # it says that all is there
         assert ask(another, upload).record.finished
     assert another.uploads.status(upload).record.finished
@@ -708,14 +708,14 @@ def test_an_upload_that_was_refused_while_another_request_came_is_told_so(
     process: Process, another: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = process.begin()
-    open_upload = another.store.uploads.open
+    open_upload = another.store.locker.lock
 
     def open_late(wanted: str):
         with pytest.raises(ContentMismatch):
             process.append(upload, 0, b"\0" * 5000)
         return open_upload(wanted)
 
-    monkeypatch.setattr(another.store.uploads, "open", open_late)
+    monkeypatch.setattr(another.store.locker, "lock", open_late)
     with pytest.raises(UploadGone):
         another.append(upload, 0, TEXT)
 

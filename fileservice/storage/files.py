@@ -1,0 +1,98 @@
+"""What a store says about its files and uploads: values without behaviour of a store."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from fileservice.names import FileName
+
+_YEAR_1, _END_OF_9999 = -62_135_596_800, 253_402_300_799
+
+
+@dataclass(frozen=True, slots=True)
+class StoreVerification:
+    """The result of verifying a store before the service starts on it."""
+
+    identity: str | None = None
+    """Which store it is, 32 hexadecimal digits; None for a store that has no identity."""
+    messages: tuple[tuple[int, str], ...] = ()
+    """What the operator should know: levels, as in `logging`, and sentences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was learned about the bytes of a file while they were received."""
+
+    media_type: str
+    charset: str | None = None
+    """The name of the text's encoding; None if the file is not text or its encoding is unknown."""
+    sha256: bytes | None = None
+    """The digest of all bytes; None if it was never computed or is out of date."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """The description of a published file; it stays true for as long as the file exists."""
+
+    name: FileName
+    size: int
+    """Bytes."""
+    modified_ns: int
+    """Nanoseconds since the Unix epoch."""
+    content: Content
+    version: str
+    """Changes whenever the bytes do; may stand in an entity tag (RFC 9110, section 8.8.3)."""
+
+    @property
+    def modified(self) -> int:
+        """Seconds since the Unix epoch, clamped to the years that an HTTP date can express."""
+        return max(_YEAR_1, min(self.modified_ns // 1_000_000_000, _END_OF_9999))
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A published file opened for reading; `body` is seekable and must be closed.
+
+    A body that the kernel can send from has a `fileno`. One that is fetched over a network has
+    `seek_range`, as here.
+    """
+
+    file: StoredFile
+    body: BinaryIO
+
+    def seek_range(self, first: int, end: int) -> None:
+        """Move to byte `first`. Hint: what is read next ends before byte `end`."""
+        seek_range = getattr(self.body, "seek_range", None)
+        if seek_range:
+            seek_range(first, end)
+        else:
+            self.body.seek(first)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUpload:
+    """An unfinished upload as it lies in the store."""
+
+    record: bytes
+    size: int
+    """Bytes that are stored."""
+    modified: float
+    """When its bytes or its record last changed; seconds since the Unix epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedUpload:
+    """An upload that may not have ended, as a listing describes it."""
+
+    upload: str
+    size: int | None
+    """Bytes that are stored; None if the listing does not say."""
+    reserved: int
+    """Bytes of space that are reserved beyond those."""
+    modified: float | None
+    """When its bytes last changed, in seconds since the Unix epoch; None as for `size`."""
+
+
+def id_of_record(record: bytes) -> str:
+    """Return the id of an upload that ended at its creation and has nothing but this record."""
+    return hashlib.sha256(record).hexdigest()[:32]
