@@ -143,7 +143,8 @@ class FileRegions:
         """
         self.pieces = pieces
         self._file = file
-        self._blocks = _blocks(file, pieces, seek)
+        self._seek = seek
+        self._unread: Iterator[bytes] | None = None
         self._rest = memoryview(b"")
 
     @property
@@ -162,12 +163,14 @@ class FileRegions:
         )
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._blocks
+        return _blocks(self._file, self.pieces, self._seek)
 
     def read(self, size: int) -> bytes:
         """Return the next bytes of the body, at most `size`, and b"" at its end."""
+        if self._unread is None:
+            self._unread = iter(self)
         if not self._rest:
-            self._rest = memoryview(next(self._blocks, b""))
+            self._rest = memoryview(next(self._unread, b""))
         data, self._rest = self._rest[:size], self._rest[size:]
         return bytes(data)
 

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 
 from fileservice.serving.source import Source
 
+_MAX_DROPPED = 64 * 1024
+"""An unread body up to this size (bytes) is received and dropped to keep the connection."""
+
 
 class TruncatedBody(OSError):
     """The client closed the connection before the end of the body."""
@@ -14,24 +17,31 @@ class TruncatedBody(OSError):
 class Body(io.RawIOBase):
     """The raw stream below `wsgi.input`, and the RequestBody of `wsgi_extensions`.
 
-    `on_first_read` is called before the first byte is read.
+    `on_first_read` is called before the first byte is read; it sends 100 Continue to a client that
+    waits for it (RFC 9110 section 10.1.1), and is None if the client does not wait.
     """
 
     remaining: int | None = None
     """Bytes that have not been read; None if that is unknown."""
 
-    def __init__(self, source: Source, on_first_read: Callable[[], None]) -> None:
+    def __init__(self, source: Source, on_first_read: Callable[[], None] | None) -> None:
         self._source = source
-        self._on_first_read: Callable[[], None] | None = on_first_read
+        self._on_first_read = on_first_read
         self.at_end = False
         """All of it has been read: the next request begins here."""
         self.failed = False
         """Reading raised an error: it is unknown where the next request begins."""
 
-    @property
-    def started(self) -> bool:
-        """Whether reading has started."""
-        return self._on_first_read is None
+    def is_reusable(self) -> bool:
+        """Return whether another request can follow this body on the connection.
+
+        A client that waits for 100 Continue may send the body or not once it has the final
+        response, so it is unknown where the next request begins.
+        """
+        if self.at_end or self.failed:
+            return self.at_end
+        awaits_continue = self._on_first_read is not None
+        return not awaits_continue and self.remaining is not None and self.remaining <= _MAX_DROPPED
 
     def readable(self) -> bool:
         return True
@@ -65,7 +75,9 @@ class Body(io.RawIOBase):
 class LengthBody(Body):
     """A body of `length` bytes (RFC 9112 section 6.2)."""
 
-    def __init__(self, source: Source, on_first_read: Callable[[], None], length: int) -> None:
+    def __init__(
+        self, source: Source, on_first_read: Callable[[], None] | None, length: int
+    ) -> None:
         super().__init__(source, on_first_read)
         received = source.take_buffered()
         if len(received) > length:
@@ -109,7 +121,7 @@ class ChunkedBody(Body):
     def __init__(
         self,
         source: Source,
-        on_first_read: Callable[[], None],
+        on_first_read: Callable[[], None] | None,
         parser: Iterator[bytes],
         timeout: float,
     ) -> None:

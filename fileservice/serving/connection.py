@@ -31,8 +31,6 @@ from fileservice.wsgi_extensions import (
     STOPPING,
 )
 
-_MAX_DISCARDED = 64 * 1024
-"""An unread body up to this size (bytes) is received and dropped to keep the connection."""
 _PROXY_FIELDS = frozenset(
     "HTTP_VIA HTTP_FORWARDED HTTP_X_FORWARDED_FOR HTTP_X_FORWARDED_PROTO HTTP_X_FORWARDED_HOST "
     "HTTP_X_FORWARDED_PREFIX HTTP_X_REAL_IP".split()
@@ -141,15 +139,11 @@ class Connection:
         """Have the application respond; return whether the connection can be used further."""
         worker = self._worker
         self._request_line = f"{request.method} {request.uri}"
-        expects = expects_continue(request)
-        body = self._body(request, expects)
+        body = self._body(request)
         request.body = io.BufferedReader(body)
 
-        def is_reusable() -> bool:
-            return _is_reusable(body, awaits_continue=expects and not body.started)
-
         response = TransferResponse(
-            request, self._client, worker.cfg, lambda: not worker.alive or not is_reusable()
+            request, self._client, worker.cfg, lambda: not worker.alive or not body.is_reusable()
         )
         environ = self._environ(request, body)
         worker.count_request()
@@ -166,7 +160,7 @@ class Connection:
             return False
         # A client that was told to keep the connection may have sent a request already, even if
         # the worker has been told to stop since.
-        if response.closes or not is_reusable():
+        if response.closes or not body.is_reusable():
             self._linger()
             return False
         return discard(self._client, body.drop_received() or 0, worker.limits.linger)
@@ -225,11 +219,11 @@ class Connection:
     def _duration(self) -> timedelta:
         return timedelta(seconds=time.monotonic() - self._started)
 
-    def _body(self, request: Request, expects: bool) -> Body:
-        def on_first_read() -> None:
-            if expects:
-                send(self._client, b"HTTP/1.1 100 Continue\r\n\r\n")
+    def _body(self, request: Request) -> Body:
+        def send_continue() -> None:
+            send(self._client, b"HTTP/1.1 100 Continue\r\n\r\n")
 
+        on_first_read = send_continue if expects_continue(request) else None
         framing = body_framing(request)
         if isinstance(framing, int):
             return LengthBody(self._source, on_first_read, framing)
@@ -246,14 +240,3 @@ def _outcome(error: BaseException) -> str:
         case OSError():
             return "aborted: the client went away"
     return f"failed: {error}"
-
-
-def _is_reusable(body: Body, *, awaits_continue: bool) -> bool:
-    """Return whether another request can follow this body on the connection.
-
-    A client that waits for 100 Continue may send the body or not once it has the final response,
-    so it is unknown where the next request begins.
-    """
-    if body.at_end or body.failed:
-        return body.at_end
-    return not awaits_continue and body.remaining is not None and body.remaining <= _MAX_DISCARDED

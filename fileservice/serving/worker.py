@@ -2,8 +2,8 @@
 
 import mmap
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from socket import SHUT_RD
 from typing import TYPE_CHECKING, Any
@@ -192,22 +192,28 @@ class TransferWorker(BaseWorker):
         finally:
             client.close()
 
-    @contextmanager
-    def idle(self, connection: socket, number: int) -> Iterator[None]:
+    def idle(self, connection: socket, number: int) -> AbstractContextManager[None]:
         """Allow the worker to end the connection, which waits for its request of this number."""
-        waiting = self._idle if number > 1 else self._new
-        waiting[connection] = time.monotonic()
+        waiting = _Waiting(self._idle if number > 1 else self._new, connection)
         self._make_room()
-        try:
-            yield
-        finally:
-            waiting.pop(connection, None)
+        return waiting
 
-    @contextmanager
-    def closable(self, connection: socket) -> Iterator[None]:
+    def closable(self, connection: socket) -> AbstractContextManager[None]:
         """Allow the worker to end the connection for a new one, but not within the first second."""
-        self._closable[connection] = time.monotonic()
-        try:
-            yield
-        finally:
-            self._closable.pop(connection, None)
+        return _Waiting(self._closable, connection)
+
+
+class _Waiting(AbstractContextManager[None]):
+    """An entry of `connections` until the context ends; contextmanager would cost three times."""
+
+    __slots__ = ("_connection", "_connections")
+
+    def __init__(self, connections: dict[socket, float], connection: socket) -> None:
+        connections[connection] = time.monotonic()
+        self._connections, self._connection = connections, connection
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_error: object) -> None:
+        self._connections.pop(self._connection, None)

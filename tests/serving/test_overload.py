@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.rig import TunedServer
+from tests.serving.servers import ConfiguredServer
 from tests.support.wire import Answer, Wire, ask, eventually, request
 
 LINE = b"a line of text that fills the file\n"
@@ -28,9 +28,9 @@ def put(name: str) -> bytes:
 
 
 @pytest.fixture(params=["1", "2"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TunedServer]:
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ConfiguredServer]:
     """A server with one worker or two, in which uploads cost processor time."""
-    server = TunedServer(
+    server = ConfiguredServer(
         {"STORE_URL": str(tmp_path / "store"), "MIN_FREE_SPACE": "0", "WORKERS": request.param},
         "import time",
         "_sleep = time.sleep",  # that of before gevent's, which stops the loop as computing does
@@ -49,7 +49,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TunedServ
 class Arrivals:
     """Uploads that come on connections of their own, at their own pace, whatever is answered."""
 
-    def __init__(self, server: TunedServer, per_second: float) -> None:
+    def __init__(self, server: ConfiguredServer, per_second: float) -> None:
         self.answers: list[tuple[float, Answer]] = []
         """Each with the seconds that it took."""
         self._server = server
@@ -72,7 +72,7 @@ class Arrivals:
         return sorted(seconds for seconds, answer in self.answers if answer.status == status)
 
 
-def capacity(server: TunedServer) -> float:
+def capacity(server: ConfiguredServer) -> float:
     """Uploads that it can take in one second."""
     begun, count = time.monotonic(), 20
 
@@ -84,8 +84,8 @@ def capacity(server: TunedServer) -> float:
     return count / (time.monotonic() - begun)
 
 
-def test_past_the_capacity_the_excess_is_refused_early_and_the_rest_served_soon(
-    server: TunedServer,
+def test_beyond_capacity_the_excess_gets_503_early_and_the_rest_is_served_soon(
+    server: ConfiguredServer,
 ) -> None:
     taken_in_a_second = capacity(server)
     came = Arrivals(server, 3 * taken_in_a_second)
@@ -103,7 +103,7 @@ def test_past_the_capacity_the_excess_is_refused_early_and_the_rest_served_soon(
     assert "requests are refused" in server.log()
 
 
-def test_a_burst_is_served_whole(server: TunedServer) -> None:
+def test_burst_of_requests_is_served_completely(server: ConfiguredServer) -> None:
     with contextlib.ExitStack() as stack:
         wires = [stack.enter_context(Wire(server)) for _ in range(6)]
         for number, wire in enumerate(wires):
@@ -111,7 +111,9 @@ def test_a_burst_is_served_whole(server: TunedServer) -> None:
         assert [wire.answer().status for wire in wires] == [201] * 6
 
 
-def test_a_process_that_stood_still_serves_what_came_meanwhile(server: TunedServer) -> None:
+def test_requests_that_arrived_while_the_process_was_stopped_are_served(
+    server: ConfiguredServer,
+) -> None:
     for pid in server.workers():
         os.kill(pid, signal.SIGSTOP)
     with contextlib.ExitStack() as stack:
@@ -124,7 +126,7 @@ def test_a_process_that_stood_still_serves_what_came_meanwhile(server: TunedServ
         assert [wire.answer().status for wire in wires] == [201] * 3
 
 
-def test_connections_that_are_kept_are_refused_requests_as_well(server: TunedServer) -> None:
+def test_requests_on_kept_connections_get_503_too(server: ConfiguredServer) -> None:
     over = threading.Event()
     statuses: Counter[int] = Counter()
 
