@@ -7,7 +7,7 @@ import resource
 import sys
 import traceback
 
-from fileservice import healthcheck
+from fileservice import listener_file
 from fileservice.serving.gunicorn_api import add_settings
 from fileservice.serving.log import ACCESS_FORMAT, Log
 from fileservice.serving.worker import CLEANUP_SECONDS, TransferWorker, mark_replaced
@@ -107,11 +107,11 @@ def pre_fork(server, _worker):
     """Record for health checks where the service listens, which a reload may have changed."""
     addresses = [listener.sock.getsockname() for listener in server.LISTENERS]
     try:
-        healthcheck.write_down(addresses, tls=server.cfg.is_ssl)
+        listener_file.write(addresses, tls=server.cfg.is_ssl)
     except OSError as error:
         server.log.warning("health checks on this machine will fail: %s", error)
 
 
 def on_exit(_server):
     """Remove the record for health checks."""
-    healthcheck.forget()
+    listener_file.remove()

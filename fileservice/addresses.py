@@ -1,4 +1,4 @@
-"""What an address of this service may consist of: hosts with their ports, and prefixes of paths."""
+"""Authorities, IP addresses and path prefixes, as settings and header fields give them."""
 
 import ipaddress
 import re
@@ -10,48 +10,49 @@ _AUTHORITY = re.compile(
     r"(?::(?P<port>[0-9]{0,5}))?"
 )
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~@:+-]+)*")
-_LONGEST_NAME = 253
-"""A name in DNS has at most as many characters (RFC 1035 section 2.3.4), each label 63."""
+_MAX_NAME_LENGTH = 253
+"""Characters in a DNS name; each label of it has at most 63 (RFC 1035 section 2.3.4)."""
 _MAPPED = int(ipaddress.IPv6Address("::ffff:0:0"))
 
 
 def is_authority(text: str) -> bool:
-    """Whether `text` is a host that can be reached, with or without a port (RFC 3986 section 3.2).
+    """Return whether `text` is a host with or without a port (RFC 3986 section 3.2).
 
-    A host is an IPv6 address in brackets, or a name as DNS has it (which IPv4 addresses are, too).
-    Underscores are allowed, since names of containers have them. An empty port is the usual one.
+    A host is an IPv6 address in brackets, an IPv4 address or a DNS name. Underscores are allowed,
+    since names of containers have them. The port may be empty.
     """
     match = _AUTHORITY.fullmatch(text)
     if not match or int(match["port"] or 0) > 65535:
         return False
     if match["v6"]:
         return _is_ipv6(match["v6"])
-    return len(match["name"]) <= _LONGEST_NAME
+    return len(match["name"]) <= _MAX_NAME_LENGTH
 
 
 def host_of(authority: str) -> str:
-    """The host in an authority, in lower case, without its brackets and without a dot at its end.
+    """Return the host of an authority in lower case, without brackets and without a final dot.
 
-    Raises ValueError for what is no authority.
+    Raises ValueError if `authority` is not a host with or without a port.
     """
     match = _AUTHORITY.fullmatch(authority)
     if not match:
-        raise ValueError("this is no host with or without a port")
+        raise ValueError("must be a host with or without a port")
     return (match["v6"] or match["name"]).lower()
 
 
 def is_prefix(text: str) -> bool:
-    """Whether `text` can stand before the paths of the service: "" or "/files", "/a/b".
+    """Return whether `text` can precede the paths of the service: "", "/files" or "/a/b".
 
-    Its segments are plain: nothing in them is encoded, and none of them is "." or "..".
+    Nothing in its segments is percent-encoded, and none of them is "." or "..".
     """
     return _PREFIX.fullmatch(text) is not None
 
 
 def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An address as proxies write it: 192.0.2.1, 192.0.2.1:80, ::1 or [::1]:80.
+    """Parse an address as proxies write it: 192.0.2.1, 192.0.2.1:80, ::1 or [::1]:80.
 
-    Raises ValueError. An IPv4 address that is mapped to IPv6 comes back as IPv4.
+    An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) is returned as the IPv4 address. Raises
+    ValueError.
     """
     if match := re.fullmatch(r"\[([^\]]*)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}", text):
         text = match[1] or match[2] or ""
@@ -60,10 +61,10 @@ def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 
 def in_any(text: str, networks: tuple[Network, ...]) -> bool:
-    """Whether an address lies in one of the networks. Raises ValueError.
+    """Return whether the address `text` is in one of the networks. Raises ValueError.
 
-    It is the same address, whether it is written as IPv4 or mapped to IPv6 (RFC 4291 section
-    2.5.5.2), as a socket for both kinds has it. So is a network.
+    An IPv4 address and its IPv4-mapped IPv6 address, which dual-stack sockets report, are the same
+    address; likewise for networks.
     """
     address = _as_ipv6(ipaddress.ip_network(parse_address(text)))
     return any(address.subnet_of(_as_ipv6(network)) for network in networks)

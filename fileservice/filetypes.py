@@ -1,4 +1,4 @@
-"""The table of file types: extension, content type, and what libmagic calls such content."""
+"""The table of file types: extensions, media types, and the media types that libmagic reports."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,20 +9,24 @@ class Family(Enum):
     """How the content of a type is recognised."""
 
     SIGNATURE = auto()
-    """By magic bytes at its head."""
+    """By the magic bytes at its beginning."""
     TEXT = auto()
-    """By being text from its first byte to its last."""
+    """All of it is text."""
     JSON = auto()
-    """As TEXT, and by the form of a JSON value."""
+    """All of it is text, and it has the form of a JSON value."""
     OLE = auto()
-    """By the entries of a compound file's directory, which may lie anywhere in the file."""
+    """By the directory of an OLE compound file, which may be anywhere in the file."""
     ZIP = auto()
-    """By the members of a zip archive, which are listed at its end."""
+    """By the members of a ZIP archive, which are listed at its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileType:
-    """One row: `media_type` is what it is served as, `magic` all that libmagic may call it."""
+    """One row of the table.
+
+    `media_type` is the Content-Type that the file is served with, `magic` the media types that
+    libmagic may report for its content.
+    """
 
     extension: str
     media_type: str
@@ -31,9 +35,9 @@ class FileType:
 
 
 def _row(
-    extensions: str, media_type: str, family: Family = Family.SIGNATURE, *also: str
+    extensions: str, media_type: str, family: Family = Family.SIGNATURE, *more_magic: str
 ) -> list[FileType]:
-    magic = frozenset((media_type, *also))
+    magic = frozenset((media_type, *more_magic))
     return [FileType(extension, media_type, family, magic) for extension in extensions.split()]
 
 
@@ -101,7 +105,7 @@ TABLE: Mapping[str, FileType] = {
     )
     for row in rows
 }
-"""Every type whose content can be checked, by extension."""
+"""The types whose content can be checked, by extension."""
 
 DEFAULT_EXTENSIONS = tuple(
     "txt csv md json rtf pdf doc docx xls xlsx ppt pptx odt ods odp"
@@ -114,15 +118,15 @@ INLINE_MEDIA_TYPES = frozenset(
     ("application/pdf", "text/plain", "image/png", "image/jpeg", "image/gif", "image/webp",
      "image/bmp", "image/tiff", "image/avif")
 )  # fmt: skip
-"""What a browser may show in place: nothing that can carry a script into our origin."""
+"""The types that a browser may display inline: none of them can run a script in our origin."""
 
 
 def select(extensions: Iterable[str]) -> dict[str, FileType]:
-    """The rows for `extensions`; KeyError names the first that the table does not know."""
+    """Return the rows for `extensions`; raise KeyError for one that the table does not have."""
     return {extension: TABLE[extension] for extension in extensions}
 
 
 def media_type_of(extension: str) -> str:
-    """What a file with this extension is served as when nothing was recorded about it."""
+    """Return the media type of a file with this extension about which nothing was recorded."""
     row = TABLE.get(extension)
     return row.media_type if row else FALLBACK_MEDIA_TYPE

@@ -1,69 +1,71 @@
-"""FileName: the only door from untrusted text to the key of a stored file."""
+"""FileName: the only way from untrusted text to the name of a stored file."""
 
 import re
 import unicodedata
 from typing import Self
 
 MAX_BYTES = 255
-"""What Linux file systems hold in one directory entry, in bytes."""
+"""Linux file systems have no room for more bytes in the name of a file (NAME_MAX)."""
 
 _RESERVED = re.compile(
     r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³]) *(?:[.:].*)?", re.IGNORECASE
 )
-"""Windows overlooks spaces before the extension, and a colon ends the name of a device."""
+"""The names of devices in Windows, which ignores spaces before the extension, and for which a colon
+ends the name of a device."""
 _PLANES = range(0, 0x110000, 0x10000)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""Control characters, separators of lines, and surrogates, which UTF-8 cannot have."""
+"""Control characters, line and paragraph separators, and surrogates, which UTF-8 excludes."""
 _BIDIRECTIONAL = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""What turns the direction of text, so that gpj.exe reads as exe.jpg (UAX 9, section 2)."""
+"""Characters that change the direction of text: gpj.exe is read as exe.jpg (UAX 9 section 2)."""
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0"
     "\ufff0-\ufffb\ufdd0-\ufdef\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff"
     "\U000e01f0-\U000e0fff" + "".join(f"{chr(p + 0xFFFE)}{chr(p + 0xFFFF)}" for p in _PLANES) + "]"
 )
-"""What nobody sees: Default_Ignorable_Code_Point (UAX 44) but for the characters below, marks of
-interlinear text, and noncharacters. The three flags that emoji spell with tags go with them."""
+"""Characters that are not displayed: Default_Ignorable_Code_Point (UAX 44) except for joiners and
+variation selectors, interlinear annotation marks, and noncharacters. The tag characters are among
+them, so the emoji of three flags (England, Scotland, Wales) cannot be used."""
 _JOINERS = "\u200c\u200d"
 _SELECTORS = "\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _VIRAMAS = "".join(chr(c) for c in range(0x0900, 0x0E00) if unicodedata.combining(chr(c)) == 9)
-_MISPLACED = re.compile(
+_INEFFECTIVE = re.compile(
     f"(?<![^\0-\x7f{_JOINERS}])[{_JOINERS}]"
     f"|(?<![{_VIRAMAS}])[{_JOINERS}](?![^\0-\x7f{_JOINERS}])"
     f"|(?<![^\0-\x22\x24-\x29\x2b-\x2f\x3a-\x7f{_JOINERS}{_SELECTORS}])[{_SELECTORS}]"
 )
-"""Joiners and variation selectors are invisible, too, but Persian, the scripts of India and emoji
-cannot be written without them. They pass where they have something to act upon: a joiner between
-two characters that are visible and not ASCII, or behind a virama (RFC 5892, appendix A); a selector
-behind such a character, or a digit, # or * of a keycap."""
+"""Joiners and variation selectors are not displayed either, but Persian, the scripts of India and
+emoji need them. They are accepted where they have an effect: a joiner between two visible
+characters that are not ASCII, or after a virama (RFC 5892 appendix A); a variation selector after a
+visible character that is not ASCII, or after a digit, # or * (keycaps)."""
 
 
 class BadName(ValueError):
-    """The text cannot be a file's name; ``str(error)`` says which rule it breaks."""
+    """The text cannot be the name of a file; ``str(error)`` says which rule it breaks."""
 
 
 class FileName(str):
-    """A name that obeys every rule: one safe path segment in NFC, at most 255 bytes of UTF-8.
+    """A valid name of a file: one safe path segment in NFC, at most MAX_BYTES long in UTF-8.
 
-    Made by `parse` alone; code that is handed a FileName need not check it again.
+    Only `parse` creates it, so code that receives a FileName does not check it again.
     """
 
     __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Check `text` against the rules for names; raise BadName with the first one it breaks.
+        """Return `text` as a name; raise BadName with the first rule that it breaks.
 
-        The text is brought to NFC (macOS sends NFD); beyond that nothing is ever repaired.
+        The text is normalised to NFC, since macOS sends NFD. Nothing else is changed.
         """
         name = unicodedata.normalize("NFC", text)
-        broken = _broken_rule(name)
-        if broken:
-            raise BadName(broken)
+        problem = _problem(name)
+        if problem:
+            raise BadName(problem)
         return cls(name)
 
     @classmethod
     def parse_bytes(cls, raw: bytes) -> Self:
-        """Like `parse`, for bytes that must be UTF-8."""
+        """Like `parse`, for bytes; raise BadName if they are not UTF-8."""
         try:
             return cls.parse(raw.decode("utf-8"))
         except UnicodeDecodeError:
@@ -71,11 +73,12 @@ class FileName(str):
 
     @property
     def extension(self) -> str:
-        """What follows the last dot, in lower case; empty where there is no dot."""
+        """The text after the last dot, in lower case; empty if there is no dot."""
         return self.rpartition(".")[2].lower() if "." in self else ""
 
 
-def _broken_rule(name: str) -> str | None:
+def _problem(name: str) -> str | None:
+    """Return the first rule that the name breaks, as a sentence; None if it is valid."""
     if not name:
         return "the name is empty"
     if "/" in name or "\\" in name:
@@ -99,13 +102,13 @@ def _broken_rule(name: str) -> str | None:
 
 
 def _hidden_character(name: str) -> str | None:
-    """What keeps people from seeing which name this is, if anything does."""
-    for pattern, what in (
-        (_BIDIRECTIONAL, "a character that turns the direction of text"),
+    """Return a character, with its kind, that keeps people from seeing which name this is."""
+    for pattern, kind in (
+        (_BIDIRECTIONAL, "a character that changes the direction of text"),
         (_INVISIBLE, "an invisible character"),
-        (_MISPLACED, "a joiner or variation selector where there is nothing for it to act upon"),
+        (_INEFFECTIVE, "a joiner or variation selector that has no effect where it is"),
     ):
-        found = pattern.search(name)
-        if found:
-            return f"{what} (U+{ord(found[0]):04X})"
+        match = pattern.search(name)
+        if match:
+            return f"{kind} (U+{ord(match[0]):04X})"
     return None

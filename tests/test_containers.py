@@ -1,4 +1,4 @@
-"""The files for containers and the settings know each other."""
+"""The Dockerfile and the compose files agree with the settings."""
 
 import re
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 from fileservice.settings import PREFIX, VARIABLES, Settings
 
 ROOT = Path(__file__).parent.parent
-IN_THE_IMAGE = set(re.findall(rf"{PREFIX}(\w+)=", (ROOT / "Dockerfile").read_text()))
-FIXED = {
-    # The store is a directory, from which nobody can be redirected.
+SET_IN_IMAGE = set(re.findall(rf"{PREFIX}(\w+)=", (ROOT / "Dockerfile").read_text()))
+FIXED_BY_COMPOSE_FILE = {
+    # The store is a directory, and only downloads from a bucket can be redirected.
     "docker-compose.yml": {"BIND", "STORE_URL", "DOWNLOAD_REDIRECT"},
-    # A bucket has no identity.
+    # A bucket does not have an identity.
     "docker-compose.cluster.yml": {
         "BIND",
         "STORE_URL",
@@ -24,7 +24,7 @@ FIXED = {
 
 
 def environment(name: str) -> dict[str, str | None]:
-    """The variables of the service in a compose file; None for one that is passed on."""
+    """Return the variables in a compose file; the value of one that is passed through is None."""
     (block,) = re.findall(
         r"^  fileservice:\n(?:    .*\n)*?    environment:\n((?:      .*\n)+)",
         (ROOT / name).read_text(),
@@ -35,16 +35,20 @@ def environment(name: str) -> dict[str, str | None]:
     return {name: value if separator else None for name, separator, value in pairs}
 
 
-@pytest.mark.parametrize("name", FIXED)
-def test_a_compose_file_passes_on_every_setting_that_it_does_not_fix(name: str) -> None:
-    found = environment(name)
-    passed = {variable.removeprefix(PREFIX) for variable, value in found.items() if value is None}
-    assert passed == VARIABLES.keys() - FIXED[name]
+@pytest.mark.parametrize("name", FIXED_BY_COMPOSE_FILE)
+def test_compose_file_passes_through_every_setting_that_it_does_not_fix(name: str) -> None:
+    variables = environment(name).items()
+    passed = {variable.removeprefix(PREFIX) for variable, value in variables if value is None}
+    assert passed == VARIABLES.keys() - FIXED_BY_COMPOSE_FILE[name]
 
 
-@pytest.mark.parametrize("name", FIXED)
-def test_what_is_fixed_makes_sense(name: str) -> None:
+@pytest.mark.parametrize("name", FIXED_BY_COMPOSE_FILE)
+def test_settings_fixed_by_a_compose_file_are_valid(name: str) -> None:
     fixed = {variable: value for variable, value in environment(name).items() if value is not None}
     ours = {variable.removeprefix(PREFIX) for variable in fixed if variable.startswith(PREFIX)}
-    assert ours <= FIXED[name] <= ours | IN_THE_IMAGE | {"DOWNLOAD_REDIRECT", "STORE_ID"}
+    assert (
+        ours
+        <= FIXED_BY_COMPOSE_FILE[name]
+        <= ours | SET_IN_IMAGE | {"DOWNLOAD_REDIRECT", "STORE_ID"}
+    )
     Settings.from_environ(fixed)

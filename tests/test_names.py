@@ -1,4 +1,4 @@
-"""FileName: which texts may name a file."""
+"""FileName: which texts are valid names of files."""
 
 import unicodedata
 
@@ -18,10 +18,10 @@ INVISIBLE = set(
     "\uffff\ufdd0\U0001fffe\U0010ffff\U0001d173\U000e0001\U000e0041\U000e007f"
 )
 
-ODD = st.sampled_from(
+SPECIAL = st.sampled_from(
     [".", "/", "\\", " ", "\0", "\n", "\x7f", "\x85", "e\u0301", "CON", "COM¹", "é"]
 )
-TEXTS = st.text(max_size=80) | st.lists(ODD | st.text(max_size=3), max_size=8).map("".join)
+TEXTS = st.text(max_size=80) | st.lists(SPECIAL | st.text(max_size=3), max_size=8).map("".join)
 
 
 def accepted(text: str) -> FileName | None:
@@ -31,9 +31,9 @@ def accepted(text: str) -> FileName | None:
         return None
 
 
-class TestEveryText:
+class TestAnyText:
     @given(TEXTS)
-    def test_what_is_accepted_obeys_every_rule(self, text: str) -> None:
+    def test_accepted_name_obeys_every_rule(self, text: str) -> None:
         name = accepted(text)
         assume(name is not None)
         assert name is not None
@@ -48,13 +48,13 @@ class TestEveryText:
         assert not set(name) & BIDIRECTIONAL
 
     @given(TEXTS)
-    def test_what_is_accepted_is_the_text_itself_in_nfc(self, text: str) -> None:
+    def test_accepted_name_is_the_text_in_nfc(self, text: str) -> None:
         name = accepted(text)
 
         assert name is None or name == unicodedata.normalize("NFC", text)
 
     @given(TEXTS)
-    def test_an_accepted_name_is_accepted_again_and_stays_as_it_is(self, text: str) -> None:
+    def test_parsing_an_accepted_name_again_returns_the_same_name(self, text: str) -> None:
         name = accepted(text)
         assume(name is not None)
         assert name is not None
@@ -63,11 +63,11 @@ class TestEveryText:
         assert FileName.parse_bytes(name.encode()) == name
 
     @given(TEXTS)
-    def test_a_text_and_its_decomposed_form_are_one_name(self, text: str) -> None:
+    def test_text_and_its_decomposed_form_are_the_same_name(self, text: str) -> None:
         assert accepted(text) == accepted(unicodedata.normalize("NFD", text))
 
     @given(st.binary(max_size=60))
-    def test_bytes_are_judged_as_the_utf_8_they_are(self, raw: bytes) -> None:
+    def test_bytes_are_parsed_as_utf_8(self, raw: bytes) -> None:
         try:
             text = raw.decode()
         except UnicodeDecodeError:
@@ -94,7 +94,7 @@ class TestEveryText:
         "❤️.png",
         "👩\u200d❤️\u200d👨 1️⃣.png",
         "می\u200cخواهم.txt",
-        "ക്\u200d.txt",  # an old way to write a consonant without a vowel, at the end of a word
+        "ക്\u200d.txt",  # the former encoding of a chillu, at the end of a word
         "क्\u200dष.txt",
         "葛\U000e0100.txt",
         "ᠠ\u180b.txt",
@@ -113,7 +113,7 @@ class TestEveryText:
         "a b.txt",
     ],
 )
-def test_an_honest_name_is_taken_as_it_is(text: str) -> None:
+def test_valid_name_is_returned_unchanged(text: str) -> None:
     assert FileName.parse(text) == text
 
 
@@ -146,14 +146,14 @@ def test_an_honest_name_is_taken_as_it_is(text: str) -> None:
         ("a\ud800.txt", "control"),
     ],
 )
-def test_a_name_that_breaks_a_rule_is_refused_with_the_rule(text: str, reason: str) -> None:
+def test_invalid_name_raises_bad_name_with_the_rule(text: str, reason: str) -> None:
     with pytest.raises(BadName, match=reason):
         FileName.parse(text)
 
 
 @pytest.mark.parametrize("character", sorted(BIDIRECTIONAL), ids=ascii)
 @pytest.mark.parametrize("name", ["a{}b.txt", "{}a.txt", "a.txt{}", "א{}ב.txt"])
-def test_no_character_that_turns_the_direction_of_text_may_stand_in_a_name(
+def test_character_that_changes_the_direction_of_text_raises_bad_name(
     name: str, character: str
 ) -> None:
     with pytest.raises(BadName, match=rf"direction .*U\+{ord(character):04X}"):
@@ -162,7 +162,7 @@ def test_no_character_that_turns_the_direction_of_text_may_stand_in_a_name(
 
 @pytest.mark.parametrize("character", sorted(INVISIBLE), ids=ascii)
 @pytest.mark.parametrize("name", ["a{}b.txt", "{}a.txt", "a.txt{}", "日{}本.txt"])
-def test_no_invisible_character_may_stand_in_a_name(name: str, character: str) -> None:
+def test_invisible_character_raises_bad_name(name: str, character: str) -> None:
     with pytest.raises(BadName, match=rf"invisible .*U\+{ord(character):04X}"):
         FileName.parse(name.format(character))
 
@@ -185,7 +185,7 @@ def test_no_invisible_character_may_stand_in_a_name(name: str, character: str) -
     ],
     ids=ascii,
 )
-def test_a_joiner_that_joins_nothing_is_refused_as_the_invisible_character_it_is(name: str) -> None:
+def test_joiner_or_selector_without_effect_raises_bad_name(name: str) -> None:
     with pytest.raises(BadName, match="joiner"):
         FileName.parse(name)
 
@@ -193,18 +193,18 @@ def test_a_joiner_that_joins_nothing_is_refused_as_the_invisible_character_it_is
 @pytest.mark.parametrize(
     "name", ["CON .txt", "nul   .tar.gz", "COM1 .txt", "con:.txt", "aux:a.txt"]
 )
-def test_a_device_of_windows_is_reserved_with_what_windows_overlooks(name: str) -> None:
+def test_device_name_with_spaces_or_a_colon_raises_bad_name(name: str) -> None:
     with pytest.raises(BadName, match="Windows"):
         FileName.parse(name)
 
 
 @pytest.mark.parametrize("character", [*map(chr, range(32)), *map(chr, range(0x7F, 0xA0))])
-def test_no_control_character_may_stand_in_a_name(character: str) -> None:
+def test_control_character_raises_bad_name(character: str) -> None:
     assert accepted(f"a{character}b.txt") is None
 
 
 @pytest.mark.parametrize("device", sorted(DEVICES))
-def test_the_devices_of_windows_are_reserved_in_any_case_and_with_any_extension(
+def test_device_name_in_any_case_and_with_any_extension_raises_bad_name(
     device: str,
 ) -> None:
     for name in (device, device.upper(), device.title(), f"{device}.txt", f"{device}.tar.gz"):
@@ -213,9 +213,7 @@ def test_the_devices_of_windows_are_reserved_in_any_case_and_with_any_extension(
 
 
 @pytest.mark.parametrize(("character", "bytes_each"), [("a", 1), ("é", 2), ("語", 3), ("👍", 4)])
-def test_a_name_has_255_bytes_at_most_and_never_a_piece_of_a_character(
-    character: str, bytes_each: int
-) -> None:
+def test_name_longer_than_255_bytes_raises_bad_name(character: str, bytes_each: int) -> None:
     count = 255 // bytes_each
     longest = character * count + "x" * (255 - count * bytes_each)
 
@@ -226,12 +224,12 @@ def test_a_name_has_255_bytes_at_most_and_never_a_piece_of_a_character(
         FileName.parse(character * (count + 1))
 
 
-def test_the_length_that_counts_is_that_of_the_composed_form() -> None:
+def test_length_is_measured_in_nfc() -> None:
     assert FileName.parse("e\u0301" * 127) == "é" * 127
 
 
 @pytest.mark.parametrize("raw", [b"\xff.txt", b"caf\xe9.txt", b"\xc0\xaf.txt", b"\xed\xa0\x80.txt"])
-def test_bytes_that_are_not_utf_8_are_no_name(raw: bytes) -> None:
+def test_bytes_that_are_not_utf_8_raise_bad_name(raw: bytes) -> None:
     with pytest.raises(BadName, match="UTF-8"):
         FileName.parse_bytes(raw)
 
@@ -247,7 +245,5 @@ def test_bytes_that_are_not_utf_8_are_no_name(raw: bytes) -> None:
         ("a..txt", "txt"),
     ],
 )
-def test_the_extension_is_what_follows_the_last_dot_in_lower_case(
-    name: str, extension: str
-) -> None:
+def test_extension_is_the_text_after_the_last_dot_in_lower_case(name: str, extension: str) -> None:
     assert FileName.parse(name).extension == extension

@@ -1,4 +1,4 @@
-"""Settings: read from the environment, and refused all at once where they make no sense."""
+"""Settings: what is read from the environment, and how errors are reported."""
 
 import dataclasses
 import ipaddress
@@ -16,9 +16,9 @@ def read(**variables: str) -> Settings:
 
 
 def problems_of(**variables: str) -> list[str]:
-    with pytest.raises(SettingsError) as refusal:
+    with pytest.raises(SettingsError) as raised:
         read(**variables)
-    return refusal.value.problems
+    return raised.value.problems
 
 
 DEFAULTS: dict[str, Any] = {
@@ -44,7 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "ALLOWED_HOSTS": (),
 }
 
-GOOD: list[tuple[str, str, Any]] = [
+VALID: list[tuple[str, str, Any]] = [
     ("STORE_URL", "/srv/files", "/srv/files"),
     ("STORE_ID", "0123456789abcdef" * 2, "0123456789abcdef" * 2),
     ("BIND", "0.0.0.0:8000", "0.0.0.0:8000"),
@@ -114,7 +114,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ),
 ]
 
-BAD = [
+INVALID = [
     ("STORE_URL", "ftp://example.org/files"),
     ("STORE_ID", "0123456789ABCDEF" * 2),
     ("STORE_ID", "data"),
@@ -204,52 +204,52 @@ BAD = [
 ]
 
 
-def test_every_variable_is_tested_here() -> None:
+def test_every_variable_has_a_default_a_valid_and_an_invalid_value_here() -> None:
     assert set(DEFAULTS) == set(VARIABLES)
-    assert {name for name, _, _ in GOOD} | {"DOWNLOAD_REDIRECT"} == set(VARIABLES)
-    assert {name for name, _ in BAD} == set(VARIABLES)
+    assert {name for name, _, _ in VALID} | {"DOWNLOAD_REDIRECT"} == set(VARIABLES)
+    assert {name for name, _ in INVALID} == set(VARIABLES)
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-def test_a_variable_that_is_not_set_or_empty_has_its_default(name: str) -> None:
+def test_unset_or_empty_variable_has_its_default(name: str) -> None:
     attribute = name.lower()
 
     assert getattr(read(), attribute) == DEFAULTS[name]
     assert getattr(read(**{name: ""}), attribute) == DEFAULTS[name]
 
 
-@pytest.mark.parametrize(("name", "text", "value"), GOOD)
-def test_a_good_value_is_read(name: str, text: str, value: Any) -> None:
+@pytest.mark.parametrize(("name", "text", "value"), VALID)
+def test_valid_value_is_parsed(name: str, text: str, value: Any) -> None:
     assert getattr(read(**{name: text}), name.lower()) == value
 
 
-@pytest.mark.parametrize(("name", "text"), BAD)
-def test_a_bad_value_is_refused_with_its_name_and_text(name: str, text: str) -> None:
+@pytest.mark.parametrize(("name", "text"), INVALID)
+def test_invalid_value_is_reported_with_its_name_and_text(name: str, text: str) -> None:
     [problem] = problems_of(**{name: text})
 
     assert problem.startswith(f"FILESERVICE_{name}={text!r}: ")
     assert len(problem) > len(f"FILESERVICE_{name}={text!r}: ")
 
 
-def test_an_ipv6_address_without_brackets_is_refused_with_them() -> None:
+def test_ipv6_address_without_brackets_is_reported_with_the_right_form() -> None:
     [problem] = problems_of(BIND="::1:8000")
 
     assert problem.endswith("an IPv6 address needs brackets: [::1]:8000")
 
 
-def test_downloads_can_be_redirected_to_a_bucket_only() -> None:
-    [by_default] = problems_of(DOWNLOAD_REDIRECT="true")
-    [by_name] = problems_of(DOWNLOAD_REDIRECT="true", STORE_URL="/srv/files")
-    [not_twice] = problems_of(DOWNLOAD_REDIRECT="true", STORE_URL="ftp://a/b")
+def test_redirecting_downloads_without_a_bucket_is_reported() -> None:
+    [without_url] = problems_of(DOWNLOAD_REDIRECT="true")
+    [with_directory] = problems_of(DOWNLOAD_REDIRECT="true", STORE_URL="/srv/files")
+    [with_invalid_url] = problems_of(DOWNLOAD_REDIRECT="true", STORE_URL="ftp://a/b")
 
-    assert by_default.startswith("FILESERVICE_DOWNLOAD_REDIRECT='true': ")
-    assert "FILESERVICE_STORE_URL='./data'" in by_default
-    assert "FILESERVICE_STORE_URL='/srv/files'" in by_name
-    assert not_twice.startswith("FILESERVICE_STORE_URL=")
+    assert without_url.startswith("FILESERVICE_DOWNLOAD_REDIRECT='true': ")
+    assert "FILESERVICE_STORE_URL='./data'" in without_url
+    assert "FILESERVICE_STORE_URL='/srv/files'" in with_directory
+    assert with_invalid_url.startswith("FILESERVICE_STORE_URL=")
     assert read(DOWNLOAD_REDIRECT="true", STORE_URL="s3://bucket/a").download_redirect is True
 
 
-KUBERNETES = {
+SERVICE_DISCOVERY = {
     "FILESERVICE_SERVICE_HOST": "10.96.0.17",
     "FILESERVICE_SERVICE_PORT": "8000",
     "FILESERVICE_SERVICE_PORT_HTTP": "8000",
@@ -269,8 +269,8 @@ KUBERNETES = {
 }
 
 
-def test_what_kubernetes_tells_of_a_service_of_this_name_is_no_setting() -> None:
-    assert Settings.from_environ(KUBERNETES | {"FILESERVICE_WORKERS": "3"}).workers == 3
+def test_variables_that_kubernetes_sets_for_a_service_of_this_name_are_ignored() -> None:
+    assert Settings.from_environ(SERVICE_DISCOVERY | {"FILESERVICE_WORKERS": "3"}).workers == 3
 
 
 @pytest.mark.parametrize(
@@ -285,62 +285,62 @@ def test_what_kubernetes_tells_of_a_service_of_this_name_is_no_setting() -> None
         ("PORT_8000_TCP_NAME", "http"),
     ],
 )
-def test_what_only_resembles_it_is_refused(name: str, text: str) -> None:
+def test_variable_that_resembles_one_of_kubernetes_is_reported(name: str, text: str) -> None:
     [problem] = problems_of(**{name: text})
 
     assert problem.startswith(f"FILESERVICE_{name}: there is no such setting")
 
 
-def test_all_faults_are_reported_at_once() -> None:
-    bad = dict(reversed(BAD))
+def test_all_errors_are_reported_together() -> None:
+    invalid = dict(reversed(INVALID))
 
-    problems = problems_of(**bad, MAX_FIEL_SIZE="1GiB", COLOUR="blue")
+    problems = problems_of(**invalid, MAX_FIEL_SIZE="1GiB", COLOUR="blue")
 
-    assert len(problems) == len(bad) + 2
-    for name in (*bad, "MAX_FIEL_SIZE", "COLOUR"):
+    assert len(problems) == len(invalid) + 2
+    for name in (*invalid, "MAX_FIEL_SIZE", "COLOUR"):
         assert any(problem.startswith(f"FILESERVICE_{name}") for problem in problems)
 
 
-def test_the_error_reads_as_one_message_with_a_line_for_each_fault() -> None:
-    with pytest.raises(SettingsError) as refusal:
+def test_message_of_the_error_has_one_line_for_each_problem() -> None:
+    with pytest.raises(SettingsError) as raised:
         read(WORKERS="0", FSYNC="perhaps")
 
-    lines = str(refusal.value).splitlines()
+    lines = str(raised.value).splitlines()
     assert lines[0] == "fileservice cannot start:"
-    assert lines[1:] == [f"  {problem}" for problem in refusal.value.problems]
+    assert lines[1:] == [f"  {problem}" for problem in raised.value.problems]
 
 
-def test_an_unknown_name_is_refused_with_a_hint_where_one_is_close() -> None:
-    [typo] = problems_of(MAX_FIEL_SIZE="1GiB")
-    [strange] = problems_of(COLOUR="blue")
+def test_unknown_variable_is_reported_with_a_similar_name() -> None:
+    [misspelt] = problems_of(MAX_FIEL_SIZE="1GiB")
+    [unknown] = problems_of(COLOUR="blue")
 
-    assert typo == (
+    assert misspelt == (
         "FILESERVICE_MAX_FIEL_SIZE: there is no such setting;"
         " did you mean FILESERVICE_MAX_FILE_SIZE?"
     )
-    assert strange == "FILESERVICE_COLOUR: there is no such setting"
+    assert unknown == "FILESERVICE_COLOUR: there is no such setting"
 
 
-def test_an_unknown_extension_is_named_together_with_those_that_are_known() -> None:
+def test_unknown_extensions_are_reported_with_the_known_ones() -> None:
     [problem] = problems_of(ALLOWED_EXTENSIONS="pdf,exe,dll")
 
     assert "'exe', 'dll'" in problem
     assert "docx" in problem
 
 
-def test_variables_of_others_are_none_of_our_business() -> None:
+def test_variables_without_the_prefix_are_ignored() -> None:
     environment = {"PATH": "/bin", "GUNICORN_CMD_ARGS": "-w 2", "fileservice_bind": "x"}
 
     assert Settings.from_environ(environment) == read()
 
 
-def test_the_default_number_of_workers_is_that_of_the_cpus_this_process_may_use() -> None:
-    mine = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(mine)})
+def test_default_number_of_workers_is_the_number_of_usable_cpus() -> None:
+    affinity = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(affinity)})
     try:
         assert read().workers == 1
     finally:
-        os.sched_setaffinity(0, mine)
+        os.sched_setaffinity(0, affinity)
 
 
 @pytest.mark.parametrize(
@@ -363,12 +363,12 @@ def test_the_default_number_of_workers_is_that_of_the_cpus_this_process_may_use(
         ({"BIND": "unix:/run/localhost:1"}, ("*",)),
     ],
 )
-def test_who_listens_on_loopback_alone_answers_to_no_other_name_unless_told(
+def test_any_host_is_served_unless_the_service_listens_on_loopback(
     settings: dict[str, str], hosts: tuple[str, ...]
 ) -> None:
     assert read(**settings).hosts == hosts
 
 
-def test_settings_do_not_change_once_read() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         read().workers = 3  # type: ignore[misc]

@@ -1,1 +1,1 @@
-"""The way out, as pure functions: which answer a request's conditions and ranges ask for."""
+"""The protocols that the service speaks, as pure parsers and formatters: no Flask and no I/O."""

@@ -1,34 +1,38 @@
-"""Pieces of a file that claim to be pieces: they are refused, for they must not pass as the file.
+"""Recognise the requests of JavaScript uploaders that send a file in chunks.
 
-A piece is known by Content-Range (RFC 9110 section 14.5), or by the parameters that the uploaders
-for pages send along, in the query string or as fields of the form.
+These uploaders have no common standard: each sends parameters of its own, in the query string or as
+fields of the form, and expects its own server to assemble the chunks. This service does not, and
+must not publish a chunk as if it were the file.
+
+Documentation: https://docs.dropzone.dev, https://github.com/23/resumable.js,
+https://github.com/flowjs/flow.js, https://www.plupload.com/docs, https://docs.fineuploader.com
 """
 
 from collections.abc import Mapping
 
-from fileservice.protocols.errors import PieceOfFile
+from fileservice.protocols.errors import ChunkedUpload
 
-TOTALS = {
+CHUNK_COUNTS = {
     "dztotalchunkcount": "Dropzone",
     "resumableTotalChunks": "Resumable.js",
     "flowTotalChunks": "Flow.js",
     "chunks": "Plupload",
     "qqtotalparts": "Fine Uploader",
 }
-"""The parameter that says in how many pieces the file comes, and whose it is."""
-_TESTED = ("resumableChunkNumber", "flowChunkNumber")
-"""Where a piece is asked for by GET with one of these, 200 means that it is here already."""
-_LONGEST = 20
+"""The parameter that gives the number of chunks of the file → the uploader that sends it."""
+_CHUNK_NUMBERS = ("resumableChunkNumber", "flowChunkNumber")
+"""Resumable.js and Flow.js ask with GET whether the server has a chunk (`testChunks`)."""
+_MAX_DIGITS = 20
 
 
-def refuse_piece(parameters: Mapping[str, str]) -> None:
-    """Raise PieceOfFile if these say that the file comes in more than one piece."""
-    for name, dialect in TOTALS.items():
-        total = parameters.get(name, "").strip()[:_LONGEST]
-        if total.isascii() and total.isdigit() and int(total) > 1:
-            raise PieceOfFile(dialect)
+def reject_chunk(parameters: Mapping[str, str]) -> None:
+    """Raise ChunkedUpload if these parameters say that the file has more than one chunk."""
+    for name, uploader in CHUNK_COUNTS.items():
+        count = parameters.get(name, "").strip()[:_MAX_DIGITS]
+        if count.isascii() and count.isdigit() and int(count) > 1:
+            raise ChunkedUpload(uploader)
 
 
-def asks_for_piece(parameters: Mapping[str, str]) -> bool:
-    """Whether a GET with these asks if a piece is here, which may be all of the file."""
-    return any(name in parameters for name in _TESTED)
+def is_chunk_test(parameters: Mapping[str, str]) -> bool:
+    """Return whether a GET request with these parameters asks if the server has a chunk."""
+    return any(name in parameters for name in _CHUNK_NUMBERS)

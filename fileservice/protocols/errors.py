@@ -1,98 +1,127 @@
-"""The errors of the protocols: what a request says and must not."""
+"""The errors that the parsers of this package raise; none of them knows a status code.
+
+ProtocolError
+├── BodyError                      the body cannot be used
+│   ├── IncompleteBody             the body ended before it was complete
+│   │   ├── PartialUpload          the request carries a range of a file
+│   │   └── ChunkedUpload          the request carries one chunk, as JavaScript uploaders send it
+│   ├── BadForm                    the body is not a well-formed multipart/form-data form
+│   ├── NoFile                     the form has no file in its field `file`
+│   └── MultipleFiles              the form has more than one file
+├── BadField                       a required header field is missing or malformed
+│   ├── BadDigestHeader            Repr-Digest or Content-Digest
+│   ├── BadMetadata                Upload-Metadata
+│   └── BadChecksum                Upload-Checksum
+├── RangeNotSatisfiable            no requested range overlaps the file
+├── ChecksumMismatch               the bytes received do not match Upload-Checksum
+├── UnsupportedVersion             the client does not use our version of tus
+├── CompletedUpload                the upload is complete, nothing can be appended
+├── InconsistentUploadLength       the declared lengths contradict each other
+└── MismatchingUploadOffset        the request does not begin at the upload's offset
+"""
 
 
-class BodyError(Exception):
-    """The body cannot be used."""
+class ProtocolError(Exception):
+    """A request does not follow the protocol it uses."""
+
+
+class BodyError(ProtocolError):
+    """The body of a request cannot be used."""
 
 
 class IncompleteBody(BodyError):
-    """The client stopped before the end of the body."""
+    """The body ended before it was complete."""
 
 
 class PartialUpload(IncompleteBody):
+    """The request carries a range of a file: a partial PUT (RFC 9110 section 14.5)."""
+
     def __init__(self) -> None:
-        super().__init__("the request sends only a part of the file (Content-Range); send it whole")
+        super().__init__(
+            "the request carries only a part of the file (Content-Range); send the whole file"
+        )
 
 
-class PieceOfFile(IncompleteBody):
-    """A piece, as one of the uploaders for pages sends it."""
+class ChunkedUpload(IncompleteBody):
+    """The request carries one chunk of a file, as the JavaScript uploader `dialect` sends it."""
 
     def __init__(self, dialect: str) -> None:
         super().__init__(
-            f"the request sends one piece of a file in the way of {dialect}, which is not spoken"
-            " here; switch its chunks off and send the file whole, or use a client of tus"
-            " (tus-js-client, Uppy) with /tus/"
+            f"the request carries one chunk of a file in the form that {dialect} uses, which is not"
+            f" supported; disable chunking in {dialect} and send the whole file in one request,"
+            " or upload to /tus/ with a client of tus (tus-js-client, Uppy)"
         )
         self.dialect = dialect
 
 
-class BadDigestHeader(ValueError):
-    """The field is not a dictionary of byte sequences; ``str(error)`` names the field."""
-
-
 class BadForm(BodyError):
-    """The form does not parse."""
+    """The body is not a well-formed multipart/form-data form."""
 
 
 class NoFile(BodyError):
-    """There is no file in the form."""
+    """The form has no file in its field `file`."""
 
 
-class OneFileOnly(BodyError):
+class MultipleFiles(BodyError):
+    """The form has more than one file."""
+
     def __init__(self) -> None:
-        super().__init__("the form has more than one file; send each in a request of its own")
+        super().__init__("the form has more than one file; send each file in its own request")
 
 
-class Unsatisfiable(Exception):
-    """None of the ranges lies in the file, which has `size` bytes: 416."""
+class BadField(ProtocolError):
+    """A required header field is missing, or a field is malformed; ``str(error)`` names it."""
+
+
+class BadDigestHeader(BadField):
+    """Repr-Digest or Content-Digest is not a dictionary of byte sequences (RFC 9530)."""
+
+
+class BadMetadata(BadField):
+    """Upload-Metadata does not have the form ``key base64,key base64``."""
+
+
+class BadChecksum(BadField):
+    """Upload-Checksum does not have the form ``algorithm base64``, or its algorithm is unknown."""
+
+
+class RangeNotSatisfiable(ProtocolError):
+    """None of the requested ranges overlaps the file, which has `size` bytes."""
 
     def __init__(self, size: int) -> None:
-        super().__init__(f"none of the ranges asked for lies in the file, which has {size} bytes")
+        super().__init__(f"none of the requested ranges overlaps the file, which has {size} bytes")
         self.size = size
 
 
-class BadAppend(ValueError):
+class ChecksumMismatch(ProtocolError):
+    """The bytes received do not match Upload-Checksum."""
+
     def __init__(self) -> None:
-        super().__init__("Upload-Offset and Upload-Complete are needed to add to an upload")
+        super().__init__("the bytes received do not match the digest in Upload-Checksum")
 
 
-class InconsistentLength(ValueError):
-    """The lengths that a client declares contradict each other, or what is there."""
+class UnsupportedVersion(ProtocolError):
+    """The request names a version of tus other than `version`, or none."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"send Tus-Resumable: {version}, the supported version of tus")
 
 
-class Completed(Exception):
+class CompletedUpload(ProtocolError):
+    """The upload is complete; nothing can be appended to it."""
+
     def __init__(self) -> None:
-        super().__init__("the upload is complete; there is nothing to add")
+        super().__init__("the upload is complete; nothing can be appended to it")
 
 
-class MismatchingOffset(Exception):
+class InconsistentUploadLength(ProtocolError):
+    """The lengths that a client declares contradict each other or the upload."""
+
+
+class MismatchingUploadOffset(ProtocolError):
+    """The request appends at one offset, the upload is at another; both in bytes."""
+
     def __init__(self, expected: int, provided: int) -> None:
-        super().__init__(f"the upload stands at byte {expected}, the request begins at {provided}")
+        super().__init__(f"the upload is at offset {expected}, the request begins at {provided}")
         self.expected_offset = expected
         self.provided_offset = provided
-
-
-class FieldError(ValueError):
-    """A header field cannot be used."""
-
-
-class BadField(FieldError):
-    """A field is missing or makes no sense; ``str(error)`` names it."""
-
-
-class BadMetadata(FieldError):
-    """Upload-Metadata has not the form `key base64,key base64`."""
-
-
-class BadChecksum(FieldError):
-    """Upload-Checksum has not the form `algorithm base64`, or its algorithm is not known here."""
-
-
-class WrongVersion(Exception):
-    def __init__(self, version: str) -> None:
-        super().__init__(f"send Tus-Resumable: {version}, the version of tus that is spoken here")
-
-
-class ChecksumMismatch(Exception):
-    def __init__(self) -> None:
-        super().__init__("the bytes that arrived are not those that Upload-Checksum is of")

@@ -1,10 +1,13 @@
-"""Header fields, as the parsers of this package are given them."""
+"""The header fields of a request, as the parsers of this package receive them."""
 
 from typing import Protocol
 
 
 class Fields(Protocol):
-    """The header fields of a request, found by their names in any case (RFC 9110 section 5.1)."""
+    """A mapping of field names to values that ignores the case of names (RFC 9110 section 5.1).
+
+    The lines of a field that is repeated are joined by commas (section 5.3).
+    """
 
     def get(self, key: str, /) -> str | None:
-        """Return the value of a field, None where the request does not have it."""
+        """Return the value of a field, or None if the request does not have the field."""

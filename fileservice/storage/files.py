@@ -6,6 +6,8 @@ from typing import BinaryIO
 
 from fileservice.names import FileName
 
+PREALLOCATION = 64 * 1024
+"""A file system may allocate up to so many bytes to a file that were never asked for."""
 _YEAR_1, _END_OF_9999 = -62_135_596_800, 253_402_300_799
 
 
@@ -91,6 +93,11 @@ class UnfinishedUpload:
     """Bytes of space that are reserved beyond those."""
     modified: float | None
     """When its bytes last changed, in seconds since the Unix epoch; None as for `size`."""
+
+    @property
+    def has_reservation(self) -> bool:
+        """Whether space was reserved for bytes that have not been received."""
+        return self.reserved > PREALLOCATION
 
 
 def id_of_record(record: bytes) -> str:

@@ -14,23 +14,22 @@ from fileservice import storage
 from fileservice.names import BadName
 from fileservice.protocols import tus
 from fileservice.protocols.errors import (
-    BadAppend,
     BadChecksum,
     BadDigestHeader,
     BadField,
     BadForm,
     BadMetadata,
     ChecksumMismatch,
-    Completed,
+    CompletedUpload,
     IncompleteBody,
-    InconsistentLength,
-    MismatchingOffset,
+    InconsistentUploadLength,
+    MismatchingUploadOffset,
+    MultipleFiles,
     NoFile,
-    OneFileOnly,
-    Unsatisfiable,
-    WrongVersion,
+    RangeNotSatisfiable,
+    UnsupportedVersion,
 )
-from fileservice.protocols.ranges import unsatisfied
+from fileservice.protocols.ranges import unsatisfied_range
 from fileservice.upload.errors import (
     ContentMismatch,
     DigestMismatch,
@@ -82,7 +81,7 @@ _IANA = "https://iana.org/assignments/http-problem-types#"
 
 TABLE = (
     Row("no-file", 400, "No file in the form", (NoFile,)),
-    Row("one-file-only", 400, "One file at a time", (OneFileOnly,)),
+    Row("one-file-only", 400, "One file at a time", (MultipleFiles,)),
     Row("bad-form", 400, "The form cannot be read", (BadForm,)),
     Row("bad-name", 400, "The name cannot be used", (BadName,)),
     Row("no-extension", 400, "The name has no extension", (NoExtension,)),
@@ -90,12 +89,12 @@ TABLE = (
     Row("incomplete-body", 400, "The file is not complete", (IncompleteBody,)),
     Row("digest-mismatch", 400, "The digest does not match", (DigestMismatch,)),
     Row("bad-request", 400, "The request makes no sense",
-        (BadQuery, BadAddress, BadField, BadAppend,
+        (BadQuery, BadAddress, BadField,
          LengthConflict)),
     Row("inconsistent-upload-length", 400, "Inconsistent Upload Length Values",
-        (InconsistentLength,), types=_IANA),
+        (InconsistentUploadLength,), types=_IANA),
     Row("completed-upload", 400, "Upload Is Completed",
-        (Completed,), types=_IANA),
+        (CompletedUpload,), types=_IANA),
     Row("bad-metadata", 400, "The metadata cannot be read", (BadMetadata,)),
     Row("bad-checksum", 400, "The checksum cannot be read", (BadChecksum,)),
     Row("bad-concat", 400, "The parts cannot be joined", (InvalidConcatenation,)),
@@ -108,12 +107,12 @@ TABLE = (
     Row("name-taken", 409, "The name is taken", (storage.NameTaken,)),
     Row("offset-mismatch", 409, "The upload stands elsewhere", (OffsetMismatch,)),
     Row("mismatching-upload-offset", 409, "Mismatching Upload Offset",
-        (MismatchingOffset,), types=_IANA),
+        (MismatchingUploadOffset,), types=_IANA),
     Row("upload-gone", 410, "The upload is no more", (UploadGone,)),
     Row("length-required", 411, "There is no body", (LengthRequired,)),
     Row("precondition-failed", 412, "A condition does not hold",
         (PreconditionNotMet, PreconditionFailed)),
-    Row("tus-version", 412, "Another version of tus", (WrongVersion,)),
+    Row("tus-version", 412, "Another version of tus", (UnsupportedVersion,)),
     Row("too-large", 413, "The file is too large", (TooLarge,)),
     Row("extension-not-allowed", 415, "Not a kind of file taken here",
         (ExtensionNotAllowed,)),
@@ -121,7 +120,7 @@ TABLE = (
         (ContentMismatch,)),
     Row("wrong-content-type", 415, "The body is declared as something else",
         (WrongContentType,)),
-    Row("range-not-satisfiable", 416, "No such bytes in the file", (Unsatisfiable,)),
+    Row("range-not-satisfiable", 416, "No such bytes in the file", (RangeNotSatisfiable,)),
     Row("wrong-host", 421, "Not a name of this service", (WrongHost,)),
     Row("locked", 423, "The upload is in use", (storage.Locked,), retry_after=1),
     Row("too-many-requests", 429, "Too much at once", (TooManyUnfinishedOfClient,),
@@ -164,13 +163,13 @@ def answer(error: Exception) -> Response:
     response.headers["Vary"] = "Accept"
     if row.retry_after:
         response.headers["Retry-After"] = str(row.retry_after)
-    if isinstance(error, Unsatisfiable):
-        response.headers["Content-Range"] = unsatisfied(error.size)
-    if isinstance(error, MismatchingOffset):
+    if isinstance(error, RangeNotSatisfiable):
+        response.headers["Content-Range"] = unsatisfied_range(error.size)
+    if isinstance(error, MismatchingUploadOffset):
         response.headers["Upload-Offset"] = str(error.expected_offset)
     if isinstance(error, TooLarge):
         response.headers["Upload-Limit"] = f"max-size={error.limit}"
-    if isinstance(error, WrongVersion):
+    if isinstance(error, UnsupportedVersion):
         response.headers["Tus-Version"] = tus.VERSION
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))

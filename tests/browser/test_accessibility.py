@@ -16,7 +16,7 @@ Open = Callable[..., Watched]
 Make = Callable[..., Path]
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture(params=["light", pytest.param("dark", marks=pytest.mark.thorough)])
 def scheme(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -124,7 +124,9 @@ def test_an_error_page_is_accessible_too(
     assert_accessible(tab)
 
 
-def test_the_keyboard_suffices(open_page: Open, make_file: Make, server: LiveServer) -> None:
+def test_everything_can_be_done_by_keyboard(
+    open_page: Open, make_file: Make, server: LiveServer
+) -> None:
     (server.store / "z.txt").write_bytes(b"x")
     tab = open_page()
     keyboard = tab.page.keyboard
@@ -166,7 +168,7 @@ def test_the_keyboard_suffices(open_page: Open, make_file: Make, server: LiveSer
     assert server.published() == ["a.txt"]
 
 
-def test_what_has_the_focus_is_seen_to_have_it(open_page: Open, server: LiveServer) -> None:
+def test_the_focused_element_has_an_outline(open_page: Open, server: LiveServer) -> None:
     (server.store / "z.txt").write_bytes(b"x")
     tab = open_page()
     seen = set()
@@ -181,7 +183,7 @@ def test_what_has_the_focus_is_seen_to_have_it(open_page: Open, server: LiveServ
     assert len(seen) > 8
 
 
-def test_progress_and_results_are_said(
+def test_progress_and_results_are_announced_to_screen_readers(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
@@ -200,7 +202,7 @@ def test_progress_and_results_are_said(
     assert any(f"status: a.bmp: {share}%" in said for share in (25, 50, 75))
 
 
-def test_nothing_moves_for_those_who_asked_for_that(open_page: Open) -> None:
+def test_reduced_motion_switches_transitions_off(open_page: Open) -> None:
     tab = open_page(reduced_motion="reduce")
     durations = tab.page.evaluate(
         "[...document.querySelectorAll('*')].map((element) =>"
@@ -209,7 +211,7 @@ def test_nothing_moves_for_those_who_asked_for_that(open_page: Open) -> None:
     assert set(durations) == {"0s"}
 
 
-def test_the_page_is_small_and_kept_by_browsers_for_ever(server: LiveServer) -> None:
+def test_the_page_is_small_and_its_assets_are_immutable(server: LiveServer) -> None:
     web = ROOT / "fileservice" / "web"
     parts = [*(web / "templates").iterdir(), *(web / "static").iterdir()]
     assert sum(path.stat().st_size for path in parts) < 60 * 1024

@@ -48,7 +48,7 @@ def test_files_are_uploaded_listed_seen_and_deleted(
 
 
 @pytest.mark.parametrize("behind", ["forwarded fields"], indirect=True)
-def test_an_upload_goes_on_after_the_page_was_closed(
+def test_an_upload_is_resumed_after_the_page_was_closed(
     behind: Front,
     open_page: Callable[..., Watched],
     new_context: "Callable[..., BrowserContext]",

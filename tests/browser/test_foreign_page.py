@@ -83,7 +83,7 @@ def test_a_page_of_another_site_stores_and_deletes_nothing(
     assert server.published() == ["kept.txt"]
 
 
-def test_a_form_that_a_page_of_another_site_sends_off_by_itself_stores_nothing(
+def test_a_form_submitted_by_a_page_of_another_site_stores_nothing(
     page: "Page", server: LiveServer
 ) -> None:
     page.set_content(
@@ -97,7 +97,7 @@ def test_a_form_that_a_page_of_another_site_sends_off_by_itself_stores_nothing(
     assert server.published() == []
 
 
-def test_a_page_whose_origin_the_operator_names_may(
+def test_a_page_of_an_allowed_origin_may_upload_and_delete(
     page: "Page", elsewhere: str, start_server: Callable[..., LiveServer]
 ) -> None:
     server = start_server(CORS_ORIGINS=elsewhere, WORKERS="1")
@@ -110,7 +110,7 @@ def test_a_page_whose_origin_the_operator_names_may(
     assert server.published() == ["form.txt"]
 
 
-def test_a_page_that_has_led_its_own_name_here_reads_nothing(
+def test_a_page_that_rebinds_its_dns_name_reads_nothing(
     start_server: Callable[..., LiveServer], chromium: "Browser", tool: Callable[[str], str]
 ) -> None:
     server = start_server(ALLOWED_HOSTS="", WORKERS="1")

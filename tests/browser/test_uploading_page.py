@@ -1,5 +1,7 @@
 """Uploads from the page: chosen, dropped, refused, paused, cut, and gone on with."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,14 +9,15 @@ import httpx
 import pytest
 
 from tests.browser.conftest import MIB
-from tests.browser.watched import Watched, assert_stored
+from tests.browser.watched import STILL_HELD, Watched, assert_stored
+from tests.support.processes import open_files
 from tests.support.servers import LiveServer
 
 Open = Callable[..., Watched]
 Make = Callable[..., Path]
 
 
-def test_files_that_are_dropped_are_stored_and_one_that_is_not_allowed_is_named(
+def test_dropped_files_are_stored_and_a_disallowed_one_is_reported(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
@@ -30,7 +33,7 @@ def test_files_that_are_dropped_are_stored_and_one_that_is_not_allowed_is_named(
     tab.page.locator("#files").get_by_role("link", name="three.csv", exact=True).wait_for()
 
 
-def test_while_files_are_dragged_over_it_the_page_says_where_they_go(open_page: Open) -> None:
+def test_files_dragged_over_the_page_highlight_the_dropzone(open_page: Open) -> None:
     tab = open_page()
     data = tab.page.evaluate_handle(
         "(() => { const data = new DataTransfer(); data.items.add(new File(['x'], 'a.txt'));"
@@ -42,7 +45,7 @@ def test_while_files_are_dragged_over_it_the_page_says_where_they_go(open_page: 
     assert tab.page.locator("body.dragging").count() == 0
 
 
-def test_the_digest_of_what_was_stored_is_shown_and_can_be_copied(
+def test_the_digest_of_a_stored_file_is_shown_and_can_be_copied(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page(permissions=["clipboard-read", "clipboard-write"])
@@ -83,7 +86,7 @@ def test_a_file_that_is_too_large_is_refused_before_a_byte_is_sent(
 
 
 @pytest.mark.parametrize("size", [1000, 12 * MIB], ids=["small", "large"])
-def test_what_is_not_what_its_name_says_is_refused_with_the_reason(
+def test_content_that_does_not_match_the_extension_is_refused_with_the_reason(
     open_page: Open, make_file: Make, server: LiveServer, tmp_path: Path, size: int
 ) -> None:
     tab = open_page()
@@ -96,10 +99,11 @@ def test_what_is_not_what_its_name_says_is_refused_with_the_reason(
     assert sum(len(request.post_data_buffer or b"") for request in tab.requests) < MIB
 
 
-def test_a_large_file_can_be_paused_and_goes_on_where_it_was(
+def test_a_paused_large_upload_is_resumed_from_its_offset(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
+    tab.expected += STILL_HELD
     tab.network(20 * MIB)
     file = make_file("a.bmp", 40 * MIB)
     tab.choose(file)
@@ -115,7 +119,7 @@ def test_a_large_file_can_be_paused_and_goes_on_where_it_was(
     assert_stored(server.url, [file])
 
 
-def test_a_small_file_can_be_paused_too(
+def test_a_paused_small_upload_is_sent_again(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
@@ -131,7 +135,7 @@ def test_a_small_file_can_be_paused_too(
     assert_stored(server.url, [file])
 
 
-def test_what_is_cancelled_is_gone_here_and_there(
+def test_a_cancelled_upload_is_removed_from_the_page_and_the_server(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
@@ -147,7 +151,7 @@ def test_what_is_cancelled_is_gone_here_and_there(
     assert tab.page.evaluate("document.activeElement.id") == "file"
 
 
-def test_only_two_files_are_on_their_way_at_a_time(
+def test_only_two_files_are_uploaded_at_a_time(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
@@ -163,14 +167,15 @@ def test_only_two_files_are_on_their_way_at_a_time(
     assert_stored(server.url, files)
 
 
-def test_an_upload_of_200_mib_survives_that_the_server_is_killed(
-    open_page: Open, make_file: Make, start_server: Callable[..., LiveServer]
+@pytest.mark.parametrize("size", [40 * MIB, pytest.param(200 * MIB, marks=pytest.mark.thorough)])
+def test_an_upload_survives_kill_9_of_the_server(
+    open_page: Open, make_file: Make, start_server: Callable[..., LiveServer], size: int
 ) -> None:
     server = start_server()
     tab = open_page(at=server)
-    tab.expected += ["net::ERR_", "the server cannot be reached"]
-    tab.network(60 * MIB)
-    file = make_file("a.bmp", 200 * MIB)
+    tab.expected += ["net::ERR_", "the server cannot be reached", *STILL_HELD]
+    tab.network(size // 4)
+    file = make_file("a.bmp", size)
     tab.choose(file)
     tab.wait_until_sent("a.bmp", 0.3)
     server.kill()
@@ -187,7 +192,7 @@ def test_an_upload_waits_while_there_is_no_network(
     open_page: Open, make_file: Make, server: LiveServer, size: int
 ) -> None:
     tab = open_page()
-    tab.expected.append("net::ERR_INTERNET_DISCONNECTED")
+    tab.expected += ["net::ERR_INTERNET_DISCONNECTED", *STILL_HELD]
     tab.network(size // 3)
     file = make_file("a.bmp", size)
     tab.choose(file)
@@ -200,7 +205,30 @@ def test_an_upload_waits_while_there_is_no_network(
     assert_stored(server.url, [file])
 
 
-def test_an_upload_goes_on_in_a_new_tab_when_its_file_is_chosen_again(
+def test_an_upload_waits_while_the_server_still_holds_its_earlier_request(
+    open_page: Open, make_file: Make, server: LiveServer
+) -> None:
+    tab = open_page()
+    tab.expected += ["net::ERR_INTERNET_DISCONNECTED", "423 (Locked)"]
+    tab.network(4 * MIB)
+    file = make_file("a.bmp", 12 * MIB)
+    tab.choose(file)
+    tab.wait_until_sent("a.bmp", 0.1)
+    uploads = f"{server.store}/.fileservice/uploads/"
+    (holder,) = [pid for pid in server.workers() if uploads in "".join(open_files(pid))]
+    os.kill(holder, signal.SIGSTOP)
+    try:
+        tab.network(offline=True)
+        tab.wait_for("a.bmp", "retrying")
+        with tab.page.expect_response(lambda answer: answer.status == 423):
+            tab.network()
+    finally:
+        os.kill(holder, signal.SIGCONT)
+    tab.wait_for("a.bmp", "done")
+    assert_stored(server.url, [file])
+
+
+def test_an_upload_is_resumed_in_a_new_tab_when_its_file_is_chosen_again(
     open_page: Open, new_context: Callable[..., object], make_file: Make, server: LiveServer
 ) -> None:
     context = new_context()
@@ -211,6 +239,7 @@ def test_an_upload_goes_on_in_a_new_tab_when_its_file_is_chosen_again(
     first.wait_until_sent("a.bmp", 0.3)
     first.page.close()
     second = open_page(context=context)
+    second.expected += STILL_HELD
     assert "goes on from where it was" in second.transfer("a.bmp").inner_text()
     second.choose(file)
     assert second.transfer("a.bmp").count() == 1
@@ -242,7 +271,7 @@ def test_a_file_that_is_changed_while_it_is_sent_is_not_stored(
     open_page: Open, make_file: Make, server: LiveServer, size: int
 ) -> None:
     tab = open_page()
-    tab.expected.append("net::ERR_UPLOAD_FILE_CHANGED")
+    tab.expected += ["net::ERR_UPLOAD_FILE_CHANGED", *STILL_HELD]
     tab.network(size // 4)
     file = make_file("a.bmp", size)
     tab.choose(file)

@@ -1,4 +1,4 @@
-"""A tab of Chromium that notices what must never happen on the page."""
+"""A tab of Chromium that records what must never happen on the page."""
 
 import hashlib
 from collections.abc import Iterable
@@ -17,8 +17,13 @@ document.addEventListener('securitypolicyviolation', (event) => violations.push(
 """
 
 
+STILL_HELD = ("409 (Conflict)", "423 (Locked)")
+"""What the console may say when an upload is resumed before the server has noticed that the
+connection of the earlier request is gone. The page tries again."""
+
+
 class Watched:
-    """One tab; `expected` are parts of console messages that this test provokes on purpose."""
+    """One tab; `expected` holds parts of console messages that the test provokes on purpose."""
 
     def __init__(self, page: "Page", base: str) -> None:
         self.page = page
@@ -52,11 +57,11 @@ class Watched:
         self.page.goto(self.base + path)
 
     def choose(self, *files: Path) -> None:
-        """As in the dialog of the system that a click on the dropzone opens."""
+        """Choose files, as in the dialog that a click on the dropzone opens."""
         self.page.set_input_files("#file", [str(file) for file in files])
 
     def drop(self, *files: Path) -> None:
-        """Drag files over the page, and let them fall."""
+        """Drag files over the page and drop them."""
         data = self.page.evaluate_handle("new DataTransfer()")
         for file in files:
             data.evaluate(
@@ -67,7 +72,7 @@ class Watched:
             self.page.dispatch_event("main", event, {"dataTransfer": data})
 
     def network(self, bytes_per_second: int = -1, *, offline: bool = False) -> None:
-        """Let the network carry no more than this upwards (-1: what it can), or nothing at all."""
+        """Limit the upload rate (-1: no limit), or disconnect the network."""
         self._session = self._session or self.page.context.new_cdp_session(self.page)
         self._session.send("Network.enable")
         self._session.send(
@@ -95,7 +100,7 @@ class Watched:
         )
 
     def wait_until_sent(self, name: str, share: float) -> None:
-        """Wait until so much of a file is on its way or there."""
+        """Wait until this share of a file, from 0 to 1, has been sent."""
         bar = self.transfer(name).locator("progress").element_handle()
         self.page.wait_for_function(
             "([bar, share]) => bar.value >= share", arg=[bar, share], timeout=60_000
@@ -110,7 +115,7 @@ class Watched:
         return self.page.locator("tbody th").all_inner_texts()
 
     def offsets(self) -> list[int]:
-        """Where the PATCHes of this tab began."""
+        """The offsets of the PATCH requests of this tab."""
         patches = [request for request in self.requests if request.method == "PATCH"]
         return [int(request.headers["upload-offset"]) for request in patches]
 

@@ -1,4 +1,4 @@
-"""What must be true of an upload whatever has befallen it."""
+"""What must be true of an upload whatever faults it has met."""
 
 import base64
 import hashlib
@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from tests.clients.clients import PATIENCE, Client
-from tests.clients.faults import Fault, FaultProxy
+from tests.clients.fault_proxy import Fault, FaultProxy
 from tests.clients.traffic import Traffic
 from tests.support.servers import LiveServer
 
@@ -19,7 +19,7 @@ _SECONDS = 10
 def assert_survives(
     client: Client, server: LiveServer, plan: Iterable[Fault], file: Path, *options: str
 ) -> Traffic:
-    """The file is uploaded as a.txt though all of the plan happens; what went over the wire."""
+    """Upload the file as a.txt through all faults of the plan; return what went over the wire."""
     with FaultProxy(server.port, plan) as proxy:
         outcome = client.upload(proxy.url, file, "a.txt", *PATIENCE, *options)
         assert outcome.done, (outcome, str(proxy.traffic))
@@ -55,11 +55,11 @@ def assert_gone(server: LiveServer, upload: str) -> None:
 
 
 def assert_kept(proxy: FaultProxy) -> None:
-    """All of the plan has happened, and what the server had once it kept."""
+    """All faults of the plan have happened, and the server has lost no byte that it had."""
     assert proxy.fired == len(proxy.plan), proxy.traffic
     assert proxy.traffic.uploads(), "nothing went through the proxy"
-    assert not proxy.traffic.taken_back(), proxy.traffic
-    assert not proxy.traffic.sent_again(), proxy.traffic
+    assert not proxy.traffic.decreased(), proxy.traffic
+    assert not proxy.traffic.resent(), proxy.traffic
 
 
 def assert_replaced(proxy: FaultProxy) -> None:

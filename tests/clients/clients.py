@@ -24,7 +24,7 @@ _SECONDS = 120
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a client says became of its upload."""
+    """The result that a client reports."""
 
     done: bool
     url: str | None

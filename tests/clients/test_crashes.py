@@ -10,7 +10,7 @@ import pytest
 
 from tests.clients.checks import assert_kept, assert_survives, assert_whole
 from tests.clients.clients import PATIENCE, Client
-from tests.clients.faults import FaultProxy, Link, random_plan
+from tests.clients.fault_proxy import FaultProxy, Link, random_plan
 from tests.clients.workers import worker_with
 from tests.support.servers import LiveServer
 from tests.support.wire import eventually
@@ -25,8 +25,8 @@ def assert_swept(server: LiveServer) -> None:
     eventually(lambda: not server.staged())
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_an_upload_survives_that_its_workers_are_killed(
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.thorough)])
+def test_an_upload_survives_kill_9_of_its_workers(
     start_server: Callable[..., LiveServer],
     client: Client,
     make_text: Callable[..., Path],
@@ -53,7 +53,7 @@ def test_an_upload_survives_that_its_workers_are_killed(
     assert_swept(server)
 
 
-def test_an_upload_survives_that_the_server_is_killed(
+def test_an_upload_survives_kill_9_of_the_server(
     start_server: Callable[..., LiveServer],
     client: Client,
     make_text: Callable[..., Path],

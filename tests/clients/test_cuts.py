@@ -14,7 +14,7 @@ from tests.clients.checks import (
     assert_whole,
 )
 from tests.clients.clients import PATIENCE, Client
-from tests.clients.faults import Fault, FaultProxy, Link, delay, random_plan
+from tests.clients.fault_proxy import Fault, FaultProxy, Link, delay, random_plan
 from tests.support.servers import LiveServer
 
 MIB = 1024 * 1024
@@ -29,7 +29,7 @@ EVERY_FAULT = (
 CHUNKED = ("--chunk-size", str(MIB))
 
 
-def test_uploads_survive_whatever_befalls_their_connections(
+def test_uploads_survive_every_kind_of_connection_fault(
     tus_server: LiveServer, tus_js: Client, tuspy: Client, make_text: Callable[..., Path]
 ) -> None:
     files = [make_text((6 + seed) * MIB + seed, seed) for seed in range(4)]
@@ -51,7 +51,8 @@ def test_uploads_survive_whatever_befalls_their_connections(
             survived.result()
 
 
-def test_an_upload_of_thirty_mebibytes_survives_many_resets(
+@pytest.mark.thorough
+def test_an_upload_of_30_mib_survives_eight_resets(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
 ) -> None:
     size = 30 * MIB
@@ -77,7 +78,7 @@ def test_a_client_that_lost_the_answer_to_its_creation_creates_another_upload(
     assert len(traffic.uploads()) == 2
 
 
-def test_a_client_that_lost_the_last_answer_learns_that_all_is_done(
+def test_a_client_that_lost_the_last_answer_learns_that_the_upload_is_complete(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
 ) -> None:
     size = 3 * MIB
@@ -87,17 +88,17 @@ def test_a_client_that_lost_the_last_answer_learns_that_all_is_done(
     assert traffic.ranges(upload) == [(0, size)]
 
 
-def test_all_that_reached_the_server_before_a_connection_ended_is_kept(
+def test_bytes_that_reached_the_server_before_a_connection_ended_are_kept(
     tus_server: LiveServer, tus_js: Client, make_text: Callable[..., Path]
 ) -> None:
     size = 12 * MIB
     file = make_text(size)
     traffic = assert_survives(tus_js, tus_server, random_plan(12, size, Link.close_server), file)
     (upload,) = traffic.uploads()
-    assert traffic.sent_in_vain(upload) == 0, traffic
+    assert traffic.bytes_sent_again(upload) == 0, traffic
 
 
-def test_a_client_that_an_old_request_of_its_own_took_the_upload_from_goes_on(
+def test_a_client_continues_after_a_late_request_of_its_own_took_the_lock(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
 ) -> None:
     """A request that its client gave up can reach the server late, and find the upload quiet."""

@@ -14,7 +14,7 @@ from tests.clients.checks import (
     assert_whole,
 )
 from tests.clients.clients import PATIENCE, Client
-from tests.clients.faults import Fault, FaultProxy, Link, delay, random_plan
+from tests.clients.fault_proxy import Fault, FaultProxy, Link, delay, random_plan
 from tests.support.servers import LiveServer
 
 MIB = 1024 * 1024
@@ -43,7 +43,7 @@ def test_a_client_uploads_an_empty_file(
 
 
 @pytest.mark.parametrize("size", [MIB // 2, 5 * MIB])
-def test_the_first_bytes_can_come_with_the_creation(
+def test_a_client_sends_the_first_bytes_with_the_creation(
     tus_server: LiveServer, tus_js: Client, make_text: Callable[..., Path], size: int
 ) -> None:
     file = make_text(size)
@@ -51,7 +51,7 @@ def test_the_first_bytes_can_come_with_the_creation(
     assert_survives(tus_js, tus_server, plan, file, "--with-creation", *CHUNKED)
 
 
-def test_a_patch_can_travel_as_a_post(
+def test_a_client_sends_patch_as_an_overridden_post(
     tus_server: LiveServer, tus_js: Client, make_text: Callable[..., Path]
 ) -> None:
     file = make_text(2 * MIB)
@@ -63,7 +63,7 @@ def test_a_patch_can_travel_as_a_post(
 
 # Where the chunks fill the file exactly, tus-js-client 4.3.1 waits for ever for one byte more.
 @pytest.mark.parametrize("size", [4 * MIB - 1, 4 * MIB + 1, 1])
-def test_the_length_can_be_told_at_the_end(
+def test_a_client_declares_the_length_at_the_end(
     tus_server: LiveServer, tus_js: Client, make_text: Callable[..., Path], size: int
 ) -> None:
     file = make_text(size)
@@ -72,7 +72,7 @@ def test_the_length_can_be_told_at_the_end(
     assert_whole(tus_server, "a.txt", file)
 
 
-def test_an_upload_whose_length_is_told_at_the_end_survives_cuts(
+def test_an_upload_with_deferred_length_survives_cuts(
     tus_server: LiveServer, tus_js: Client, make_text: Callable[..., Path]
 ) -> None:
     size = 6 * MIB
@@ -81,7 +81,7 @@ def test_an_upload_whose_length_is_told_at_the_end_survives_cuts(
     assert_survives(tus_js, tus_server, plan, file, "--deferred-length", *CHUNKED)
 
 
-def test_parts_that_are_uploaded_side_by_side_become_one_file(
+def test_parallel_partial_uploads_become_one_file(
     tus_server: LiveServer, tus_js: Client, make_text: Callable[..., Path]
 ) -> None:
     size = 12 * MIB + 1
@@ -134,7 +134,7 @@ def test_bytes_that_are_not_what_the_name_says_are_refused(
     assert_gone(tus_server, upload)
 
 
-def test_of_two_uploads_under_one_name_the_first_to_end_wins(
+def test_the_first_of_two_uploads_to_one_name_to_end_wins(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
 ) -> None:
     slow, fast = make_text(3 * MIB, seed=1), make_text(MIB, seed=2)

@@ -1,4 +1,4 @@
-"""What went through a proxy, as tus: which bytes were sent where, and which had been promised."""
+"""The tus requests that went through a proxy: which bytes were sent and acknowledged."""
 
 import threading
 import time
@@ -18,29 +18,29 @@ _CHUNKED = -2
 class Exchange:
     """One request and its answer, as far as they went through.
 
-    `start` is the Upload-Offset of the request, `sent` how many bytes of its body followed. When
-    its head went through, the client had been told the offset `told` for this path, and the server
-    had `answered` one (which may not have reached the client).
+    `start` is the Upload-Offset of the request, `sent` the number of bytes of its body that
+    followed. When its head went through, `known` was the largest offset of this path that had
+    reached the client, and `answered` the largest that the server had sent.
     """
 
     method: str
     path: str
     start: int | None
-    told: int
+    known: int
     answered: int
     began: float
     took: float | None = None
     sent: int = 0
-    whole: bool = False
+    complete: bool = False
     status: int | None = None
     offset: int | None = None
 
     def __str__(self) -> str:
         return (
             f"{self.began:6.3f} s: {self.method} {self.path} at {self.start}, {self.sent} bytes"
-            f"{'' if self.whole else ' (cut)'}: {self.status}, offset {self.offset},"
+            f"{'' if self.complete else ' (cut)'}: {self.status}, offset {self.offset},"
             f" after {f'{self.took:.3f} s' if self.took else 'ever'}"
-            f" (the client had been told {self.told}, the server had answered {self.answered})"
+            f" (the client knew {self.known}, the server had answered {self.answered})"
         )
 
 
@@ -51,7 +51,7 @@ class Traffic:
         self.exchanges: list[Exchange] = []
         self._lock = threading.Lock()
         self._born = time.monotonic()
-        self._told: dict[str, int] = {}
+        self._known: dict[str, int] = {}
         self._answered: dict[str, int] = {}
 
     def __str__(self) -> str:
@@ -69,20 +69,20 @@ class Traffic:
             if exchange.path == path and exchange.start is not None and exchange.sent
         ]
 
-    def sent_in_vain(self, path: str) -> int:
-        """How many bytes have been sent there more often than once."""
+    def bytes_sent_again(self, path: str) -> int:
+        """How many bytes have been sent there again."""
         ranges = self.ranges(path)
         return sum(end - start for start, end in ranges) - max(end for _, end in ranges)
 
-    def sent_again(self) -> list[str]:
-        """Requests that sent bytes which the client had been told the server has."""
+    def resent(self) -> list[str]:
+        """Requests that sent bytes which the client knew the server to have."""
         return [
             str(exchange)
             for exchange in self.exchanges
-            if exchange.start is not None and exchange.sent and exchange.start < exchange.told
+            if exchange.start is not None and exchange.sent and exchange.start < exchange.known
         ]
 
-    def taken_back(self) -> list[str]:
+    def decreased(self) -> list[str]:
         """Answers with an offset below one that the server had answered before."""
         return [
             str(exchange)
@@ -97,7 +97,7 @@ class Traffic:
                 method,
                 path,
                 int(offset) if offset.isdigit() else None,
-                self._told.get(path, 0),
+                self._known.get(path, 0),
                 self._answered.get(path, 0),
                 time.monotonic() - self._born,
             )
@@ -118,7 +118,7 @@ class Traffic:
     def deliver(self, exchange: Exchange) -> None:
         with self._lock:
             if exchange.offset is not None:
-                self._raise(self._told, exchange)
+                self._raise(self._known, exchange)
 
     @staticmethod
     def _raise(offsets: dict[str, int], exchange: Exchange) -> None:
@@ -139,19 +139,19 @@ class Conversation:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the body of a request has begun, and has not been sent as a whole."""
+        """Whether the body of a request has begun, and has not been sent completely."""
         return self._sending is not None and self._sending.sent > 0
 
     def sent(self, data: bytes) -> None:
-        """The server has been sent this."""
+        """Note what has been forwarded to the server."""
         self._requests.feed(data)
 
     def received(self, data: bytes) -> None:
-        """The server has sent this."""
+        """Note what the server has sent."""
         self._answers.feed(data)
 
     def delivered(self) -> None:
-        """All that the server has sent has been forwarded to the client."""
+        """Note that all the server has sent has been forwarded to the client."""
         for exchange in self._undelivered:
             self._traffic.deliver(exchange)
         self._undelivered.clear()
@@ -168,7 +168,7 @@ class Conversation:
 
     def _request_end(self) -> None:
         assert self._sending is not None
-        self._sending.whole = True
+        self._sending.complete = True
         self._sending = None
 
     def _answer(self, line: str, headers: httpx.Headers) -> int:
@@ -184,7 +184,7 @@ class Conversation:
 
 
 def _frame(headers: httpx.Headers, otherwise: int) -> int:
-    """How long the body is that follows, or one of the constants above."""
+    """The length of the body that follows, or one of the constants above."""
     if headers.get("Transfer-Encoding", "").lower() == "chunked":
         return _CHUNKED
     return int(headers.get("Content-Length", otherwise))
@@ -213,7 +213,7 @@ class _Messages:
             pass
 
     def _take(self, end: bytes) -> str | None:
-        """The text before the next `end`, once that has come."""
+        """Take the text before the next `end`; None until that has arrived."""
         at = self._buffer.find(end)
         if at < 0:
             return None

@@ -91,29 +91,27 @@ def front(nginx: None, tmp_path: Path) -> Iterator[Front]:
 
 class TestAReplicaThatDiesOfARequest:
     @pytest.mark.parametrize("method", ["PUT", "DELETE", "POST", "PATCH"])
-    def test_leaves_a_change_to_the_client(self, front: Front, method: str) -> None:
+    def test_a_change_is_not_repeated_at_another_replica(self, front: Front, method: str) -> None:
         front.deaths = 1
         body = None if method == "DELETE" else BODY
         assert ask(front, request(f"{method} /upload/a.txt", body=body)).status == 502
         assert len(front.taken) == 1
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
-    def test_leaves_a_question_to_another(self, front: Front, method: str) -> None:
+    def test_a_safe_request_is_repeated_at_another_replica(self, front: Front, method: str) -> None:
         front.deaths = 1
         assert ask(front, request(f"{method} /download/a.txt")).status == 200
         (first, _), (second, _) = front.taken
         assert first is not second
 
-    def test_is_left_out_after_two_failures(self, front: Front) -> None:
+    def test_it_gets_no_more_requests_after_two_failures(self, front: Front) -> None:
         front.replicas[0].stop()
         put = request("PUT /upload/a.txt", body=BODY)
         assert [ask(front, put).status for _ in range(40)].count(502) <= 2
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "POST", "GET"])
-def test_every_request_comes_as_it_was_sent_with_what_the_proxy_knows(
-    front: Front, method: str
-) -> None:
+def test_requests_are_forwarded_unchanged_with_forwarded_fields(front: Front, method: str) -> None:
     line = f"{method} //upload/a%2Fb%c3?q=%20"
     lies = [f"X-Forwarded-{name}: lie" for name in ("For", "Proto", "Host", "Prefix")]
     assert ask(front, request(line, *lies, body=BODY)).status == 200
@@ -133,7 +131,7 @@ def test_every_request_comes_as_it_was_sent_with_what_the_proxy_knows(
 @pytest.mark.parametrize("method", ["PUT", "POST", "PATCH"])
 @pytest.mark.parametrize("awaits", [(), ("Expect: 100-continue",)])
 @pytest.mark.parametrize("frame", ["Content-Length: 2000000", "Transfer-Encoding: chunked"])
-def test_bodies_are_passed_on_as_they_come(
+def test_bodies_are_forwarded_as_they_arrive(
     front: Front, method: str, awaits: tuple[str, ...], frame: str
 ) -> None:
     half = b"~" * 1_000_000
@@ -150,7 +148,7 @@ def test_bodies_are_passed_on_as_they_come(
     assert got.count(b"~") == 2 * len(half)
 
 
-def test_connections_are_given_up_here_before_the_replicas_do(front: Front) -> None:
+def test_nginx_closes_idle_connections_before_the_replicas_do(front: Front) -> None:
     (limit,) = re.findall(r"^keepalive = (\d+)$", (ROOT / "gunicorn.conf.py").read_text(), re.M)
     assert ask(front, request("GET /healthz")).status == 200
     assert not front.given_up

@@ -98,8 +98,10 @@ def server(disk: Disk, start_server: Callable[..., LiveServer]) -> LiveServer:
     )
 
 
-@pytest.mark.parametrize("way", [*WAYS, "all"])
-def test_uploads_at_once_leave_what_is_to_stay_free(
+@pytest.mark.parametrize(
+    "way", [*(pytest.param(way, marks=pytest.mark.thorough) for way in WAYS), "all"]
+)
+def test_simultaneous_uploads_leave_the_minimum_of_free_space(
     server: LiveServer, disk: Disk, way: str
 ) -> None:
     to_stay_free = free(disk) - SPARE
@@ -117,7 +119,7 @@ def test_uploads_at_once_leave_what_is_to_stay_free(
     )
 
 
-def test_parts_that_are_joined_leave_what_is_to_stay_free(server: LiveServer, disk: Disk) -> None:
+def test_concatenations_leave_the_minimum_of_free_space(server: LiveServer, disk: Disk) -> None:
     to_stay_free = free(disk) - SPARE
     parts = [
         ask(server, tus_creation("a.txt", len(DATA), "Upload-Concat: partial", body=DATA))
@@ -141,7 +143,7 @@ def test_parts_that_are_joined_leave_what_is_to_stay_free(server: LiveServer, di
     assert set(statuses) <= {201, 507}  # by when the parts of the first are gone
 
 
-def test_what_fits_is_taken_and_holds_no_more_room_than_it_has_bytes(
+def test_a_file_that_fits_is_stored_and_takes_no_more_space_than_its_bytes(
     server: LiveServer, disk: Disk
 ) -> None:
     before = free(disk)

@@ -11,7 +11,7 @@ from tests.support.disk import Disk
 from tests.support.servers import LiveServer
 from tests.support.tus import Tus
 
-pytestmark = pytest.mark.usefixtures("over_a_directory")
+pytestmark = [pytest.mark.usefixtures("over_a_directory"), pytest.mark.thorough]
 
 MIB = 1 << 20
 LENGTH = 240 * MIB
@@ -46,7 +46,7 @@ def grow(backing: Path) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["tus", "draft"])
-def test_what_a_failed_sync_has_lost_is_never_told_as_there(
+def test_bytes_lost_by_a_failed_fsync_are_never_acknowledged(
     thin: Disk, start_server: Callable[..., LiveServer], dialect: str
 ) -> None:
     line = b"%015d\n"

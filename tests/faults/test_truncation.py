@@ -117,7 +117,7 @@ def assert_absent(server: LiveServer) -> None:
 
 
 @pytest.mark.parametrize("piece", PIECES.values(), ids=PIECES.keys())
-def test_a_client_that_closes_leaves_nothing_and_is_told(
+def test_an_upload_cut_by_fin_is_refused_and_leaves_nothing(
     hasty_server: LiveServer, piece: bytes
 ) -> None:
     with Wire(hasty_server) as wire:
@@ -129,14 +129,14 @@ def test_a_client_that_closes_leaves_nothing_and_is_told(
 
 
 @pytest.mark.parametrize("piece", PIECES.values(), ids=PIECES.keys())
-def test_a_client_that_resets_leaves_nothing(hasty_server: LiveServer, piece: bytes) -> None:
+def test_an_upload_cut_by_rst_leaves_nothing(hasty_server: LiveServer, piece: bytes) -> None:
     with Wire(hasty_server) as wire:
         wire.send(piece)
         wire.reset()
     assert_absent(hasty_server)
 
 
-def test_clients_that_reset_after_their_bytes_have_been_taken_leave_nothing(
+def test_uploads_reset_after_their_bytes_were_staged_leave_nothing(
     hasty_server: LiveServer,
 ) -> None:
     bodies = [piece for piece in PIECES.values() if DATA[: len(DATA) // 2] in piece]
@@ -150,7 +150,7 @@ def test_clients_that_reset_after_their_bytes_have_been_taken_leave_nothing(
     assert_absent(hasty_server)
 
 
-def test_clients_that_fall_silent_leave_nothing(hasty_server: LiveServer) -> None:
+def test_silent_uploads_are_answered_with_408_and_leave_nothing(hasty_server: LiveServer) -> None:
     bodies = {name: piece for name, piece in PIECES.items() if HEAD_END in piece}
     with contextlib.ExitStack() as stack:
         wires = {name: stack.enter_context(Wire(hasty_server)) for name in bodies}
@@ -163,7 +163,9 @@ def test_clients_that_fall_silent_leave_nothing(hasty_server: LiveServer) -> Non
     assert_absent(hasty_server)
 
 
-def test_a_client_that_falls_silent_in_the_head_harms_nobody(hasty_server: LiveServer) -> None:
+def test_clients_that_are_silent_within_the_head_do_not_disturb_others(
+    hasty_server: LiveServer,
+) -> None:
     heads = [piece for piece in PIECES.values() if HEAD_END not in piece]
     with contextlib.ExitStack() as stack:
         for piece in heads:
@@ -175,7 +177,7 @@ def test_a_client_that_falls_silent_in_the_head_harms_nobody(hasty_server: LiveS
 @pytest.mark.parametrize(
     "body", WHOLE_FRAMES_OF_CUT_FORMS.values(), ids=WHOLE_FRAMES_OF_CUT_FORMS.keys()
 )
-def test_a_form_that_is_cut_within_a_whole_body_leaves_nothing(
+def test_a_truncated_form_in_a_complete_body_leaves_nothing(
     hasty_server: LiveServer, body: bytes, chunks: bool
 ) -> None:
     body = b"--XboundaryX\r\n" + body.removeprefix(b"XboundaryX\r\n")
@@ -194,7 +196,7 @@ def test_a_form_that_is_cut_within_a_whole_body_leaves_nothing(
     [b"", b"g", b"-5", b"0x5", b"+5", b"5 5", b"_5", b"5_0", b"ffffffffffffffffff"],
     ids=repr,
 )
-def test_a_chunk_whose_size_is_none_leaves_nothing(hasty_server: LiveServer, size: bytes) -> None:
+def test_a_malformed_chunk_size_leaves_nothing(hasty_server: LiveServer, size: bytes) -> None:
     body = size + b"\r\nhello\r\n0\r\n\r\n"
     assert_refused(hasty_server, "Transfer-Encoding: chunked", body=body)
 
@@ -204,7 +206,7 @@ def test_a_chunk_whose_size_is_none_leaves_nothing(hasty_server: LiveServer, siz
     [b"3\r\nhello\r\n0\r\n\r\n", b"5\r\nhello0\r\n\r\n", b"5\nhello\n0\n\n"],
     ids=["longer than its size", "without its end", "with bare line feeds"],
 )
-def test_a_chunk_that_is_malformed_leaves_nothing(hasty_server: LiveServer, body: bytes) -> None:
+def test_a_malformed_chunk_leaves_nothing(hasty_server: LiveServer, body: bytes) -> None:
     assert_refused(hasty_server, "Transfer-Encoding: chunked", body=body)
 
 
@@ -223,7 +225,7 @@ def test_a_chunk_that_is_malformed_leaves_nothing(hasty_server: LiveServer, body
     ],
     ids=str,
 )
-def test_a_frame_that_can_be_read_in_two_ways_leaves_nothing(
+def test_an_ambiguous_body_length_leaves_nothing(
     hasty_server: LiveServer, fields: tuple[str, ...]
 ) -> None:
     assert_refused(hasty_server, *fields, body=chunked(b"hello"), by=(400, 411, 501))

@@ -34,7 +34,7 @@ def curl(server: LiveServer, tool: Callable[[str], str], tmp_path: Path, sample:
     return run
 
 
-def test_the_root_leads_to_the_upload_page(client: httpx.Client) -> None:
+def test_the_root_redirects_to_the_upload_page(client: httpx.Client) -> None:
     answer = client.get("/")
     assert answer.status_code == 302
     assert client.base_url.join(answer.headers["Location"]).path == "/upload"
@@ -93,7 +93,7 @@ def test_the_url_in_the_list_gives_the_file(client: httpx.Client, sample: Sample
         ("taken.pdf", 409, "name-taken"),
     ],
 )
-def test_a_name_against_the_rules_is_an_error_and_changes_nothing(
+def test_a_name_that_breaks_the_rules_is_refused_without_effect(
     client: httpx.Client,
     server: LiveServer,
     sample: Sample,
@@ -127,7 +127,7 @@ def test_the_page_has_a_form_that_uploads_one_file(client: httpx.Client) -> None
     assert "multiple" not in field
 
 
-def test_a_browser_that_uploads_is_sent_to_the_page_which_shows_what_it_stored(
+def test_a_browser_is_redirected_to_the_page_which_shows_what_it_stored(
     client: httpx.Client, sample: Sample
 ) -> None:
     pdf = sample("note.pdf").read_bytes()

@@ -64,7 +64,7 @@ def test_ranges_are_passed_through(start: Start) -> None:
         assert (same.status_code, same.content) == (304, b"")
 
 
-def test_a_download_can_be_sent_to_the_bucket(start: Start) -> None:
+def test_a_download_is_redirected_to_the_bucket(start: Start) -> None:
     with start(WORKERS="1", DOWNLOAD_REDIRECT="true").client() as client:
         client.put("/upload/a.bmp", content=DATA)
         answer = client.get("/download/a.bmp")
@@ -76,7 +76,7 @@ def test_a_download_can_be_sent_to_the_bucket(start: Start) -> None:
         assert there.headers["Content-Disposition"].startswith("attachment;")
 
 
-def test_memory_stays_flat(start: Start) -> None:
+def test_memory_does_not_grow_with_uploads_to_a_bucket(start: Start) -> None:
     server = start(WORKERS="1")
     (worker,) = server.workers()
     with server.client() as client:
@@ -91,7 +91,9 @@ def test_memory_stays_flat(start: Start) -> None:
     assert growth.bytes < 48 * MIB  # three parts of 8 MiB, and what is under way beside them
 
 
-def test_a_store_that_is_away_is_a_503_and_then_all_is_well(start: Start, seaweed: Seaweed) -> None:
+def test_a_bucket_that_cannot_be_reached_is_answered_with_503_until_it_can(
+    start: Start, seaweed: Seaweed
+) -> None:
     with FaultyProxy(seaweed.port) as proxy:
         url = seaweed.url("h-away", proxy.port)
         server = start(WORKERS="1", STORE_URL=url)
@@ -108,7 +110,8 @@ def test_a_store_that_is_away_is_a_503_and_then_all_is_well(start: Start, seawee
             assert client.put("/upload/b.bmp", content=DATA).status_code == 201
 
 
-def test_a_store_that_is_gone_for_half_a_minute_costs_an_upload_under_way_nothing_but_time(
+@pytest.mark.thorough
+def test_an_upload_succeeds_though_the_bucket_cannot_be_reached_for_half_a_minute(
     start: Start, seaweed: Seaweed
 ) -> None:
     half = len(DATA) // 2
@@ -138,7 +141,7 @@ def test_a_store_that_is_gone_for_half_a_minute_costs_an_upload_under_way_nothin
             assert client.get("/download/a.txt").content == b"small"
 
 
-def test_nothing_goes_to_the_disk_on_its_way_to_the_bucket(start: Start) -> None:
+def test_uploads_to_a_bucket_write_nothing_to_the_disk(start: Start) -> None:
     server = start(WORKERS="1")
     (worker,) = server.workers()
     docx = (Path(__file__).parent.parent / "samples/note.docx").read_bytes()
@@ -157,7 +160,7 @@ def test_nothing_goes_to_the_disk_on_its_way_to_the_bucket(start: Start) -> None
     assert written_by(worker) - before < MIB
 
 
-def test_what_a_client_does_not_wait_for_is_not_fetched(start: Start, seaweed: Seaweed) -> None:
+def test_a_download_that_is_cut_is_not_fetched_further(start: Start, seaweed: Seaweed) -> None:
     with FaultyProxy(seaweed.port) as proxy:
         server = start(WORKERS="1", STORE_URL=seaweed.url("h-cut", proxy.port))
         with server.client() as client:
@@ -185,7 +188,7 @@ def padded_zip(archive: bytes, size: int) -> bytes:
     return file.getvalue()
 
 
-def test_an_upload_whose_name_is_just_reserved_keeps_its_bytes_and_ends_later(
+def test_an_upload_to_a_reserved_name_keeps_its_bytes_and_ends_later(
     start: Start, seaweed: Seaweed
 ) -> None:
     """As after a kill -9 of another replica in the step of giving the name to a large file."""

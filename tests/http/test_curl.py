@@ -46,7 +46,9 @@ def big(server: LiveServer) -> bytes:
     return data
 
 
-def test_a_form_by_its_option(curl, server: LiveServer, sample, tmp_path: Path) -> None:
+def test_curl_uploads_a_form_with_its_f_option(
+    curl, server: LiveServer, sample, tmp_path: Path
+) -> None:
     (tmp_path / "Übersicht 1.pdf").write_bytes(sample("note.pdf").read_bytes())
     assert " 201 " in curl("-i", "-F", "file=@Übersicht 1.pdf", "-F", "comment=hello", "/upload")
     assert_holds_only(server, ["Übersicht 1.pdf"])
@@ -54,7 +56,9 @@ def test_a_form_by_its_option(curl, server: LiveServer, sample, tmp_path: Path) 
     assert_holds_only(server, ["b.pdf", "Übersicht 1.pdf"])
 
 
-def test_a_file_by_t(curl, server: LiveServer, sample, tmp_path: Path) -> None:
+def test_curl_uploads_a_file_with_its_t_option(
+    curl, server: LiveServer, sample, tmp_path: Path
+) -> None:
     (tmp_path / "sample.pdf").write_bytes(sample("note.pdf").read_bytes())
     curl("-f", "-T", "sample.pdf", "/upload/")
     curl("-f", "-T", "sample.pdf", "/upload/other.pdf")
@@ -62,24 +66,24 @@ def test_a_file_by_t(curl, server: LiveServer, sample, tmp_path: Path) -> None:
     assert (server.store / "other.pdf").read_bytes() == sample("note.pdf").read_bytes()
 
 
-def test_what_comes_by_a_pipe_by_t(curl, server: LiveServer) -> None:
+def test_curl_uploads_from_a_pipe(curl, server: LiveServer) -> None:
     text = TEXT * 50_000
     curl("-f", "-T", "-", "/upload/a.txt", stdin=text)
     assert (server.store / "a.txt").read_bytes() == text
 
 
-def test_raw_bytes_by_data_binary(curl, server: LiveServer) -> None:
+def test_curl_uploads_with_data_binary(curl, server: LiveServer) -> None:
     curl("-f", "--data-binary", "@-", "/upload/a.txt", stdin=TEXT)
     assert (server.store / "a.txt").read_bytes() == TEXT
 
 
-def test_an_error_fails_a_script(curl, server: LiveServer) -> None:
+def test_an_error_fails_curl_with_its_f_option(curl, server: LiveServer) -> None:
     curl("-f", "-T", "-", "/upload/a.txt", stdin=TEXT)
     said = curl("--fail-with-body", "-T", "-", "/upload/a.txt", stdin=TEXT, fails=22)
     assert '"code": "name-taken"' in said
 
 
-def test_a_range_by_r(curl, big: bytes) -> None:
+def test_curl_downloads_ranges(curl, big: bytes) -> None:
     assert curl("-r", "32-63", "/download/big.txt").encode() == big[32:64]
     assert curl("-r", "-32", "/download/big.txt").encode() == big[-32:]
     several = curl("-i", "-r", "0-31,64-95", "/download/big.txt").encode()
@@ -88,7 +92,7 @@ def test_a_range_by_r(curl, big: bytes) -> None:
     assert big[64:96] in several
 
 
-def test_a_cut_download_is_resumed(
+def test_curl_resumes_a_download_that_was_cut(
     curl, server: LiveServer, tool: Callable[[str], str], big: bytes, tmp_path: Path
 ) -> None:
     command = [tool("curl"), "--no-progress-meter", f"{server.url}/download/big.txt"]
@@ -101,7 +105,7 @@ def test_a_cut_download_is_resumed(
     assert (tmp_path / "part.txt").read_bytes() == big
 
 
-def test_a_file_saved_under_the_name_that_the_service_gives(
+def test_curl_saves_a_file_under_the_name_of_content_disposition(
     curl, server: LiveServer, tmp_path: Path
 ) -> None:
     (server.store / "my notes.txt").write_bytes(TEXT)
@@ -109,9 +113,7 @@ def test_a_file_saved_under_the_name_that_the_service_gives(
     assert (tmp_path / "my notes.txt").read_bytes() == TEXT
 
 
-def test_a_file_that_has_not_changed_is_not_sent_again(
-    curl, server: LiveServer, tmp_path: Path
-) -> None:
+def test_curl_skips_a_file_that_was_not_modified(curl, server: LiveServer, tmp_path: Path) -> None:
     (server.store / "a.txt").write_bytes(TEXT)
     curl("-f", "-R", "-o", "a.txt", "/download/a.txt")
     assert " 304 " in curl("-i", "-z", "a.txt", "/download/a.txt")
@@ -119,26 +121,26 @@ def test_a_file_that_has_not_changed_is_not_sent_again(
     assert " 200 " in curl("-i", "-z", "a.txt", "/download/a.txt")
 
 
-def test_a_file_whose_etag_is_known_is_not_sent_again(curl, server: LiveServer) -> None:
+def test_curl_skips_a_file_whose_entity_tag_it_knows(curl, server: LiveServer) -> None:
     (server.store / "a.txt").write_bytes(TEXT)
     arguments = ("--etag-save", "etag", "--etag-compare", "etag", "/download/a.txt")
     assert TEXT.decode() in curl(*arguments)
     assert " 304 " in curl("-i", *arguments)
 
 
-def test_the_head_alone_by_i(curl, big: bytes) -> None:
+def test_curl_gets_the_headers_alone(curl, big: bytes) -> None:
     head = curl("-I", "/download/big.txt")
     assert head.startswith("HTTP/1.1 200 ")
     assert re.search(rf"^content-length: {len(big)}\r$", head, re.IGNORECASE | re.MULTILINE)
 
 
-def test_a_file_is_deleted(curl, server: LiveServer) -> None:
+def test_curl_deletes_a_file(curl, server: LiveServer) -> None:
     (server.store / "a.txt").write_bytes(TEXT)
     assert " 204 " in curl("-i", "-X", "DELETE", "/download/a.txt")
     assert_holds_only(server, [])
 
 
-def test_an_upload_that_waits_for_the_servers_word(curl, server: LiveServer) -> None:
+def test_curl_waits_for_100_continue(curl, server: LiveServer) -> None:
     said = curl(
         "-v", "-H", "Expect: 100-continue", "--expect100-timeout", "30", "-T", "-", "/upload/a.txt",
         stdin=TEXT,

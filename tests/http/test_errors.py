@@ -271,13 +271,15 @@ def assert_problem_page(answer: Answer, status: int, code: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_an_error_is_told_in_json_and_leaves_nothing(small_server: LiveServer, case: Case) -> None:
+def test_an_error_is_answered_as_problem_json_and_leaves_nothing(
+    small_server: LiveServer, case: Case
+) -> None:
     assert_problem(answer_to(small_server, case), case.status, case.code)
     assert_holds_only(small_server, ["taken.txt"])
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_an_error_is_told_to_a_browser_as_a_page(small_server: LiveServer, case: Case) -> None:
+def test_an_error_is_answered_to_a_browser_as_a_page(small_server: LiveServer, case: Case) -> None:
     assert_problem_page(answer_to(small_server, case, BROWSER), case.status, case.code)
     assert_holds_only(small_server, ["taken.txt"])
 
@@ -301,7 +303,7 @@ def test_a_client_that_does_not_prefer_html_gets_json(
     assert_problem(answer_to(small_server, case, f"Accept: {accept}"), 404, "not-found")
 
 
-def test_what_a_name_says_does_not_run_in_the_page_of_its_error(
+def test_markup_in_a_name_is_escaped_in_the_error_page(
     small_server: LiveServer,
 ) -> None:
     case = Case(404, "not-found", request("GET /download/%3Cscript%3Ealert(1)%3C%2Fscript%3E.txt"))
@@ -320,7 +322,7 @@ def test_what_a_name_says_does_not_run_in_the_page_of_its_error(
         ("PATCH /download/taken.txt", {"GET", "HEAD", "DELETE", "OPTIONS"}),
     ],
 )
-def test_a_wrong_method_is_told_which_are_right(
+def test_405_lists_the_allowed_methods(
     small_server: LiveServer, line: str, allowed: set[str]
 ) -> None:
     answer = ask(small_server, request(line, "Content-Length: 0"))
@@ -348,16 +350,16 @@ def test_a_wrong_method_is_told_which_are_right(
         "/static/..%2F..%2Fapp.py",
     ],
 )
-def test_a_path_to_nowhere_is_not_found(small_server: LiveServer, path: str) -> None:
+def test_an_unknown_path_is_not_found(small_server: LiveServer, path: str) -> None:
     assert_problem(ask(small_server, request(f"GET {path}")), 404, "not-found")
 
 
-def test_a_range_error_tells_the_size(small_server: LiveServer) -> None:
+def test_416_has_the_size_of_the_file(small_server: LiveServer) -> None:
     answer = answer_to(small_server, CASES["bytes past the end"])
     assert answer.headers["Content-Range"] == "bytes */10"
 
 
-def test_a_stalled_client_is_cut_off(small_server: LiveServer) -> None:
+def test_a_stalled_upload_is_answered_with_408(small_server: LiveServer) -> None:
     with Wire(small_server) as wire:
         wire.send(CASES["a body that stalls"].request)
         assert wire.answer().status == 408
@@ -370,7 +372,7 @@ def test_the_answer_to_a_stalled_client_says_that_the_connection_ends(
     assert answer_to(small_server, CASES["a body that stalls"]).closes()
 
 
-def test_what_a_stalled_client_sends_late_is_not_taken_for_a_request(
+def test_late_bytes_of_a_stalled_upload_are_not_taken_for_a_request(
     small_server: LiveServer,
 ) -> None:
     with Wire(small_server) as wire:
@@ -383,7 +385,7 @@ def test_what_a_stalled_client_sends_late_is_not_taken_for_a_request(
 
 
 @pytest.mark.parametrize("form_of_it", ["with its length", "chunked", "as a form"])
-def test_a_slow_client_that_never_stalls_is_served(
+def test_a_slow_upload_that_never_stalls_is_stored(
     start_server: Callable[..., LiveServer], form_of_it: str
 ) -> None:
     server = start_server(IDLE_TIMEOUT="1s")
@@ -425,7 +427,7 @@ def test_a_slow_client_that_never_stalls_is_served(
     ],
 )
 @pytest.mark.parametrize("accept", [BROWSER, "Accept: */*"])
-def test_a_host_that_is_none_is_refused(server: LiveServer, host: str, accept: str) -> None:
+def test_a_malformed_host_is_refused(server: LiveServer, host: str, accept: str) -> None:
     # RFC 9112 section 3.2: MUST; and the URLs in the answers are made of it.
     lines = ["PUT /upload/a.txt HTTP/1.1", host, accept, f"Content-Length: {len(TEXT)}", "", ""]
     answer = ask(server, "\r\n".join(lines).encode() + TEXT)
@@ -473,7 +475,7 @@ def descriptors_used_up(server: LiveServer) -> Iterator[Wire]:
     ],
     ids=["download", "upload", "form", "list", "delete"],
 )
-def test_a_process_without_descriptors_is_busy_and_recovers(
+def test_a_worker_without_free_descriptors_answers_busy_and_recovers(
     poor_server: LiveServer, asked: bytes
 ) -> None:
     poor_server.clear()
@@ -487,13 +489,17 @@ def test_a_process_without_descriptors_is_busy_and_recovers(
         assert wire.ask(asked).status < 300
 
 
-def test_a_process_without_descriptors_is_busy_to_a_browser_too(poor_server: LiveServer) -> None:
+def test_a_worker_without_free_descriptors_answers_a_browser_with_a_page(
+    poor_server: LiveServer,
+) -> None:
     poor_server.clear()
     with descriptors_used_up(poor_server) as wire:
         assert_problem_page(wire.ask(request("PUT /upload/b.txt", BROWSER, body=TEXT)), 503, "busy")
 
 
-def test_a_store_that_goes_away_is_unavailable_and_comes_back(start_server, tmp_path: Path) -> None:
+def test_a_store_that_was_moved_away_is_unavailable_until_it_is_back(
+    start_server, tmp_path: Path
+) -> None:
     server = start_server(WORKERS="1")
     (server.store / "a.txt").write_bytes(TEXT)
     away = tmp_path / "away"
@@ -523,7 +529,9 @@ def test_a_store_that_goes_away_is_unavailable_and_comes_back(start_server, tmp_
 
 
 @pytest.mark.usefixtures("over_a_directory")
-def test_a_store_that_goes_away_in_mid_upload_gets_nothing(start_server, tmp_path: Path) -> None:
+def test_a_store_that_is_moved_away_during_an_upload_gets_nothing(
+    start_server, tmp_path: Path
+) -> None:
     server = start_server(WORKERS="1")
     away = tmp_path / "away"
     with Wire(server) as wire:
@@ -537,7 +545,7 @@ def test_a_store_that_goes_away_in_mid_upload_gets_nothing(start_server, tmp_pat
 
 
 @pytest.mark.usefixtures("over_a_directory")
-def test_the_space_to_be_left_free_is_left_free(start_server) -> None:
+def test_an_upload_that_would_leave_too_little_free_space_is_refused(start_server) -> None:
     server = start_server(WORKERS="1", MIN_FREE_SPACE="900TiB")
     (server.store / "a.txt").write_bytes(TEXT)
     for asked in (
@@ -564,7 +572,9 @@ def tiny_disk(root: None, tool: Tool, tmp_path: Path) -> Iterator[Path]:
     subprocess.run([tool("umount"), "-l", str(path)], check=True, timeout=30)
 
 
-def test_a_full_disk_is_told_and_is_not_left_full(tiny_disk: Path, start_server) -> None:
+def test_an_upload_that_fills_the_disk_is_refused_and_removed(
+    tiny_disk: Path, start_server
+) -> None:
     server = start_server(STORE_URL=str(tiny_disk / "store"), WORKERS="1", MIN_FREE_SPACE="0")
     big = b"0123456789abcde\n" * 65536 * 2
     for asked in (
@@ -587,7 +597,7 @@ def test_a_full_disk_is_told_and_is_not_left_full(tiny_disk: Path, start_server)
     assert ask(server, request("PUT /upload/a.txt", body=big[: 512 << 10])).status == 201
 
 
-def test_an_error_that_nobody_foresaw_has_an_id_that_the_log_has_too(
+def test_an_unexpected_error_has_an_id_that_is_also_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A broken installation: a library that gives what the service has no word for.

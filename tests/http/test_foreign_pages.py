@@ -72,7 +72,7 @@ def test_a_page_of_another_site_changes_nothing(
     assert_holds_only(own_server, ["kept.txt"])
 
 
-def test_what_a_page_of_another_site_sends_is_not_waited_for(own_server: LiveServer) -> None:
+def test_a_request_of_another_site_is_refused_before_its_body(own_server: LiveServer) -> None:
     fields = ("Expect: 100-continue", "Content-Length: 1000", "Sec-Fetch-Site: cross-site")
     assert ask(own_server, sent(own_server, "PUT /upload/a.txt", *fields)).code() == "cross-site"
 
@@ -89,7 +89,7 @@ def test_what_a_page_of_another_site_sends_is_not_waited_for(own_server: LiveSer
     ],
     ids=str,
 )
-def test_its_own_pages_and_programs_and_named_origins_may(
+def test_own_pages_programs_and_allowed_origins_may_change_files(
     own_server: LiveServer, fields: tuple[str, ...]
 ) -> None:
     own_server.clear()
@@ -108,23 +108,19 @@ def test_its_own_pages_and_programs_and_named_origins_may(
         request("PUT /upload/a.txt", "Content-Length: 1000", "Expect: 100-continue"),
     ],
 )
-def test_a_name_that_leads_here_without_being_ours_is_not_answered(
-    own_server: LiveServer, asked: bytes
-) -> None:
+def test_a_request_for_a_foreign_host_is_refused(own_server: LiveServer, asked: bytes) -> None:
     answer = ask(own_server, asked)
     assert (answer.status, answer.code()) == (421, "wrong-host")
     assert "FILESERVICE_ALLOWED_HOSTS" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1", "[::1]", "files.example.org"])
-def test_its_own_names_are_answered(own_server: LiveServer, host: str) -> None:
+def test_requests_for_own_hosts_are_answered(own_server: LiveServer, host: str) -> None:
     asked = request("GET /healthz").replace(b"files.example", host.encode())
     assert ask(own_server, asked).status == 200
 
 
-def test_the_host_that_counts_is_the_one_that_the_proxy_was_asked_for(
-    start_server, tmp_path: Path
-) -> None:
+def test_behind_a_proxy_the_forwarded_host_is_checked(start_server, tmp_path: Path) -> None:
     server = start_server(
         ALLOWED_HOSTS="files.example.org", TRUSTED_PROXIES="127.0.0.1", WORKERS="1"
     )

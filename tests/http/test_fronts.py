@@ -42,7 +42,7 @@ class Crawl:
             self.found[f"{where}: curl"] = command
 
 
-def test_every_address_is_one_of_the_proxy(behind: Front) -> None:
+def test_every_address_in_every_answer_is_one_of_the_proxy(behind: Front) -> None:
     crawl = Crawl(behind.url)
     with crawl.client as client:
         crawl.note("root", client.get(""), "Location")
@@ -100,7 +100,7 @@ def test_every_address_is_one_of_the_proxy(behind: Front) -> None:
     assert len(crawl.found) > 40
 
 
-def test_a_name_of_any_characters_goes_through(behind: Front) -> None:
+def test_names_with_any_characters_pass_the_proxy(behind: Front) -> None:
     with httpx.Client(timeout=30) as client:
         for name in ("a b.txt", "50%.txt", "a%2Bc+d.txt", "q?#&=.txt", "\u00e4\u20ac.txt"):
             form = client.post(f"{behind.url}/upload", files={"file": (name, name.encode())})
@@ -110,7 +110,7 @@ def test_a_name_of_any_characters_goes_through(behind: Front) -> None:
             assert client.delete(record["url"]).status_code == 204
 
 
-def test_a_bad_forwarded_field_leaves_nothing(
+def test_a_malformed_forwarded_field_is_refused(
     tmp_path: Path, start_server: Callable[..., LiveServer]
 ) -> None:
     server = start_server(TRUSTED_PROXIES="127.0.0.1", WORKERS="1")

@@ -102,7 +102,7 @@ def test_a_service_is_found_by_what_the_command_line_says(start) -> None:
     assert httpx.get(f"http://127.0.0.1:{bound}/healthz").status_code == 200
 
 
-def test_a_service_is_found_that_speaks_tls(start, tool, tmp_path: Path) -> None:
+def test_a_service_over_tls_is_found(start, tool, tmp_path: Path) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     subprocess.run(
         [tool("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
@@ -135,7 +135,7 @@ def test_a_service_without_its_store_is_unhealthy(start, tmp_path: Path) -> None
     assert "503" in service.check().stderr
 
 
-def test_a_service_that_was_killed_is_no_service(start) -> None:
+def test_a_killed_service_is_not_found(start) -> None:
     service = start(FILESERVICE_BIND=f"127.0.0.1:{free_port()}")
     service.becomes_healthy()
     service.kill()

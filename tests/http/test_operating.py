@@ -57,7 +57,11 @@ def start_again(server: LiveServer) -> None:
     server.start()
 
 
-EVENTS = [kill_workers, reload, start_again]
+EVENTS = [
+    kill_workers,
+    pytest.param(reload, marks=pytest.mark.thorough),
+    pytest.param(start_again, marks=pytest.mark.thorough),
+]
 
 
 @pytest.fixture
@@ -71,7 +75,7 @@ def start_on(start_server: Callable[..., LiveServer]) -> Callable[..., LiveServe
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_on_a_read_only_disk_files_are_served_and_uploads_come_back_with_it(
+def test_a_read_only_disk_serves_files_and_refuses_uploads_until_it_is_writable(
     disk: Disk, start_on: Callable[..., LiveServer], event: Callable[[LiveServer], None]
 ) -> None:
     server = start_on(disk.path)
@@ -93,7 +97,7 @@ def test_on_a_read_only_disk_files_are_served_and_uploads_come_back_with_it(
     assert listed(server) == ["b.txt"]
 
 
-def test_a_directory_that_was_no_store_is_served_from_a_read_only_disk(
+def test_a_new_store_on_a_read_only_disk_is_served(
     disk: Disk, start_on: Callable[..., LiveServer]
 ) -> None:
     (disk.path / "a.txt").write_bytes(TEXT)
@@ -121,7 +125,7 @@ def small_disk(root: None, tool: Callable[[str], str], tmp_path: Path) -> Iterat
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_without_inodes_files_are_served_and_deleted_and_uploads_come_back_with_them(
+def test_a_disk_without_inodes_serves_and_deletes_files_and_refuses_uploads(
     small_disk: Disk, start_on: Callable[..., LiveServer], event: Callable[[LiveServer], None]
 ) -> None:
     server = start_on(small_disk.path / "store")
@@ -145,7 +149,7 @@ def test_without_inodes_files_are_served_and_deleted_and_uploads_come_back_with_
     eventually(lambda: is_healthy(server))
 
 
-def test_a_lost_mount_is_told_and_nothing_is_stored_below_it(
+def test_a_lost_mount_is_reported_and_nothing_is_stored_in_its_mount_point(
     disk: Disk, start_on: Callable[..., LiveServer]
 ) -> None:
     server = start_on(disk.path)
@@ -193,7 +197,7 @@ def test_a_lost_mount_is_told_and_nothing_is_stored_below_it(
         assert Tus(client).offset(upload) == 0
 
 
-def test_another_store_in_the_place_of_the_one_of_the_start_is_not_written_to(
+def test_a_store_that_was_exchanged_for_another_is_not_written_to(
     start_server: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
     server, other = start_server(WORKERS="1"), start_server(STORE_URL=str(tmp_path / "other"))
@@ -207,7 +211,7 @@ def test_another_store_in_the_place_of_the_one_of_the_start_is_not_written_to(
     assert server.published() == []
 
 
-def test_the_identity_of_a_new_store_is_told_at_the_start_and_can_be_asked_for(
+def test_the_identity_of_a_new_store_is_logged_and_can_be_required(
     start_server: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
@@ -235,7 +239,7 @@ def test_a_dead_disk_is_unhealthy(disk: Disk, start_on: Callable[..., LiveServer
     assert problem(server, HEALTH) == UNAVAILABLE
 
 
-def test_a_disk_that_hangs_is_unhealthy_soon_and_files_are_still_served(
+def test_a_disk_that_hangs_is_unhealthy_while_files_are_still_served(
     disk: Disk, start_on: Callable[..., LiveServer], tool: Callable[[str], str]
 ) -> None:
     server = start_on(disk.path)
@@ -247,21 +251,21 @@ def test_a_disk_that_hangs_is_unhealthy_soon_and_files_are_still_served(
         for _ in range(5):
             begin = time.monotonic()
             assert problem(server, HEALTH) == UNAVAILABLE
-            assert time.monotonic() - begin < 1  # only the first one waits, for three seconds
+            assert time.monotonic() - begin < 2.5  # only the first one waits, for three seconds
         assert ask(server, GET).body == TEXT
     finally:
         subprocess.run([fsfreeze, "-u", str(disk.path)], check=True)
     eventually(lambda: is_healthy(server))
 
 
-def test_less_room_than_is_to_be_left_free_is_unhealthy(
+def test_less_free_space_than_the_minimum_is_unhealthy(
     start_server: Callable[..., LiveServer],
 ) -> None:
     server = start_server(WORKERS="1", MIN_FREE_SPACE="900TiB")
     assert problem(server, HEALTH) == FULL
 
 
-def test_health_does_not_wait_behind_uploads_whose_syncs_are_slow(
+def test_health_checks_do_not_wait_for_uploads_whose_fsync_is_slow(
     root: None, tool: Callable[[str], str], start_server: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
     server = start_server(WORKERS="1")
@@ -283,14 +287,14 @@ def test_health_does_not_wait_behind_uploads_whose_syncs_are_slow(
             eventually(lambda: log.read_text().count("fsync(") >= 10)  # all threads wait
             begin = time.monotonic()
             assert is_healthy(server)
-            assert time.monotonic() - begin < 1.5
+            assert time.monotonic() - begin < 2.5
             assert server.published() == []
         finally:
             server.kill()
             strace.wait(30)
 
 
-def test_one_look_at_the_disk_a_second_is_for_all_who_ask(
+def test_health_checks_share_one_probe_of_the_disk_a_second(
     root: None, tool: Callable[[str], str], start_server: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
     server = start_server(WORKERS="1")
@@ -348,7 +352,7 @@ def served_by_nobody(store: Path, setpriv: str) -> Iterator[LiveServer]:
         server.kill()
 
 
-def test_files_of_other_users_stop_nothing_and_are_told_once(
+def test_unreadable_files_of_other_users_are_skipped_and_logged_once(
     root: None, tool: Callable[[str], str], nobodys_store: Path
 ) -> None:
     staged, kept = nobodys_store / ".fileservice/staging/roots", nobodys_store / "secret.txt"
@@ -372,7 +376,7 @@ def test_files_of_other_users_stop_nothing_and_are_told_once(
     assert staged.exists()
 
 
-def test_a_store_that_the_user_may_not_write_to_is_refused_with_its_path_and_the_user(
+def test_a_store_without_write_permission_is_refused_with_its_path_and_the_user(
     root: None, tool: Callable[[str], str], nobodys_store: Path
 ) -> None:
     os.chown(nobodys_store / ".fileservice/staging", 0, 0)
@@ -383,7 +387,7 @@ def test_a_store_that_the_user_may_not_write_to_is_refused_with_its_path_and_the
         pass
 
 
-def test_an_error_of_the_disk_has_its_path_in_the_log_and_not_in_the_answer(
+def test_the_path_of_a_disk_error_is_logged_and_not_answered(
     root: None, tool: Callable[[str], str], nobodys_store: Path
 ) -> None:
     with served_by_nobody(nobodys_store, tool("setpriv")) as server:

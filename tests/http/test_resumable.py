@@ -68,7 +68,7 @@ def test_an_upload_in_several_requests(client: httpx.Client, begin, append) -> N
     assert head.headers["Content-Location"] == last.headers["Location"]
 
 
-def test_all_bytes_being_there_does_not_make_it_complete(
+def test_an_upload_with_all_its_bytes_is_complete_only_when_the_client_says_so(
     client: httpx.Client, begin, append
 ) -> None:
     url = begin(data=TEXT, Upload_Length=str(len(TEXT)))
@@ -78,7 +78,9 @@ def test_all_bytes_being_there_does_not_make_it_complete(
     assert client.get("/download/note.txt").content == TEXT
 
 
-def test_without_a_length_the_last_request_decides(client: httpx.Client, begin, append) -> None:
+def test_an_upload_of_unknown_length_ends_with_its_last_request(
+    client: httpx.Client, begin, append
+) -> None:
     url = begin()
     assert "Upload-Length" not in client.head(url).headers
     append(url, 0, TEXT[:50], last=False)
@@ -99,7 +101,7 @@ def creation(*fields: str, body: bytes = TEXT) -> bytes:
 
 
 class TestInterimAnswer:
-    def test_a_client_of_this_version_learns_where_to_go_on(self, wire: Wire) -> None:
+    def test_a_client_of_this_draft_version_gets_104_with_the_location(self, wire: Wire) -> None:
         wire.send(creation(VERSION))
         interim = wire.answer()
         assert interim.status == 104
@@ -110,20 +112,20 @@ class TestInterimAnswer:
         assert (final.status, final.headers["Upload-Complete"]) == (201, "?1")
         assert final.headers["Location"].endswith("/download/note.txt")
 
-    def test_one_who_waits_is_still_told_to_go_on(self, wire: Wire) -> None:
+    def test_a_client_that_expects_100_continue_gets_it_too(self, wire: Wire) -> None:
         wire.send(creation(VERSION, "Expect: 100-continue", body=b""))
         assert [wire.answer().status for _ in range(2)] == [104, 100]
         wire.send(TEXT)
         assert wire.answer().status == 201
 
     @pytest.mark.parametrize("fields", [(), ("Upload-Draft-Interop-Version: 7",)])
-    def test_any_other_gets_the_answer_of_a_plain_upload(
+    def test_a_client_of_another_version_gets_no_104(
         self, wire: Wire, fields: tuple[str, ...]
     ) -> None:
         wire.send(creation(*fields))
         assert wire.answer().status == 201
 
-    def test_a_client_of_http_1_0_gets_none(self, wire: Wire) -> None:
+    def test_a_client_of_http_1_0_gets_no_104(self, wire: Wire) -> None:
         head, _, rest = creation(VERSION).partition(b" HTTP/1.1\r\n")
         wire.send(head + b" HTTP/1.0\r\n" + rest)
         assert wire.answer().status == 201
@@ -140,22 +142,22 @@ class TestInterimAnswer:
             "X-Real-IP: 192.0.2.1",
         ],
     )
-    def test_none_is_sent_through_a_proxy(self, wire: Wire, field: str) -> None:
+    def test_no_104_is_sent_through_a_proxy(self, wire: Wire, field: str) -> None:
         wire.send(creation(VERSION, field))
         assert wire.answer().status == 201
 
-    def test_one_who_waits_behind_a_proxy_is_told_to_go_on_only(self, wire: Wire) -> None:
+    def test_a_client_behind_a_proxy_gets_100_continue_only(self, wire: Wire) -> None:
         wire.send(creation(VERSION, "Via: 1.1 proxy.example", "Expect: 100-continue", body=b""))
         assert wire.answer().status == 100
         wire.send(TEXT)
         assert wire.answer().status == 201
 
-    def test_a_refusal_comes_before_it(self, wire: Wire, server: LiveServer) -> None:
+    def test_a_refused_upload_gets_no_104(self, wire: Wire, server: LiveServer) -> None:
         (server.store / "note.txt").write_bytes(b"taken")
         wire.send(creation(VERSION, "Expect: 100-continue", body=b""))
         assert wire.answer().status == 409
 
-    def test_an_upload_that_was_cut_goes_on_at_its_address(
+    def test_an_upload_that_was_cut_continues_at_its_location(
         self, server: LiveServer, client: httpx.Client, append
     ) -> None:
         with Wire(server) as wire:
@@ -187,14 +189,14 @@ def silent(server: LiveServer) -> Iterator[tuple[str, Wire]]:
 
 
 class TestConcurrency:
-    def test_asking_for_the_offset_ends_the_request_before(
+    def test_head_ends_the_earlier_request(
         self, client: httpx.Client, silent: tuple[str, Wire]
     ) -> None:
         url, first = silent
         assert client.head(url).headers["Upload-Offset"] == "700"
         assert first.answer().status == 423
 
-    def test_adding_ends_the_request_before(
+    def test_patch_ends_the_earlier_request(
         self, client: httpx.Client, append, silent: tuple[str, Wire]
     ) -> None:
         url, first = silent
@@ -202,7 +204,7 @@ class TestConcurrency:
         assert first.answer().status == 423
         assert client.get("/download/note.txt").content == TEXT
 
-    def test_cancelling_ends_the_request_before(
+    def test_delete_ends_the_earlier_request(
         self, server: LiveServer, client: httpx.Client, silent: tuple[str, Wire]
     ) -> None:
         url, first = silent
@@ -213,7 +215,9 @@ class TestConcurrency:
 
 
 class TestRefusals:
-    def test_another_offset(self, client: httpx.Client, begin, append) -> None:
+    def test_patch_at_another_offset_is_a_conflict(
+        self, client: httpx.Client, begin, append
+    ) -> None:
         url = begin(data=TEXT[:100])
         answer = append(url, 50, b"more", last=False)
         assert problem(answer) == (409, "mismatching-upload-offset")
@@ -225,12 +229,14 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("data", "kind"), [(b"", "completed-upload"), (b"x", "inconsistent-upload-length")]
     )
-    def test_a_complete_upload_takes_nothing(self, begin, append, data: bytes, kind: str) -> None:
+    def test_a_complete_upload_accepts_no_more_bytes(
+        self, begin, append, data: bytes, kind: str
+    ) -> None:
         url = begin()
         append(url, 0, TEXT, last=True)
         assert problem(append(url, len(TEXT), data, last=True)) == (400, kind)
 
-    def test_lengths_that_contradict_each_other(self, client: httpx.Client, begin, append) -> None:
+    def test_inconsistent_lengths_are_refused(self, client: httpx.Client, begin, append) -> None:
         fields = {"Upload-Complete": "?1", "Upload-Length": "5", VERSION[:28]: "8"}
         answer = client.put("/upload/note.txt", content=TEXT, headers=fields)
         assert problem(answer) == (400, "inconsistent-upload-length")
@@ -238,7 +244,7 @@ class TestRefusals:
         assert append(url, 100, TEXT[100:150], last=True).status_code == 400
         assert client.head(url).headers["Upload-Offset"] == "100"
 
-    def test_more_than_the_length_ends_the_upload(
+    def test_more_bytes_than_the_length_end_the_upload(
         self, client: httpx.Client, begin, append
     ) -> None:
         url = begin(data=TEXT[:100], Upload_Length="200")
@@ -255,24 +261,24 @@ class TestRefusals:
             ({"Upload_Complete": "true"}, 400),
         ],
     )
-    def test_fields_that_make_no_sense(
+    def test_malformed_fields_are_refused(
         self, client: httpx.Client, begin, append, fields: dict[str, str], status: int
     ) -> None:
         url = begin(data=TEXT[:100])
         assert append(url, 100, b"more", last=False, **fields).status_code == status
         assert client.head(url).headers["Upload-Offset"] == "100"
 
-    def test_a_wrong_type_tells_that_going_on_is_of_no_use(self, begin, append) -> None:
+    def test_a_wrong_type_is_refused_for_good(self, begin, append) -> None:
         url = begin("image.png", TEXT[:100])
         answer = append(url, 100, TEXT[100:], last=True)
         assert (answer.status_code, answer.headers["Upload-Complete"]) == (415, "?1")
 
-    def test_a_digest_of_the_whole_is_verified_at_the_end(self, begin, append) -> None:
+    def test_repr_digest_is_verified_at_the_end(self, begin, append) -> None:
         url = begin(data=TEXT[:100], Repr_Digest=sha256(b"other"))
         answer = append(url, 100, TEXT[100:], last=True)
         assert (answer.status_code, answer.json()["code"]) == (400, "digest-mismatch")
 
-    def test_a_digest_of_the_content_is_verified_before_it_counts(
+    def test_content_digest_is_verified_before_the_offset_moves(
         self, client: httpx.Client, begin, append
     ) -> None:
         url = begin(data=TEXT[:100], Repr_Digest=sha256(TEXT))
@@ -282,20 +288,20 @@ class TestRefusals:
         right = append(url, 100, TEXT[100:], last=True, Content_Digest=sha256(TEXT[100:]))
         assert right.status_code == 201
 
-    def test_a_field_that_makes_no_sense_is_as_good_as_none(self, client: httpx.Client) -> None:
+    def test_a_malformed_upload_complete_field_is_ignored(self, client: httpx.Client) -> None:
         answer = client.put("/upload/note.txt", content=TEXT, headers={"Upload-Complete": "yes"})
         assert answer.status_code == 201
         assert client.get("/download/note.txt").content == TEXT
 
 
-def test_options_tell_that_uploads_can_be_resumed(client: httpx.Client) -> None:
+def test_options_announces_resumable_uploads(client: httpx.Client) -> None:
     answer = client.options("/upload/note.txt")
     assert answer.headers["Accept-Patch"] == "application/partial-upload"
     assert answer.headers["Upload-Limit"] == f"max-size={5 << 30}"
     assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST", "PUT"}
 
 
-def test_repeating_an_upload_that_succeeded_is_answered_at_once(
+def test_a_repeated_upload_that_succeeded_is_answered_at_once(
     client: httpx.Client, wire: Wire
 ) -> None:
     client.put("/upload/note.txt", content=TEXT)
@@ -304,7 +310,7 @@ def test_repeating_an_upload_that_succeeded_is_answered_at_once(
     assert (answer.status, answer.headers["Upload-Complete"]) == (200, "?1")
 
 
-def test_a_client_that_goes_before_a_byte_leaves_no_upload_and_no_error(
+def test_a_client_that_disconnects_before_a_byte_leaves_no_upload_and_no_error(
     start_server: Callable[..., LiveServer], over_a_directory: None
 ) -> None:
     server = start_server(WORKERS="1")
@@ -327,7 +333,7 @@ def test_a_client_that_goes_before_a_byte_leaves_no_upload_and_no_error(
     assert "internal error" not in server.log()
 
 
-def test_an_upload_that_broke_off_before_its_client_could_learn_of_it_goes(
+def test_an_upload_cut_before_its_client_knew_the_location_is_removed(
     start_server: Callable[..., LiveServer], over_a_directory: None
 ) -> None:
     server = start_server(WORKERS="1")
@@ -341,7 +347,7 @@ def test_an_upload_that_broke_off_before_its_client_could_learn_of_it_goes(
     eventually(lambda: not list(uploads.iterdir()))
 
 
-def test_an_upload_that_broke_off_after_its_first_byte_stays(
+def test_an_upload_cut_after_its_first_byte_is_kept(
     start_server: Callable[..., LiveServer],
 ) -> None:
     server = start_server(WORKERS="1")

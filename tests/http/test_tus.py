@@ -34,7 +34,7 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 
 class TestCore:
-    def test_options_tell_what_is_spoken_here(self, client: httpx.Client) -> None:
+    def test_options_lists_the_versions_and_extensions_of_tus(self, client: httpx.Client) -> None:
         answer = client.options("/tus/")
         assert answer.status_code == 204
         assert answer.headers["Tus-Version"] == "1.0.0"
@@ -46,7 +46,7 @@ class TestCore:
         assert set(answer.headers["Tus-Checksum-Algorithm"].split(",")) == set(CHECKSUMS)
 
     @pytest.mark.parametrize("version", [None, "0.2.2", "1.0", "2.0.0"])
-    def test_another_version_is_refused_and_nothing_is_done(
+    def test_an_unsupported_tus_version_is_refused_without_effect(
         self, tus: Tus, version: str | None
     ) -> None:
         url = tus.begin(length=10)
@@ -60,7 +60,7 @@ class TestCore:
         assert tus.head(url, Tus_Resumable=version).status_code == 412
         assert tus.offset(url) == 0
 
-    def test_head_tells_how_the_upload_stands_and_is_not_cached(self, tus: Tus) -> None:
+    def test_head_returns_offset_length_and_metadata_and_is_not_cached(self, tus: Tus) -> None:
         url = tus.begin(length=20)
         tus.patch(url, 0, TEXT[:7])
         answer = tus.head(url)
@@ -71,7 +71,9 @@ class TestCore:
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["Tus-Resumable"] == "1.0.0"
 
-    def test_bytes_are_added_until_the_file_is_there(self, tus: Tus, client: httpx.Client) -> None:
+    def test_patches_append_bytes_until_the_file_is_published(
+        self, tus: Tus, client: httpx.Client
+    ) -> None:
         url = tus.begin(length=len(TEXT))
         answer = tus.patch(url, 0, TEXT[:5000])
         assert (answer.status_code, answer.headers["Upload-Offset"]) == (204, "5000")
@@ -84,7 +86,7 @@ class TestCore:
             assert answer.headers[field] == file.headers[field]
         assert answer.headers["Content-Location"] == str(file.url)
 
-    def test_who_lost_the_last_answer_gets_it_again(self, tus: Tus) -> None:
+    def test_a_client_that_lost_the_last_answer_gets_it_again(self, tus: Tus) -> None:
         url = tus.begin(length=len(TEXT))
         last = tus.patch(url, 0, TEXT)
         for answer in (tus.head(url), tus.patch(url, len(TEXT))):
@@ -130,7 +132,7 @@ class TestLies:
             (10, {"Upload_Checksum": "sha1 " + encoded(bytes(20))}, (460, "checksum-mismatch")),
         ],
     )
-    def test_bytes_with_a_lie_are_not_added(
+    def test_a_patch_with_false_fields_appends_nothing(
         self, tus: Tus, offset: int | str, fields: dict, expected: tuple[int, str]
     ) -> None:
         url = tus.begin(length=20)
@@ -165,7 +167,7 @@ class TestLies:
             ({"Upload_Metadata": "filename " + "A" * 65536}, (431, "bad-request")),
         ],
     )
-    def test_an_upload_that_lies_is_not_begun(
+    def test_a_creation_with_false_fields_creates_nothing(
         self, tus: Tus, server: LiveServer, fields: dict, expected: tuple[int, str]
     ) -> None:
         (server.store / "taken.txt").write_bytes(TEXT)
@@ -185,13 +187,15 @@ class TestLies:
         "upload",
         ["0" * 32, "0" * 31, "..%2f..%2fetc", "a%00b", "%2e%2e", "x/y", "A" * 32, "a" * 300, "ä"],
     )
-    def test_an_id_that_is_none_is_not_found(self, tus: Tus, upload: str) -> None:
+    def test_an_invalid_upload_id_is_not_found(self, tus: Tus, upload: str) -> None:
         url = f"/tus/{upload}"
         assert tus.head(url).status_code == 404
         assert code(tus.patch(url, 0, b"some")) == (404, "not-found")
         assert code(tus.delete(url)) == (404, "not-found")
 
-    def test_more_than_the_length_is_refused_before_it_is_read(self, server: LiveServer) -> None:
+    def test_a_patch_beyond_the_length_is_refused_before_it_is_read(
+        self, server: LiveServer
+    ) -> None:
         with server.client() as client:
             url = Tus(client).begin(length=20)
             with Wire(server) as wire:
@@ -203,7 +207,7 @@ class TestLies:
                 assert wire.ask(head).status == 413
             assert Tus(client).offset(url) == 0
 
-    def test_of_an_endless_body_no_more_stays_than_fits(self, tus: Tus, client) -> None:
+    def test_an_endless_body_is_cut_at_the_length(self, tus: Tus, client) -> None:
         url = tus.begin(length=20)
         assert code(tus.patch(url, 0, iter([TEXT[:15], TEXT[15:30]]))) == (413, "too-large")
         offset = tus.offset(url)
@@ -213,7 +217,9 @@ class TestLies:
 
 
 class TestExtensions:
-    def test_creation_brings_the_first_bytes(self, tus: Tus, client: httpx.Client) -> None:
+    def test_a_creation_with_a_body_stores_the_first_bytes(
+        self, tus: Tus, client: httpx.Client
+    ) -> None:
         answer = tus.create(length=20, body=TEXT[:8])
         assert (answer.status_code, answer.headers["Upload-Offset"]) == (201, "8")
         tus.patch(answer.headers["Location"], 8, TEXT[8:20])
@@ -231,7 +237,7 @@ class TestExtensions:
         assert answer.status_code in (400, 460)
         assert {path.name for path in uploads.iterdir()} == before
 
-    def test_a_head_that_travels_as_a_post_leaves_the_connection_in_order(
+    def test_a_head_overridden_by_post_leaves_the_connection_in_step(
         self, client: httpx.Client
     ) -> None:
         fields = {"Tus-Resumable": "1.0.0", "X-HTTP-Method-Override": "HEAD"}
@@ -239,11 +245,15 @@ class TestExtensions:
             answer = client.post(f"/tus/{'0' * 32}", headers=fields)
             assert (answer.status_code, answer.content) == (404, b"")
 
-    def test_creation_can_bring_all_of_it(self, tus: Tus, client: httpx.Client) -> None:
+    def test_a_creation_with_the_whole_file_publishes_it(
+        self, tus: Tus, client: httpx.Client
+    ) -> None:
         answer = tus.create(length=20, body=TEXT[:20])
         assert client.get(answer.headers["Content-Location"]).content == TEXT[:20]
 
-    def test_an_empty_file_is_there_at_once(self, tus: Tus, client: httpx.Client) -> None:
+    def test_an_upload_of_length_zero_is_published_at_once(
+        self, tus: Tus, client: httpx.Client
+    ) -> None:
         answer = tus.create(length=0)
         assert client.get(answer.headers["Content-Location"]).content == b""
 
@@ -273,7 +283,7 @@ class TestExtensions:
         tus.patch(url, 9, TEXT[9:20], Upload_Checksum=checksum(algorithm, TEXT[9:20]))
         assert client.get("/download/note.txt").content == TEXT[:20]
 
-    def test_an_upload_can_be_ended(self, tus: Tus, server: LiveServer) -> None:
+    def test_a_terminated_upload_is_gone(self, tus: Tus, server: LiveServer) -> None:
         url = tus.begin(length=20)
         tus.patch(url, 0, TEXT[:9])
         assert tus.delete(url).status_code == 204
@@ -282,7 +292,9 @@ class TestExtensions:
         upload = url.rpartition("/")[2]
         assert not list((server.store / ".fileservice/uploads").glob(f"{upload}*"))
 
-    def test_parts_become_one_file(self, tus: Tus, client: httpx.Client) -> None:
+    def test_partial_uploads_are_concatenated_into_one_file(
+        self, tus: Tus, client: httpx.Client
+    ) -> None:
         parts = []
         for data in (TEXT[:100], TEXT[100:150], TEXT[150:]):
             url = tus.begin(length=len(data), Upload_Metadata=None, Upload_Concat="partial")
@@ -300,7 +312,7 @@ class TestExtensions:
         assert code(tus.patch(final, len(TEXT), b"more")) == (403, "forbidden")
         assert [tus.head(part).status_code for part in parts] == [404] * 3
 
-    def test_unfinished_parts_are_not_joined(self, tus: Tus) -> None:
+    def test_unfinished_partial_uploads_are_not_concatenated(self, tus: Tus) -> None:
         url = tus.begin(length=10, Upload_Concat="partial")
         for part in (url, "/tus/" + "0" * 32, "https://elsewhere.example/x"):
             answer = tus.create(Upload_Concat=f"final;{part}")
@@ -354,7 +366,7 @@ class TestExtensions:
         checked = tus.patch(url, 0, b"", Upload_Checksum=checksum("sha1", b""))
         assert checked.headers["Upload-Expires"] == tus.head(url).headers["Upload-Expires"]
 
-    def test_scripts_of_named_origins_may_use_it(
+    def test_scripts_of_allowed_origins_may_upload(
         self, start_server: Callable[..., LiveServer]
     ) -> None:
         server = start_server(CORS_ORIGINS="https://app.example.org")
@@ -373,7 +385,9 @@ class TestExtensions:
             other = client.options("/tus/", headers=asked | {"Origin": "https://evil.example"})
             assert "Access-Control-Allow-Origin" not in other.headers
 
-    def test_without_named_origins_no_script_of_another_may(self, client: httpx.Client) -> None:
+    def test_without_allowed_origins_no_foreign_script_may_upload(
+        self, client: httpx.Client
+    ) -> None:
         answer = client.options("/tus/", headers={"Origin": "https://app.example.org"})
         assert not any(name.startswith("access-control") for name in answer.headers)
 
@@ -396,7 +410,7 @@ def trickling(server: LiveServer, tus: Tus) -> Iterator[tuple[str, Wire]]:
 
 
 class TestConnections:
-    def test_a_request_that_has_gone_quiet_is_taken_over_from(
+    def test_a_new_request_takes_the_lock_from_one_that_receives_nothing(
         self, tus: Tus, client: httpx.Client, trickling: tuple[str, Wire]
     ) -> None:
         url, first = trickling
@@ -405,7 +419,7 @@ class TestConnections:
         assert first.answer().status == 423
         assert first.ended()
 
-    def test_a_request_that_still_sends_keeps_the_upload(
+    def test_a_request_that_still_receives_keeps_the_lock(
         self, server: LiveServer, client: httpx.Client, trickling: tuple[str, Wire]
     ) -> None:
         url, first = trickling
@@ -423,7 +437,7 @@ class TestConnections:
         assert first.answer().status == 204
         assert client.get("/download/note.txt").content == TEXT[:1000]
 
-    def test_what_arrived_before_a_reset_stays(
+    def test_bytes_that_arrived_before_a_reset_are_kept(
         self, tus: Tus, client: httpx.Client, trickling: tuple[str, Wire]
     ) -> None:
         url, first = trickling
@@ -433,7 +447,7 @@ class TestConnections:
         assert tus.patch(url, 150, TEXT[150:1000]).status_code == 204
         assert client.get("/download/note.txt").content == TEXT[:1000]
 
-    def test_a_chunked_body_that_breaks_off_leaves_what_came(
+    def test_bytes_of_a_chunked_body_that_breaks_off_are_kept(
         self, server: LiveServer, tus: Tus
     ) -> None:
         url = tus.begin(length=1000)
@@ -460,7 +474,7 @@ class TestConnections:
         assert client.get("/download/other.txt").content == TEXT
         assert tus.offset(trickling[0]) == 100
 
-    def test_kill_9_of_everything_costs_only_what_was_not_promised(
+    def test_kill_9_of_the_server_keeps_every_byte_up_to_the_offset(
         self, start_server: Callable[..., LiveServer]
     ) -> None:
         server = start_server(WORKERS="2")
@@ -475,7 +489,7 @@ class TestConnections:
             assert tus.patch(url, promised, TEXT[promised:]).status_code == 204
             assert client.get("/download/note.txt").content == TEXT
 
-    def test_kill_9_of_the_worker_that_receives_frees_the_upload(
+    def test_kill_9_of_the_receiving_worker_releases_the_lock(
         self, start_server: Callable[..., LiveServer]
     ) -> None:
         server = start_server(WORKERS="1")

@@ -35,7 +35,7 @@ def assert_refused(answer: Answer, status: int, code: str) -> None:
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_a_client_that_begins_too_many_uploads_is_refused_and_others_are_not(
+def test_a_client_with_too_many_unfinished_uploads_is_refused_and_others_are_not(
     start_server: Callable[..., LiveServer],
 ) -> None:
     server = start_server(
@@ -65,7 +65,7 @@ def test_a_client_that_begins_too_many_uploads_is_refused_and_others_are_not(
 
 
 @pytest.mark.usefixtures("over_a_directory")
-def test_creations_that_come_at_once_are_no_more_than_may_be(
+def test_simultaneous_creations_do_not_exceed_the_limit(
     start_server: Callable[..., LiveServer],
 ) -> None:
     server = start_server(MAX_UNFINISHED_UPLOADS_PER_CLIENT="20", WORKERS="2")
@@ -82,7 +82,7 @@ def test_creations_that_come_at_once_are_no_more_than_may_be(
     assert len(bytes_of) == 20
 
 
-def test_creations_without_a_byte_do_not_take_all_the_room(
+def test_uploads_without_a_byte_do_not_reserve_all_the_space(
     disk: Disk, start_server: Callable[..., LiveServer]
 ) -> None:
     server = start_server(STORE_URL=str(disk.path / "store"), WORKERS="2", MIN_FREE_SPACE="8MiB")
@@ -112,7 +112,7 @@ def few_inodes(
     subprocess.run([tool("umount"), "-l", str(path)], check=True, timeout=30)
 
 
-def test_inodes_are_left_for_what_goes_on_and_ends(
+def test_inodes_are_left_for_uploads_that_continue_and_end(
     few_inodes: Callable[[], int], tmp_path: Path, start_server: Callable[..., LiveServer]
 ) -> None:
     server = start_server(
@@ -140,7 +140,9 @@ def test_inodes_are_left_for_what_goes_on_and_ends(
 
 
 @pytest.mark.usefixtures("over_a_directory")
-def test_uploads_left_over_hold_up_nobody(start_server: Callable[..., LiveServer]) -> None:
+def test_a_start_does_not_wait_for_the_sweep_of_abandoned_uploads(
+    start_server: Callable[..., LiveServer],
+) -> None:
     server = start_server(WORKERS="1", FSYNC="false")
     server.stop()
     uploads = server.store / ".fileservice/uploads"

@@ -1,10 +1,10 @@
-"""Conditions, against the decision table of RFC 9110 section 13.2.2 written another way."""
+"""Conditional requests, compared with a decision table written from RFC 9110 section 13.2.2."""
 
 import email.utils
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fileservice.protocols.conditional import (
@@ -45,18 +45,18 @@ def weak(field: str) -> bool:
     maybe(TAGS),
     maybe(DATES),
 )
-def test_the_order_of_the_conditions_is_that_of_the_specification(
+def test_conditions_are_evaluated_in_the_order_of_the_specification(
     method, match, unmodified, none_match, modified
 ) -> None:
-    def table() -> Outcome:
+    def expected() -> Outcome:
         if match is not None and not strong(match):
             return Outcome.PRECONDITION_FAILED
         if match is None and unmodified == OLDER:
             return Outcome.PRECONDITION_FAILED
-        reads = method in ("GET", "HEAD")
+        is_read = method in ("GET", "HEAD")
         if none_match is not None and weak(none_match):
-            return Outcome.NOT_MODIFIED if reads else Outcome.PRECONDITION_FAILED
-        if none_match is None and reads and modified in (SAME, NEWER):
+            return Outcome.NOT_MODIFIED if is_read else Outcome.PRECONDITION_FAILED
+        if none_match is None and is_read and modified in (SAME, NEWER):
             return Outcome.NOT_MODIFIED
         return Outcome.PROCEED
 
@@ -66,11 +66,11 @@ def test_the_order_of_the_conditions_is_that_of_the_specification(
         if_none_match=none_match,
         if_modified_since=modified,
     )
-    assert evaluate(method, conditions, CURRENT) is table()
+    assert evaluate(method, conditions, CURRENT) is expected()
 
 
 @given(maybe(TAGS), maybe(TAGS), maybe(DATES))
-def test_where_there_is_nothing_only_if_match_fails(match, none_match, date) -> None:
+def test_without_a_representation_only_if_match_fails(match, none_match, date) -> None:
     conditions = Conditions(
         if_match=match,
         if_none_match=none_match,
@@ -97,18 +97,18 @@ def test_where_there_is_nothing_only_if_match_fails(match, none_match, date) -> 
         ("nonsense", False),
     ],
 )
-def test_if_range_needs_the_very_same_version(value, applies) -> None:
+def test_if_range_applies_to_the_same_version_only(value, applies) -> None:
     assert range_applies(Conditions(if_range=value), CURRENT) is applies
 
 
-def test_a_comma_may_stand_in_an_entity_tag() -> None:
+def test_entity_tag_may_contain_a_comma() -> None:
     current = Validators('"a,b"', NOW)
-    found = evaluate("GET", Conditions(if_none_match='"x", "a,b"'), current)
-    assert found is Outcome.NOT_MODIFIED
+    outcome = evaluate("GET", Conditions(if_none_match='"x", "a,b"'), current)
+    assert outcome is Outcome.NOT_MODIFIED
 
 
 @pytest.mark.parametrize("field", ['w/"abc"', '"abc', 'abc"', '"abc" "abc"', "'abc'", '"abc", x'])
-def test_a_malformed_list_of_tags_matches_nothing(field) -> None:
+def test_malformed_list_of_entity_tags_matches_nothing(field) -> None:
     assert evaluate("GET", Conditions(if_none_match=field), CURRENT) is Outcome.PROCEED
     assert evaluate("GET", Conditions(if_match=field), CURRENT) is Outcome.PRECONDITION_FAILED
 
@@ -121,26 +121,26 @@ def test_a_malformed_list_of_tags_matches_nothing(field) -> None:
         "Sun Nov  6 08:49:37 1994",
     ],
 )
-def test_the_three_forms_of_a_date_mean_the_same(text) -> None:
+def test_three_forms_of_a_date_are_parsed_to_the_same_time(text) -> None:
     assert parse_date(text) == 784_111_777
 
 
-def test_a_two_digit_year_is_never_more_than_fifty_years_ahead() -> None:
+def test_year_of_two_digits_is_at_most_fifty_years_in_the_future() -> None:
     this_year = datetime.now(UTC).year
     for ahead, year in ((50, this_year + 50), (51, this_year + 51 - 100)):
         digits = (this_year + ahead) % 100
-        found = parse_date(f"Sunday, 06-Nov-{digits:02} 08:49:37 GMT")
-        assert found is not None
-        assert datetime.fromtimestamp(found, UTC).year == year
+        date = parse_date(f"Sunday, 06-Nov-{digits:02} 08:49:37 GMT")
+        assert date is not None
+        assert datetime.fromtimestamp(date, UTC).year == year
 
 
 @given(st.integers(-62_135_596_800, 253_402_300_799))
-def test_every_date_that_is_written_is_read_as_the_same(seconds) -> None:
+def test_formatted_date_is_parsed_to_the_same_time(seconds) -> None:
     assert parse_date(format_date(seconds)) == seconds
 
 
 @given(st.integers(0, 4_000_000_000))
-def test_dates_are_written_as_the_standard_library_does(seconds) -> None:
+def test_date_is_formatted_as_the_standard_library_formats_it(seconds) -> None:
     assert format_date(seconds) == email.utils.formatdate(seconds, usegmt=True)
 
 
@@ -159,12 +159,14 @@ def test_dates_are_written_as_the_standard_library_does(seconds) -> None:
         "Sun Nov " + " " * 10_000 + "6 08:49:37 1994",
     ],
 )
-def test_what_is_no_date_is_ignored(text) -> None:
+def test_text_that_is_not_an_http_date_is_parsed_to_none(text) -> None:
     assert parse_date(text) is None
 
 
 @given(st.text(max_size=60))
-def test_no_text_is_too_strange_to_be_looked_at(text) -> None:
+@example("\n")
+@example('"abc"\n')
+def test_no_field_value_raises_an_error(text) -> None:
     parse_date(text)
     evaluate("GET", Conditions(*[text] * 5), CURRENT)
     range_applies(Conditions(if_range=text), CURRENT)

@@ -1,4 +1,4 @@
-"""The file in a form, wherever the blocks of the body end."""
+"""The file in a form, for any division of the body into blocks."""
 
 from collections.abc import Iterator
 
@@ -6,14 +6,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fileservice.protocols.errors import BadForm, NoFile, OneFileOnly, PartialUpload, PieceOfFile
+from fileservice.protocols.errors import (
+    BadForm,
+    ChunkedUpload,
+    MultipleFiles,
+    NoFile,
+    PartialUpload,
+)
 from fileservice.protocols.forms import form_file
 
 BOUNDARY = "XboundaryX"
-KIND = f"multipart/form-data; boundary={BOUNDARY}"
+CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 DELIMITER = f"\r\n--{BOUNDARY}".encode()
 
-near_delimiters = st.lists(
+data_like_delimiters = st.lists(
     st.one_of(
         st.binary(max_size=40),
         st.integers(0, len(DELIMITER) - 1).map(lambda length: DELIMITER[:length]),
@@ -35,106 +41,112 @@ def file_part(data: bytes, extra: str = "") -> bytes:
 END = f"--{BOUNDARY}--\r\n".encode()
 
 
-def in_blocks(body: bytes, sizes: list[int]) -> Iterator[memoryview]:
-    """The body through two buffers in turn, each larger than what it holds."""
-    buffers, turn, at = (bytearray(b"?" * 5000), bytearray(b"?" * 5000)), 0, 0
-    while at < len(body):
-        size = sizes[turn % len(sizes)]
-        data = body[at : at + size]
-        buffer = buffers[turn % 2]
+def divided(body: bytes, sizes: list[int]) -> Iterator[memoryview]:
+    """Yield the body in two buffers that are used in turn, each larger than its content."""
+    buffers, index, position = (bytearray(b"?" * 5000), bytearray(b"?" * 5000)), 0, 0
+    while position < len(body):
+        size = sizes[index % len(sizes)]
+        data = body[position : position + size]
+        buffer = buffers[index % 2]
         buffer[:] = b"?" * len(buffer)
         buffer[: len(data)] = data
         yield memoryview(buffer)[: len(data)]
-        turn, at = turn + 1, at + size
+        index, position = index + 1, position + size
 
 
-def taken_in(body: bytes, sizes: list[int]) -> bytes:
-    """The file's bytes, each block looked at only once the next has been asked for."""
-    _, blocks = form_file(KIND, in_blocks(body, sizes))
-    found, earlier = b"", None
+def read_file(body: bytes, sizes: list[int]) -> bytes:
+    """Return the bytes of the file; read each block only after the next one was requested."""
+    _, blocks = form_file(CONTENT_TYPE, divided(body, sizes))
+    data, previous = b"", None
     for block in blocks:
-        if earlier is not None:
-            found += bytes(earlier)
-        earlier = block
-    return found + (bytes(earlier) if earlier is not None else b"")
+        if previous is not None:
+            data += bytes(previous)
+        previous = block
+    return data + (bytes(previous) if previous is not None else b"")
 
 
-sizes_of_blocks = st.lists(st.integers(1, 300), min_size=1, max_size=5)
-
-
-@given(data=near_delimiters, sizes=sizes_of_blocks, before=near_delimiters, after=near_delimiters)
-@example(data=bytes(4), sizes=[1, 23], before=b"", after=b"")  # more blocks follow than buffers
-def test_the_bytes_of_the_file_are_its_own_wherever_the_blocks_end(
-    data: bytes, sizes: list[int], before: bytes, after: bytes
-) -> None:
-    if any(DELIMITER in b"\r\n" + piece + b"\r\n" for piece in (data, before, after)):
-        return  # no client would choose this boundary
-    body = part('name="note"', before) + file_part(data) + part('name="more"', after) + END
-    assert taken_in(body, sizes) == data
-
-
-@given(sizes=sizes_of_blocks, cut=st.integers(1, len(file_part(b"x" * 100)) + len(END) - 3))
-def test_a_form_cut_anywhere_is_an_error(sizes: list[int], cut: int) -> None:
-    with pytest.raises((BadForm, NoFile)):
-        taken_in((file_part(b"x" * 100) + END)[:cut], sizes)
-
-
-@pytest.mark.parametrize("size", [1, 7, 300])
-def test_a_second_file_is_refused(size: int) -> None:
-    with pytest.raises(OneFileOnly):
-        taken_in(file_part(b"one") + file_part(b"two") + END, [size])
-
-
-@pytest.mark.parametrize(("declared", "right"), [("3", True), ("2", False), ("03", False)])
-def test_a_part_that_declares_its_length_has_it(declared: str, right: bool) -> None:
-    body = file_part(b"one", f"\r\nContent-Length: {declared}") + END
-    if right:
-        assert taken_in(body, [10]) == b"one"
-    else:
-        with pytest.raises(BadForm):
-            taken_in(body, [10])
-
-
-@pytest.mark.parametrize("block", [4096, 1 << 20])
-def test_what_comes_before_the_file_is_bounded(block: int) -> None:
-    with pytest.raises(BadForm, match="before the file"):
-        taken_in(part('name="note"', b"x" * 70_000) + file_part(b"one") + END, [block])
-
-
-def test_a_name_that_is_not_utf_8_is_refused_in_words() -> None:
-    with pytest.raises(BadForm, match=r"must be UTF-8$"):
-        taken_in(file_part(b"one").replace(b'filename="', b'filename="\xe9') + END, [4096])
-
-
-def test_what_comes_after_the_file_is_bounded() -> None:
-    with pytest.raises(BadForm, match="after the file"):
-        taken_in(file_part(b"one") + part('name="note"', b"x" * 70_000) + END, [4096])
-
-
-def test_an_epilogue_is_bounded_as_fields_are() -> None:
-    assert taken_in(file_part(b"one") + END + b"x" * 60_000, [4096]) == b"one"
-    with pytest.raises(BadForm, match="after the file"):
-        taken_in(file_part(b"one") + END + b"x" * 70_000, [4096])
-
-
-NO_DELIMITERS = [b"--X", b"X", b"-", b"-X", b"\n", b" x", b"--\n", b"-- -\r\n", b"\rX", b"---\r\n"]
+block_sizes = st.lists(st.integers(1, 300), min_size=1, max_size=5)
 
 
 @given(
-    pieces=st.lists(st.sampled_from([DELIMITER + tail + b"x" for tail in NO_DELIMITERS])),
-    sizes=sizes_of_blocks,
+    data=data_like_delimiters,
+    sizes=block_sizes,
+    before=data_like_delimiters,
+    after=data_like_delimiters,
 )
-def test_a_boundary_that_is_followed_by_more_belongs_to_the_file(
+# More blocks follow the file than there are buffers.
+@example(data=bytes(4), sizes=[1, 23], before=b"", after=b"")
+def test_file_is_returned_for_any_division_into_blocks(
+    data: bytes, sizes: list[int], before: bytes, after: bytes
+) -> None:
+    if any(DELIMITER in b"\r\n" + piece + b"\r\n" for piece in (data, before, after)):
+        return  # no client would choose this boundary for this content
+    body = part('name="note"', before) + file_part(data) + part('name="more"', after) + END
+    assert read_file(body, sizes) == data
+
+
+@given(sizes=block_sizes, cut=st.integers(1, len(file_part(b"x" * 100)) + len(END) - 3))
+def test_truncated_form_raises_an_error(sizes: list[int], cut: int) -> None:
+    with pytest.raises((BadForm, NoFile)):
+        read_file((file_part(b"x" * 100) + END)[:cut], sizes)
+
+
+@pytest.mark.parametrize("size", [1, 7, 300])
+def test_second_file_raises_multiple_files(size: int) -> None:
+    with pytest.raises(MultipleFiles):
+        read_file(file_part(b"one") + file_part(b"two") + END, [size])
+
+
+@pytest.mark.parametrize(("declared", "correct"), [("3", True), ("2", False), ("03", False)])
+def test_wrong_length_of_the_part_raises_bad_form(declared: str, correct: bool) -> None:
+    body = file_part(b"one", f"\r\nContent-Length: {declared}") + END
+    if correct:
+        assert read_file(body, [10]) == b"one"
+    else:
+        with pytest.raises(BadForm):
+            read_file(body, [10])
+
+
+@pytest.mark.parametrize("block", [4096, 1 << 20])
+def test_too_many_bytes_before_the_file_raise_bad_form(block: int) -> None:
+    with pytest.raises(BadForm, match="before the file"):
+        read_file(part('name="note"', b"x" * 70_000) + file_part(b"one") + END, [block])
+
+
+def test_name_that_is_not_utf_8_raises_bad_form() -> None:
+    with pytest.raises(BadForm, match=r"must be UTF-8$"):
+        read_file(file_part(b"one").replace(b'filename="', b'filename="\xe9') + END, [4096])
+
+
+def test_too_many_bytes_after_the_file_raise_bad_form() -> None:
+    with pytest.raises(BadForm, match="after the file"):
+        read_file(file_part(b"one") + part('name="note"', b"x" * 70_000) + END, [4096])
+
+
+def test_too_long_epilogue_raises_bad_form() -> None:
+    assert read_file(file_part(b"one") + END + b"x" * 60_000, [4096]) == b"one"
+    with pytest.raises(BadForm, match="after the file"):
+        read_file(file_part(b"one") + END + b"x" * 70_000, [4096])
+
+
+NOT_DELIMITERS = [b"--X", b"X", b"-", b"-X", b"\n", b" x", b"--\n", b"-- -\r\n", b"\rX", b"---\r\n"]
+
+
+@given(
+    pieces=st.lists(st.sampled_from([DELIMITER + tail + b"x" for tail in NOT_DELIMITERS])),
+    sizes=block_sizes,
+)
+def test_boundary_followed_by_other_bytes_belongs_to_the_file(
     pieces: list[bytes], sizes: list[int]
 ) -> None:
     data = b"".join(pieces)
-    assert taken_in(file_part(data) + END, sizes) == data
+    assert read_file(file_part(data) + END, sizes) == data
 
 
 @pytest.mark.parametrize("end", [END, END[:-2], END[:-2] + b" \t ", END[:-2] + b"  \r\nmore"])
 @pytest.mark.parametrize("size", [1, 7, 300])
-def test_the_last_boundary_may_be_padded_and_need_not_end_its_line(end: bytes, size: int) -> None:
-    assert taken_in(file_part(b"one") + end, [size]) == b"one"
+def test_last_boundary_may_have_padding_and_no_line_end(end: bytes, size: int) -> None:
+    assert read_file(file_part(b"one") + end, [size]) == b"one"
 
 
 @pytest.mark.parametrize(
@@ -146,17 +158,76 @@ def test_the_last_boundary_may_be_padded_and_need_not_end_its_line(end: bytes, s
         'name="file"; filename="a.txt"\r\nContent-Disposition: form-data; name="file"',
     ],
 )
-def test_a_part_with_two_names_is_refused(fields: str) -> None:
+def test_part_with_two_names_raises_bad_form(fields: str) -> None:
     with pytest.raises(BadForm, match="more than one"):
-        taken_in(part(fields, b"one") + END, [10])
-    with pytest.raises((BadForm, OneFileOnly)):
-        taken_in(file_part(b"one") + part(fields, b"two") + END, [10])
+        read_file(part(fields, b"one") + END, [10])
+    with pytest.raises((BadForm, MultipleFiles)):
+        read_file(file_part(b"one") + part(fields, b"two") + END, [10])
 
 
-def test_a_name_in_the_extended_form_is_no_second_name() -> None:
-    """RFC 7578 section 4.2 wants none in forms."""
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        "multipart/mixed; boundary=XboundaryX",
+        "application/x-www-form-urlencoded",
+        "application/octet-stream; boundary=XboundaryX",
+    ],
+)
+def test_other_content_type_raises_bad_form_with_the_way_to_send_bytes(content_type: str) -> None:
+    with pytest.raises(BadForm, match="PUT /upload/<name>"):
+        form_file(content_type, divided(file_part(b"one") + END, [10]))
+
+
+@pytest.mark.parametrize("body", [b"", b"name=value", END, part('name="note"', b"x") + END])
+def test_form_without_a_file_raises_an_error(body: bytes) -> None:
+    with pytest.raises((BadForm, NoFile)):
+        form_file(CONTENT_TYPE, divided(body, [10]))
+
+
+def test_form_whose_file_was_not_chosen_raises_no_file() -> None:
+    """Browsers send an empty filename for it."""
+    with pytest.raises(NoFile, match="choose one"):
+        form_file(CONTENT_TYPE, divided(part('name="file"; filename=""', b"") + END, [10]))
+
+
+def test_file_in_another_field_raises_no_file_with_both_names() -> None:
+    with pytest.raises(NoFile, match="'upload'; it must be in `file`"):
+        form_file(CONTENT_TYPE, divided(part('name="upload"; filename="a.txt"', b"x") + END, [10]))
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ("a.txt", "a.txt"),
+        ("日本語 é.txt", "日本語 é.txt"),
+        ("%22a%22.txt", '"a".txt'),
+        ("/home/me/a.txt", "a.txt"),
+        ("C:\\files\\a.txt", "a.txt"),
+        ("files/", ""),
+    ],
+)
+def test_name_is_the_last_segment_of_the_filename(sent: str, name: str) -> None:
+    body = part(f'name="file"; filename="{sent}"', b"one") + END
+    assert form_file(CONTENT_TYPE, divided(body, [10]))[0] == name
+
+
+def test_more_parts_than_allowed_raise_bad_form() -> None:
+    field = part('name="note"', b"x")
+    assert read_file(field * 63 + file_part(b"one") + END, [4096]) == b"one"
+    with pytest.raises(BadForm, match="malformed"):
+        read_file(field * 64 + file_part(b"one") + END, [4096])
+
+
+def test_empty_file_is_returned() -> None:
+    assert read_file(file_part(b"") + END, [10]) == b""
+
+
+def test_extended_filename_parameter_is_ignored() -> None:
     body = file_part(b"one")[:-7].replace(b'"a.txt"', b"\"a.txt\"; filename*=UTF-8''b.exe")
-    name, _ = form_file(KIND, in_blocks(body + b"\r\none\r\n" + END, [10]))
+    name, _ = form_file(CONTENT_TYPE, divided(body + b"\r\none\r\n" + END, [10]))
     assert name == "a.txt"
 
 
@@ -166,22 +237,20 @@ def test_a_name_in_the_extended_form_is_no_second_name() -> None:
     ["dztotalchunkcount", "resumableTotalChunks", "flowTotalChunks", "chunks"] + ["qqtotalparts"],
 )
 @pytest.mark.parametrize("size", [1, 300])
-def test_a_piece_is_refused_wherever_the_form_says_that_it_is_one(
-    field: str, total: str, size: int
-) -> None:
-    says = part(f'name="{field}"', total.encode())
-    with pytest.raises(PieceOfFile):
-        form_file(KIND, in_blocks(says + file_part(b"one") + END, [size]))
-    with pytest.raises(PieceOfFile):
-        taken_in(file_part(b"one") + says + END, [size])
+def test_field_with_several_chunks_raises_chunked_upload(field: str, total: str, size: int) -> None:
+    count = part(f'name="{field}"', total.encode())
+    with pytest.raises(ChunkedUpload):
+        form_file(CONTENT_TYPE, divided(count + file_part(b"one") + END, [size]))
+    with pytest.raises(ChunkedUpload):
+        read_file(file_part(b"one") + count + END, [size])
 
 
 @pytest.mark.parametrize("total", [b"1", b"0", b"", b"two", b"-2"])
-def test_a_file_in_one_piece_is_a_file(total: bytes) -> None:
-    says = part('name="chunks"', total)
-    assert taken_in(says + file_part(b"one") + says + END, [10]) == b"one"
+def test_file_in_one_chunk_is_returned(total: bytes) -> None:
+    count = part('name="chunks"', total)
+    assert read_file(count + file_part(b"one") + count + END, [10]) == b"one"
 
 
-def test_a_part_with_a_range_is_refused() -> None:
+def test_part_with_content_range_raises_partial_upload() -> None:
     with pytest.raises(PartialUpload):
-        taken_in(file_part(b"one", "\r\nContent-Range: bytes 0-2/9") + END, [10])
+        read_file(file_part(b"one", "\r\nContent-Range: bytes 0-2/9") + END, [10])

@@ -1,27 +1,32 @@
-"""Ranges, against an oracle that follows the words of RFC 9110 section 14 byte by byte."""
+"""Byte ranges, compared with a simple implementation of RFC 9110 section 14.1.2."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fileservice.protocols.errors import Unsatisfiable
-from fileservice.protocols.ranges import ByteRange, content_range, select, unsatisfied
+from fileservice.protocols.errors import RangeNotSatisfiable
+from fileservice.protocols.ranges import (
+    ByteRange,
+    content_range,
+    requested_ranges,
+    unsatisfied_range,
+)
 
 
-def oracle(specs: list[tuple[int | None, int | None]], size: int) -> set[int] | None:
-    """The positions that the specs name, None if none is satisfiable; a naive reading of 14.1.2."""
-    wanted: set[int] = set()
+def selected_positions(specs: list[tuple[int | None, int | None]], size: int) -> set[int] | None:
+    """Return the positions that the specs select; None if no spec is satisfiable."""
+    selected: set[int] = set()
     for first, last in specs:
         if first is None:
             assert last is not None
-            wanted |= {position for position in range(size) if position >= size - last}
+            selected |= {position for position in range(size) if position >= size - last}
         else:
-            wanted |= {
+            selected |= {
                 position
                 for position in range(size)
                 if position >= first and (last is None or position <= last)
             }
-    return wanted or None
+    return selected or None
 
 
 SPECS = st.one_of(
@@ -31,45 +36,45 @@ SPECS = st.one_of(
 )
 
 
-def written(specs: list[tuple[int | None, int | None]]) -> str:
+def range_field(specs: list[tuple[int | None, int | None]]) -> str:
     return "bytes=" + ",".join(
         f"{'' if first is None else first}-{'' if last is None else last}" for first, last in specs
     )
 
 
 @given(st.lists(SPECS, min_size=1, max_size=8), st.integers(1, 30))
-def test_the_bytes_are_those_that_the_specification_names(specs, size) -> None:
-    expected = oracle(specs, size)
+def test_ranges_select_the_bytes_that_the_specification_names(specs, size) -> None:
+    expected = selected_positions(specs, size)
     if expected is None:
-        with pytest.raises(Unsatisfiable) as refused:
-            select(written(specs), size)
-        assert refused.value.size == size
+        with pytest.raises(RangeNotSatisfiable) as raised:
+            requested_ranges(range_field(specs), size)
+        assert raised.value.size == size
         return
-    parts = select(written(specs), size)
+    parts = requested_ranges(range_field(specs), size)
     positions = [p for part in parts for p in range(part.first, part.last + 1)]
     assert set(positions) == expected
-    assert len(positions) == len(set(positions)), "no byte comes twice"
+    assert len(positions) == len(set(positions)), "no byte is sent twice"
 
 
 @given(st.lists(SPECS, min_size=1, max_size=8), st.integers(1, 30))
-def test_parts_stand_in_the_order_asked_for(specs, size) -> None:
-    if oracle(specs, size) is None:
+def test_ranges_are_in_the_requested_order(specs, size) -> None:
+    if selected_positions(specs, size) is None:
         return
-    first_asked = []
+    indexes = []
     for spec in specs:
-        found = oracle([spec], size)
-        for place, part in enumerate(select(written(specs), size)):
-            if found and min(found) in range(part.first, part.last + 1):
-                first_asked.append(place)
-    assert list(dict.fromkeys(first_asked)) == sorted(set(first_asked))
+        positions = selected_positions([spec], size)
+        for index, part in enumerate(requested_ranges(range_field(specs), size)):
+            if positions and min(positions) in range(part.first, part.last + 1):
+                indexes.append(index)
+    assert list(dict.fromkeys(indexes)) == sorted(set(indexes))
 
 
 @given(st.text(max_size=40), st.integers(0, 100))
-def test_no_text_raises_anything_but_unsatisfiable(text, size) -> None:
+def test_any_text_returns_ranges_or_raises_range_not_satisfiable(text, size) -> None:
     for header in (text, f"bytes={text}"):
         try:
-            parts = select(header, size)
-        except Unsatisfiable:
+            parts = requested_ranges(header, size)
+        except RangeNotSatisfiable:
             continue
         assert all(0 <= part.first <= part.last < size for part in parts)
 
@@ -98,8 +103,8 @@ def test_no_text_raises_anything_but_unsatisfiable(text, size) -> None:
         "bytes=" + ",".join(["0-0"] * 65),
     ],
 )
-def test_what_is_malformed_unknown_or_absurd_means_the_whole_file(header) -> None:
-    assert select(header, 100) == ()
+def test_ignored_range_field_stands_for_the_whole_file(header) -> None:
+    assert requested_ranges(header, 100) == ()
 
 
 @pytest.mark.parametrize(
@@ -117,16 +122,15 @@ def test_what_is_malformed_unknown_or_absurd_means_the_whole_file(header) -> Non
         ("bytes=0-3,2-5", 10, [(0, 5)]),
         ("bytes=0-1,2-3", 10, [(0, 1), (2, 3)]),
         ("bytes=8-9,0-1,1-2", 10, [(8, 9), (0, 2)]),
+        ("bytes=0-1,8-9,1-2", 10, [(0, 2), (8, 9)]),
         ("bytes=20-30,0-1", 10, [(0, 1)]),
         (f"bytes=0-{'9' * 5000}", 10, [(0, 9)]),
         (f"bytes={'0' * 5000}1-2", 10, [(1, 2)]),
         (f"bytes=-{'9' * 5000}", 10, [(0, 9)]),
     ],
 )
-def test_ranges_are_clamped_joined_where_they_overlap_and_kept_in_order(
-    header, size, parts
-) -> None:
-    assert select(header, size) == tuple(ByteRange(*part) for part in parts)
+def test_ranges_are_clamped_and_combined_where_they_overlap(header, size, parts) -> None:
+    assert requested_ranges(header, size) == tuple(ByteRange(*part) for part in parts)
 
 
 @pytest.mark.parametrize(
@@ -140,16 +144,16 @@ def test_ranges_are_clamped_joined_where_they_overlap_and_kept_in_order(
         (f"bytes={'9' * 5000}-", 10),
     ],
 )
-def test_ranges_that_lie_outside_are_unsatisfiable(header, size) -> None:
-    with pytest.raises(Unsatisfiable):
-        select(header, size)
+def test_ranges_outside_the_file_raise_range_not_satisfiable(header, size) -> None:
+    with pytest.raises(RangeNotSatisfiable):
+        requested_ranges(header, size)
 
 
-def test_a_suffix_of_an_empty_file_is_the_whole_of_it() -> None:
-    assert select("bytes=-5", 0) == ()
+def test_suffix_range_of_an_empty_file_stands_for_the_whole_file() -> None:
+    assert requested_ranges("bytes=-5", 0) == ()
 
 
-def test_the_fields_of_the_answers() -> None:
+def test_content_range_is_formatted() -> None:
     assert content_range(ByteRange(0, 1), 10) == "bytes 0-1/10"
-    assert unsatisfied(10) == "bytes */10"
+    assert unsatisfied_range(10) == "bytes */10"
     assert ByteRange(3, 5).length == 3

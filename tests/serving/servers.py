@@ -45,13 +45,8 @@ class ConfiguredServer(LiveServer):
     def open_descriptors(self) -> list[str]:
         """Return the connections and the files of the store that the workers have open."""
         opened = [path for pid in self.workers() for path in _descriptors(pid)]
-        connections = {f"socket:[{inode}]" for inode in _sockets(listening=False)}
+        connections = {f"socket:[{inode}]" for inode in _connections()}
         return [path for path in opened if path in connections or path.startswith(f"{self.store}/")]
-
-    def accepts(self, pid: int) -> bool:
-        """Return whether this worker has its listening socket open."""
-        sockets = {f"socket:[{inode}]" for inode in _sockets(listening=True)}
-        return not sockets.isdisjoint(_descriptors(pid))
 
     def put(self, name: str, data: bytes) -> None:
         """Put a file into the directory of the store, as rsync would."""
@@ -107,11 +102,11 @@ def _descriptors(pid: int) -> list[str]:
     return paths
 
 
-def _sockets(*, listening: bool) -> Iterator[str]:
-    """Yield the inodes of all listening TCP sockets over IPv4, or of all other ones."""
+def _connections() -> Iterator[str]:
+    """Yield the inodes of all TCP connections over IPv4."""
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
-        if (fields[3] == "0A") is listening:  # TCP_LISTEN
+        if fields[3] != "0A":  # TCP_LISTEN
             yield fields[9]
 
 

@@ -29,11 +29,12 @@ def server(start_server: Callable[..., ConfiguredServer]) -> ConfiguredServer:
     return server
 
 
-def assert_answered_soon(server: ConfiguredServer, seconds: float = 1) -> None:
+def assert_answered_soon(server: ConfiguredServer) -> None:
+    """Assert that a new connection is answered long before the others time out, after 60 s."""
     begun = time.monotonic()
     with Wire(server) as wire:
         assert wire.ask(PROBE).status == 200
-    assert time.monotonic() - begun < seconds
+    assert time.monotonic() - begun < 20
 
 
 def trickle(wires: list[Wire], over: threading.Event) -> None:
@@ -74,7 +75,7 @@ def test_new_connection_ends_one_that_has_sent_nothing(server: ConfiguredServer)
     with contextlib.ExitStack() as stack:
         for _ in range(2 * ROOM):
             stack.enter_context(Wire(server))
-        assert_answered_soon(server, 5)
+        assert_answered_soon(server)
     assert "Traceback" not in server.log()
 
 
@@ -82,7 +83,7 @@ def test_new_connection_ends_one_with_an_unfinished_head(server: ConfiguredServe
     with contextlib.ExitStack() as stack:
         for _ in range(2 * ROOM):
             stack.enter_context(Wire(server)).send(b"GET /healthz HTTP/1.1\r\nHost:")
-        assert_answered_soon(server, 5)
+        assert_answered_soon(server)
     assert "Traceback" not in server.log()
 
 
@@ -93,7 +94,7 @@ def test_new_connection_ends_one_that_sends_on_after_its_response(server: Config
             wire.send(request("PUT /upload/a.exe", "Content-Length: 1000000") + LINE)
             assert wire.answer().status == 415
         with running(trickle, wires):
-            assert_answered_soon(server, 4)
+            assert_answered_soon(server)
     assert "Traceback" not in server.log()
 
 

@@ -43,7 +43,7 @@ def refuses_connections(server: ConfiguredServer) -> bool:
     return False
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.thorough), "2"])
 def test_sigterm_ends_idle_connections_and_lets_transfers_finish(
     start: Start, workers: str
 ) -> None:
@@ -59,9 +59,9 @@ def test_sigterm_ends_idle_connections_and_lets_transfers_finish(
         assert down.socket.recv(1, socket.MSG_PEEK)
         server.process.terminate()
         begun = time.monotonic()
-        eventually(lambda: refuses_connections(server), 1.5)
+        eventually(lambda: refuses_connections(server))
         assert idle.ended()
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10  # it may idle for 15 s and more
         assert len(server.staged()) == 2
         up.send(DATA[100_000:])
         chunks.send(DATA[100_000:] + b"\r\n0\r\n\r\n")
@@ -113,7 +113,7 @@ def test_transfers_that_outlast_the_grace_period_are_cancelled_and_leave_no_file
         eventually(lambda: len(server.staged()) == 3)
         begun = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - begun < 6
+        assert time.monotonic() - begun < 20
     assert server.staged() == []
     assert server.published() == ["large.txt"]
     assert "the grace period is over" in server.log()
@@ -131,7 +131,7 @@ def test_grace_period_is_a_setting(start: Start) -> None:
         eventually(lambda: refuses_connections(server))
         assert done.answer().body == DATA
         assert server.process.wait(10) == 0
-        assert 1 <= time.monotonic() - begun < 6
+        assert 1 <= time.monotonic() - begun < 20  # 30 s without the setting
 
 
 def test_draining_server_serves_requests_and_fails_health_checks(start: Start) -> None:
@@ -210,13 +210,16 @@ def test_request_on_a_kept_connection_of_a_stopping_worker_is_answered(
 ) -> None:
     server = start(WORKERS="1")
     with Wire(server) as wire:
-        (worker,) = server.workers()
         assert wire.ask(PROBE).status == 200
         os.kill(server.process.pid, sign)
-        eventually(lambda: not server.accepts(worker))
-        answer = wire.ask(request("GET /nothing"))
-        assert answer.closes()
-        assert answer.status == 404
+
+        def closes() -> bool:
+            answer = wire.ask(request("GET /nothing"))
+            assert answer.status == 404
+            return answer.closes()
+
+        eventually(closes)  # the worker may not have received its signal yet
+        assert wire.ended()
 
 
 def test_workers_replaced_after_max_requests_fail_no_request(start: Start) -> None:
@@ -228,6 +231,7 @@ def test_workers_replaced_after_max_requests_fail_no_request(start: Start) -> No
     assert "Traceback" not in server.log()
 
 
+@pytest.mark.thorough
 def test_only_worker_replaced_after_max_requests_fails_no_request(start: Start) -> None:
     server = start("max_requests = 20", WORKERS="1")
     first = server.workers()

@@ -191,7 +191,7 @@ def test_unfinished_tls_handshake_ends_after_the_head_timeout(tls: TlsServer) ->
         halting.sendall(b"\x16\x03\x01")
         assert silent
         eventually(lambda: len(tls.open_descriptors()) == 2)
-        eventually(lambda: not tls.open_descriptors(), 6)  # its head_timeout is 3 s
+        eventually(lambda: not tls.open_descriptors())  # its head_timeout is 2 s
 
 
 def test_server_with_only_idle_tls_connections_stops_within_seconds(
@@ -208,7 +208,7 @@ def test_server_with_only_idle_tls_connections_stops_within_seconds(
             eventually(lambda: len(server.open_descriptors()) == 2)
             begun = time.monotonic()
             assert server.stop() == 0
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 10  # they could stay idle for longer
         assert "Traceback" not in server.log()
     finally:
         server.kill()

@@ -136,11 +136,12 @@ def test_bytes_after_a_refused_expectation_are_not_a_request(
     assert_holds_only(server, ["taken.txt"])
 
 
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.thorough)])
 def test_client_that_sends_64_mib_before_it_reads_gets_the_error(
-    server: ConfiguredServer,
+    server: ConfiguredServer, times: int
 ) -> None:
     body = bytes(64 << 20)
-    for _ in range(20):
+    for _ in range(times):
         with Wire(server) as wire:
             wire.send(request("PUT /upload/taken.txt", f"Content-Length: {len(body)}"))
             wire.send(body)
@@ -169,7 +170,7 @@ def test_other_clients_are_served_while_a_refused_body_is_discarded(
             refused.send(bytes(1 << 20))
             begun = time.monotonic()
             assert other.ask(PROBE).status == 200
-            assert time.monotonic() - begun < 1
+            assert time.monotonic() - begun < 5
         assert refused.answer().status == 409
 
 
@@ -213,7 +214,7 @@ def test_refused_client_that_never_closes_is_disconnected_after_the_linger_timeo
     with Wire(server) as wire:
         wire.send(request("PUT /upload/taken.txt", f"Content-Length: {1 << 20}"))
         assert wire.answer().status == 409
-        eventually(lambda: not server.open_descriptors(), LINGER_SECONDS + 3)
+        eventually(lambda: not server.open_descriptors())
 
 
 def test_refused_client_that_sends_slowly_reads_the_error(

@@ -1,7 +1,7 @@
-"""A client process of test_races: many uploads under one name that all wait for one word.
+"""A client process of test_races: many uploads to one name that end at the same moment.
 
-usage: crowd.py PORT NAME FIRST COUNT; every upload but its last byte is sent at once, and the last
-bytes when a line comes on the standard input. Prints a JSON object: number of the upload → status.
+usage: crowd.py PORT NAME FIRST COUNT. It sends every upload but its last byte, waits for a line on
+the standard input, and sends the last bytes. It prints a JSON object: number of upload → status.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Disk: a file system of its own whose power can be cut."""
+"""Disk: a file system on a loop device whose power can be cut."""
 
 import ctypes
 import fcntl
@@ -14,16 +14,16 @@ _MAKE = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
 
 
 class Disk:
-    """A file system in an image in `directory`, sparse and of `size` bytes.
+    """A file system in a sparse image of `size` bytes in `directory`, mounted at `path`.
 
-    It is reached by direct I/O, past the page cache of what the image lies on: so there is a time
-    between the moment at which bytes are on their way and the one at which they are there.
+    Its device is accessed by direct I/O, without the page cache of the file system below. So it
+    takes time for bytes to reach the image, and a power cut can come in between.
     """
 
     def __init__(
         self, directory: Path, *options: str, kind: str = "ext4", size: int = 512 << 20
     ) -> None:
-        """Make it, with these options of the program that does."""
+        """Make the file system, with these options of mkfs."""
         self.image, self.path = directory / "disk.img", directory / "disk"
         self.path.mkdir()
         self._kind = kind
@@ -36,12 +36,12 @@ class Disk:
         if not self._device:
             command = ["losetup", "--find", "--show", "--direct-io=on", str(self.image)]
             self._device = _run(*command)
-        # ext4 shall commit when it is asked to, and not of its own accord.
+        # ext4 must commit when it is asked to, and not at a time of its own.
         options = ["-o", "commit=900"] if self._kind == "ext4" else []
         _run("mount", "-t", self._kind, *options, self._device, str(self.path))
 
     def unmount(self) -> None:
-        # Processes that were killed let go of their files a little later.
+        # The kernel closes the files of a killed process a little after its end.
         command = ["umount", str(self.path)]
         eventually(lambda: subprocess.run(command, capture_output=True).returncode == 0)
         _run("losetup", "--detach", self._device)
@@ -54,11 +54,11 @@ class Disk:
         eventually(lambda: subprocess.run(command, capture_output=True).returncode == 0)
 
     def lose(self) -> None:
-        """Have the mount go, whoever uses it; `mount` brings back the same file system."""
+        """Unmount it though it is in use; `mount` mounts the same file system again."""
         _run("umount", "-l", str(self.path))
 
     def cut_power(self) -> None:
-        """Whatever has not reached the disk never will."""
+        """Shut it down, as a power cut does: bytes that have not reached the image are lost."""
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.ioctl(descriptor, SHUTDOWN, ctypes.c_uint32(NO_LOG_FLUSH))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass
 class Growth:
-    """By how much a process was larger than at first, at its largest; in bytes."""
+    """By how many bytes the largest resident size exceeded the first."""
 
     bytes: int = 0
 

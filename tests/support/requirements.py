@@ -1,4 +1,4 @@
-"""What a test needs of the machine it runs on."""
+"""What tests need of the machine that they run on."""
 
 import os
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def require(missing: str) -> None:
-    """Skip for what is missing here; fail where everything must be there."""
+    """Skip the test for what is missing; fail it where CI is set, since nothing may miss there."""
     if os.environ.get("CI"):
         pytest.fail(f"{missing}, and in CI it must be")
     pytest.skip(missing)

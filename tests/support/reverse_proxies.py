@@ -13,7 +13,7 @@ _BUFFER_NOTHING = "proxy_request_buffering off; proxy_buffering off; client_max_
 
 
 def documented_location() -> str:
-    """The lines for nginx as the documents have them."""
+    """The lines for nginx as docs/operating.md has them."""
     (lines,) = re.findall(
         r"```nginx\n(.*?)```", (ROOT / "docs" / "operating.md").read_text(), re.DOTALL
     )
@@ -21,7 +21,7 @@ def documented_location() -> str:
 
 
 class Front:
-    """A server as clients of the proxy know it; `url` has a path."""
+    """A server behind a proxy; `url` is that of the proxy, and has a path."""
 
     def __init__(self, url: str, server: LiveServer) -> None:
         self.url = url
@@ -32,7 +32,7 @@ class Front:
 def front(
     set_up: str, directory: Path, start_server: Callable[..., LiveServer], **settings: str
 ) -> Iterator[Front]:
-    """A server with these settings behind nginx, under /files of its host."""
+    """Run a server with these settings behind nginx, under /files of its host."""
     port = free_port()
     url = f"http://127.0.0.1:{port}/files"
     if set_up == "forwarded fields":

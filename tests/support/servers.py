@@ -1,4 +1,4 @@
-"""LiveServer: the service under gunicorn, as an operator would start it, for a test to talk to."""
+"""LiveServer: the service under gunicorn, as an operator starts it."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.seaweed import BucketPath, Seaweed
+from tests.support.seaweed import BucketPath, SeaweedClient
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 20
@@ -52,7 +52,7 @@ class LiveServer:
         return self.store.with_name(f"{self.store.name}-{self.port}.log")
 
     def start(self) -> None:
-        """Start (again), and wait until it answers, be its store healthy or not."""
+        """Start it (again), and wait until it answers, whether its store is healthy or not."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command,
@@ -74,7 +74,7 @@ class LiveServer:
             time.sleep(0.05)
 
     def stop(self) -> int:
-        """Stop as an operator does (SIGTERM), and give the exit code."""
+        """Stop it as an operator does (SIGTERM), and return the exit code."""
         if self.process.poll() is None:
             self.process.terminate()
         try:
@@ -84,7 +84,7 @@ class LiveServer:
             raise
 
     def kill(self) -> None:
-        """kill -9 for the server and all its workers."""
+        """Kill the server and all its workers with SIGKILL."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(_STOP_SECONDS)
@@ -95,13 +95,13 @@ class LiveServer:
         return [int(pid) for pid in children.read_text().split()]
 
     def replace_workers(self) -> None:
-        """Reload (SIGHUP), and wait until all workers are new."""
+        """Reload it (SIGHUP), and wait until all workers are new."""
         old = set(self.workers())
         self.process.send_signal(signal.SIGHUP)
         self._await_workers(old)
 
     def kill_workers(self) -> None:
-        """kill -9 for the workers, and wait until there are others."""
+        """Kill the workers with SIGKILL, and wait until there are others."""
         old = set(self.workers())
         for pid in old:
             os.kill(pid, signal.SIGKILL)
@@ -119,11 +119,11 @@ class LiveServer:
         return self.log_path.read_text(errors="replace")
 
     def staged(self) -> list[Path]:
-        """Files on their way in."""
+        """The staged files."""
         return list((self.store / ".fileservice" / "staging").iterdir())
 
     def keeps_bytes_of(self, upload: str) -> bool:
-        """Whether the bytes of this unfinished upload are there."""
+        """Whether the store has the bytes of this unfinished upload."""
         return (self.store / ".fileservice/uploads" / upload).exists()
 
     def published(self) -> list[str]:
@@ -147,10 +147,10 @@ class LiveServer:
 
 
 class S3LiveServer(LiveServer):
-    """The same over a bucket; what a test looks for in the directory, it finds there."""
+    """The service over a bucket; `store` and the methods about files look into the bucket."""
 
     def __init__(
-        self, seaweed: Seaweed, prefix: str, directory: Path, settings: Mapping[str, str]
+        self, seaweed: SeaweedClient, prefix: str, directory: Path, settings: Mapping[str, str]
     ) -> None:
         self.seaweed = seaweed
         self.prefix = prefix

@@ -1,4 +1,4 @@
-"""A tus client that does what it is told, lies included."""
+"""A tus client that sends whatever a test wants, also what the protocol forbids."""
 
 import base64
 from collections.abc import Iterable
@@ -15,12 +15,12 @@ def encoded(text: str | bytes) -> str:
 
 
 def named(name: str) -> dict[str, str]:
-    """The metadata of an upload of this name."""
+    """The Upload-Metadata field of an upload with this name."""
     return {"Upload-Metadata": f"filename {encoded(name)}"}
 
 
 class Tus:
-    """Requests of tus; every field can be overridden, and left out with None."""
+    """The requests of tus; any field can be overridden, or omitted with None."""
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
@@ -34,7 +34,7 @@ class Tus:
     def create(
         self, name: str = "note.txt", length: int | None = None, body: bytes = b"", **fields: Any
     ) -> httpx.Response:
-        """POST /tus/; `fields` are named with _ for -."""
+        """Send POST /tus/; `fields` are named with _ for -."""
         known: dict[str, Any] = named(name)
         if length is not None:
             known["Upload-Length"] = str(length)
@@ -43,7 +43,7 @@ class Tus:
         return self.request("POST", "/tus/", known | dashed(fields), body)
 
     def begin(self, name: str = "note.txt", length: int | None = None, **fields: Any) -> str:
-        """The URL of a new upload."""
+        """Create an upload and return its URL."""
         answer = self.create(name, length, **fields)
         assert answer.status_code == 201, answer.text
         return answer.headers["Location"]
@@ -61,7 +61,7 @@ class Tus:
         return self.request("DELETE", url, dashed(fields))
 
     def offset(self, url: str) -> int:
-        """Where the upload stands."""
+        """The offset of the upload."""
         answer = self.head(url)
         assert answer.status_code == 200
         return int(answer.headers["Upload-Offset"])

@@ -1,4 +1,4 @@
-"""Raw HTTP/1.1 on a socket: requests exactly as written, answers exactly as sent."""
+"""HTTP/1.1 on a socket: requests are sent byte for byte, answers are read as they were sent."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ FIELDS_OF_A_FRAME = ("content-length:", "transfer-encoding:")
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer; `reason` is the whole of its first line."""
+    """One answer; `reason` is its status line."""
 
     status: int
     reason: str
@@ -42,7 +42,7 @@ class Answer:
 def request(line: str | bytes, *fields: str, body: bytes | None = None) -> bytes:
     """A request: `request("PUT /upload/a.txt", "If-None-Match: *", body=b"x")`.
 
-    Content-Length is added for a body whose frame the fields do not tell.
+    Content-Length is added unless a field says how the body is framed.
     """
     line = line.encode("ascii") if isinstance(line, str) else line
     head = [line + b" HTTP/1.1", b"Host: files.example", *(field.encode() for field in fields)]
@@ -52,7 +52,7 @@ def request(line: str | bytes, *fields: str, body: bytes | None = None) -> bytes
 
 
 def chunked(*chunks: bytes) -> bytes:
-    """The chunks as a chunked body, ended as it should be."""
+    """The chunks as a chunked body with its end."""
     return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
 
 
@@ -106,11 +106,11 @@ class Wire:
         self.socket.sendall(data)
 
     def finish(self) -> None:
-        """Send FIN: there is nothing more to come, though answers are read."""
+        """Send FIN; answers can still be read."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Send RST, and be gone."""
+        """Send RST and close the connection."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
@@ -132,7 +132,7 @@ class Wire:
         return Answer(status, first, headers, self._body(to, status, headers))
 
     def ended(self) -> bool:
-        """Whether the server has closed its side, all of which has been read."""
+        """Whether the server has closed its side and everything it sent has been read."""
         try:
             return self._reader.read(1) == b""
         except ConnectionResetError:
@@ -169,15 +169,18 @@ def ask(server: LiveServer, data: bytes) -> Answer:
         return wire.ask(data)
 
 
-def eventually(holds: Callable[[], object], seconds: float = 10) -> None:
-    """Wait until `holds()` is true, and fail when it is not after so many seconds."""
+def eventually(holds: Callable[[], object], seconds: float = 30) -> None:
+    """Wait until `holds()` is true; AssertionError if it is not within this time.
+
+    The time is long for machines that have other work; a test of promptness gives a shorter one.
+    """
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, f"still not so after {seconds} seconds"
+        assert time.monotonic() < deadline, f"the condition does not hold after {seconds} seconds"
         time.sleep(0.005)
 
 
 def assert_holds_only(server: LiveServer, names: Iterable[str]) -> None:
-    """Nothing but `names` is published, and soon nothing is staged."""
+    """Exactly `names` are published, and after a while nothing is staged."""
     eventually(lambda: not server.staged())
     assert server.published() == sorted(names)

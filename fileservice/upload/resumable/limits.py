@@ -18,9 +18,6 @@ _OF_ALL = 3 / 4
 """The unfinished uploads of a client that holds room for more than one may hold half of what
 uploads may use, and all clients' together three quarters of it."""
 
-_NOTHING = 64 * 1024
-"""A file system may hold up to so many bytes for a file for reasons of its own."""
-
 
 class UploadLimits:
     """Lets uploads begin. What it checks and what it does are one step over all processes."""
@@ -95,9 +92,7 @@ class UploadLimits:
         if free is None:
             return
         own = [
-            found.reserved
-            for found, whose in others
-            if whose == owner and found.reserved > _NOTHING
+            found.reserved for found, whose in others if whose == owner and found.has_reservation
         ]
         held = sum(found.reserved for found, _ in others)
         usable = free + held - self._policy.min_free

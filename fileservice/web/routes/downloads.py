@@ -4,7 +4,7 @@ from flask import Blueprint, Response, request
 
 from fileservice.names import BadName, FileName
 from fileservice.protocols.conditional import Outcome, evaluate, range_applies
-from fileservice.protocols.ranges import ByteRange, select
+from fileservice.protocols.ranges import ByteRange, requested_ranges
 from fileservice.storage import NotFound, Opened
 from fileservice.web.errors import NoSuchFile, PreconditionFailed
 from fileservice.web.file_response import not_modified, representation_fields, send
@@ -75,5 +75,5 @@ def _respond(service: Service, opened: Opened) -> Response:
             return empty(307, {"Location": url, "Cache-Control": "no-store"})
     ranges: tuple[ByteRange, ...] = ()
     if request.method == "GET" and range_applies(asked, current):
-        ranges = select(request.headers.get("Range"), opened.file.size)
+        ranges = requested_ranges(request.headers.get("Range"), opened.file.size)
     return send(opened, ranges, inline=inline)

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 
 from fileservice.names import BadName, FileName
-from fileservice.protocols.chunked_uploaders import asks_for_piece, refuse_piece
+from fileservice.protocols.chunked_uploaders import is_chunk_test, reject_chunk
 from fileservice.storage import NotFound, StoredFile
 from fileservice.web.ordering import Order
 from fileservice.web.responses import empty
@@ -36,8 +36,8 @@ def routes(service: Service) -> Blueprint:
 
     @blueprint.get("/upload")
     def upload_page() -> Response:
-        if asks_for_piece(request.args):  # 204 has it sent
-            refuse_piece(request.args)
+        if is_chunk_test(request.args):  # 204 has it sent
+            reject_chunk(request.args)
             return empty(204)
         query = listing.Query.parse(request.args)
         found = listing.page(service, query, query.limit or _PAGE)

@@ -12,12 +12,12 @@ from flask import Blueprint, Request, Response, request
 from fileservice import wsgi_extensions
 from fileservice.protocols.digests import parse_digests
 from fileservice.protocols.errors import (
-    BadAppend,
+    BadField,
     BodyError,
-    Completed,
+    CompletedUpload,
     IncompleteBody,
-    InconsistentLength,
-    MismatchingOffset,
+    InconsistentUploadLength,
+    MismatchingUploadOffset,
 )
 from fileservice.protocols.resumable_draft import CONTENT_TYPE, complete, number
 from fileservice.upload import UploadRequest
@@ -49,12 +49,14 @@ def routes(service: Service) -> Blueprint:
         request_body.require_content_type(request.environ, CONTENT_TYPE)
         offset, final = number(request.headers, "Upload-Offset"), complete(request.headers)
         if offset is None or final is None:
-            raise BadAppend
+            raise BadField("Upload-Offset and Upload-Complete are required to append to an upload")
         found = uploads.status(_upload())
         if not found.record.open:
             if request_body.declared_length(request.environ) == 0:
-                raise Completed
-            raise InconsistentLength("the upload is complete; more bytes would make it longer")
+                raise CompletedUpload
+            raise InconsistentUploadLength(
+                "the upload is complete; more bytes would make it longer"
+            )
         return _take_in(service, found, offset, final=final)
 
     @blueprint.delete(f"{_PREFIX}<name:upload>")
@@ -150,7 +152,7 @@ def _take_in(service: Service, found: Status, offset: int, *, final: bool) -> Re
             preempt=True,
         )
     except OffsetMismatch as mismatch:
-        raise MismatchingOffset(mismatch.offset, offset) from None
+        raise MismatchingUploadOffset(mismatch.offset, offset) from None
     except TooLarge:
         uploads.cancel(found.upload)  # section 4.4.2: what would exceed its length is invalid
         raise
@@ -189,7 +191,10 @@ def _answer(service: Service, found: Status, fields: dict[str, str], status: int
 
 
 def _declared_length(offset: int) -> int | None:
-    """The length of the whole by either indicator (section 4.1.3). Raises InconsistentLength."""
+    """The length of the whole by either indicator (section 4.1.3).
+
+    Raises InconsistentUploadLength.
+    """
     declared, content = (
         number(request.headers, "Upload-Length"),
         request_body.declared_length(request.environ),
@@ -197,7 +202,7 @@ def _declared_length(offset: int) -> int | None:
     if not complete(request.headers) or content is None:
         return declared
     if declared is not None and declared != offset + content:
-        raise InconsistentLength("Upload-Length is not what Content-Length makes it")
+        raise InconsistentUploadLength("Upload-Length is not what Content-Length makes it")
     return offset + content
 
 

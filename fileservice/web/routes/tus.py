@@ -10,7 +10,7 @@ from fileservice.names import FileName
 from fileservice.protocols import tus
 from fileservice.protocols.conditional import format_date
 from fileservice.protocols.digests import declared_digests
-from fileservice.protocols.errors import BadField, ChecksumMismatch, WrongVersion
+from fileservice.protocols.errors import BadField, ChecksumMismatch, UnsupportedVersion
 from fileservice.upload import UploadRequest
 from fileservice.upload.resumable.service import Status
 from fileservice.upload.verified_blocks import verified_blocks
@@ -44,7 +44,7 @@ def routes(service: Service) -> Blueprint:
     @blueprint.before_request
     def check_version() -> None:
         if request.method != "OPTIONS" and (request.headers.get("Tus-Resumable") != tus.VERSION):
-            raise WrongVersion(tus.VERSION)
+            raise UnsupportedVersion(tus.VERSION)
 
     @blueprint.route(tus.PREFIX, methods=["OPTIONS"], provide_automatic_options=False)
     @blueprint.route(upload_path, methods=["OPTIONS"], provide_automatic_options=False)

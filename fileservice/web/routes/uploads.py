@@ -7,7 +7,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response, redirect, request, url_for
 
 from fileservice.names import FileName
-from fileservice.protocols.chunked_uploaders import refuse_piece
+from fileservice.protocols.chunked_uploaders import reject_chunk
 from fileservice.protocols.conditional import Outcome, evaluate
 from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import PartialUpload
@@ -82,7 +82,7 @@ def routes(service: Service) -> Blueprint:
     def refuse_part() -> None:
         if "Content-Range" in request.headers:
             raise PartialUpload
-        refuse_piece(request.args)
+        reject_chunk(request.args)
 
     def take_in(upload_request: UploadRequest, blocks: Iterable[memoryview]) -> UploadResult:
         check_conditions(upload_request.name)

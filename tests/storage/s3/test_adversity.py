@@ -541,7 +541,9 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("raw", ODD)
+@pytest.mark.parametrize(
+    "raw", [ODD[0], *(pytest.param(raw, marks=pytest.mark.thorough) for raw in ODD[1:])]
+)
 def test_odd_names(seaweed: Seaweed, prefix: str, raw: str) -> None:
     store = open_store(seaweed.url(f"{prefix}/odd%20+%25'%C3%BC&"), fsync=True)
     name = FileName.parse(raw)

@@ -126,6 +126,7 @@ def test_what_was_acknowledged_survives_a_power_cut(
         resumed.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("copy", ["false", "true"], ids=["sent", "control copied by SeaweedFS"])
 def test_a_file_put_together_from_pieces_survives_a_power_cut(
     disk: Disk, start: Callable[[], Seaweed], monkeypatch: pytest.MonkeyPatch, copy: str
@@ -149,6 +150,7 @@ def test_a_file_put_together_from_pieces_survives_a_power_cut(
     assert kept == (copy == "false")
 
 
+@pytest.mark.thorough
 def test_without_the_rule_for_the_bucket_a_power_cut_loses_what_was_acknowledged(
     disk: Disk, start: Callable[[], Seaweed], monkeypatch: pytest.MonkeyPatch
 ) -> None:

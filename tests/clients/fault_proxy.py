@@ -18,75 +18,75 @@ _CONNECT_SECONDS = 10
 _WAIT_SECONDS = 20
 
 
-class _Over(Exception):
-    """This connection has been dealt with."""
+class _Ended(Exception):
+    """Both sides of this connection have been dealt with."""
 
 
 class Link(threading.Thread):
-    """One connection through the proxy; the methods without underscore are what can befall it."""
+    """One connection through the proxy; its public methods are the faults that a plan can name."""
 
     def __init__(self, proxy: "FaultProxy", client: socket.socket, server: socket.socket) -> None:
         super().__init__(name=f"link {client.getpeername()[1]} to {server.getsockname()[1]}")
         self.port: int = server.getsockname()[1]
         """The proxy's port of the connection to the server."""
         self.interrupted = False
-        """Whether the fault came within the body of a request."""
+        """Whether the fault happened within the body of a request."""
         self.ended = threading.Event()
         """Set when the server has ended a connection that the proxy holds open."""
         self._proxy = proxy
         self._client = client
         self._server = server
         self._conversation = Conversation(proxy.traffic)
-        self._losing = False
+        self._loses_answer = False
 
     def delay(self, seconds: float) -> None:
-        """Forward nothing in either direction for so long."""
+        """Forward nothing in either direction for this time."""
         if select.select([self._proxy.stopped], [], [], seconds)[0]:
-            raise _Over
+            raise _Ended
 
     def reset(self) -> None:
-        """RST to both sides."""
+        """Send RST to both sides."""
         for side in (self._client, self._server):
             side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        raise _Over
+        raise _Ended
 
     def silence(self) -> None:
-        """Forward nothing any more; both connections stay open."""
+        """Stop forwarding and keep both connections open."""
         self._proxy.hold(self)
         self._hold_server()
 
     def close_server(self) -> None:
-        """End the connection to the server; the client is told nothing."""
+        """Close the connection to the server and keep the client's open."""
         self._server.close()
         select.select([self._proxy.stopped], [], [])
-        raise _Over
+        raise _Ended
 
     def close_client(self) -> None:
-        """End the connection to the client; the server is told nothing."""
+        """Close the connection to the client and keep the server's open."""
         self._proxy.hold(self)
         self._client.close()
         self._hold_server()
 
     def lose_answer(self) -> None:
-        """Go on, but reset the client's connection instead of forwarding the next answer."""
-        self._losing = True
+        """Forward on, but reset the client's connection instead of forwarding the next answer."""
+        self._loses_answer = True
 
     def _hold_server(self) -> None:
-        """What the server sends is lost; that it ends the connection is noted."""
+        """Discard what the server sends, and note when it ends the connection."""
         with contextlib.suppress(OSError):
-            while data := self._once_readable(self._server):
+            while data := self._receive(self._server):
                 self._conversation.received(data)
         self.ended.set()
         select.select([self._proxy.stopped], [], [])
-        raise _Over
+        raise _Ended
 
-    def _once_readable(self, side: socket.socket) -> bytes:
+    def _receive(self, side: socket.socket) -> bytes:
         if self._proxy.stopped in select.select([self._proxy.stopped, side], [], [])[0]:
-            raise _Over
+            raise _Ended
         return side.recv(_BLOCK)
 
     def run(self) -> None:
-        with self._client, self._server, contextlib.suppress(_Over):
+        with self._client, self._server, contextlib.suppress(_Ended):
             try:
                 self._forward()
             except OSError as error:
@@ -114,7 +114,7 @@ class Link(threading.Thread):
             if server in readable:
                 downward = server.recv(_BLOCK)
                 self._conversation.received(downward)
-                if downward and self._losing:
+                if downward and self._loses_answer:
                     self.reset()
                 if not downward:
                     server_ended = True
@@ -132,7 +132,7 @@ class Link(threading.Thread):
                 upward = upward[self._send(upward) :]
 
     def _send(self, data: bytes) -> int:
-        """Send the server some of it, up to the next fault, which then befalls this connection."""
+        """Send the server some of it, at most up to the next fault, which then happens here."""
         with self._proxy.meter:
             fault = self._proxy.next_fault()
             if fault:
@@ -145,20 +145,20 @@ class Link(threading.Thread):
                 self._proxy.fired += 1
         if due and fault:
             self.interrupted = self._conversation.interrupted
-            fault.befall(self)
+            fault.action(self)
         return count
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What befalls the connection that carries the byte `at`, counted over all connections."""
+    """What happens to the connection that carries the byte `at`, counted over all connections."""
 
     at: int
-    befall: Callable[[Link], None]
+    action: Callable[[Link], None]
 
 
 class FaultProxy:
-    """Listens on `url`, forwards to a port of 127.0.0.1, and follows a plan of faults."""
+    """A proxy at `url` that forwards to a port of 127.0.0.1 and follows a plan of faults."""
 
     def __init__(self, port: int, plan: Iterable[Fault] = ()) -> None:
         self.plan = sorted(plan, key=lambda fault: fault.at)
@@ -169,9 +169,9 @@ class FaultProxy:
         self.fired = 0
         """How many faults have happened."""
         self.held: list[Link] = []
-        """Connections to the server that stay open though nothing comes any more."""
+        """Connections to the server that stay open though nothing is forwarded any more."""
         self.silent = threading.Event()
-        """Set when there is one."""
+        """Set when there is one of these."""
         self._port = port
         self._links: list[Link] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -184,7 +184,7 @@ class FaultProxy:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """End all connections, and wait for what serves them."""
+        """End all connections, and wait for the threads that serve them."""
         self._stop.close()
         for thread in (self._accepting, *self._links):
             thread.join(_WAIT_SECONDS)
@@ -208,7 +208,7 @@ class FaultProxy:
                 client, _ = self._listener.accept()
                 try:
                     server = socket.create_connection(("127.0.0.1", self._port), _CONNECT_SECONDS)
-                except OSError:  # it is down: so is whoever asks
+                except OSError:  # the server is down: reset the client, too
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     client.close()
                     continue
@@ -225,11 +225,11 @@ def delay(link: Link) -> None:
 
 
 def random_plan(
-    seed: int, size: int, *befalls: Callable[[Link], None], times: int = 1
+    seed: int, size: int, *actions: Callable[[Link], None], times: int = 1
 ) -> list[Fault]:
-    """Each of these so many times, in random order, at random places of the first `size` bytes."""
+    """Plan each action `times` times, in random order and within the first `size` bytes."""
     chance = random.Random(seed)
-    order = list(befalls) * times
+    order = list(actions) * times
     chance.shuffle(order)
     places = sorted(chance.sample(range(1, size), len(order)))
-    return [Fault(at, befall) for at, befall in zip(places, order, strict=True)]
+    return [Fault(at, action) for at, action in zip(places, order, strict=True)]

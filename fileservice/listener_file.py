@@ -1,0 +1,93 @@
+"""The file in which a running service records the addresses it listens on.
+
+Only the running service knows them: FILESERVICE_BIND may be overridden by the command line or by
+GUNICORN_CMD_ARGS, which also decide about TLS. gunicorn's master process writes one file in the
+directory for temporary files (gunicorn.conf.py), and health checks on the same machine read it.
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_NAME = "fileservice-{uid}-{pid}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket that a service listens on.
+
+    `address` is the path of a Unix socket, or a host and a port as in `socket.getsockname`.
+    """
+
+    address: str | tuple[str, int]
+    tls: bool
+
+
+def write(addresses: Iterable[object], *, tls: bool) -> None:
+    """Record that this process listens on these addresses; replace what it recorded before.
+
+    `addresses` are as `socket.getsockname` returns them. Raises OSError.
+    """
+    descriptor, temporary = tempfile.mkstemp()
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            json.dump({"tls": tls, "addresses": [_absolute(a) for a in addresses]}, file)
+        Path(temporary).replace(_path(os.getpid()))
+    except BaseException:
+        Path(temporary).unlink()
+        raise
+
+
+def remove() -> None:
+    """Remove the file of this process, if there is one."""
+    with contextlib.suppress(OSError):
+        _path(os.getpid()).unlink()
+
+
+def read_all() -> list[Listener]:
+    """Return the listeners of all running services of this user. Raises OSError."""
+    paths = Path(tempfile.gettempdir()).glob(_NAME.format(uid=os.getuid(), pid="*"))
+    return [
+        listener
+        for path in paths
+        if _is_owned_by_user(path) and _is_running(path.stem.rpartition("-")[2])
+        for listener in _read(path)
+    ]
+
+
+def _absolute(address: object) -> object:
+    """Return an address that a process with another working directory can use."""
+    if isinstance(address, bytes):  # a name in the abstract namespace (unix(7)), not a path
+        return os.fsdecode(address)
+    return str(Path(address).absolute()) if isinstance(address, str) else address
+
+
+def _path(pid: int) -> Path:
+    return Path(tempfile.gettempdir(), _NAME.format(uid=os.getuid(), pid=pid))
+
+
+def _is_owned_by_user(path: Path) -> bool:
+    """Return whether this user wrote the file; anybody can create files in that directory."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.lstat().st_uid == os.getuid()
+    return False
+
+
+def _is_running(pid: str) -> bool:
+    """Return whether this process exists; one that was killed did not remove its file."""
+    return Path(f"/proc/{pid}").exists()
+
+
+def _read(path: Path) -> list[Listener]:
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:  # the service has just stopped
+        return []
+    return [
+        Listener(address if isinstance(address, str) else (address[0], address[1]), content["tls"])
+        for address in content["addresses"]
+    ]

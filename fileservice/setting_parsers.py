@@ -1,0 +1,163 @@
+"""Parsers of single settings: text in, a value out, ValueError with what the text must be.
+
+The message of the ValueError continues the sentence that begins with the setting's name and text:
+"FILESERVICE_WORKERS='two': must be a whole number above 0".
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+
+from fileservice import filetypes
+from fileservice.addresses import Network, is_authority, is_prefix
+from fileservice.storage import check_url
+
+_SIZE_UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_MAX_SOCKET_PATH = 107
+"""Bytes that a Unix socket's path may have (unix(7): sun_path, without the terminating zero)."""
+
+
+def parse_boolean(text: str) -> bool:
+    """Parse ``true`` or ``false``, in any case."""
+    if text.lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text.lower() == "true"
+
+
+def parse_count(text: str) -> int:
+    """Parse a whole number above 0."""
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    raise ValueError("must be a whole number above 0")
+
+
+def parse_size(text: str) -> int:
+    """Parse a size such as ``500MiB``; return bytes."""
+    match = re.fullmatch(r"([0-9]{1,18})\s*([A-Za-z]*)", text)
+    if not match or match[2] not in _SIZE_UNITS:
+        raise ValueError("must be a size such as 500MiB or 5GiB (KiB, MiB, GiB, TiB, or bytes)")
+    return int(match[1]) * _SIZE_UNITS[match[2]]
+
+
+def parse_positive_size(text: str) -> int:
+    """Parse a size above 0; return bytes."""
+    size = parse_size(text)
+    if size == 0:
+        raise ValueError("must be above 0")
+    return size
+
+
+def duration_between(minimum: str, maximum: str) -> Callable[[str], float]:
+    """Return a parser of durations between these two, both included; it returns seconds."""
+
+    def parse_duration(text: str) -> float:
+        seconds = _seconds(text)
+        if not _seconds(minimum) <= seconds <= _seconds(maximum):
+            raise ValueError(f"must be between {minimum} and {maximum}")
+        return seconds
+
+    return parse_duration
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([smhd])", text)
+    if not match:
+        raise ValueError("must be a duration such as 30s, 5m, 24h or 7d")
+    return float(match[1]) * _DURATION_UNITS[match[2]]
+
+
+def parse_store_url(text: str) -> str:
+    """Check the location of a store: a directory, or ``s3://bucket/prefix``."""
+    check_url(text)
+    return text
+
+
+def parse_store_id(text: str) -> str | None:
+    """Check the identity of a store; return None for an empty text."""
+    if text and not re.fullmatch(r"[0-9a-f]{32}", text):
+        raise ValueError(
+            "must be the 32 hexadecimal digits in the file .fileservice/identity of the store"
+        )
+    return text or None
+
+
+def parse_bind(text: str) -> str:
+    """Check an address to listen on."""
+    if text.startswith("unix:"):
+        if not 0 < len(os.fsencode(text.removeprefix("unix:"))) <= _MAX_SOCKET_PATH:
+            raise ValueError(f"the path must have 1 to {_MAX_SOCKET_PATH} bytes")
+        return text
+    host, _, port = text.rpartition(":")
+    if ":" in host and not host.startswith("["):
+        raise ValueError(f"an IPv6 address needs brackets: [{host}]:{port}")
+    if host and port.isdigit() and is_authority(text):
+        return text
+    raise ValueError("must be HOST:PORT, [IPv6]:PORT or unix:PATH")
+
+
+def parse_extensions(text: str) -> tuple[str, ...]:
+    """Parse a list of extensions, each of them in the table of file types."""
+    extensions = tuple(part.strip().removeprefix(".").lower() for part in text.split(","))
+    unknown = [extension for extension in extensions if extension not in filetypes.TABLE]
+    if unknown:
+        raise ValueError(
+            f"the content of {', '.join(map(repr, unknown))} cannot be checked;"
+            f" the known extensions are {', '.join(sorted(filetypes.TABLE))}"
+        )
+    return extensions
+
+
+def parse_digest(text: str) -> bool:
+    """Parse the digest to compute: ``sha-256`` is True, ``none`` is False."""
+    if text not in ("sha-256", "none"):
+        raise ValueError("must be sha-256 or none")
+    return text == "sha-256"
+
+
+def parse_public_url(text: str) -> str | None:
+    """Return a base URL without a slash at its end; None for an empty text."""
+    if not text:
+        return None
+    match = re.fullmatch(r"(https?)://([^/]+)(.*?)/*", text, re.IGNORECASE | re.DOTALL)
+    if not match or not is_authority(match[2]):
+        raise ValueError("must be a base URL such as https://files.example.org")
+    if not is_prefix(match[3]):
+        raise ValueError("its path must be a plain one such as https://example.org/files")
+    return f"{match[1].lower()}://{match[2]}{match[3]}"
+
+
+def parse_origins(text: str) -> tuple[str, ...]:
+    """Parse a list of origins (RFC 6454), or ``*``."""
+    origins = _elements(text)
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"https?://[^/?#\s]+", origin):
+            raise ValueError("must be origins such as https://app.example.org, or *")
+    return origins
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Parse a list of addresses and networks."""
+    return tuple(ipaddress.ip_network(element) for element in _elements(text))
+
+
+def parse_hosts(text: str) -> tuple[str | Network, ...]:
+    """Parse a list of host names, ``*.`` and a name, addresses, networks, or ``*``."""
+    return tuple(_host(element) for element in _elements(text))
+
+
+def _host(text: str) -> str | Network:
+    with suppress(ValueError):
+        return ipaddress.ip_network(text.strip("[]"))
+    if text != "*" and not re.fullmatch(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*", text, re.ASCII):
+        raise ValueError(
+            "must be names such as files.example.org or *.example.org, without a port,"
+            " addresses or networks, or *"
+        )
+    return text
+
+
+def _elements(text: str) -> tuple[str, ...]:
+    return tuple(element.strip() for element in text.split(",")) if text else ()

@@ -1,0 +1,43 @@
+"""Resumable uploads: their records, and requests to release their locks."""
+
+import os
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fileservice.storage.local import LocalStore
+
+
+def test_upload_that_has_ended_is_not_listed_as_unfinished(
+    store: LocalStore, directory: Path
+) -> None:
+    upload = store.uploads.create(b"record", None)
+    with closing(store.locker.lock(upload)) as writer:
+        writer.end(b"ended")
+
+    assert list(store.uploads.list_unfinished()) == []
+    assert list(store.uploads.list_ids()) == [upload]
+    assert list((directory / ".fileservice/uploads").iterdir()) == []
+
+
+def test_unfinished_upload_is_listed_with_its_size_and_reserved_space(store: LocalStore) -> None:
+    upload = store.uploads.create(b"record", 4 << 20)
+    with closing(store.locker.lock(upload)) as writer:
+        writer.write(bytes(1 << 20))
+
+    [unfinished] = store.uploads.list_unfinished()
+    assert unfinished.size == 1 << 20
+    assert unfinished.reserved == pytest.approx(3 << 20, abs=64 * 1024)
+    assert unfinished.has_reservation
+
+
+def test_release_request_of_a_dead_process_lapses(store: LocalStore, directory: Path) -> None:
+    upload = store.uploads.create(b"record", None)
+    store.locker.request_release(upload)
+    request = directory / ".fileservice/release-requests" / upload
+    long_ago = request.stat().st_mtime - 11
+    os.utime(request, (long_ago, long_ago))
+
+    assert store.locker.release_requests() == []
+    assert not request.exists()
