@@ -158,8 +158,8 @@ class Connection:
                 worker.log.access(response, request, environ, self._duration())
         if not responded:
             return False
-        # A client that was told to keep the connection may have sent a request already, even if
-        # the worker has been told to stop since.
+        # After "Connection: keep-alive" the client may have sent a request already, even if the
+        # worker has received its signal to stop since.
         if response.closes or not body.is_reusable():
             self._linger()
             return False

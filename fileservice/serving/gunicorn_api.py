@@ -211,8 +211,8 @@ class BaseWorker(GeventWorker):  # type: ignore[misc]
 def tls_context(cfg: Any) -> Any:
     """Return the SSLContext that `cfg` describes."""
     context = ssl_context(cfg)
-    # A client that only half-closes still gets its response. Whether a body is complete is told by
-    # its own framing (RFC 9112 section 9.8).
+    # A client that only half-closes still gets its response. Its own framing shows
+    # whether a body is complete (RFC 9112 section 9.8).
     context.options |= OP_IGNORE_UNEXPECTED_EOF
     return context
 

@@ -1,4 +1,4 @@
-"""Source: the bytes that a connection receives, and those that were received too early."""
+"""Source: the bytes that a connection receives, and those that it has received ahead."""
 
 import select
 import ssl

@@ -71,7 +71,7 @@ class TransferWorker(BaseWorker):
         self._loop_delay = LoopDelay()
 
     def run(self) -> None:
-        """Serve until told to stop, drain, and let requests finish within graceful_timeout."""
+        """Serve until a stop is requested, then drain and finish within graceful_timeout."""
         log_loop_errors(self._log_loop_error)
         servers = [self._listen(listener) for listener in self.sockets]
         gevent.spawn(self._loop_delay.measure)

@@ -155,7 +155,7 @@ def test_connection_that_ends_within_its_second_request_stores_nothing_of_it(
 
 
 HIDDEN = b"0\r\n\r\n" + SMUGGLED
-"""A body that is over at once for those who go by chunks; the rest is another request to them."""
+"""As a chunked body this ends immediately, and what follows is another request."""
 
 
 def put(*fields: bytes, version: bytes = b"HTTP/1.1", target: bytes = b"/upload/a.txt") -> bytes:
