@@ -1,6 +1,7 @@
 """The cluster of docker-compose.cluster.yml as processes on this machine: `make cluster`.
 
-nginx, three replicas and SeaweedFS, on free ports of 127.0.0.1; all of it ends with this process.
+It runs nginx, three replicas and SeaweedFS on free ports of 127.0.0.1, and all of them end with
+this process.
 """
 
 import argparse
@@ -28,7 +29,7 @@ _START_SECONDS = 60
 
 
 class Replica:
-    """One process of gunicorn with its workers, which can be killed and started again."""
+    """A gunicorn with its workers, which can be killed and started again."""
 
     def __init__(self, store_url: str, log: Path, port: int, workers: int) -> None:
         self.port = port
@@ -45,7 +46,7 @@ class Replica:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it (again); it may not answer yet when this returns."""
+        """Start it, and do not wait until it answers."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn"],
@@ -59,12 +60,12 @@ class Replica:
 
     @property
     def pid(self) -> int:
-        """The id of its first process."""
+        """The id of its master process."""
         assert self._process
         return self._process.pid
 
     def wait(self) -> None:
-        """Return when it answers; RuntimeError when it does not start."""
+        """Return when it answers. Raises RuntimeError if it does not start."""
         deadline = time.monotonic() + _START_SECONDS
         while True:
             with (
@@ -78,21 +79,21 @@ class Replica:
             time.sleep(0.1)
 
     def kill(self) -> None:
-        """kill -9, for all its processes at once."""
+        """Kill all its processes together, as kill -9 does."""
         assert self._process
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def stop(self) -> None:
-        """Stop it as an operator does."""
+        """Stop it with SIGTERM, as an operator does."""
         if self._process and self._process.poll() is None:
             self._process.terminate()
             self._process.wait(60)
 
 
 class Cluster:
-    """The parts of a running cluster; `url` is where clients go, `nginx` a process id."""
+    """The parts of a running cluster. Clients use `url`; `nginx` is the id of its process."""
 
     def __init__(self, url: str, nginx: int, replicas: list[Replica], seaweed: Seaweed) -> None:
         self.url = url
@@ -103,7 +104,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def running(directory: Path, *, replicas: int = _REPLICAS, workers: int = 1) -> Iterator[Cluster]:
-    """A cluster for the length of a block, with everything it keeps in `directory`."""
+    """Run a cluster for the length of a block, with all of its files in `directory`."""
     with contextlib.ExitStack() as stack:
         seaweed = Seaweed(directory / "seaweedfs", volumes=100, volume_mib=256)
         stack.callback(seaweed.stop)
@@ -122,20 +123,26 @@ def running(directory: Path, *, replicas: int = _REPLICAS, workers: int = 1) -> 
 
 @contextlib.contextmanager
 def proxy(directory: Path, port: int, replicas: list[int]) -> Iterator[int]:
-    """nginx with the configuration of the containers, but for its addresses and paths; its id."""
+    """Run nginx with the configuration of the containers, except for addresses and paths.
+
+    Yields the id of its process.
+    """
     text = (Path(__file__).parent / "nginx.conf").read_text()
-    (one,) = [line for line in text.splitlines() if "server fileservice:8000" in line]
+    (template,) = [line for line in text.splitlines() if "server fileservice:8000" in line]
     servers = [
-        one.replace("fileservice:8000 resolve", f"127.0.0.1:{replica}") for replica in replicas
+        template.replace("fileservice:8000 resolve", f"127.0.0.1:{replica}") for replica in replicas
     ]
-    text = text.replace(one, "\n".join(servers))
+    text = text.replace(template, "\n".join(servers))
     with nginx(directory, port, text.replace("listen 8000;", f"listen 127.0.0.1:{port};")) as pid:
         yield pid
 
 
 @contextlib.contextmanager
 def nginx(directory: Path, port: int, text: str) -> Iterator[int]:
-    """nginx with this configuration, which listens on `port`; its files in `directory`; its id."""
+    """Run nginx with this configuration, which must make it listen on `port`.
+
+    Its files are in `directory`. Yields the id of its process.
+    """
     binary = shutil.which("nginx") or "/usr/sbin/nginx"
     if not Path(binary).exists():
         raise FileNotFoundError("nginx (Debian's nginx-light or nginx)")
@@ -177,7 +184,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def main() -> None:
-    """Run a cluster until somebody ends it."""
+    """Run a cluster until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--replicas", type=int, default=_REPLICAS)
     arguments = parser.parse_args()
@@ -190,7 +197,7 @@ def main() -> None:
         print(f"{cluster.url}  nginx in front of")
         for replica in cluster.replicas:
             print(f"{replica.url}  a replica")
-        print(f"{cluster.seaweed.endpoint}  SeaweedFS; Ctrl-C ends all and removes {directory}")
+        print(f"{cluster.seaweed.endpoint}  SeaweedFS; Ctrl-C ends all, and removes {directory}")
         sys.stdout.flush()
         signal.pause()
 

@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(stack.close)
 
 
-LONGEST_FIRST = ("cluster", "browser", "clients", "storage/s3", "serving", "faults", "http")
+LONGEST_FIRST = ("cluster", "storage/s3", "browser", "clients", "faults", "serving", "http")
 """The directories whose modules take long."""
 
 
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def over_a_directory(request: pytest.FixtureRequest) -> None:
-    """The test looks at how a directory is written to; a bucket has tests of its own."""
+    """Skip the test over a bucket: it is about how a directory is written to."""
     if request.config.getoption("store") == "s3":
         pytest.skip("about a directory")
 
@@ -121,7 +121,7 @@ def sample() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def tool() -> Callable[[str], str]:
-    """The path of a program: `tool("curl")`. Only outside of CI may one be missing."""
+    """Return the path of a program: `tool("curl")`; skip the test if it is not installed."""
 
     def find(name: str) -> str:
         path = shutil.which(name)
@@ -135,7 +135,7 @@ def tool() -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def nginx(tool: Callable[[str], str]) -> None:
-    """The test needs nginx, which may lie where only root looks."""
+    """Require nginx, which may be in a directory that only the PATH of root has."""
     if not Path("/usr/sbin/nginx").exists():
         tool("nginx")
 
@@ -184,7 +184,7 @@ def npm_install(tool: Callable[[str], str]) -> Callable[[Path], Path]:
 
 @pytest.fixture(scope="session")
 def root() -> None:
-    """The test mounts file systems or looks into other processes."""
+    """Require root: the test mounts file systems or traces other processes."""
     if os.geteuid() != 0:
         require("only root can mount file systems")
 

@@ -1,1 +1,1 @@
-"""HTTP, and nothing but HTTP: requests into calls, results and errors into answers."""
+"""HTTP: requests become calls of the other packages, results and errors become responses."""

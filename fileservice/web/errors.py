@@ -1,11 +1,38 @@
-"""The errors of requests: what `problems` answers, beside the errors of the other packages."""
+"""The errors that the HTTP layer raises itself.
+
+RequestError
+├── BadAddress              Host, or an X-Forwarded field of a trusted proxy, is invalid
+├── BadQuery                an argument in the query string is invalid
+├── CrossSite               a page of another site sent a request that would change something
+├── WrongHost               Host names a host that is not the service's
+├── NoSuchFile              no file can have the name in the path
+├── PreconditionFailed      a condition of the request is false (RFC 9110 section 13.1)
+├── Overloaded              other requests have been waiting for too long
+├── TooManySearches         other requests search or sort the list
+└── ShuttingDown            the service is about to stop
+
+BodyError (in `protocols.errors`)
+├── LengthRequired          neither Content-Length nor Transfer-Encoding says that there is a body
+├── TooSlow                 the client sends nothing, or next to nothing
+└── WrongContentType        Content-Type is not the one that the body must have
+"""
 
 from fileservice.protocols.errors import BodyError
 
 
-class CrossSite(Exception):
-    """The request comes from a page of another site."""
+class RequestError(Exception):
+    """The request cannot be answered."""
 
+
+class BadAddress(RequestError):
+    """An address is invalid; ``str(error)`` names the field."""
+
+
+class BadQuery(RequestError):
+    """An argument is invalid; ``str(error)`` names it and says what it must be."""
+
+
+class CrossSite(RequestError):
     def __init__(self) -> None:
         super().__init__(
             "the request comes from a page of another site; for pages that may upload and delete,"
@@ -14,9 +41,7 @@ class CrossSite(Exception):
         )
 
 
-class WrongHost(Exception):
-    """The request is for a host that this service does not answer for."""
-
+class WrongHost(RequestError):
     def __init__(self, host: str) -> None:
         super().__init__(
             f"this service does not answer for the host {host!r}; if it should, name it in"
@@ -25,32 +50,32 @@ class WrongHost(Exception):
         self.host = host
 
 
-class Overloaded(Exception):
-    """More is asked than can be done."""
-
-    def __init__(self) -> None:
-        super().__init__("there is more to do than can be done at once; try again soon")
-
-
-class BadAddress(ValueError):
-    """Host, or an X-Forwarded field of a trusted proxy, is not what it should be."""
-
-
-class NoSuchFile(Exception):
-    """A name that no stored file can have."""
-
+class NoSuchFile(RequestError):
     def __init__(self, name: str) -> None:
         super().__init__(f"there is no file named {name!r}")
         self.name = name
 
 
-class PreconditionFailed(Exception):
+class PreconditionFailed(RequestError):
     def __init__(self) -> None:
         super().__init__("the file is not in the state that the request's conditions ask for")
 
 
-class BadQuery(ValueError):
-    """An argument in the query string makes no sense."""
+class Overloaded(RequestError):
+    def __init__(self) -> None:
+        super().__init__("there is more to do than can be done at once; try again soon")
+
+
+class TooManySearches(RequestError):
+    def __init__(self) -> None:
+        super().__init__(
+            "other requests are searching or sorting the list just now; try again in a moment"
+        )
+
+
+class ShuttingDown(RequestError):
+    def __init__(self) -> None:
+        super().__init__("the service is being stopped; requests that have begun are finished")
 
 
 class LengthRequired(BodyError):
@@ -71,15 +96,3 @@ class WrongContentType(BodyError):
     def __init__(self, expected: str) -> None:
         super().__init__(f"bytes of an upload are sent with Content-Type: {expected}")
         self.expected = expected
-
-
-class ShuttingDown(Exception):
-    def __init__(self) -> None:
-        super().__init__("the service is being stopped; what runs is finished")
-
-
-class TooManySearches(Exception):
-    def __init__(self) -> None:
-        super().__init__(
-            "other requests are searching or sorting the list just now; try again in a moment"
-        )

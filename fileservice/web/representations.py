@@ -1,4 +1,4 @@
-"""What the service says of a stored file: its JSON record, and the fields of its headers."""
+"""How a stored file is described to clients: in JSON, and in header fields."""
 
 import re
 from datetime import UTC, datetime
@@ -10,12 +10,12 @@ from fileservice.names import FileName
 from fileservice.protocols.conditional import Validators
 from fileservice.protocols.digests import repr_digest
 from fileservice.storage import StoredFile
-from fileservice.web.security_headers import ANSWER_HEADERS
-from fileservice.web.service import download_url
+from fileservice.web.security_headers import JSON_HEADERS
+from fileservice.web.urls import download_url
 
 
-def record(file: StoredFile, base: str) -> dict[str, str | int | None]:
-    """The JSON record of a file whose service is reached at `base`."""
+def to_json(file: StoredFile, base: str) -> dict[str, str | int | None]:
+    """Return the JSON object of a file of the service that is reached at the URL `base`."""
     modified = datetime.fromtimestamp(file.modified, UTC)
     return {
         "filename": file.name,
@@ -27,42 +27,43 @@ def record(file: StoredFile, base: str) -> dict[str, str | int | None]:
     }
 
 
-def stored(file: StoredFile, base: str, *, created: bool) -> Response:
-    """The answer to an upload: 201, or 200 if an earlier one had stored the file."""
-    response = jsonify(record(file, base))
+def stored_response(file: StoredFile, base: str, *, created: bool) -> Response:
+    """Return the response to a finished upload: 201, or 200 if an earlier one stored the file."""
+    response = jsonify(to_json(file, base))
     response.status_code = 201 if created else 200
-    response.headers.update(ANSWER_HEADERS | representation_headers(file))
+    response.headers.update(JSON_HEADERS | representation_headers(file))
     response.headers["Location"] = download_url(base, file.name)
     return response
 
 
 def etag(file: StoredFile) -> str:
-    """A strong entity tag (RFC 9110 section 8.8.3)."""
+    """Return the strong entity tag of a file (RFC 9110 section 8.8.3)."""
     return f'"{file.version}"'
 
 
 def content_type(file: StoredFile) -> str:
-    """The value of Content-Type."""
+    """Return the value of Content-Type."""
     charset = file.content.charset
     return f"{file.content.media_type}; charset={charset}" if charset else file.content.media_type
 
 
 def content_disposition(kind: str, name: FileName) -> str:
-    """The value of Content-Disposition: the name in ASCII, and as it is (RFC 6266 section 4.3).
+    """Return the value of Content-Disposition, `kind` being `inline` or `attachment` (RFC 6266).
 
-    The ASCII form is for clients that know no other, curl among them; where a character has none,
-    or is one that clients read differently (appendix D), there is an underscore.
+    It has the name twice: as it is, and in ASCII for clients that read nothing else, among them
+    curl (section 4.3). The ASCII form has an underscore for each character that is not ASCII, and
+    for those that clients interpret in different ways (appendix D).
     """
     plain = re.sub(r'[^ -~]|["\\%]', "_", name)
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def representation_headers(file: StoredFile) -> dict[str, str]:
-    """ETag, and Repr-Digest where the digest is known."""
+    """Return ETag, and Repr-Digest if the digest is known (RFC 9530)."""
     digest = repr_digest(file.content.sha256)
     return {"ETag": etag(file)} | ({"Repr-Digest": digest} if digest else {})
 
 
 def validators(file: StoredFile) -> Validators:
-    """What conditions are held against."""
+    """Return the validators that the conditions of a request are evaluated against."""
     return Validators(etag=etag(file), modified=file.modified)

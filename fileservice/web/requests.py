@@ -1,9 +1,8 @@
-"""What several routes read from a request."""
+"""Values that several routes read from a request."""
 
 from typing import TYPE_CHECKING
 
 from flask import request
-from werkzeug.routing import BaseConverter
 
 from fileservice.protocols.conditional import Conditions
 
@@ -12,30 +11,16 @@ if TYPE_CHECKING:
 
 CONDITIONAL_FIELDS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
 
-_LONGEST_ACCEPT = 512
-
-
-class NameConverter(BaseConverter):
-    """The rest of a path, whatever it is, so that a bad name is refused for what is wrong with it.
-
-    Only routes are found with it; the name itself is read by `raw_name`.
-    """
-
-    regex = r"[\s\S]+"
-    part_isolating = False
-
-
-def raw_name(prefix: str) -> bytes:
-    """What follows `prefix` in the path, percent-decoded once and in no other way changed."""
-    return request.environ["PATH_INFO"].removeprefix(prefix).encode("latin-1")  # type: ignore[no-any-return]
+_MAX_ACCEPT_LENGTH = 512
 
 
 def prefers_html() -> bool:
-    """Whether a person is likely to read the answer: browsers name text/html, others do not.
+    """Return whether a person will probably read the response.
 
-    An Accept longer than any browser's states no preference, since reading it would take long.
+    Browsers prefer text/html, and other clients do not name it. An Accept that is longer than any
+    browser's is not parsed, since that would take long, and states no preference.
     """
-    if len(request.environ.get("HTTP_ACCEPT", "")) > _LONGEST_ACCEPT:
+    if len(request.environ.get("HTTP_ACCEPT", "")) > _MAX_ACCEPT_LENGTH:
         return False
     accepted = request.accept_mimetypes
     return accepted["text/html"] > max(
@@ -44,7 +29,7 @@ def prefers_html() -> bool:
 
 
 def conditions() -> Conditions:
-    """The conditions of the request (RFC 9110 section 13.1)."""
+    """Return the conditions of the request (RFC 9110 section 13.1)."""
     fields = request.environ
     return Conditions(
         if_match=fields.get("HTTP_IF_MATCH"),
@@ -56,5 +41,8 @@ def conditions() -> Conditions:
 
 
 def client_address(environ: "WSGIEnvironment") -> str:
-    """The client's address, as a trusted proxy tells it; empty for a peer on a Unix socket."""
+    """Return the client's address, "" for a peer on a Unix socket.
+
+    `middleware.proxies` has set it from what a trusted proxy said.
+    """
     return environ.get("REMOTE_ADDR") or ""

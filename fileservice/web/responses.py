@@ -1,4 +1,4 @@
-"""What several routes answer."""
+"""Responses that several routes return."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from flask import Response
 
 
 def empty(status: int, fields: Mapping[str, str] = {}) -> Response:  # never changed
-    """An answer without a body, and so without the Content-Type that Flask gives to all."""
+    """Return a response without a body, and so without the Content-Type that Flask adds."""
     response = Response(status=status, headers=fields)
     del response.headers["Content-Type"]
     return response

@@ -1,6 +1,7 @@
-"""Searches: listings that look at every file, of which a few are made at a time.
+"""The number of searches that run at the same time.
 
-Without a bound they would take every thread that uploads and downloads need as well.
+A search looks at every file. Without a limit, searches would occupy every thread that uploads and
+downloads need as well.
 """
 
 import threading
@@ -9,22 +10,22 @@ from contextlib import contextmanager
 
 from fileservice.web.errors import TooManySearches
 
-AT_ONCE = 2
-"""Of a process. Each keeps one of the ten threads for work that blocks (see `offloads`) busy."""
-PATIENCE = 2.0
-"""Seconds for which a search waits for its turn."""
+MAX_SEARCHES = 2
+"""Of one process. Each search occupies one of the ten threads for blocking calls (see
+`gevent_executor`)."""
+WAIT_SECONDS = 2.0
 
 
-class Searches:
-    """The turns of one process."""
+class SearchLimit:
+    """Lets `MAX_SEARCHES` searches of a process run at the same time."""
 
     def __init__(self) -> None:
-        self._free = threading.BoundedSemaphore(AT_ONCE)
+        self._free = threading.BoundedSemaphore(MAX_SEARCHES)
 
     @contextmanager
-    def turn(self, *, patient: bool = False) -> Iterator[None]:
-        """Wait for a turn and have it. Raises TooManySearches, unless the caller is `patient`."""
-        if not self._free.acquire(timeout=None if patient else PATIENCE):
+    def slot(self, *, wait_forever: bool = False) -> Iterator[None]:
+        """Hold one of the slots; wait for one up to `WAIT_SECONDS`, then raise TooManySearches."""
+        if not self._free.acquire(timeout=None if wait_forever else WAIT_SECONDS):
             raise TooManySearches
         try:
             yield

@@ -1,4 +1,4 @@
-"""The headers that keep a browser from running anything that is not ours."""
+"""Header fields that tell a browser what it may do with the content of a response."""
 
 PAGE_HEADERS = {
     "Content-Security-Policy": (
@@ -8,8 +8,9 @@ PAGE_HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
 }
-"""For the pages, which are all ours."""
+"""For HTML pages, whose content is the service's own."""
 
 FILE_HEADERS = {
     "Content-Security-Policy": (
@@ -18,10 +19,11 @@ FILE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""For the files, none of which are: whatever was uploaded, it runs nothing on this origin. The page
-shows some of them in a frame."""
+"""For stored files. Nothing in them runs on the service's origin, whatever was uploaded; the upload
+page shows some of them in a frame."""
 
-ANSWER_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-"""For answers in JSON about one request."""
-LIST_HEADERS = ANSWER_HEADERS | {"Cache-Control": "no-cache"}
-"""For lists in JSON, which may be kept and have to be asked for again."""
+JSON_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+"""For JSON that is true only of one request."""
+
+LIST_HEADERS = JSON_HEADERS | {"Cache-Control": "no-cache"}
+"""For lists in JSON, which a cache may keep but must revalidate."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import httpx
 
-from tests.clients.clients import PATIENCE, Client
+from tests.clients.clients import PERSISTENT, Client
 from tests.clients.fault_proxy import Fault, FaultProxy
 from tests.clients.traffic import Traffic
 from tests.support.servers import LiveServer
@@ -21,7 +21,7 @@ def assert_survives(
 ) -> Traffic:
     """Upload the file as a.txt through all faults of the plan; return what went over the wire."""
     with FaultProxy(server.port, plan) as proxy:
-        outcome = client.upload(proxy.url, file, "a.txt", *PATIENCE, *options)
+        outcome = client.upload(proxy.url, file, "a.txt", *PERSISTENT, *options)
         assert outcome.done, (outcome, str(proxy.traffic))
         assert_kept(proxy)
     assert_whole(server, "a.txt", file)

@@ -12,7 +12,7 @@ GIVE_UP_AFTER = 2500
 
 It is more than a request waits until it takes over from one that has fallen silent.
 """
-PATIENCE = (
+PERSISTENT = (
     "--give-up-after",
     str(GIVE_UP_AFTER),
     "--retry-delays",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.checks import assert_kept, assert_survives, assert_whole
-from tests.clients.clients import PATIENCE, Client
+from tests.clients.clients import PERSISTENT, Client
 from tests.clients.fault_proxy import FaultProxy, Link, random_plan
 from tests.clients.workers import worker_with
 from tests.support.servers import LiveServer
@@ -72,7 +72,7 @@ def test_an_upload_survives_kill_9_of_the_server(
         ThreadPoolExecutor(1) as starter,
         FaultProxy(server.port, random_plan(10, size, kill_server, times=2)) as proxy,
     ):
-        outcome = client.upload(proxy.url, file, "a.txt", *PATIENCE)
+        outcome = client.upload(proxy.url, file, "a.txt", *PERSISTENT)
         for start in starts:
             start.result()
         assert outcome.done, (outcome, str(proxy.traffic))

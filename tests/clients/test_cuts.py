@@ -1,4 +1,4 @@
-"""Real tus clients over bad connections: what arrived once is kept, and the file ends up whole."""
+"""Real tus clients over bad connections: received bytes are kept, and the file ends up complete."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ from tests.clients.checks import (
     assert_survives,
     assert_whole,
 )
-from tests.clients.clients import PATIENCE, Client
+from tests.clients.clients import PERSISTENT, Client
 from tests.clients.fault_proxy import Fault, FaultProxy, Link, delay, random_plan
 from tests.support.servers import LiveServer
 
@@ -39,7 +39,7 @@ def test_uploads_survive_every_kind_of_connection_fault(
         name, size = f"{client.name}-{seed}.txt", file.stat().st_size
         options = CHUNKED if seed % 2 else ()
         with FaultProxy(tus_server.port, random_plan(seed, size, *EVERY_FAULT)) as proxy:
-            outcome = client.upload(proxy.url, file, name, *PATIENCE, *options)
+            outcome = client.upload(proxy.url, file, name, *PERSISTENT, *options)
             assert outcome.done, (name, outcome, str(proxy.traffic))
             assert_kept(proxy)
             assert_replaced(proxy)
@@ -137,7 +137,7 @@ def test_another_client_continues_from_the_address_of_the_upload(
         assert_absent(tus_server, "a.txt")
         (upload,) = proxy.traffic.uploads()
         url = ("--url", proxy.url + upload)
-        outcome = other.upload(proxy.url, file, "a.txt", *PATIENCE, *url)
+        outcome = other.upload(proxy.url, file, "a.txt", *PERSISTENT, *url)
         assert outcome.done, (outcome, str(proxy.traffic))
         assert outcome.url == proxy.url + upload
         assert_kept(proxy)

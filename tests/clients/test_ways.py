@@ -1,4 +1,4 @@
-"""The ways in which real tus clients upload, and how they are told of a refusal."""
+"""The ways in which real tus clients upload, and what they report of a refusal."""
 
 import threading
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from tests.clients.checks import (
     assert_survives,
     assert_whole,
 )
-from tests.clients.clients import PATIENCE, Client
+from tests.clients.clients import PERSISTENT, Client
 from tests.clients.fault_proxy import Fault, FaultProxy, Link, delay, random_plan
 from tests.support.servers import LiveServer
 
@@ -89,7 +89,7 @@ def test_parallel_partial_uploads_become_one_file(
     plan = random_plan(6, size, delay, Link.reset, Link.silence, Link.close_client)
     with FaultProxy(tus_server.port, plan) as proxy:
         outcome = tus_js.upload(
-            proxy.url, file, "a.txt", "--parallel-uploads", "4", *CHUNKED, *PATIENCE
+            proxy.url, file, "a.txt", "--parallel-uploads", "4", *CHUNKED, *PERSISTENT
         )
         assert outcome.done, (outcome, str(proxy.traffic))
         assert_kept(proxy)

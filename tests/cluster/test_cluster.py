@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from cluster.run import Cluster
-from tests.clients.clients import PATIENCE, Client
+from tests.clients.clients import PERSISTENT, Client
 from tests.support.servers import ROOT
 from tests.support.wire import eventually
 
@@ -112,7 +112,7 @@ def test_uploads_and_downloads_survive_kill_9_of_replicas(
         uploads = [
             together.submit(
                 client.upload, cluster.url, file, f"{client.name}-{number}.txt",
-                *PATIENCE, "--chunk-size", str(MIB),
+                *PERSISTENT, "--chunk-size", str(MIB),
             )
             for number, (client, file) in enumerate(zip([tus_js, tuspy] * 2, files, strict=True))
         ]  # fmt: skip

@@ -144,7 +144,7 @@ def test_an_upload_cut_by_a_power_cut_leaves_nothing(
     ("died", "fsync"),
     [
         pytest.param(False, True, id="answered"),
-        pytest.param(True, True, id="told by HEAD after a crash"),
+        pytest.param(True, True, id="reported by HEAD after a crash"),
         pytest.param(False, False, id="control without fsync", marks=pytest.mark.thorough),
         pytest.param(
             True, False, id="control after a crash without fsync", marks=pytest.mark.thorough

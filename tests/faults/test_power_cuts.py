@@ -1,7 +1,7 @@
 """Power cuts in the middle of requests, on a disk that is reached without a cache in between.
 
 ext4 may write down the size of a file before its bytes. Few power cuts show that, so these tests
-prove what must hold after every one: the server still has all bytes up to the offset that it told.
+prove what must hold after every one: the server still has all bytes up to the acknowledged offset.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ class Uploader(threading.Thread):
         self.name = f"{number}.txt"
         self.data = text(number)
         self.url = ""
-        self.told = 0
+        self.acknowledged = 0
 
     def run(self) -> None:
         with self._server.client() as client, contextlib.suppress(httpx.HTTPError):
@@ -54,13 +54,13 @@ class Uploader(threading.Thread):
                 return
             self.url = answer.headers["Location"]
             for end in OFFSETS:
-                answer = tus.patch(self.url, self.told, self._pieces(end))
+                answer = tus.patch(self.url, self.acknowledged, self._pieces(end))
                 if answer.status_code != 204:
                     return
-                self.told = end
+                self.acknowledged = end
 
     def _pieces(self, end: int) -> Iterator[bytes]:
-        for at in range(self.told, end, MIB):
+        for at in range(self.acknowledged, end, MIB):
             yield self.data[at : min(at + MIB, end)]
 
 
@@ -81,7 +81,7 @@ def test_after_a_power_cut_uploads_continue_from_the_acknowledged_offset(
         uploaders = [Uploader(server, number) for number in range(UPLOADERS)]
         for uploader in uploaders:
             uploader.start()
-        eventually(lambda: sum(uploader.told >= offset for uploader in uploaders) >= 2, 30)
+        eventually(lambda: sum(uploader.acknowledged >= offset for uploader in uploaders) >= 2, 30)
         control = disk.path / "control"
         control.write_bytes(text(0)[:MIB])
         disk.cut_power()
@@ -106,14 +106,14 @@ def assert_resumable(client: httpx.Client, server: LiveServer, uploader: Uploade
         return
     tus = Tus(client)
     answer = tus.head(uploader.url)
-    if not uploader.told and answer.status_code == 404:
+    if not uploader.acknowledged and answer.status_code == 404:
         return
     assert answer.status_code == 200, (uploader.name, answer)
     offset = int(answer.headers["Upload-Offset"])
-    assert offset >= uploader.told, uploader.name
+    assert offset >= uploader.acknowledged, uploader.name
     upload = server.store / ".fileservice/uploads" / uploader.url.rpartition("/")[2]
     stored = (upload if upload.exists() else server.store / uploader.name).read_bytes()
-    assert stored[:offset] == uploader.data[:offset], (uploader.name, uploader.told, offset)
+    assert stored[:offset] == uploader.data[:offset], (uploader.name, uploader.acknowledged, offset)
     if offset < LENGTH:
         rest = uploader.data[offset:]
         assert tus.patch(uploader.url, offset, rest).status_code == 204

@@ -59,8 +59,8 @@ def test_bytes_lost_by_a_failed_fsync_are_never_acknowledged(
             offset += STEP
             assert offset < LENGTH
         assert status in (503, 507)
-        told = upload.offset()
-        assert told is None or told == offset  # the disk may not even be read any more
+        reported = upload.offset()
+        assert reported is None or reported == offset  # the disk may not even be read any more
     server.stop()
     thin.unmount()
     grow(thin.image.parent)
@@ -105,5 +105,5 @@ class Upload:
 
     def offset(self) -> int | None:
         answer = self._tus.head(self.path) if self._tus else self._client.head(self.path)
-        told = answer.headers.get("Upload-Offset")
-        return None if told is None else int(told)
+        reported = answer.headers.get("Upload-Offset")
+        return None if reported is None else int(reported)

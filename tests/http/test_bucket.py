@@ -15,8 +15,9 @@ import pytest
 
 from fileservice.names import FileName
 from fileservice.storage.s3 import reservation
-from fileservice.storage.s3.bucket import Bucket
+from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.location import Location
+from fileservice.storage.s3.timing import Timing
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.memory import growth_of
 from tests.support.seaweed import Seaweed
@@ -193,11 +194,11 @@ def test_an_upload_to_a_reserved_name_keeps_its_bytes_and_ends_later(
 ) -> None:
     """As after a kill -9 of another replica in the step of giving the name to a large file."""
     server = start(WORKERS="1")
-    bucket = Bucket(Location.parse(seaweed.url(server.prefix)))
+    bucket = S3Client(Location.parse(seaweed.url(server.prefix)), Timing())
     with server.client() as client:
         tus = Tus(client)
         url = tus.begin("a.bmp", len(BMP))
-        reserved = reservation._reserve(bucket, FileName.parse("a.bmp"), "0" * 32)
+        reserved = reservation.reserve(bucket, FileName.parse("a.bmp"), "0" * 32)
         for answer in (
             tus.patch(url, 0, BMP),
             tus.create("a.bmp", len(BMP)),
@@ -206,6 +207,6 @@ def test_an_upload_to_a_reserved_name_keeps_its_bytes_and_ends_later(
             assert (answer.status_code, answer.json()["code"]) == (503, "busy")
             assert answer.headers["Retry-After"]
         assert client.get("/download/a.bmp").status_code == 404
-        bucket.delete("a.bmp", reserved)
+        bucket.delete_object("a.bmp", reserved)
         assert tus.offset(url) == len(BMP)
         assert client.get("/download/a.bmp").content == BMP

@@ -12,7 +12,7 @@ TEXT = b"some text\n"
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"),
+    ("sent", "stored"),
     [
         ("a.txt", "a.txt"),
         ("C:\\\\fakepath\\\\a.txt", "a.txt"),
@@ -29,11 +29,11 @@ TEXT = b"some text\n"
     ],
 )
 def test_a_path_in_a_form_is_reduced_to_its_last_segment(
-    wire: Wire, server: LiveServer, sent: str, kept: str
+    wire: Wire, server: LiveServer, sent: str, stored: str
 ) -> None:
     answer = wire.ask(form_request(form(part("file", TEXT, sent))))
     assert answer.status == 201, answer.body
-    assert server.published() == [kept]
+    assert server.published() == [stored]
 
 
 def test_a_file_name_without_quotes_is_accepted(wire: Wire, server: LiveServer) -> None:

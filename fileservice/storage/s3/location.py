@@ -1,4 +1,4 @@
-"""Location: which bucket, and where in it, a URL names."""
+"""Location: the bucket and the prefix that a URL names."""
 
 import re
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ _PARAMETERS = {"endpoint", "region", "copy"}
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """`prefix` is empty or ends with a slash; `endpoint` None means that of AWS.
+    """`prefix` is empty or ends with a slash; `endpoint` is that of AWS if it is None.
 
-    `copy` is whether bytes may be copied by the store itself (UploadPartCopy). One that syncs what
-    is sent to it but not what it copies has to be sent all of it again.
+    `copy` is whether the bucket may copy bytes itself (UploadPartCopy). A store that syncs what it
+    receives but not what it copies, as SeaweedFS does, has to be sent the bytes once more.
     """
 
     bucket: str
@@ -25,7 +25,7 @@ class Location:
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Read s3://bucket/prefix?endpoint=…&region=…&copy=…; raise ValueError for nonsense."""
+        """Read s3://bucket/prefix?endpoint=…&region=…&copy=…; raise ValueError otherwise."""
         parts = urlsplit(url)
         if parts.scheme != "s3" or not _BUCKET.fullmatch(parts.netloc):
             raise ValueError("must be s3://bucket/prefix, with a bucket's name as S3 allows it")

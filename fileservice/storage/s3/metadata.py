@@ -1,86 +1,83 @@
-"""What is known about an object's content, and where it is kept.
+"""What the store knows of the content of a file, and where it keeps it.
 
-A file that came in one piece has it in its metadata. The metadata of one that came in parts was
-fixed before its bytes were there: it has only an id, and the rest is in a small object that is
-written once, before the file becomes visible: .fileservice/facts/ID.
+The content of a file that was published in one request is in the user-defined metadata of its
+object. That of a file that was sent in parts was fixed before its bytes arrived (by
+CreateMultipartUpload), so it has only an id, and the content is in an object of its own,
+.fileservice/metadata/ID, which is written before the file becomes visible and never changes.
 """
 
 import json
 import re
-import secrets
-from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
 from fileservice.storage.errors import StorageError
 from fileservice.storage.files import Content, StoredFile
-from fileservice.storage.s3.bucket import Bucket, Entry, Head
-from fileservice.storage.s3.calls import RETRY_SECONDS_WITH_BODY
+from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing
+from fileservice.storage.s3.layout import METADATA
+from fileservice.storage.s3.listing import ListedObject
+from fileservice.storage.s3.objects import ObjectHead
 
-FACTS = ".fileservice/facts/"
 ID = "fileservice-id"
-"""Metadata: which upload made the object, so that a repeated request can tell its own success."""
-HAS_FACTS = "fileservice-facts"
-"""Metadata: what is known lies in an object of its own."""
+"""Key of the id of the upload that made an object: after a lost answer it shows who succeeded."""
+IS_SEPARATE = "fileservice-metadata"
+"""Key that says that the content is in an object of its own."""
+_NAME = "name"
+_TYPE, _CHARSET, _SHA256 = "fileservice-type", "fileservice-charset", "fileservice-sha256"
 _FIELDS = {
-    "fileservice-type": re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}"),
-    "fileservice-charset": re.compile(r"[A-Za-z0-9-]{1,40}"),
-    "fileservice-sha256": re.compile(r"[0-9a-f]{64}"),
+    _TYPE: re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}"),
+    _CHARSET: re.compile(r"[A-Za-z0-9-]{1,40}"),
+    _SHA256: re.compile(r"[0-9a-f]{64}"),
 }
-_REMEMBERED = 4096
-
-
-def new_id() -> str:
-    """An id that no other upload has."""
-    return secrets.token_hex(16)
+_CACHED_OBJECTS = 4096
 
 
 def metadata_of(content: Content) -> dict[str, str]:
-    """What is known, as metadata."""
-    fields = {"fileservice-type": content.media_type}
+    """Return the user-defined metadata that describes the content."""
+    fields = {_TYPE: content.media_type}
     if content.charset:
-        fields["fileservice-charset"] = content.charset
+        fields[_CHARSET] = content.charset
     if content.sha256:
-        fields["fileservice-sha256"] = content.sha256.hex()
+        fields[_SHA256] = content.sha256.hex()
     return fields
 
 
-def http_type(content: Content) -> str:
-    """The Content-Type that other clients of the bucket are to see."""
+def content_type_of(content: Content) -> str:
+    """Return the Content-Type of the object, for those who read the bucket without the service."""
     return content.media_type + (f"; charset={content.charset}" if content.charset else "")
 
 
 class MetadataStore:
-    """The objects under .fileservice/facts/, which never change; some are remembered."""
+    """The objects under .fileservice/metadata/."""
 
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
-        self._remembered: OrderedDict[str, Mapping[str, str]] = OrderedDict()
+    def __init__(self, client: S3Client) -> None:
+        self._client = client
+        self._read = lru_cache(_CACHED_OBJECTS)(self._load)
 
-    def write(self, identity: str, name: FileName, content: Content) -> None:
-        """Keep what is known about the file with this id."""
-        metadata = metadata_of(content) | {"name": name}
-        data = json.dumps(metadata).encode()
-        self._bucket.put(FACTS + identity, data, patience=RETRY_SECONDS_WITH_BODY)
+    def write(self, upload: str, name: FileName, content: Content) -> None:
+        """Keep the content of the file that the upload with this id is about to become."""
+        data = json.dumps(metadata_of(content) | {_NAME: name}).encode()
+        seconds = self._client.timing.retry_with_body
+        self._client.put_object(METADATA + upload, data, retry_seconds=seconds)
 
-    def drop(self, identity: str) -> None:
-        """Forget it, as far as the store can just now: the sweep removes what is left."""
-        self._remembered.pop(identity, None)
+    def remove(self, upload: str) -> None:
+        """Remove it, unless the bucket does not answer: then the sweep does."""
         with suppress(StorageError):
-            self._bucket.delete(FACTS + identity)
+            self._client.delete_object(METADATA + upload)
 
-    def describe(self, name: FileName, head: Head) -> StoredFile:
-        """What the object tells, and its facts if it has any."""
-        known = head.metadata
-        if HAS_FACTS in known:
-            known = self._read(known.get(ID, ""))
-        media_type, charset, sha256 = (
-            value if value and form.fullmatch(value) else None
-            for value, form in ((known.get(field), form) for field, form in _FIELDS.items())
-        )
+    def describe(self, name: FileName, head: ObjectHead) -> StoredFile:
+        """Describe a file whose object has this head."""
+        fields = head.metadata
+        if IS_SEPARATE in fields:
+            try:
+                fields = self._read(fields.get(ID, ""))
+            except (ObjectMissing, ValueError):
+                fields = {}
+        media_type, charset, sha256 = (_valid(fields, field) for field in _FIELDS)
         return StoredFile(
             name=name,
             size=head.size,
@@ -93,32 +90,35 @@ class MetadataStore:
             version=sha256 or version_of(head.etag),
         )
 
-    def _read(self, identity: str) -> Mapping[str, str]:
-        known = self._remembered.get(identity)
-        if known is None:
-            try:
-                known = json.loads(self._bucket.read(FACTS + identity))
-            except (ObjectMissing, ValueError):
-                return {}
-            if not isinstance(known, dict):
-                return {}
-            self._remembered[identity] = known
-            while len(self._remembered) > _REMEMBERED:
-                self._remembered.popitem(last=False)
-        return known
+    def _load(self, upload: str) -> Mapping[str, str]:
+        _, data = self._client.read_object(METADATA + upload)
+        fields = json.loads(data)
+        if not isinstance(fields, dict):
+            raise ValueError("the object with the metadata of a file holds no JSON object")
+        return fields
+
+
+def name_in(data: bytes) -> FileName:
+    """Return the name of the file that a metadata object describes. Raises ValueError, BadName."""
+    return FileName.parse(json.loads(data)[_NAME])
 
 
 def version_of(etag: str) -> str:
-    """An ETag of S3, which changes with the bytes, as a version."""
+    """Return the version of an object without a digest: its ETag, which changes with its bytes."""
     return re.sub(r"[^!#-~]", "", etag)
 
 
-def listed(name: FileName, entry: Entry) -> StoredFile:
-    """What a listing tells of an object."""
+def file_of(name: FileName, listed: ListedObject) -> StoredFile:
+    """Describe a file as far as a listing can."""
     return StoredFile(
         name=name,
-        size=entry.size,
-        modified_ns=int(entry.modified.timestamp()) * 1_000_000_000,
+        size=listed.size,
+        modified_ns=int(listed.modified.timestamp()) * 1_000_000_000,
         content=Content(media_type_of(name.extension)),
-        version=version_of(entry.etag),
+        version=version_of(listed.etag),
     )
+
+
+def _valid(fields: Mapping[str, str], field: str) -> str | None:
+    value = fields.get(field)
+    return value if isinstance(value, str) and _FIELDS[field].fullmatch(value) else None

@@ -1,41 +1,44 @@
-"""Body: an object as a seekable file, fetched as it is read."""
+"""ObjectReader: an object as a seekable file whose bytes are requested as they are read."""
 
 import io
-import random
-import time
 from typing import Any
 
 from fileservice.storage.errors import StorageUnavailable
-from fileservice.storage.s3.bucket import Bucket
+from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import BROKEN_READ, ObjectMissing, PreconditionFailed
+from fileservice.storage.s3.retries import attempts
 
 _ATTEMPTS = 5
 
 
 class ObjectReader(io.RawIOBase):
-    """The bytes of the one object that has this ETag; of no other that takes its place.
+    """The bytes of the object that has this ETag, never those of one that replaced it.
 
-    A stream that breaks off is taken up where it broke. What is not read is never waited for: the
-    connection is closed on it.
+    Each request is a GetObject with Range and If-Match. When the connection breaks, reading goes on
+    in a new request at the byte where it broke. Bytes that are not read are not waited for: the
+    connection is closed instead.
     """
 
     def __init__(
-        self, bucket: Bucket, key: str, etag: str, size: int, stream: Any | None = None
+        self, client: S3Client, key: str, etag: str, size: int, stream: Any | None = None
     ) -> None:
-        self._bucket = bucket
+        self._client = client
         self._key = key
         self._etag = etag
         self._size = size
         self._stream = stream
-        self._position = self._arrives_at = 0
-        """Where the reader stands, and what the next byte of the stream is."""
+        """The answer that is being read, if there is one."""
+        self._stream_position = 0
+        """The offset of the next byte of that answer."""
+        self._position = 0
         self._end = size
+        """Where the requests for bytes end."""
 
     def seek_range(self, first: int, end: int) -> None:
-        """What is read next begins at `first` and ends before `end`."""
+        """Seek to `first`; all that is read until the next seek lies before `end`."""
         self.seek(first)
-        if first != self._arrives_at or end != self._end:
-            self._cut()
+        if first != self._stream_position or end != self._end:
+            self._close_stream()
         self._end = end
 
     def readable(self) -> bool:
@@ -50,9 +53,10 @@ class ObjectReader(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if start + offset < 0:
-            raise ValueError("a position before the beginning of the file")
+            raise ValueError("the position lies before the beginning of the file")
         self._position = start + offset
-        self._end = self._size if self._position != self._arrives_at else self._end
+        if self._position != self._stream_position:
+            self._end = self._size
         return self._position
 
     def read(self, size: int = -1) -> bytes:
@@ -67,40 +71,36 @@ class ObjectReader(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
-        self._cut()
+        self._close_stream()
         super().close()
 
     def _fetch(self, count: int) -> bytes:
-        attempt = 0
-        while True:
+        for _ in attempts(count=_ATTEMPTS):
             try:
-                data = bytes(self._opened().read(count))
+                data = bytes(self._open_stream().read(count))
                 if data:
                     self._position += len(data)
-                    self._arrives_at = self._position
+                    self._stream_position = self._position
                     return data
                 reason = "the object ended early"
             except BROKEN_READ as error:
                 reason = type(error).__name__
-            self._cut()
-            attempt += 1
-            if attempt == _ATTEMPTS:
-                raise StorageUnavailable(f"the storage does not give the file: {reason}")
-            time.sleep(random.uniform(0, 0.2 * 2**attempt))  # noqa: S311  # jitter, no secret
+            self._close_stream()
+        raise StorageUnavailable(f"the file could not be read from the storage: {reason}")
 
-    def _opened(self) -> Any:
-        if self._stream and self._arrives_at == self._position < self._end:
+    def _open_stream(self) -> Any:
+        if self._stream and self._stream_position == self._position < self._end:
             return self._stream
-        self._cut()
+        self._close_stream()
         end = self._end if self._end > self._position else self._size
         try:
-            _, self._stream = self._bucket.get(self._key, self._position, end, self._etag)
+            _, self._stream = self._client.get_object(self._key, self._position, end, self._etag)
         except (ObjectMissing, PreconditionFailed):
             raise StorageUnavailable("the file was removed while it was read") from None
-        self._arrives_at = self._position
+        self._stream_position = self._position
         return self._stream
 
-    def _cut(self) -> None:
+    def _close_stream(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()

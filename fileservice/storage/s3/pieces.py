@@ -1,83 +1,96 @@
-"""Pieces: bytes that can be read before they are a file, as objects of their own.
+"""Pieces: bytes that can be read back before they become a file, as objects of their own.
 
-    FOLDER/00000000000000000000    the bytes from 0 on
-    FOLDER/00000000000008388608    those that follow
+FOLDER/00000000000000000000    the bytes from 0 on
+FOLDER/00000000000008388608    the bytes that follow those of the first object
 
-Each is created by If-None-Match: *, so two writers can never both write at one offset. What counts
-is what lies together from 0 on; how much that is, is written down nowhere else.
+Each is created with If-None-Match: * (PutObject), so two writers can never both write at one
+offset. Only contiguous pieces from 0 on count, and their length is recorded nowhere else.
 """
 
 import bisect
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from fileservice.names import FileName
-from fileservice.storage.errors import Locked, NameTaken, StorageError, StorageUnavailable
-from fileservice.storage.files import Content, StoredFile
-from fileservice.storage.s3 import reservation
-from fileservice.storage.s3.bucket import Bucket, Entry
+from fileservice.storage.errors import Locked, StorageUnavailable
+from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
-from fileservice.storage.s3.metadata import ID, MetadataStore, http_type, metadata_of
-from fileservice.storage.s3.parts import MOST_PARTS, PART, PartUploads, part_size
+from fileservice.storage.s3.layout import piece_key, piece_offset
+from fileservice.storage.s3.listing import ListedObject
+from fileservice.storage.s3.parts import PartUploads, part_size
 
-_SMALLEST_PART = 5 << 20
-"""What S3 takes as a part that is not the last, in bytes."""
-_LARGEST_COPY = 5 << 30
-_SIGHT = 32 << 20
-"""How much is shown of the beginning and of the end to those who need a descriptor."""
+_DESCRIPTOR_BYTES = 32 << 20
+"""A descriptor has so many bytes of the beginning, and as many of the end."""
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
+    """One object that holds the bytes from `offset` to before `end`."""
+
     key: str
     offset: int
     size: int
 
+    @property
+    def end(self) -> int:
+        return self.offset + self.size
 
-def contiguous(entries: list[Entry]) -> tuple[list[Piece], list[str]]:
-    """The pieces that lie together from 0 on, and the keys of those that do not."""
-    pieces, others, end = [], [], 0
-    for entry in entries:
-        digits = entry.key.rpartition("/")[2]
-        if len(digits) != 20 or not digits.isdigit():
+
+def contiguous(objects: Sequence[ListedObject]) -> tuple[list[Piece], list[str]]:
+    """Return the pieces that are contiguous from 0 on, and the keys of all other pieces."""
+    pieces: list[Piece] = []
+    other_keys = []
+    for listed in objects:
+        offset = piece_offset(listed.key)
+        if offset is None:
             continue
-        if int(digits) == end:
-            pieces.append(Piece(entry.key, end, entry.size))
-            end += entry.size
+        if offset == end_of(pieces):
+            pieces.append(Piece(listed.key, offset, listed.size))
         else:
-            others.append(entry.key)
-    return pieces, others
+            other_keys.append(listed.key)
+    return pieces, other_keys
 
 
-def end_of(pieces: list[Piece]) -> int:
-    """How many bytes lie together in `contiguous` pieces."""
-    return pieces[-1].offset + pieces[-1].size if pieces else 0
+def end_of(pieces: Sequence[Piece]) -> int:
+    """Return how many bytes contiguous pieces hold."""
+    return pieces[-1].end if pieces else 0
 
 
 class Pieces:
-    """The bytes under one folder, of which this is the only writer."""
+    """The bytes under one folder, of which this is the only writer. See `interface.StagedFile`."""
 
-    def __init__(self, bucket: Bucket, folder: str, pieces: list[Piece]) -> None:
-        self._bucket = bucket
+    def __init__(self, client: S3Client, folder: str, pieces: list[Piece]) -> None:
+        self._client = client
         self._folder = folder
         self._pieces = pieces
-        self._flight = PartUploads()
+        self._uploads = PartUploads()
         self._buffer = bytearray()
+        """The bytes after the last piece."""
         self.length: int | None = None
-        self.size = self._flushed
+        """How many bytes there will be, if that is known."""
+        self.size = end_of(pieces)
+
+    def __iter__(self) -> Iterator[Piece]:
+        return iter(tuple(self._pieces))
 
     @property
-    def _flushed(self) -> int:
-        return end_of(self._pieces)
+    def buffered(self) -> int:
+        """How many bytes are in memory only."""
+        return len(self._buffer)
+
+    @property
+    def all_in_memory(self) -> bool:
+        """Whether no bytes were sent to the bucket yet."""
+        return not self._pieces
 
     def write(self, block: bytes | memoryview) -> None:
-        """Append a block; whole pieces are on their way when this returns."""
+        """Append a block. Pieces that are full are being sent when this returns."""
         rest = memoryview(block)
         while rest:
-            room = part_size(self._flushed, self.length) - len(self._buffer)
+            room = part_size(end_of(self._pieces), self.length) - len(self._buffer)
             if room <= 0:
                 self.flush()
                 continue
@@ -86,84 +99,71 @@ class Pieces:
             rest = rest[room:]
 
     def flush(self) -> None:
-        """Send what is in memory on its way."""
+        """Begin to send the bytes in memory."""
         if not self._buffer:
             return
         data, self._buffer = self._buffer, bytearray()
-        offset = self._flushed
-        piece = Piece(f"{self._folder}{offset:020}", offset, len(data))
+        offset = end_of(self._pieces)
+        piece = Piece(piece_key(self._folder, offset), offset, len(data))
         self._pieces.append(piece)
-        self._flight.start(lambda: self._put(piece, data))
+        self._uploads.start(partial(self._put, piece, data))
 
     def wait_all(self) -> None:
-        """Return when all that was written is in the bucket."""
+        """Return when all bytes that were written are in the bucket."""
         self.flush()
-        self._flight.wait_all()
+        self._uploads.wait_all()
 
     def close(self) -> None:
-        """Wait for what is on its way, whatever comes of it; nothing can be written any more."""
-        self._flight.end()
+        """Wait for the requests that are running; nothing can be written afterwards."""
+        self._uploads.end()
 
-    def take_back(self) -> bytearray:
-        """All that was written, none of which is in the bucket yet; there is nothing then."""
+    def take_buffer(self) -> bytearray:
+        """Return all bytes, none of which were sent yet, and have none from then on."""
         data, self._buffer = self._buffer, bytearray()
         self.size = 0
         return data
 
-    @property
-    def kept_back(self) -> int:
-        """Bytes in memory."""
-        return len(self._buffer)
-
-    @property
-    def all_in_memory(self) -> bool:
-        """Whether nothing has gone to the bucket yet."""
-        return not self._pieces
-
     def _put(self, piece: Piece, data: bytearray) -> None:
         try:
-            self._bucket.put(piece.key, data, only="*")
+            self._client.put_object(piece.key, data, if_none_match="*")
         except PreconditionFailed:
-            # Our own, if the answer was lost; else another has taken over.
             try:
-                ours = self._bucket.read(piece.key) == data
-            except ObjectMissing:  # another has ended the upload
+                ours = self._client.read_object(piece.key)[1] == data  # our answer was lost
+            except ObjectMissing:  # another writer has ended the upload
                 ours = False
             if not ours:
                 raise Locked from None
 
     def read_at(self, count: int, offset: int) -> bytes:
-        """See `storage.interface.StagedFile`."""
-        if offset < self._flushed:
-            self._flight.wait_all()
-        found = bytearray()
+        if offset < end_of(self._pieces):
+            self._uploads.wait_all()
+        data = bytearray()
         index = bisect.bisect_right(self._pieces, offset, key=lambda piece: piece.offset) - 1
         end = min(self.size, offset + count)
         for piece in self._pieces[max(index, 0) :]:
-            at = offset + len(found)
-            if at >= end or at >= piece.offset + piece.size:
+            position = offset + len(data)
+            if position >= min(end, piece.end):
                 break
-            upto = min(end, piece.offset + piece.size)
-            found += self._read(piece.key, at - piece.offset, upto - piece.offset)
-        at = offset + len(found) - self._flushed
-        if at >= 0:
-            found += self._buffer[at : at + count - len(found)]
-        return bytes(found)
+            data += self._read(piece, position, min(end, piece.end))
+        in_buffer = offset + len(data) - end_of(self._pieces)
+        if in_buffer >= 0:
+            data += self._buffer[in_buffer : in_buffer + count - len(data)]
+        return bytes(data)
 
-    def _read(self, key: str, first: int, end: int) -> bytes:
+    def _read(self, piece: Piece, first: int, end: int) -> bytes:
         try:
-            return self._bucket.read(key, first, end)
-        except ObjectMissing as error:  # another has ended the upload, or the sweep has
-            raise StorageUnavailable("bytes that were sent before are gone") from error
+            _, data = self._client.read_object(piece.key, first - piece.offset, end - piece.offset)
+        except ObjectMissing as error:  # another writer has ended the upload, or a sweep did
+            raise StorageUnavailable("bytes that were sent before are missing") from error
+        return data
 
     @contextmanager
     def descriptor(self) -> Iterator[int]:
-        """See `storage.interface.StagedFile`: a file in memory."""
         descriptor = os.memfd_create("fileservice", os.MFD_CLOEXEC)
         try:
             os.ftruncate(descriptor, self.size)
-            late = max(_SIGHT, self.size - _SIGHT)
-            for begin, end in ((0, min(_SIGHT, self.size)), (late, self.size)):
+            tail = max(_DESCRIPTOR_BYTES, self.size - _DESCRIPTOR_BYTES)
+            for begin, end in ((0, min(_DESCRIPTOR_BYTES, self.size)), (tail, self.size)):
                 for offset in range(begin, end, _BLOCK):
                     data = self.read_at(min(_BLOCK, end - offset), offset)
                     os.pwrite(descriptor, data, offset)
@@ -172,104 +172,33 @@ class Pieces:
             os.close(descriptor)
 
     def truncate(self, size: int) -> None:
-        """Drop what lies past the first `size` bytes."""
-        self._flight.wait_all()
-        if size >= self._flushed:
-            del self._buffer[size - self._flushed :]
+        """Remove all bytes after the first `size`. Raises Locked."""
+        self._uploads.wait_all()
+        if size >= end_of(self._pieces):
+            del self._buffer[size - end_of(self._pieces) :]
         else:
             self._buffer.clear()
-            doomed = [piece.key for piece in self._pieces if piece.offset >= size]
-            self._bucket.delete_all(doomed[::-1])
+            beyond = [piece.key for piece in self._pieces if piece.offset >= size]
+            self._client.delete_objects(beyond[::-1])
             self._pieces = [piece for piece in self._pieces if piece.offset < size]
-            last = self._pieces[-1] if self._pieces else None
-            if last and last.offset + last.size > size:
-                self._cut(last, size - last.offset)
-                self._pieces[-1] = Piece(last.key, last.offset, size - last.offset)
+            if end_of(self._pieces) > size:
+                self._pieces[-1] = self._shorten(self._pieces[-1], size - self._pieces[-1].offset)
         self.size = size
 
-    def _cut(self, piece: Piece, size: int) -> None:
+    def _shorten(self, piece: Piece, size: int) -> Piece:
         try:
-            head, data = self._bucket.load(piece.key, 0, size)
-            self._bucket.put(piece.key, data, only=head.etag)
-        except (PreconditionFailed, ObjectMissing) as refusal:
-            # Done, if the answer was lost; else another has taken over.
-            if not refusal.repeated or self._read(piece.key, 0, piece.size) != data:
+            head, data = self._client.read_object(piece.key, 0, size)
+            self._client.put_object(piece.key, data, if_match=head.etag)
+        except (PreconditionFailed, ObjectMissing) as error:
+            # If the answer was lost, the piece is short already; otherwise another took over.
+            if not error.repeated or self._read(piece, piece.offset, piece.end) != data:
                 raise Locked from None
-
-    def publish(
-        self,
-        metadata_store: MetadataStore,
-        name: FileName,
-        content: Content,
-        identity: str,
-        renew_now: Callable[[], None] = lambda: None,
-    ) -> StoredFile:
-        """Make a file of the bytes. Raises NameTaken, NameReserved.
-
-        When all has been copied, `assure` is asked once more whether it may be; then it raises.
-        """
-        metadata = metadata_of(content) | {ID: identity}
-        if self.size <= PART:
-            data = self.read_at(self.size, 0)
-            head = reservation.create(self._bucket, name, data, http_type(content), metadata)
-            return metadata_store.describe(name, head)
-        self.wait_all()
-        if reservation.file_at(self._bucket, name):
-            raise NameTaken(name)  # before all of it is copied
-        media_type = http_type(content)
-        upload = self._bucket.create_multipart_upload(name, media_type, metadata)
-        try:
-            etags = self._copy(name, upload)
-            renew_now()
-            head = reservation.complete(
-                self._bucket, name, upload, etags, self.size, media_type, metadata
-            )
-        except BaseException:
-            with suppress(StorageError):  # the sweep removes what is left
-                self._bucket.abort_multipart_upload(name, upload)
-            raise
-        return metadata_store.describe(name, head)
-
-    def _copy(self, name: FileName, upload: str) -> list[str]:
-        """The parts of an upload, out of the pieces; those too small are joined in memory."""
-        etags: dict[int, str] = {}
-        flight = PartUploads()
-
-        def copy(number: int, key: str) -> None:
-            etags[number] = self._bucket.upload_part_copy(name, upload, number, key)
-
-        def put(number: int, offset: int, count: int) -> None:
-            data = self.read_at(count, offset)
-            etags[number] = self._bucket.upload_part(name, upload, number, data)
-
-        number, begin = 0, 0
-        smallest = _SMALLEST_PART
-        if len(self._pieces) > MOST_PARTS:
-            smallest = max(smallest, -(-self.size // (MOST_PARTS // 2)))
-        try:
-            for piece in [*self._pieces, None]:
-                joins = piece and (piece.offset > begin or piece.size < smallest)
-                end = piece.offset + piece.size if piece else self.size
-                if piece and joins and end - begin < max(PART, smallest):
-                    continue
-                if piece is None and begin == self.size:
-                    break
-                number += 1
-                copied = self._bucket.copies and piece and piece.size <= _LARGEST_COPY
-                if piece and copied and not joins:
-                    flight.start(lambda n=number, key=piece.key: copy(n, key))  # type: ignore[misc]
-                else:
-                    flight.start(lambda n=number, b=begin, e=end: put(n, b, e - b))  # type: ignore[misc]
-                begin = end
-            flight.wait_all()
-        finally:
-            flight.end()
-        return [etags[n] for n in sorted(etags)]
+        return Piece(piece.key, piece.offset, size)
 
     def remove(self) -> None:
-        """Remove all there is, from the bucket and from memory."""
-        self._flight.wait()
-        doomed, self._pieces = [piece.key for piece in self._pieces], []
+        """Remove all bytes, from the bucket and from memory."""
+        self._uploads.wait()
+        keys, self._pieces = [piece.key for piece in self._pieces], []
         self._buffer.clear()
         self.size = 0
-        self._bucket.delete_all(doomed)
+        self._client.delete_objects(keys)

@@ -1,168 +1,166 @@
-"""Reservation: a name is taken by a small object in its place, and then given to a large file.
+"""Reservation: a small object takes a name, and a multipart upload then replaces it.
 
-Creating an object by PutObject with If-None-Match: * has one winner wherever that condition is
-honoured at all. Completing an upload in parts with it has not: SeaweedFS 4.48 looks, and then
-writes, and of two at once both may win. So the winner is found by PutObject, and completing the
-parts replaces what the winner wrote (If-Match).
+PutObject with If-None-Match: * has one winner wherever the condition is honoured at all.
+CompleteMultipartUpload with it has not: SeaweedFS 4.48 checks the condition and then writes, and of
+two requests at the same time both may succeed. So PutObject decides who wins, and completing the
+upload replaces what the winner wrote (If-Match).
 
-A reservation is not a file: it is not listed, not found, not served. It is held only while the
-parts are completed; one whose process died meanwhile is replaced by the next who wants the name,
-after some minutes.
+A reservation is not a file: it is not listed, found or served. It lasts only while the upload is
+completed. If its process dies meanwhile, another upload may replace it after `Timing.reservation`.
 """
 
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fileservice.names import FileName
 from fileservice.storage.errors import NameReserved, NameTaken, StorageError, StorageUnavailable
-from fileservice.storage.s3.bucket import Bucket, Entry, Head
-from fileservice.storage.s3.calls import RETRY_SECONDS, RETRY_SECONDS_WITH_BODY, attempts
+from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, OutcomeUnknown, PreconditionFailed
-from fileservice.storage.s3.metadata import ID, new_id
+from fileservice.storage.s3.layout import new_id
+from fileservice.storage.s3.listing import ListedObject
+from fileservice.storage.s3.metadata import ID
+from fileservice.storage.s3.objects import ObjectHead
+from fileservice.storage.s3.retries import attempts
 
 _RESERVATION = "fileservice-reservation"
-_TEXT = b"fileservice keeps this name for the upload %s, in the attempt %s\n"
-_SIZE = len(_TEXT % (b"0" * 32, b"0" * 32))
-_LAPSES_SECONDS = 180.0
-"""Much longer than a process tries to complete an upload: it must not do so afterwards."""
+"""Key of the user-defined metadata of a reservation: which attempt made it."""
+_BODY = b"fileservice keeps this name for the upload %s, in the attempt %s\n"
+_SIZE = len(_BODY % (b"0" * 32, b"0" * 32))
 
 
-def is_reservation(head: Head) -> bool:
-    """Whether the object only holds the place of a file."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The object that an upload is to become: its name and its header fields."""
+
+    name: FileName
+    content_type: str
+    metadata: dict[str, str]
+    """The user-defined metadata, with the id of the upload."""
+
+
+def is_reservation(head: ObjectHead) -> bool:
+    """Return whether the object is a reservation and not a file."""
     return _RESERVATION in head.metadata
 
 
-def may_be_reservation(entry: Entry) -> bool:
-    """Whether it has the size of one, so that one has to look."""
-    return entry.size == _SIZE
+def may_be_reservation(listed: ListedObject) -> bool:
+    """Return whether the object has the size of a reservation, so that its head must be read."""
+    return listed.size == _SIZE
 
 
-def is_taken(bucket: Bucket, name: FileName) -> bool:
-    """Whether a file has the name. Raises NameReserved while that is being decided."""
-    head = _head(bucket, name)
-    if head and is_reservation(head) and not _lapsed(head):
+def is_taken(client: S3Client, name: FileName) -> bool:
+    """Return whether a file has the name. Raises NameReserved while an upload is about to."""
+    head = _find(client, name)
+    if head and is_reservation(head) and not _expired(client, head):
         raise NameReserved(name)
     return head is not None and not is_reservation(head)
 
 
-def file_at(bucket: Bucket, name: FileName) -> Head | None:
-    """The file that has the name already, whatever is being decided."""
-    head = _head(bucket, name)
+def find_file(client: S3Client, name: FileName) -> ObjectHead | None:
+    """Return the head of the file that has the name, if there is one."""
+    head = _find(client, name)
     return None if not head or is_reservation(head) else head
 
 
-def create(
-    bucket: Bucket,
-    name: FileName,
-    data: bytes | bytearray,
-    media_type: str,
-    metadata: dict[str, str],
-) -> Head:
-    """Publish a file that fits into one request. Raises NameTaken, NameReserved."""
-    etag = _take(bucket, name, data, media_type, metadata)
-    return _seen(bucket, name, _made(len(data), etag, media_type, metadata))
+def create(client: S3Client, target: Target, data: bytes | bytearray) -> ObjectHead:
+    """Publish a file with one PutObject. Raises NameTaken, NameReserved."""
+    etag = _put_new(client, target, data)
+    return _published(client, target, len(data), etag)
 
 
 def complete(
-    bucket: Bucket,
-    name: FileName,
-    upload: str,
-    etags: list[str],
-    size: int,
-    media_type: str,
-    metadata: dict[str, str],
-) -> Head:
-    """Publish the file of `size` bytes that these parts make. Raises NameTaken, NameReserved."""
-    identity = metadata[ID]
-    reserved = _reserve(bucket, name, identity)
+    client: S3Client, target: Target, upload_id: str, etags: list[str], size: int
+) -> ObjectHead:
+    """Publish the file of `size` bytes that the parts make. Raises NameTaken, NameReserved."""
+    name = target.name
+    reserved = reserve(client, name, target.metadata[ID])
     try:
-        etag = bucket.complete_multipart_upload(name, upload, etags, instead_of=reserved)
+        etag = client.complete_multipart_upload(name, upload_id, etags, if_match=reserved)
     except OutcomeUnknown:
-        raise  # the store may still be at it: the name must not be another's, so it lapses
+        # The bucket may still complete the upload, so nobody else may get the name before the
+        # reservation has expired.
+        raise
     except (StorageError, PreconditionFailed, ObjectMissing) as error:
-        with suppress(StorageError):  # else it lapses
-            _release(bucket, name, reserved)
+        with suppress(StorageError):  # otherwise it expires
+            release(client, name, reserved)
         if isinstance(error, StorageError):
             raise
-        head = file_at(bucket, name)
-        if head and head.metadata.get(ID) == identity:
-            return head  # the answer to our own request was lost
+        head = find_file(client, name)
+        if head and head.metadata.get(ID) == target.metadata[ID]:
+            return head  # the request succeeded, but its answer was lost
         if head:
-            raise NameTaken(name) from None  # the reservation had lapsed
+            raise NameTaken(name) from None  # the reservation had expired
         raise NameReserved(name) from None
-    return _seen(bucket, name, _made(size, etag, media_type, metadata))
+    return _published(client, target, size, etag)
 
 
-def _reserve(bucket: Bucket, name: FileName, identity: str) -> str:
-    """Take the name for the upload with this id; the ETag to replace.
+def reserve(client: S3Client, name: FileName, upload: str) -> str:
+    """Reserve a name for the upload with this id and return the ETag of the reservation.
 
-    A reservation for the same upload is replaced: its process is dead, or has lost its lease, and
-    must not release or complete what is this one's now.
+    Another reservation for the same upload is replaced: its process is dead, or has lost the lease
+    of the upload, and must neither release nor complete this one. Raises NameTaken, NameReserved.
     """
     attempt = new_id()
-    metadata = {_RESERVATION: attempt, ID: identity}
-    text = _TEXT % (identity.encode(), attempt.encode())
-    return _take(bucket, name, text, "text/plain", metadata)
+    target = Target(name, "text/plain", {_RESERVATION: attempt, ID: upload})
+    return _put_new(client, target, _BODY % (upload.encode(), attempt.encode()))
 
 
-def _take(
-    bucket: Bucket,
-    name: FileName,
-    data: bytes | bytearray,
-    media_type: str,
-    metadata: dict[str, str],
-) -> str:
-    """Write the object where there is none; its ETag. Waits for what others have just reserved."""
-    instead_of = "*"
-    for _ in attempts(RETRY_SECONDS):
+def release(client: S3Client, name: FileName, etag: str) -> None:
+    """Remove the reservation with this ETag, unless it was replaced or removed before."""
+    with suppress(PreconditionFailed, ObjectMissing):
+        client.delete_object(name, etag)
+
+
+def _put_new(client: S3Client, target: Target, data: bytes | bytearray) -> str:
+    """Write an object where there is none, and return its ETag (PutObject, If-None-Match: *).
+
+    If the name is reserved for another upload, it waits for what becomes of that.
+    """
+    replaced: str | None = None
+    for _ in attempts(client.timing.retry):
         with suppress(PreconditionFailed, ObjectMissing):
-            return bucket.put(
-                name,
+            return client.put_object(
+                target.name,
                 data,
-                media_type=media_type,
-                metadata=metadata,
-                only=instead_of,
-                patience=RETRY_SECONDS_WITH_BODY,
+                content_type=target.content_type,
+                metadata=target.metadata,
+                if_match=replaced,
+                if_none_match=None if replaced else "*",
+                retry_seconds=client.timing.retry_with_body,
             )
-        head, instead_of = _head(bucket, name), "*"
+        head, replaced = _find(client, target.name), None
         if not head:
             continue
-        ours = head.metadata.get(ID) == metadata[ID]
-        if ours and head.metadata.get(_RESERVATION) == metadata.get(_RESERVATION):
-            return head.etag  # the answer to our own request was lost
+        same_upload = head.metadata.get(ID) == target.metadata[ID]
+        if same_upload and head.metadata.get(_RESERVATION) == target.metadata.get(_RESERVATION):
+            return head.etag  # the request succeeded, but its answer was lost
         if not is_reservation(head):
-            raise NameTaken(name)
-        if ours or _lapsed(head):
-            instead_of = head.etag
-    raise NameReserved(name)
+            raise NameTaken(target.name)
+        if same_upload or _expired(client, head):
+            replaced = head.etag
+    raise NameReserved(target.name)
 
 
-def _release(bucket: Bucket, name: FileName, reserved: str) -> None:
-    """Give a reserved name back, unless somebody has it by now."""
-    with suppress(PreconditionFailed, ObjectMissing):
-        bucket.delete(name, reserved)
+def _expired(client: S3Client, reservation: ObjectHead) -> bool:
+    """Return whether the process that made the reservation must be dead."""
+    return reservation.age > client.timing.reservation
 
 
-def _lapsed(head: Head) -> bool:
-    """Whether the process of a reservation must be dead."""
-    return head.age > _LAPSES_SECONDS
+def _published(client: S3Client, target: Target, size: int, etag: str) -> ObjectHead:
+    """Return the head of a file that was just published, with the time that the bucket gave it.
 
-
-def _made(size: int, etag: str, media_type: str, metadata: dict[str, str]) -> Head:
-    return Head(size, etag, datetime.now(UTC), media_type, metadata, 0.0)
-
-
-def _seen(bucket: Bucket, name: FileName, made: Head) -> Head:
-    """What the store says of a file just made, above all the time; else what is known of it."""
+    Where that cannot be asked, it is what this process knows: the file is stored in any case.
+    """
     with suppress(StorageUnavailable):
-        head = _head(bucket, name)
-        if head and head.metadata.get(ID) == made.metadata[ID]:
+        head = _find(client, target.name)
+        if head and head.metadata.get(ID) == target.metadata[ID]:
             return head
-    return made  # it is stored, whatever became of it since
+    return ObjectHead(size, etag, datetime.now(UTC), target.content_type, target.metadata, 0.0)
 
 
-def _head(bucket: Bucket, name: FileName) -> Head | None:
+def _find(client: S3Client, name: FileName) -> ObjectHead | None:
     try:
-        return bucket.head(name)
+        return client.head_object(name)
     except ObjectMissing:
         return None

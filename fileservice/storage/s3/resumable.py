@@ -1,8 +1,8 @@
-"""S3ResumableWriter: the one writer of an upload that can be resumed.
+"""S3ResumableWriter: the only writer of a resumable upload.
 
-It is that by its lease, and what rests on it is made sure of where it counts: pieces are created
-where there are none, the record is replaced only while it is the one that this writer knows, and
-before bytes are removed or published the lease is renewed.
+Its lease makes it the only one, and that is verified where it matters: pieces are created only
+where there are none, the record is replaced only while it has the ETag that this writer knows, and
+the lease is renewed before bytes are removed or published.
 """
 
 import threading
@@ -12,43 +12,42 @@ from contextlib import AbstractContextManager, suppress
 from fileservice.names import FileName
 from fileservice.storage.errors import NameTaken, StorageError
 from fileservice.storage.files import Content, StoredFile
-from fileservice.storage.s3 import records, reservation
-from fileservice.storage.s3.bucket import Bucket
-from fileservice.storage.s3.lease import Heartbeat, Lease
+from fileservice.storage.s3 import assembly, records, reservation
+from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.heartbeat import Heartbeat
+from fileservice.storage.s3.lease import Lease
 from fileservice.storage.s3.metadata import ID, MetadataStore
 from fileservice.storage.s3.pieces import Pieces
 
-_QUIET_SECONDS = 1.0
-_KEPT_BACK_SECONDS = 5.0
-"""After so long without a byte, or with bytes that trickle in, what is in memory is sent."""
-
 
 class S3ResumableWriter:
-    """See `storage.interface.ResumableWriter`."""
+    """See `interface.ResumableWriter`."""
 
     def __init__(
         self,
-        bucket: Bucket,
-        metadata: MetadataStore,
-        heart: Heartbeat,
-        lease: Lease,
+        client: S3Client,
+        metadata_store: MetadataStore,
+        heartbeat: Heartbeat,
+        *,
         upload: str,
-        known: tuple[str, str],
+        lease: Lease,
+        record_etag: str,
         pieces: Pieces,
     ) -> None:
-        self._bucket = bucket
-        self._metadata = metadata
-        self._heart = heart
-        self._lease = lease
+        self._client = client
+        self._metadata_store = metadata_store
+        self._heartbeat = heartbeat
         self._upload = upload
-        self._record, self._etag = known
-        """The key of the record, and its ETag."""
+        self._lease = lease
+        self._record_etag = record_etag
         self._pieces = pieces
         self._lease.size = pieces.size
         self._lock = threading.Lock()
+        """Held while pieces are written or removed."""
         self._written = self._flushed = time.monotonic()
-        heart.add(lease.renew)
-        heart.add(self._send_rest)
+        """When bytes were received last, and since when there have been bytes in memory."""
+        heartbeat.add(lease.renew)
+        heartbeat.add(self._flush_if_due)
 
     @property
     def size(self) -> int:
@@ -57,20 +56,20 @@ class S3ResumableWriter:
     def write(self, block: bytes | memoryview) -> None:
         self._lease.ensure_held()
         with self._lock:
-            if not self._pieces.kept_back:
+            if not self._pieces.buffered:
                 self._flushed = time.monotonic()
             self._pieces.write(block)
             self._written = time.monotonic()
         self._lease.size = self._pieces.size
 
-    def _send_rest(self) -> None:
-        now = time.monotonic()
-        quiet, kept_back = now - self._written, now - self._flushed
-        due = quiet > _QUIET_SECONDS or kept_back > _KEPT_BACK_SECONDS
-        if due and self._lock.acquire(blocking=False):  # else the one who has it is at work
+    def _flush_if_due(self) -> None:
+        """Send the bytes in memory if the client sends slowly. Raises nothing."""
+        now, timing = time.monotonic(), self._client.timing
+        due = now - self._written > timing.flush_idle or now - self._flushed > timing.flush
+        if due and self._lock.acquire(blocking=False):  # otherwise a call is at work
             try:
-                with suppress(StorageError):  # raised by the next call as well
-                    # What was kept back while the process stood still must not go out.
+                with suppress(StorageError):  # the next call raises it as well
+                    # If the process was suspended, these bytes may belong to no upload any more.
                     self._lease.ensure_held()
                     self._pieces.flush()
                     self._flushed = now
@@ -84,7 +83,7 @@ class S3ResumableWriter:
         return self._pieces.descriptor()
 
     def truncate(self, size: int) -> None:
-        self._lease.renew_now()  # else it would remove what another has been told is kept
+        self._lease.renew_now()  # the bytes may have been acknowledged by another writer
         with self._lock:
             self._pieces.truncate(size)
 
@@ -92,10 +91,10 @@ class S3ResumableWriter:
         self._lease.ensure_held()
         with self._lock:
             self._pieces.wait_all()
-        self._lease.ensure_held()  # else another may go on from where they are not
+        self._lease.ensure_held()  # another writer may have begun before these bytes arrived
 
     def update(self, record: bytes, length: int | None = None) -> None:  # noqa: ARG002
-        self._etag = records.replace(self._bucket, self._record, record, self._etag)
+        self._record_etag = records.replace(self._client, self._upload, record, self._record_etag)
 
     def end(self, record: bytes) -> None:
         self.update(record)
@@ -106,20 +105,21 @@ class S3ResumableWriter:
         self._lease.renew_now()
         try:
             with self._lock:
-                return self._pieces.publish(
-                    self._metadata, name, content, self._upload, self._lease.renew_now
+                head = assembly.publish(
+                    self._client, self._pieces, name, content, self._upload, self._lease.renew_now
                 )
         except NameTaken:
-            # A process may have died between this very publication and its answer.
-            head = reservation.file_at(self._bucket, name)
-            if not head or head.metadata.get(ID) != self._upload:
-                self._lease.renew_now()  # it may be another process of the same upload that has it
+            # An earlier process may have published this very upload and died before it said so.
+            file = reservation.find_file(self._client, name)
+            if not file or file.metadata.get(ID) != self._upload:
+                self._lease.renew_now()  # another writer of this upload may be about to publish it
                 raise
-            return self._metadata.describe(name, head)
+            head = file
+        return self._metadata_store.describe(name, head)
 
     def close(self) -> None:
-        self._heart.remove(self._send_rest)
-        self._heart.remove(self._lease.renew)
+        self._heartbeat.remove(self._flush_if_due)
+        self._heartbeat.remove(self._lease.renew)
         with self._lock:
             self._pieces.close()
         self._lease.release()

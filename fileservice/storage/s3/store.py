@@ -1,107 +1,108 @@
-"""S3Store: one place in a bucket, which is the whole database.
-
-PREFIX/report.pdf                     a published file; put there by whatever means, it is served
-PREFIX/.fileservice/facts/ID          what is known about a file that came in parts (description)
-PREFIX/.fileservice/staging/ID/…      files on their way in that are judged at their end (pieces)
-PREFIX/.fileservice/uploads/ID/…      uploads that can be resumed (uploads)
-PREFIX/.fileservice/leases/ID         who writes at one of those (lease)
-PREFIX/.fileservice/release-requests/ID  whose locks are asked for (locker)
-"""
+"""S3Store: files under one prefix of a bucket, which is the whole database (see layout)."""
 
 from collections.abc import Iterator, Mapping
 
 from fileservice.names import BadName, FileName
-from fileservice.storage.errors import NotFound, StorageUnavailable
+from fileservice.storage.errors import NotFound
 from fileservice.storage.files import Opened, StoredFile
 from fileservice.storage.interface import StagedFile, Writer
 from fileservice.storage.s3 import reservation, sweep, verify
-from fileservice.storage.s3.bucket import Bucket, Entry, Head
+from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
+from fileservice.storage.s3.heartbeat import Heartbeat
+from fileservice.storage.s3.listing import ListedObject, list_pages
 from fileservice.storage.s3.location import Location
 from fileservice.storage.s3.locker import S3Locker
-from fileservice.storage.s3.metadata import HAS_FACTS, ID, MetadataStore, listed
+from fileservice.storage.s3.metadata import ID, IS_SEPARATE, MetadataStore, file_of
 from fileservice.storage.s3.object_reader import ObjectReader
+from fileservice.storage.s3.objects import ObjectHead
+from fileservice.storage.s3.timing import Timing
 from fileservice.storage.s3.uploads import S3Uploads
 from fileservice.storage.s3.writer import SpoolingWriter, StreamingWriter
 
-_LINK_SECONDS = 300
+_URL_SECONDS = 300
+_LARGEST_PAGE = 1000
 
 
 class S3Store:
-    """See the module, and `storage.interface.Store` for what each call guarantees."""
+    """See `interface.Store` for what each call guarantees."""
 
     remote = True
 
-    def __init__(self, location: Location, *, verified: bool = False) -> None:
-        self._bucket = Bucket(location)
+    def __init__(
+        self,
+        location: Location,
+        *,
+        verified: bool = False,
+        timing: Timing | None = None,
+        heartbeat: Heartbeat | None = None,
+    ) -> None:
+        """Open the store at a location, and verify the bucket unless that was done before."""
+        timing = timing or Timing()
+        self.client = S3Client(location, timing)
+        """The client that makes all requests of this store."""
         if not verified:
-            verify.verify(self._bucket)
-        self._metadata = MetadataStore(self._bucket)
-        self.uploads = S3Uploads(self._bucket)
-        self.locker = S3Locker(self._bucket, self._metadata)
+            verify.verify(self.client)
+        self._metadata_store = MetadataStore(self.client)
+        self.uploads = S3Uploads(self.client)
+        self.locker = S3Locker(
+            self.client, self._metadata_store, heartbeat or Heartbeat(timing.heartbeat_interval)
+        )
 
     def check(self) -> None:
-        try:
-            self._bucket.check(patience=0.0)  # one call: whoever wants to know asks again
-        except ObjectMissing:
-            raise StorageUnavailable("there is no such bucket") from None
+        verify.check_bucket(self.client, retry=False)
 
     def writer(
         self,
         length: int | None = None,
         *,
         stream_to: FileName | None = None,
-        min_free: int = 0,  # noqa: ARG002  # there is always room
+        min_free: int = 0,  # noqa: ARG002  # a bucket has no limit
     ) -> Writer:
         if stream_to is None:
-            return SpoolingWriter(self._bucket, self._metadata, length)
-        return StreamingWriter(self._bucket, self._metadata, length, stream_to)
+            return SpoolingWriter(self.client, self._metadata_store, length)
+        return StreamingWriter(self.client, self._metadata_store, length, stream_to)
 
     def open(self, name: FileName, *, sequential: bool = False) -> Opened:
         stream = None
         if sequential:
             try:
-                head, stream = self._bucket.get(name)
+                head, stream = self.client.get_object(name)
             except ObjectMissing:
                 raise NotFound(name) from None
         else:
             head = self._head(name)
-        body = ObjectReader(self._bucket, name, head.etag, head.size, stream)
+        body = ObjectReader(self.client, name, head.etag, head.size, stream)
         try:
             if reservation.is_reservation(head):
                 raise NotFound(name)
-            return Opened(self._metadata.describe(name, head), body)  # type: ignore[arg-type]
+            return Opened(self._metadata_store.describe(name, head), body)  # type: ignore[arg-type]
         except BaseException:
             body.close()
             raise
 
     def stat(self, name: FileName) -> StoredFile:
-        head = self._head(name)
-        if reservation.is_reservation(head):
-            raise NotFound(name)
-        return self._metadata.describe(name, head)
+        return self._metadata_store.describe(name, self._head_of_file(name))
 
     def sync_names(self) -> None:
-        """What the store has answered for, it keeps."""
+        """Return: a bucket answers only once an object is durable."""
 
     def is_taken(self, name: FileName) -> bool:
-        return reservation.is_taken(self._bucket, name)
+        return reservation.is_taken(self.client, name)
 
     def delete(self, name: FileName, version: str | None = None) -> None:
-        head = self._head(name)
-        if reservation.is_reservation(head):
-            raise NotFound(name)
-        if version is not None and self._metadata.describe(name, head).version != version:
+        head = self._head_of_file(name)
+        if version is not None and self._metadata_store.describe(name, head).version != version:
             raise NotFound(name)
         try:
-            self._bucket.delete(name, head.etag)
+            self.client.delete_object(name, head.etag)
         except (ObjectMissing, PreconditionFailed):
             raise NotFound(name) from None
-        if HAS_FACTS in head.metadata:
-            self._metadata.drop(head.metadata.get(ID, ""))
+        if IS_SEPARATE in head.metadata:
+            self._metadata_store.remove(head.metadata.get(ID, ""))
 
     def presigned_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:
-        return self._bucket.signed_url(file.name, _LINK_SECONDS, fields)
+        return self.client.presigned_url(file.name, _URL_SECONDS, fields)
 
     def list(
         self,
@@ -110,30 +111,37 @@ class S3Store:
         contains: str = "",
         *,
         expected: int | None = None,
-        brief: bool = False,  # noqa: ARG002  # it always is
+        brief: bool = False,  # noqa: ARG002  # a listing of a bucket always is
     ) -> Iterator[StoredFile]:
         if "/" in prefix:
             return
         wanted = contains.casefold()
-        first_page = 1000 if expected is None or wanted else min(1000, expected)
-        for page in self._bucket.pages(
-            prefix, _before_slash(after), folders=True, first_page=first_page
-        ):
-            for entry in page:
+        count = _LARGEST_PAGE if expected is None or wanted else min(_LARGEST_PAGE, expected)
+        start = _before_slash(after)
+        for page in list_pages(self.client, prefix, start, folders=True, first_page=count):
+            for listed in page:
                 if (
-                    isinstance(entry, Entry)
-                    and entry.key > after
-                    and wanted in entry.key.casefold()
+                    isinstance(listed, ListedObject)
+                    and listed.key > after
+                    and wanted in listed.key.casefold()
+                    and (file := self._listed_file(listed))
                 ):
-                    try:
-                        name = FileName.parse(entry.key)
-                    except BadName:
-                        continue  # not a name that can be asked for
-                    found = entry if name == entry.key else None
-                    if found and reservation.may_be_reservation(found):
-                        found = self._looked_at(found)
-                    if found:
-                        yield listed(name, found)
+                    yield file
+
+    def _listed_file(self, listed: ListedObject) -> StoredFile | None:
+        """Return the file that the object is, if it is one that can be requested by its name."""
+        try:
+            name = FileName.parse(listed.key)
+        except BadName:
+            return None
+        if name != listed.key:
+            return None
+        if reservation.may_be_reservation(listed):
+            head = reservation.find_file(self.client, name)  # a multipart upload may replace it
+            if head is None:
+                return None
+            listed = ListedObject(name, head.size, head.etag, head.modified, head.age)
+        return file_of(name, listed)
 
     def describe(self, file: StoredFile) -> StoredFile:
         return file
@@ -158,26 +166,25 @@ class S3Store:
         return None
 
     def sweep(self) -> None:
-        sweep.sweep(self._bucket)
+        sweep.sweep(self.client)
 
-    def _looked_at(self, entry: Entry) -> Entry | None:
-        """What is there now, if it is a file: a reservation may have become one since."""
-        try:
-            head = self._bucket.head(entry.key)
-        except ObjectMissing:
-            return None
+    def _head_of_file(self, name: FileName) -> ObjectHead:
+        head = self._head(name)
         if reservation.is_reservation(head):
-            return None
-        return Entry(entry.key, head.size, head.etag, head.modified, head.age)
+            raise NotFound(name)
+        return head
 
-    def _head(self, name: FileName) -> Head:
+    def _head(self, name: FileName) -> ObjectHead:
         try:
-            return self._bucket.head(name)
+            return self.client.head_object(name)
         except ObjectMissing:
             raise NotFound(name) from None
 
 
 def _before_slash(after: str) -> str:
-    """From where to list so that nothing past `after` is missed: no name of ours has a slash."""
+    """Return where a listing must start so that it misses no file past `after`.
+
+    No name has a slash, but the listing does not go on after a key with one as it would after text.
+    """
     head, slash, _ = after.partition("/")
     return f"{head}.\U0010ffff" if slash else head

@@ -1,74 +1,84 @@
-"""Sweeping: what dead processes left in the bucket, removed by its age on the store's clock."""
+"""Sweep: remove what dead processes left in the bucket, by its age on the bucket's clock."""
 
-import json
 import logging
 from contextlib import suppress
 
-from fileservice.names import BadName, FileName
+from fileservice.names import BadName
 from fileservice.storage.errors import StorageError
 from fileservice.storage.s3 import reservation
-from fileservice.storage.s3.bucket import Bucket, Entry
+from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
-from fileservice.storage.s3.lease import LEASES
-from fileservice.storage.s3.metadata import FACTS, ID
-from fileservice.storage.s3.verify import PROBES
-from fileservice.storage.s3.writer import STAGING
+from fileservice.storage.s3.layout import LEASES, METADATA, STAGING, VERIFY
+from fileservice.storage.s3.listing import (
+    ListedObject,
+    list_multipart_uploads,
+    list_objects,
+    list_pages,
+)
+from fileservice.storage.s3.metadata import ID, name_in
 
-_ABANDONED_SECONDS = 24 * 3600.0
-"""No request adds nothing to its file for so long."""
+_DAY = 24 * 3600.0
 _log = logging.getLogger(__name__)
 
 
-def sweep(bucket: Bucket, abandoned: float = _ABANDONED_SECONDS) -> None:
-    """Remove what nobody has touched for so many seconds and nobody can use any more."""
-    for part in (_parts, _pieces, _metadata, _leases, _probes):
+def sweep(client: S3Client, abandoned: float = _DAY) -> None:
+    """Remove what no request can use any more and nobody has changed for `abandoned` seconds.
+
+    What cannot be removed now is logged, and tried again by the next sweep.
+    """
+    for part in (_multipart_uploads, _staged_pieces, _metadata, _leases, _verifications):
         try:
-            part(bucket, abandoned)
+            part(client, abandoned)
         except (StorageError, ObjectMissing, PreconditionFailed) as error:
-            _log.warning("something was not swept: %s", error)
+            _log.warning("the sweep of the bucket was incomplete: %s", error)
 
 
-def _parts(bucket: Bucket, abandoned: float) -> None:
-    for key, upload, untouched in bucket.multipart_uploads():
-        if untouched > abandoned and "/" not in key.removeprefix(PROBES):
-            bucket.abort_multipart_upload(key, upload)
+def _multipart_uploads(client: S3Client, abandoned: float) -> None:
+    for upload in list_multipart_uploads(client):
+        # An object of another program, in a folder, is not this service's to abort.
+        if upload.age > abandoned and "/" not in upload.key.removeprefix(VERIFY):
+            client.abort_multipart_upload(upload.key, upload.upload_id)
 
 
-def _pieces(bucket: Bucket, abandoned: float) -> None:
-    folders: dict[str, list[Entry]] = {}
-    for entry in bucket.entries(STAGING):
-        folders.setdefault(entry.key.rpartition("/")[0], []).append(entry)
-    for entries in folders.values():
-        if min(entry.age for entry in entries) > abandoned:
-            bucket.delete_all([entry.key for entry in entries])
+def _staged_pieces(client: S3Client, abandoned: float) -> None:
+    folders: dict[str, list[ListedObject]] = {}
+    for listed in list_objects(client, STAGING):
+        folders.setdefault(listed.key.rpartition("/")[0], []).append(listed)
+    for objects in folders.values():
+        if min(listed.age for listed in objects) > abandoned:
+            client.delete_objects([listed.key for listed in objects])
 
 
-def _metadata(bucket: Bucket, abandoned: float) -> None:
-    """Facts about files that never became visible: looked for on their second day only."""
-    for page in bucket.pages(FACTS):
-        for entry in page:
-            if isinstance(entry, Entry) and abandoned < entry.age < 2 * abandoned:
-                _drop_unless_used(bucket, entry)
+def _metadata(client: S3Client, abandoned: float) -> None:
+    """Remove metadata of files that were never published.
+
+    Each is looked at for one day only, as reading all of them in every sweep would cost a request
+    for every large file.
+    """
+    for page in list_pages(client, METADATA):
+        for listed in page:
+            if isinstance(listed, ListedObject) and abandoned < listed.age < abandoned + _DAY:
+                _remove_unless_used(client, listed)
 
 
-def _leases(bucket: Bucket, abandoned: float) -> None:
-    """Those of processes that died after their upload had ended."""
-    for entry in bucket.entries(LEASES):
-        if entry.age > abandoned:
-            with suppress(PreconditionFailed, ObjectMissing):  # taken over just now
-                bucket.delete(entry.key, entry.etag)
-
-
-def _probes(bucket: Bucket, abandoned: float) -> None:
-    """Of processes that died in the proof at their start."""
-    bucket.delete_all([entry.key for entry in bucket.entries(PROBES) if entry.age > abandoned])
-
-
-def _drop_unless_used(bucket: Bucket, entry: Entry) -> None:
+def _remove_unless_used(client: S3Client, listed: ListedObject) -> None:
     try:
-        name = FileName.parse(json.loads(bucket.read(entry.key)).get("name", ""))
-    except (ValueError, BadName, ObjectMissing):
+        name = name_in(client.read_object(listed.key)[1])
+    except (ValueError, KeyError, TypeError, BadName, ObjectMissing):
         return
-    head = reservation.file_at(bucket, name)
-    if not head or head.metadata.get(ID) != entry.key.removeprefix(FACTS):
-        bucket.delete(entry.key)
+    head = reservation.find_file(client, name)
+    if not head or head.metadata.get(ID) != listed.key.removeprefix(METADATA):
+        client.delete_object(listed.key)
+
+
+def _leases(client: S3Client, abandoned: float) -> None:
+    """Remove the leases of processes that died after their upload had ended."""
+    for listed in list_objects(client, LEASES):
+        if listed.age > abandoned:
+            with suppress(PreconditionFailed, ObjectMissing):  # it was just taken over
+                client.delete_object(listed.key, listed.etag)
+
+
+def _verifications(client: S3Client, abandoned: float) -> None:
+    """Remove the objects of processes that died while they verified the bucket."""
+    client.delete_objects([o.key for o in list_objects(client, VERIFY) if o.age > abandoned])

@@ -1,94 +1,91 @@
-"""S3Uploads: uploads that outlive connections, processes and machines, as objects.
+"""S3Uploads: uploads that outlive connections, processes and machines (see layout for their keys).
 
-    .fileservice/uploads/ID/record      the record, always replaced whole
-    .fileservice/uploads/ID/OFFSET      the bytes (see pieces)
-    .fileservice/leases/ID              the one writer, while there is one (see lease)
-    .fileservice/release-requests/ID    the lock is asked for (see locker)
-
-The offset is what the pieces make together and is written down nowhere else.
+The offset of an upload is the length of its contiguous pieces and is recorded nowhere else.
 """
 
-import re
 import time
 from collections.abc import Iterator
 
 from fileservice.storage.errors import NoSuchUpload, StorageUnavailable
 from fileservice.storage.files import StoredUpload, UnfinishedUpload, id_of_record
 from fileservice.storage.s3 import records
-from fileservice.storage.s3.bucket import Bucket, Entry
-from fileservice.storage.s3.calls import RETRY_SECONDS, attempts
+from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing
-from fileservice.storage.s3.lease import LEASES, reported_size
-from fileservice.storage.s3.metadata import new_id
+from fileservice.storage.s3.layout import (
+    LEASES,
+    UPLOADS,
+    is_id,
+    new_id,
+    record_key,
+    upload_folder,
+)
+from fileservice.storage.s3.lease import reported_size
+from fileservice.storage.s3.listing import ListedObject, list_objects, list_pages
 from fileservice.storage.s3.pieces import contiguous, end_of
-
-UPLOADS = ".fileservice/uploads/"
-_ID = re.compile(r"[0-9a-f]{32}")
-RECORD = "record"
+from fileservice.storage.s3.retries import attempts
 
 
 class S3Uploads:
-    """See `storage.interface.Uploads`."""
+    """See `interface.Uploads`."""
 
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
+    def __init__(self, client: S3Client) -> None:
+        self._client = client
 
     def create(
         self,
         record: bytes,
-        length: int | None,  # noqa: ARG002  # no room to take
+        length: int | None,  # noqa: ARG002  # a bucket reserves no room
         *,
         min_free: int = 0,  # noqa: ARG002
     ) -> str:
         upload = new_id()
-        records.create(self._bucket, folder_of(upload) + RECORD, record)
+        records.create(self._client, upload, record)
         return upload
 
     def create_ended(self, record: bytes) -> str:
         upload = id_of_record(record)
-        records.create(self._bucket, folder_of(upload) + RECORD, record)
+        records.create(self._client, upload, record)
         return upload
 
     def read(self, upload: str) -> StoredUpload:
-        folder = folder_of(upload)
-        for _ in attempts(RETRY_SECONDS):
+        for _ in attempts(self._client.timing.retry):
             try:
-                head, record = records.read(self._bucket, folder + RECORD)
+                record, etag = records.read(self._client, upload)
             except ObjectMissing:
                 raise NoSuchUpload from None
-            entries = self._bucket.entries(folder)
-            # Bytes and record are of one moment if it was not replaced between the two looks.
-            if record_etag(entries) == head.etag:
-                pieces, _ = contiguous(entries)
-                age = min(entry.age for entry in entries)
+            objects = list_objects(self._client, upload_folder(upload))
+            # Record and bytes are of one moment if the record was not replaced in between.
+            if records.listed_etag(objects, upload) == etag:
+                pieces, _ = contiguous(objects)
+                age = min(listed.age for listed in objects)
                 return StoredUpload(record, end_of(pieces), time.time() - max(0.0, age))
-        raise StorageUnavailable("the upload changes faster than it can be looked at")
+        raise StorageUnavailable("the upload changed each time that it was read; try again")
 
     def bytes_written(self, upload: str) -> int:
-        entries = self._bucket.entries(folder_of(upload))
-        if not entries:
+        objects = list_objects(self._client, upload_folder(upload))
+        if not objects:
             raise NoSuchUpload
-        pieces, _ = contiguous(entries)
-        return max(end_of(pieces), reported_size(self._bucket, upload))
+        pieces, _ = contiguous(objects)
+        return max(end_of(pieces), reported_size(self._client, upload))
 
     def remove(self, upload: str) -> None:
-        # The record goes first: what has none does not exist, and its bytes are an orphan.
-        folder = folder_of(upload)
-        self._bucket.delete(folder + RECORD)
-        self._bucket.delete_all([entry.key for entry in self._bucket.entries(folder)])
+        # The record goes first: without it the upload does not exist, and its bytes are orphans.
+        self._client.delete_object(record_key(upload))
+        objects = list_objects(self._client, upload_folder(upload))
+        self._client.delete_objects([listed.key for listed in objects])
 
     def remove_unreadable(self, upload: str, min_idle: float) -> None:
-        entries = self._bucket.entries(folder_of(upload))
-        if entries and min(entry.age for entry in entries) > min_idle:
-            self._bucket.delete_all([entry.key for entry in entries])
-            self._bucket.delete_all([LEASES + upload])
+        objects = list_objects(self._client, upload_folder(upload))
+        if objects and min(listed.age for listed in objects) > min_idle:
+            self._client.delete_objects([listed.key for listed in objects])
+            self._client.delete_objects([LEASES + upload])
 
     def list_ids(self) -> Iterator[str]:
-        for page in self._bucket.pages(UPLOADS, folders=True):
-            for found in page:
-                key = found.key if isinstance(found, Entry) else found
+        for page in list_pages(self._client, UPLOADS, folders=True):
+            for entry in page:
+                key = entry.key if isinstance(entry, ListedObject) else entry
                 upload = key.removeprefix(UPLOADS).rstrip("/")
-                if _ID.fullmatch(upload):
+                if is_id(upload):
                     yield upload
 
     def list_unfinished(self) -> Iterator[UnfinishedUpload]:
@@ -97,18 +94,6 @@ class S3Uploads:
 
     def read_record(self, upload: str) -> bytes:
         try:
-            return records.read(self._bucket, folder_of(upload) + RECORD)[1]
+            return records.read(self._client, upload)[0]
         except ObjectMissing:
             raise NoSuchUpload from None
-
-
-def folder_of(upload: str) -> str:
-    """Return the prefix of the keys of an upload. Raise NoSuchUpload if it is not an id."""
-    if not _ID.fullmatch(upload):
-        raise NoSuchUpload
-    return f"{UPLOADS}{upload}/"
-
-
-def record_etag(entries: list[Entry]) -> str | None:
-    """The ETag of the record, if there is one."""
-    return next((entry.etag for entry in entries if entry.key.endswith("/" + RECORD)), None)

@@ -1,85 +1,100 @@
-"""Probe: whether the store honours the conditions that one name, one winner rests on."""
+"""Verify: whether a bucket honours the conditional requests that the store depends on.
+
+Some stores with an S3 API accept If-Match and If-None-Match and ignore them. On those, two uploads
+of one name could both seem to succeed, so the service does not start.
+"""
 
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
 from fileservice.storage.errors import StorageError, StorageUnavailable
-from fileservice.storage.s3.bucket import Bucket
+from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
-from fileservice.storage.s3.metadata import new_id
+from fileservice.storage.s3.layout import VERIFY, new_id
 
-PROBES = ".fileservice/probe/"
+_OTHER_ETAG = '"0"'
+_CREATE = "creating an object (PutObject, If-None-Match: *)"
 
 
-def verify(bucket: Bucket) -> None:
-    """Race two creations, and break the other conditions. Raises StorageUnavailable."""
+def verify(client: S3Client) -> None:
+    """Let two requests create one object, and send conditions that do not hold.
+
+    Raises StorageUnavailable where both succeed, or a condition is ignored.
+    """
+    check_bucket(client, retry=True)
+    key = VERIFY + new_id()
     try:
-        bucket.check()
-    except ObjectMissing:
-        raise StorageUnavailable("there is no such bucket") from None
-    key = PROBES + new_id()
-    try:
-        etag = _race(bucket, key)
-        _require(
-            lambda: bucket.put(key, b"", only='"0"'), "replacing an object (PutObject, If-Match)"
+        etag = _verify_creation(client, key)
+        _require_rejection(
+            lambda: client.put_object(key, b"", if_match=_OTHER_ETAG),
+            "replacing an object (PutObject, If-Match)",
         )
-        _require(lambda: bucket.delete(key, '"0"'), "removing an object (DeleteObject, If-Match)")
-        _complete(bucket, key, etag)
+        _require_rejection(
+            lambda: client.delete_object(key, _OTHER_ETAG),
+            "removing an object (DeleteObject, If-Match)",
+        )
+        _verify_completion(client, key, etag)
     except (ObjectMissing, PreconditionFailed):
         raise StorageUnavailable("the storage does not find what was just written") from None
     finally:
         with suppress(StorageError, ObjectMissing, PreconditionFailed):
-            bucket.delete(key)
+            client.delete_object(key)
 
 
-def _race(bucket: Bucket, key: str) -> str:
-    won: list[str] = []
+def check_bucket(client: S3Client, *, retry: bool) -> None:
+    """Raise StorageUnavailable if the bucket does not answer, or does not exist."""
+    try:
+        client.list_objects_v2(retry=retry, MaxKeys=1)
+    except ObjectMissing:
+        raise StorageUnavailable("there is no such bucket") from None
+
+
+def _verify_creation(client: S3Client, key: str) -> str:
+    etags: list[str] = []
     start = threading.Barrier(2)
 
     def create(number: int) -> None:
         start.wait()
         with suppress(PreconditionFailed, StorageError):
-            won.append(bucket.put(key, b"%d" % number, only="*"))
+            etags.append(client.put_object(key, b"%d" % number, if_none_match="*"))
 
-    rivals = [threading.Thread(target=create, args=(number,)) for number in range(2)]
-    for rival in rivals:
-        rival.start()
-    for rival in rivals:
-        rival.join()
-    if len(won) > 1:
-        raise _refused("creating an object (PutObject, If-None-Match: *)")
-    if not won:
-        raise StorageUnavailable("the storage takes no objects")
-    _require(
-        lambda: bucket.put(key, b"", only="*"), "creating an object (PutObject, If-None-Match: *)"
-    )
-    return won[0]
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if len(etags) > 1:
+        raise _ignored(_CREATE)
+    if not etags:
+        raise StorageUnavailable("no object can be written to the storage")
+    _require_rejection(lambda: client.put_object(key, b"", if_none_match="*"), _CREATE)
+    return etags[0]
 
 
-def _complete(bucket: Bucket, key: str, there: str) -> None:
-    upload = bucket.create_multipart_upload(key, "application/octet-stream", {})
+def _verify_completion(client: S3Client, key: str, etag: str) -> None:
+    upload_id = client.create_multipart_upload(key, "application/octet-stream", {})
     try:
-        part = bucket.upload_part(key, upload, 1, b"probe")
-        _require(
-            lambda: bucket.complete_multipart_upload(key, upload, [part], instead_of='"0"'),
-            "replacing an object by one in parts (CompleteMultipartUpload, If-Match)",
+        part = client.upload_part(key, upload_id, 1, b"verify")
+        _require_rejection(
+            lambda: client.complete_multipart_upload(key, upload_id, [part], if_match=_OTHER_ETAG),
+            "replacing an object by a multipart upload (CompleteMultipartUpload, If-Match)",
         )
-        bucket.complete_multipart_upload(key, upload, [part], instead_of=there)
+        client.complete_multipart_upload(key, upload_id, [part], if_match=etag)
     finally:
-        bucket.abort_multipart_upload(key, upload)
+        client.abort_multipart_upload(key, upload_id)
 
 
-def _require(refused: Callable[[], object], what: str) -> None:
+def _require_rejection(request: Callable[[], object], description: str) -> None:
     try:
-        refused()
+        request()
     except (PreconditionFailed, ObjectMissing):
         return
-    raise _refused(what)
+    raise _ignored(description)
 
 
-def _refused(what: str) -> StorageUnavailable:
+def _ignored(description: str) -> StorageUnavailable:
     return StorageUnavailable(
-        f"the store does not honour conditions on {what}; two uploads of one name could both seem"
-        " to succeed, so the service does not run on it"
+        f"the store does not honour conditions on {description}; two uploads of one name could both"
+        " seem to succeed, so the service does not run on it"
     )

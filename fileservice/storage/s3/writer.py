@@ -1,28 +1,34 @@
-"""The writers of files that come in one request: in memory, then in pieces or in their place."""
+"""The writers of files that arrive in one request.
+
+Both keep the beginning of a file in memory, up to the size of one part. SpoolingWriter sends the
+bytes after it to pieces, which can be read back before the file is published. StreamingWriter sends
+all of them to the final object as a multipart upload, which cannot.
+"""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
 from fileservice.storage.errors import NameReserved, NameTaken, StorageError
 from fileservice.storage.files import Content, StoredFile
-from fileservice.storage.s3 import reservation
-from fileservice.storage.s3.bucket import Bucket
-from fileservice.storage.s3.metadata import HAS_FACTS, ID, MetadataStore, new_id
+from fileservice.storage.s3 import assembly, reservation
+from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.layout import STAGING, new_id
+from fileservice.storage.s3.metadata import ID, IS_SEPARATE, MetadataStore
 from fileservice.storage.s3.parts import PART, PartBuffer, PartUploads, part_size
 from fileservice.storage.s3.pieces import Pieces
 
-STAGING = ".fileservice/staging/"
-
 
 class SpoolingWriter:
-    """See `storage.interface.Writer`; what does not fit into memory lies in pieces."""
+    """See `interface.Writer`; every byte can be read back before the file is published."""
 
-    def __init__(self, bucket: Bucket, metadata_store: MetadataStore, length: int | None) -> None:
+    def __init__(self, client: S3Client, metadata_store: MetadataStore, length: int | None) -> None:
+        self._client = client
         self._metadata_store = metadata_store
-        self._identity = new_id()
-        self._pieces = Pieces(bucket, f"{STAGING}{self._identity}/", [])
+        self._id = new_id()
+        self._pieces = Pieces(client, f"{STAGING}{self._id}/", [])
         self._pieces.length = length
 
     @property
@@ -32,9 +38,9 @@ class SpoolingWriter:
     def write(self, block: bytes | memoryview) -> None:
         self._pieces.write(block)
 
-    def take_back(self) -> bytearray:
-        """All that was written, while it is in memory; there is nothing then."""
-        return self._pieces.take_back()
+    def take_buffer(self) -> bytearray:
+        """Return all bytes, which must all be in memory, and have none from then on."""
+        return self._pieces.take_buffer()
 
     def read_at(self, count: int, offset: int) -> bytes:
         return self._pieces.read_at(count, offset)
@@ -43,120 +49,118 @@ class SpoolingWriter:
         return self._pieces.descriptor()
 
     def publish(self, name: FileName, content: Content) -> StoredFile:
-        return self._pieces.publish(self._metadata_store, name, content, self._identity)
+        head = assembly.publish(self._client, self._pieces, name, content, self._id)
+        return self._metadata_store.describe(name, head)
 
     def close(self) -> None:
         self._pieces.close()
         if not self._pieces.all_in_memory:
-            with suppress(StorageError):  # the sweep removes what is left
+            with suppress(StorageError):  # otherwise the sweep removes them
                 self._pieces.remove()
 
 
 class StreamingWriter:
-    """See `storage.interface.Writer`; what does not fit into memory goes to its place in parts.
-
-    Only what is in memory can be read back.
-    """
+    """See `interface.Writer`; bytes can be read back only while all of them are in memory."""
 
     def __init__(
-        self, bucket: Bucket, metadata_store: MetadataStore, length: int | None, name: FileName
+        self, client: S3Client, metadata_store: MetadataStore, length: int | None, name: FileName
     ) -> None:
-        self._bucket = bucket
+        self._client = client
         self._metadata_store = metadata_store
         self._length = length
-        self._name = name
-        self._identity = new_id()
-        self._object_metadata = {ID: self._identity, HAS_FACTS: "1"}
-        self._media_type = media_type_of(name.extension)
-        self._small = SpoolingWriter(bucket, metadata_store, length)
-        self._upload: str | None = None
-        self._filling: PartBuffer | None = None
-        self._used: list[bytearray] = []
+        self._id = new_id()
+        metadata = {ID: self._id, IS_SEPARATE: "1"}
+        self._target = reservation.Target(name, media_type_of(name.extension), metadata)
+        self._beginning = SpoolingWriter(client, metadata_store, length)
+        """The file as long as it fits into memory."""
+        self._upload_id: str | None = None
+        """The multipart upload that has the bytes once they do not."""
+        self._buffer: PartBuffer | None = None
+        self._unused_buffers: list[bytearray] = []
         self._sent = 0
         self._etags: dict[int, str] = {}
-        self._flight = PartUploads()
+        self._uploads = PartUploads()
         self._published = False
 
     @property
     def size(self) -> int:
-        filled = self._filling.filled if self._filling else 0
-        return self._small.size if self._upload is None else self._sent + filled
+        if self._upload_id is None:
+            return self._beginning.size
+        return self._sent + (self._buffer.filled if self._buffer else 0)
 
     def write(self, block: bytes | memoryview) -> None:
-        if self._upload is None:
-            if self._small.size + len(block) <= PART:
-                self._small.write(block)
+        if self._upload_id is None:
+            if self._beginning.size + len(block) <= PART:
+                self._beginning.write(block)
                 return
-            self._begin()
-        self._fill(memoryview(block))
-
-    def _fill(self, rest: memoryview) -> None:
+            self._begin_upload()
+        rest = memoryview(block)
         while rest:
-            if self._filling is None:
-                self._filling = PartBuffer(part_size(self._sent, self._length), self._used)
-            rest = self._filling.add(rest)
-            if self._filling.full and rest:  # the last part is sent when it is known to be that
-                self._send()
+            if self._buffer is None:
+                size = part_size(self._sent, self._length)
+                self._buffer = PartBuffer(size, self._unused_buffers)
+            rest = self._buffer.add(rest)
+            if self._buffer.full and rest:  # a last part is sent once it is known to be the last
+                self._send_part()
 
-    def _begin(self) -> None:
-        self._upload = self._bucket.create_multipart_upload(
-            self._name, self._media_type, self._object_metadata
+    def _begin_upload(self) -> None:
+        name, content_type = self._target.name, self._target.content_type
+        self._upload_id = self._client.create_multipart_upload(
+            name, content_type, self._target.metadata
         )
-        self._filling = PartBuffer.begun(self._small.take_back(), part_size(0, self._length))
+        beginning = self._beginning.take_buffer()
+        self._buffer = PartBuffer.beginning_with(beginning, part_size(0, self._length))
 
-    def _send(self) -> None:
-        assert self._filling
-        data, self._filling = self._filling.taken(), None
+    def _send_part(self) -> None:
+        assert self._buffer
+        data, self._buffer = self._buffer.take(), None
         number = len(self._etags) + 1
         self._etags[number] = ""
         self._sent += len(data)
-        self._flight.start(lambda: self._put(number, data))
+        self._uploads.start(partial(self._upload_part, number, data))
 
-    def _put(self, number: int, data: bytearray) -> None:
-        assert self._upload
-        self._etags[number] = self._bucket.upload_part(self._name, self._upload, number, data)
-        self._used.append(data)
+    def _upload_part(self, number: int, data: bytearray) -> None:
+        assert self._upload_id
+        name = self._target.name
+        self._etags[number] = self._client.upload_part(name, self._upload_id, number, data)
+        self._unused_buffers.append(data)
 
     def read_at(self, count: int, offset: int) -> bytes:
-        if self._upload is not None:
-            raise ValueError("what is in its place already cannot be read back")
-        return self._small.read_at(count, offset)
+        self._require_memory()
+        return self._beginning.read_at(count, offset)
 
     @contextmanager
     def descriptor(self) -> Iterator[int]:
-        if self._upload is not None:
-            raise ValueError("what is in its place already cannot be read back")
-        with self._small.descriptor() as descriptor:
+        self._require_memory()
+        with self._beginning.descriptor() as descriptor:
             yield descriptor
 
+    def _require_memory(self) -> None:
+        if self._upload_id is not None:
+            raise ValueError("the parts of a multipart upload cannot be read back")
+
     def publish(self, name: FileName, content: Content) -> StoredFile:
-        if self._upload is None:
-            return self._small.publish(name, content)
-        if name != self._name:
-            raise ValueError(f"this file was meant for {self._name!r}")
-        if self._filling:
-            self._send()
-        self._flight.wait_all()
-        self._metadata_store.write(self._identity, name, content)
+        if self._upload_id is None:
+            return self._beginning.publish(name, content)
+        if name != self._target.name:
+            raise ValueError(f"the bytes were sent to {self._target.name!r} and not to {name!r}")
+        if self._buffer:
+            self._send_part()
+        self._uploads.wait_all()
+        self._metadata_store.write(self._id, name, content)
         etags = [self._etags[number] for number in sorted(self._etags)]
         try:
             head = reservation.complete(
-                self._bucket,
-                name,
-                self._upload,
-                etags,
-                self.size,
-                self._media_type,
-                self._object_metadata,
+                self._client, self._target, self._upload_id, etags, self.size
             )
-        except (NameTaken, NameReserved):  # after any other, the file may be there all the same
-            self._metadata_store.drop(self._identity)
+        except (NameTaken, NameReserved):  # after any other error the file may exist nevertheless
+            self._metadata_store.remove(self._id)
             raise
         self._published = True
         return self._metadata_store.describe(name, head)
 
     def close(self) -> None:
-        self._flight.end()
-        if self._upload is not None and not self._published:
-            with suppress(StorageError):  # the sweep removes what is left
-                self._bucket.abort_multipart_upload(self._name, self._upload)
+        self._uploads.end()
+        if self._upload_id is not None and not self._published:
+            with suppress(StorageError):  # otherwise the sweep aborts it
+                self._client.abort_multipart_upload(self._target.name, self._upload_id)

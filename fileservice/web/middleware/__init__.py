@@ -1,1 +1,1 @@
-"""What every request passes on its way to a route, and every answer on its way out."""
+"""What is done with every request before it reaches a view, or with every response after it."""

@@ -1,7 +1,7 @@
-"""Refuse what pages of other sites make a browser ask for, where it would change something.
+"""Refuse requests that change something and come from pages of other sites.
 
-Whoever can reach the service may use it, and a browser reaches it for every page that is open in
-it: a form there could store files here.
+Whoever can reach the service may use it. A browser reaches it on behalf of every page that is open
+in it, so a form on any page could store files here.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,12 +14,12 @@ from fileservice.web.errors import CrossSite
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _OWN_SITE = ("same-origin", "none")
-"""Values of Sec-Fetch-Site for a request from a page of ours, and for one that the person began."""
+"""Values of Sec-Fetch-Site: a page of the service sent the request, or the user began it."""
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def register(app: Flask, origins: Collection[str], public_url: str | None) -> None:
-    """Have `app` raise CrossSite before anything else is done about such a request."""
+    """Make `app` raise CrossSite for such a request before its view is called."""
 
     @app.before_request
     def refuse() -> None:
@@ -30,11 +30,12 @@ def register(app: Flask, origins: Collection[str], public_url: str | None) -> No
 def is_foreign(
     environ: Mapping[str, Any], origins: Collection[str], public_url: str | None
 ) -> bool:
-    """Whether a request changes something and comes from a page that is not to do so.
+    """Return whether a request changes something and comes from a page that may not do so.
 
-    Browsers tell where a request comes from in Sec-Fetch-Site (Fetch Metadata, section 2.3); those
-    that do not, and those that talk to us unencrypted, in Origin (Fetch standard, section 3.2).
-    What sends neither is no browser. `origins` are those whose pages may; `*` stands for all.
+    Browsers say where a request comes from in Sec-Fetch-Site (Fetch Metadata, section 2.3). Those
+    that do not know the field, or whose connection is not encrypted, say it in Origin (Fetch
+    standard, section 3.2). A client that sends neither is not a browser. `origins` are those whose
+    pages may change something; `*` stands for all.
     """
     if environ["REQUEST_METHOD"] in _SAFE_METHODS:
         return False
@@ -49,14 +50,14 @@ def is_foreign(
 def _is_own(origin: str, host: str, public_url: str | None) -> bool:
     authority = _authority(origin)
     if not authority:
-        return False  # `null`, which pages have that keep their origin to themselves
-    # A proxy may have ended the encryption: the scheme that is seen here proves nothing.
+        return False  # `null`, the origin of pages that conceal theirs
+    # The schemes are not compared: a proxy may have ended the encryption.
     default = _DEFAULT_PORTS.get(origin.partition(":")[0], "")
     return authority in (host.lower().removesuffix(default), _authority(public_url or ""))
 
 
 def _authority(url: str) -> str:
-    """Host and port of a URL; the port is left out where it is the one that its scheme has."""
+    """Return the host and port of a URL, without the port if it is the default of the scheme."""
     try:
         parts = urlsplit(url.lower())
     except ValueError:

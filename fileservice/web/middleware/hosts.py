@@ -1,7 +1,7 @@
-"""Answer only to the names that the service is known by.
+"""Answer only requests for the host names of the service.
 
-A page of any site can have its own name lead to this machine (DNS rebinding), and is then of the
-service's own origin as far as a browser can tell. The name that it sends in Host gives it away.
+A page of any site can make its own name resolve to this machine (DNS rebinding). To a browser, the
+page and the service then have the same origin; only Host shows the foreign name.
 """
 
 import ipaddress
@@ -14,7 +14,10 @@ from fileservice.web.errors import WrongHost
 
 
 def register(app: Flask, allowed: Collection[str | Network]) -> None:
-    """Have `app` raise WrongHost for hosts that are not `allowed`; see `AllowedHosts`."""
+    """Make `app` raise WrongHost for hosts that are not `allowed` (see `AllowedHosts`).
+
+    If `*` is among them, every host is allowed.
+    """
     if "*" in allowed:
         return
     hosts = AllowedHosts(allowed)
@@ -29,18 +32,18 @@ def register(app: Flask, allowed: Collection[str | Network]) -> None:
 class AllowedHosts:
     """Host names, `*.example.org` for all names below one, and networks of addresses.
 
-    The machine's names for itself are always among them: only who is on it can use them, health
-    checks above all. A request without a host comes from no browser.
+    The names by which a machine refers to itself are always allowed: only programs on it can use
+    them, health checks above all. So is a request without a host, which no browser sends.
     """
 
     def __init__(self, allowed: Collection[str | Network]) -> None:
         texts = [entry.lower() for entry in allowed if isinstance(entry, str)]
         self._networks = tuple(entry for entry in allowed if not isinstance(entry, str))
         self._names = {"localhost", *(text for text in texts if not text.startswith("*"))}
-        self._endings = (".localhost", *(text[1:] for text in texts if text.startswith("*")))
+        self._suffixes = (".localhost", *(text[1:] for text in texts if text.startswith("*")))
 
     def __contains__(self, host: str) -> bool:
-        """Whether this value of Host, perhaps with a port, is allowed."""
+        """Return whether this value of Host, with or without a port, is allowed."""
         if not host:
             return True
         try:
@@ -50,5 +53,5 @@ class AllowedHosts:
         try:
             address = ipaddress.ip_address(name)
         except ValueError:
-            return name in self._names or name.endswith(self._endings)
+            return name in self._names or name.endswith(self._suffixes)
         return address.is_loopback or address.is_unspecified or in_any(name, self._networks)

@@ -1,4 +1,4 @@
-"""Refuse early what would only wait: an answer now, and soon again, is better than one too late."""
+"""Refuse requests at once when they would wait for long: the client can try again soon."""
 
 import logging
 import time
@@ -10,29 +10,29 @@ from fileservice.web.errors import Overloaded
 from fileservice.wsgi_extensions import overdue_seconds
 
 _log = logging.getLogger(__name__)
-_LONGEST_DELAY = 0.5
-"""Seconds that work may have waited to be begun before new requests are refused."""
+_MAX_DELAY = 0.5
+"""Seconds that a blocking call may wait for a thread before new requests are refused."""
 _LOG_INTERVAL = 10.0
 
 
 def register(app: Flask, delay: Callable[[], float]) -> None:
-    """Have `app` refuse requests, but no health checks, while `delay()` is too long.
+    """Make `app` raise Overloaded while `delay()` is too long, except for health checks.
 
-    `delay` tells for how many seconds the work that waits longest has been waiting. What is being
-    done, and if it takes hours, does not count, nor is it disturbed. Requests that themselves
-    waited for too long are refused, too, if the server says so.
+    `delay` returns for how many seconds the oldest call that has not begun has been waiting. Calls
+    that run do not count, even if they take hours. Requests that waited for too long before they
+    reached the application are refused as well; our own server marks them.
     """
-    logged = -_LOG_INTERVAL
+    last_logged = -_LOG_INTERVAL
 
     @app.before_request
-    def shed() -> None:
-        nonlocal logged
+    def refuse() -> None:
+        nonlocal last_logged
         overdue = overdue_seconds(request.environ)
         seconds = delay() if overdue is None else overdue
-        if (overdue is None and seconds <= _LONGEST_DELAY) or request.path == "/healthz":
+        if (overdue is None and seconds <= _MAX_DELAY) or request.path == "/healthz":
             return
         now = time.monotonic()
-        if now - logged >= _LOG_INTERVAL:
-            logged = now
+        if now - last_logged >= _LOG_INTERVAL:
+            last_logged = now
             _log.warning("requests are refused, since work has been waiting for %.2f s", seconds)
         raise Overloaded

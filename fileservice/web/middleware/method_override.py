@@ -1,7 +1,9 @@
-"""X-HTTP-Method-Override, for clients of tus that cannot send PATCH or DELETE."""
+"""X-HTTP-Method-Override, for tus clients that cannot send PATCH or DELETE (tus 1.0.0)."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
+
+from flask import Flask
 
 from fileservice.protocols import tus
 
@@ -9,8 +11,13 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
+def register(app: Flask) -> None:
+    """Make `app` use the method that X-HTTP-Method-Override names, below the path of tus."""
+    app.wsgi_app = MethodOverride(app.wsgi_app)  # type: ignore[method-assign]
+
+
 class MethodOverride:
-    """WSGI middleware for clients that cannot send PATCH or DELETE: X-HTTP-Method-Override."""
+    """WSGI middleware that replaces the method of a request by the one that a field names."""
 
     def __init__(self, app: "WSGIApplication") -> None:
         self._app = app
@@ -28,7 +35,8 @@ class MethodOverride:
         def start_without_body(
             status: str, headers: list[tuple[str, str]], *more: Any
         ) -> Callable[[bytes], object]:
-            # The answer to a HEAD has no body, and the length of one all the same.
+            # A response to HEAD gives the length of a body that it does not have. The client sent
+            # another method, and would wait for that body.
             fields = [field for field in headers if field[0].lower() != "content-length"]
             return start_response(status, [*fields, ("Content-Length", "0")], *more)
 

@@ -1,14 +1,14 @@
-"""Under which address a client has reached the service, and from where it has asked.
+"""The address at which a client reached the service, and the address of the client.
 
-Host tells the first; behind a proxy the X-Forwarded fields do, which are believed from the proxies
-that the operator names and from nobody else. PUBLIC_URL stands above both.
+Host gives the first. Behind a proxy the X-Forwarded fields give both; they are believed if the
+operator trusts the proxy. PUBLIC_URL takes precedence over Host and the fields.
 """
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flask import request
+from flask import Flask, request
 
 from fileservice.addresses import Network, in_any, is_authority, is_prefix, parse_address
 from fileservice.web.errors import BadAddress
@@ -16,29 +16,46 @@ from fileservice.web.errors import BadAddress
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_REFUSED = "fileservice.bad_address"
+_ERROR = "fileservice.bad_address"
+
+
+def register(app: Flask, trusted: Sequence[Network], public_url: str | None) -> None:
+    """Make `app` see each request as its client sent it, and raise BadAddress if it cannot.
+
+    To be called when all routes are registered, and before middleware that looks at addresses.
+    """
+    own_segments = {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()}
+    app.wsgi_app = ClientAddresses(  # type: ignore[method-assign]
+        app.wsgi_app, trusted, public_url, own_segments
+    )
+
+    @app.before_request
+    def refuse() -> None:
+        error = request.environ.get(_ERROR)
+        if error:
+            raise error
 
 
 class ClientAddresses:
-    """WSGI middleware: set what an environment tells of the client's side of all proxies.
+    """WSGI middleware that sets what the environment says about the client's side of all proxies.
 
-    HTTP_HOST, wsgi.url_scheme, SCRIPT_NAME and REMOTE_ADDR are then what the client knows them as.
-    A request whose fields make no sense goes on without them, for `refuse_bad_addresses`.
+    HTTP_HOST, wsgi.url_scheme, SCRIPT_NAME and REMOTE_ADDR become what the client sent and is. If
+    the fields of a request are invalid, they are left out, and the environment has the error.
     """
 
     def __init__(
         self,
         app: "WSGIApplication",
-        networks: Sequence[Network],
+        trusted: Sequence[Network],
         public_url: str | None,
         own_segments: Collection[str],
     ) -> None:
-        """`own_segments` are those with which the paths of the service begin."""
+        """`own_segments` are the first segments of the paths that the application has."""
         self._app = app
-        self._networks = tuple(networks)
+        self._trusted = tuple(trusted)
         self._public_path = None if public_url is None else urlsplit(public_url).path
-        # A proxy usually removes the path of PUBLIC_URL. From one that does not, it is removed
-        # here, unless the rest could not be told from a path of our own.
+        # Most proxies remove the path of PUBLIC_URL. If one does not, it is removed here, unless
+        # the application has paths that begin in the same way.
         first = (self._public_path or "").partition("/")[2].partition("/")[0]
         self._removes_path = bool(first) and first not in own_segments
 
@@ -47,54 +64,46 @@ class ClientAddresses:
     ) -> Iterable[bytes]:
         try:
             _check_host(environ)
-            if self._networks and self._trusts(environ.get("REMOTE_ADDR", "")):
-                environ.update(forwarded(environ, self._networks))
+            if self._trusted and self._is_trusted(environ.get("REMOTE_ADDR", "")):
+                environ.update(forwarded(environ, self._trusted))
         except BadAddress as error:
-            environ[_REFUSED] = error
+            environ[_ERROR] = error
             environ.pop("HTTP_HOST", None)
         name = environ["SERVER_NAME"]
-        if ":" in name and not name.startswith("["):  # as RFC 3875 section 4.1.14 has it
+        if ":" in name and not name.startswith("["):  # RFC 3875 section 4.1.14 requires brackets
             environ["SERVER_NAME"] = f"[{name}]"
         if self._public_path is not None:
-            self._place(environ, self._public_path)
+            self._set_prefix(environ, self._public_path)
         return self._app(environ, start_response)
 
-    def _trusts(self, peer: str) -> bool:
+    def _is_trusted(self, peer: str) -> bool:
         try:
-            return in_any(peer, self._networks)
-        except ValueError:  # a Unix socket's peer has no address; only this machine reaches it
+            return in_any(peer, self._trusted)
+        except ValueError:  # the peer on a Unix socket, which only this machine reaches
             return True
 
-    def _place(self, environ: "WSGIEnvironment", prefix: str) -> None:
+    def _set_prefix(self, environ: "WSGIEnvironment", prefix: str) -> None:
         environ["SCRIPT_NAME"] = prefix
         path = environ.get("PATH_INFO", "")
         if self._removes_path and f"{path}/".startswith(f"{prefix}/"):
             environ["PATH_INFO"] = path.removeprefix(prefix) or "/"
 
 
-def refuse_bad_addresses() -> None:
-    """Raise BadAddress for such a request; to be called before anything else is done with it."""
-    error = request.environ.get(_REFUSED)
-    if error:
-        raise error
+def forwarded(environ: "WSGIEnvironment", trusted: tuple[Network, ...]) -> dict[str, str]:
+    """Return what the X-Forwarded fields of a trusted proxy change in the environment.
 
-
-def forwarded(environ: "WSGIEnvironment", networks: tuple[Network, ...]) -> dict[str, str]:
-    """What the X-Forwarded fields change in the environment of a request by a trusted proxy.
-
-    Each proxy adds the address of its peer to X-Forwarded-For, so the last is right, and the one
-    before it if the last is a trusted proxy's, and so on: the client is the first, from the right,
-    that is no trusted proxy. Whatever stands left of it, it may have made up itself, and it is not
-    looked at. Of the other fields that value counts which the proxy next to the client has added,
-    or the first if some proxies have added none. Prefixes follow each other, since each proxy has
-    removed its own. Raises BadAddress.
+    Each proxy appends the address of its peer to X-Forwarded-For. The client is the last address
+    in the field that is not a trusted proxy's; the client may have invented those before it, so
+    they are not looked at. Of X-Forwarded-Proto and X-Forwarded-Host, the value counts that the
+    proxy next to the client appended, or the first if some proxies appended none. The prefixes are
+    joined, since each proxy removed its own. Raises BadAddress.
     """
     changes: dict[str, str] = {}
     hops = 0
     for text in reversed(_values(environ, "FOR")):
         hops += 1
         changes["REMOTE_ADDR"] = _client(text)
-        if not in_any(changes["REMOTE_ADDR"], networks):
+        if not in_any(changes["REMOTE_ADDR"], trusted):
             break
     hops = max(1, hops)
     if scheme := _values(environ, "PROTO")[-hops:]:
@@ -113,7 +122,7 @@ def forwarded(environ: "WSGIEnvironment", networks: tuple[Network, ...]) -> dict
 
 
 def _values(environ: "WSGIEnvironment", field: str) -> list[str]:
-    """The members of a list (RFC 9110 section 5.6.1), of which empty ones do not count."""
+    """Return the elements of a list that are not empty (RFC 9110 section 5.6.1.2)."""
     values = environ.get(f"HTTP_X_FORWARDED_{field}", "").split(",")
     return [value for value in (value.strip(" \t") for value in values) if value]
 
@@ -126,7 +135,7 @@ def _client(text: str) -> str:
 
 
 def _check_host(environ: "WSGIEnvironment") -> None:
-    """Raise BadAddress for a Host that is none (RFC 9112 section 3.2)."""
+    """Raise BadAddress if Host is invalid (RFC 9112 section 3.2)."""
     host = environ.get("HTTP_HOST")
     if host and not is_authority(host):
         raise BadAddress("Host is no host with or without a port")

@@ -1,7 +1,7 @@
-"""Assets: the style and the scripts of the page, under addresses that change when they do.
+"""GET /assets/…: the style sheet and the scripts of the page.
 
-All of them lie below one segment that is a digest of them all, so that scripts find each other by
-relative addresses, and what a browser has once it never asks for again.
+Their URLs contain a digest of all of them, so a browser may keep each file for ever, and the
+scripts find each other by relative URLs.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ _HEADERS = {
 
 
 def routes() -> Blueprint:
-    """The route for assets; templates name one with `asset('page.css')`."""
+    """Return the route for assets. Templates get the URL of one by `asset('page.css')`."""
     blueprint = Blueprint("assets", __name__)
     current = _digest()
 
@@ -33,14 +33,15 @@ def routes() -> Blueprint:
         return response
 
     @blueprint.app_template_global("asset")
-    def address(filename: str) -> str:
+    def asset_url(filename: str) -> str:
         return url_for("assets.asset", version=current, filename=filename)
 
     return blueprint
 
 
 def _digest() -> str:
-    computed = hashlib.sha256()
+    """Return a digest of the names and contents of all assets."""
+    digest = hashlib.sha256()
     for path in sorted(_DIRECTORY.iterdir()):
-        computed.update(b"%s %d " % (path.name.encode(), path.stat().st_size) + path.read_bytes())
-    return computed.hexdigest()[:16]
+        digest.update(b"%s %d " % (path.name.encode(), path.stat().st_size) + path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,16 +1,26 @@
-"""GET /healthz: for whoever keeps the service running."""
+"""GET /healthz: whether files can be stored now.
+
+All clients that ask share one check of the store, and none waits long for a check that hangs.
+"""
+
+import threading
+import time
+from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify, request
 
+from fileservice.storage import StorageFull, StorageUnavailable, Store
 from fileservice.web.errors import ShuttingDown
-from fileservice.web.security_headers import ANSWER_HEADERS
-from fileservice.web.store_health import Health
+from fileservice.web.security_headers import JSON_HEADERS
 from fileservice.wsgi_extensions import is_stopping
 
+_CHECK_SECONDS = 3.0
+"""A check must end within this time, since clients have time limits as well."""
 
-def routes(health: Health) -> Blueprint:
-    """The route for health checks."""
-    blueprint = Blueprint("ops", __name__)
+
+def routes(health: "StoreHealth") -> Blueprint:
+    """Return the route for health checks."""
+    blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
     def check() -> Response:
@@ -18,7 +28,69 @@ def routes(health: Health) -> Blueprint:
             raise ShuttingDown
         health.require()
         response = jsonify(status="ok")
-        response.headers.update(ANSWER_HEADERS)
+        response.headers.update(JSON_HEADERS)
         return response
 
     return blueprint
+
+
+class StoreHealth:
+    """Calls `check`, which raises what is wrong with the store, and keeps the result for a while.
+
+    One check runs at a time, and the next begins at the earliest `interval` seconds after the
+    last one began, however many clients ask. `check` may hang, as it does on a disk that hangs;
+    no client waits for it longer than three seconds. It must not share threads with other work.
+    """
+
+    def __init__(self, check: Callable[[], None], interval: float) -> None:
+        self._check = check
+        self._interval = interval
+        self._lock = threading.Lock()
+        self._last: _Check | None = None
+
+    def require(self) -> None:
+        """Raise what was wrong at the last check, StorageUnavailable while a check hangs."""
+        check = self._recent_check()
+        if not check.ended.wait(max(0.0, check.began + _CHECK_SECONDS - time.monotonic())):
+            raise StorageUnavailable(
+                f"the storage has not answered for {_CHECK_SECONDS:.0f} seconds"
+            )
+        if check.error:
+            # Without the traceback of the request for which it was raised before.
+            raise check.error.with_traceback(None)
+
+    def _recent_check(self) -> "_Check":
+        with self._lock:
+            last = self._last
+            if not last or (last.ended.is_set() and last.began + self._interval < time.monotonic()):
+                last = self._last = _Check()
+                threading.Thread(target=last.run, args=(self._check,), daemon=True).start()
+            return last
+
+
+class _Check:
+    """One check and its result."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.ended = threading.Event()
+        self.error: Exception | None = None
+
+    def run(self, check: Callable[[], None]) -> None:
+        try:
+            check()
+        except Exception as error:  # noqa: BLE001  # raised again in each request
+            self.error = error
+        finally:
+            self.ended.set()
+
+
+def check_store(store: Store, min_free: int) -> None:
+    """Raise what prevents files from being stored now; `min_free` bytes must stay free."""
+    store.check()
+    free = store.free_space()
+    if free is not None and free < min_free:
+        raise StorageFull(
+            f"less is left in the storage than the {min_free} bytes that are to be left free;"
+            " nothing more is stored"
+        )

@@ -1,4 +1,4 @@
-"""GET /download: the stored files, whole or a page at a time."""
+"""GET /download: list the stored files, all of them or one page."""
 
 import heapq
 import json
@@ -13,34 +13,36 @@ from flask import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 
 from fileservice.storage import NotFound, StoredFile
+from fileservice.web.dependencies import Dependencies
 from fileservice.web.errors import BadQuery
-from fileservice.web.ordering import BY_NAME, Order
-from fileservice.web.representations import record
+from fileservice.web.representations import to_json
 from fileservice.web.security_headers import LIST_HEADERS
-from fileservice.web.service import Service
+from fileservice.web.sort_order import BY_NAME, SortOrder
+from fileservice.web.urls import base_url
 
-_BATCH = 250
-LARGEST_PAGE = 10_000
-MOST_SORTED = 250_000
-"""Files looked at for a page in another order than by name."""
+_BATCH_SIZE = 250
+"""Files that are read from the store in one call while the whole list is sent."""
+MAX_PAGE_SIZE = 10_000
+MAX_SORTED = 250_000
+"""Files that may be sorted for a page in another order than by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which files are asked for; see "Listing" in the contract."""
+    """Which files a request asks for; the section "Listing" of docs/http.md has the meaning."""
 
     limit: int | None
     after: str
     prefix: str
     q: str
-    order: Order
+    order: SortOrder
 
     @classmethod
     def parse(cls, arguments: MultiDict[str, str]) -> "Query":
-        """Read the query string's arguments. Raises BadQuery."""
+        """Parse the arguments of the query string. Raises BadQuery."""
         return cls(
-            limit=_limit(arguments["limit"]) if "limit" in arguments else None,
-            order=Order.parse(arguments.get("sort", "name")),
+            limit=_parse_limit(arguments["limit"]) if "limit" in arguments else None,
+            order=SortOrder.parse(arguments.get("sort", "name")),
             **{
                 name: unicodedata.normalize("NFC", arguments.get(name, ""))
                 for name in ("after", "prefix", "q")
@@ -48,19 +50,19 @@ class Query:
         )
 
     @property
-    def searches(self) -> bool:
-        """Whether files are looked at that are not in the answer."""
+    def is_search(self) -> bool:
+        """Whether the store must read files that are not in the response."""
         return bool(self.q) or self.order != BY_NAME
 
-    def next(self, last: StoredFile) -> str:
-        """The query string that asks for what follows `last`."""
-        return self._encoded(self.order, self.order.cursor(last))
+    def next_page(self, last: StoredFile) -> str:
+        """Return the query string for the files that follow `last`."""
+        return self._encode(self.order, self.order.cursor(last))
 
-    def sorted_by(self, order: Order) -> str:
-        """The query string that asks for the same files in another order, from the first on."""
-        return self._encoded(order, "")
+    def first_page(self, order: SortOrder) -> str:
+        """Return the query string for the first page of the same files in another order."""
+        return self._encode(order, "")
 
-    def _encoded(self, order: Order, after: str) -> str:
+    def _encode(self, order: SortOrder, after: str) -> str:
         fields = {
             "limit": self.limit,
             "prefix": self.prefix,
@@ -73,113 +75,120 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some files, and the query string that asks for what follows; None at the end."""
+    """Some files, and the query string for those that follow; None on the last page."""
 
     files: list[StoredFile]
     next_query: str | None
 
 
-def page(service: Service, query: Query, limit: int) -> Page:
-    """The first `limit` files that `query` asks for. Raises BadQuery, TooManySearches.
-
-    By name the store gives them in order; for any other order all that match are looked at.
-    """
-    with service.searches.turn() if query.searches else nullcontext():
-        return service.executor.run_io(_page_by_name if query.order == BY_NAME else _page_in_order,
-                               service, query, limit)  # fmt: skip
-
-
-def _page_by_name(service: Service, query: Query, limit: int) -> Page:
-    count = limit + 1
-    files = list(islice(_matching(service, query, count), count))
-    return Page(files[:limit], query.next(files[limit - 1]) if len(files) > limit else None)
-
-
-def _page_in_order(service: Service, query: Query, limit: int) -> Page:
-    """Every file is looked at in brief; only those on the page are described."""
-    order = query.order
-    matching = _few_enough(service.store.list(prefix=query.prefix, contains=query.q, brief=True))
-    if query.after:
-        last = order.place(query.after)
-        matching = (file for file in matching if order.follows(file, last))
-    pick = heapq.nlargest if order.descending else heapq.nsmallest
-    picked = pick(limit + 1, matching, key=order.key)
-    return Page(
-        list(_described(service, picked[:limit])),
-        query.next(picked[limit - 1]) if len(picked) > limit else None,
-    )
-
-
-def _described(service: Service, files: Iterable[StoredFile]) -> Iterator[StoredFile]:
-    for file in files:
-        with suppress(NotFound):  # deleted meanwhile
-            yield service.store.describe(file)
-
-
-def _few_enough(files: Iterator[StoredFile]) -> Iterator[StoredFile]:
-    for number, file in enumerate(files):
-        if number == MOST_SORTED:
-            raise BadQuery(
-                f"more than {MOST_SORTED} files would have to be sorted; narrow them with prefix or"
-                " q, or take them by name"
-            )
-        yield file
-
-
-def routes(service: Service) -> Blueprint:
-    """The route for the list."""
+def routes(dependencies: Dependencies) -> Blueprint:
+    """Return the route for the list."""
     blueprint = Blueprint("listing", __name__)
 
     @blueprint.get("/download")
     def listing() -> Response:
         query = Query.parse(request.args)
-        base = service.base_url()
+        base = base_url(dependencies.public_url)
         if query.limit is None:
-            if query.order != BY_NAME:
-                raise BadQuery("the whole list comes by name; for another order, say limit=")
-            batches = _batches(service, query)
-            first = next(batches)  # what fails at once is still answered as an error
-            stream = _stream(chain((first,), batches), base)
-            return Response(stream, mimetype="application/json", headers=LIST_HEADERS)
-        found = page(service, query, query.limit)
-        body = json.dumps([record(file, base) for file in found.files])
+            return _whole_list(dependencies, query, base)
+        page = read_page(dependencies, query, query.limit)
+        body = json.dumps([to_json(file, base) for file in page.files])
         response = Response(body, mimetype="application/json", headers=LIST_HEADERS)
-        if found.next_query:
-            url = f"{base}/download?{found.next_query}"
-            response.headers["Link"] = f'<{url}>; rel="next"'
+        if page.next_query:
+            response.headers["Link"] = f'<{base}/download?{page.next_query}>; rel="next"'
         return response
 
     return blueprint
 
 
-def _matching(service: Service, query: Query, expected: int | None = None) -> Iterator[StoredFile]:
-    return service.store.list(
+def read_page(dependencies: Dependencies, query: Query, limit: int) -> Page:
+    """Return the first `limit` files of a query. Raises BadQuery, TooManySearches.
+
+    The store lists files by name; for any other order, all files that match are read and sorted.
+    """
+    with dependencies.search_limit.slot() if query.is_search else nullcontext():
+        read = _read_by_name if query.order == BY_NAME else _read_in_order
+        return dependencies.executor.run_io(read, dependencies, query, limit)
+
+
+def _read_by_name(dependencies: Dependencies, query: Query, limit: int) -> Page:
+    count = limit + 1
+    files = list(islice(_matching(dependencies, query, count), count))
+    next_query = query.next_page(files[limit - 1]) if len(files) > limit else None
+    return Page(files[:limit], next_query)
+
+
+def _read_in_order(dependencies: Dependencies, query: Query, limit: int) -> Page:
+    """Sort brief descriptions of all files that match, and describe those on the page in full."""
+    store, order = dependencies.store, query.order
+    matching = _at_most_max_sorted(store.list(prefix=query.prefix, contains=query.q, brief=True))
+    if query.after:
+        position = order.parse_cursor(query.after)
+        matching = (file for file in matching if order.is_after(file, position))
+    select = heapq.nlargest if order.descending else heapq.nsmallest
+    selected = select(limit + 1, matching, key=order.key)
+    next_query = query.next_page(selected[limit - 1]) if len(selected) > limit else None
+    return Page(list(_described(dependencies, selected[:limit])), next_query)
+
+
+def _described(dependencies: Dependencies, files: Iterable[StoredFile]) -> Iterator[StoredFile]:
+    for file in files:
+        with suppress(NotFound):  # it was deleted meanwhile
+            yield dependencies.store.describe(file)
+
+
+def _at_most_max_sorted(files: Iterator[StoredFile]) -> Iterator[StoredFile]:
+    for number, file in enumerate(files):
+        if number == MAX_SORTED:
+            raise BadQuery(
+                f"more than {MAX_SORTED} files would have to be sorted; narrow them with prefix or"
+                " q, or take them by name"
+            )
+        yield file
+
+
+def _whole_list(dependencies: Dependencies, query: Query, base: str) -> Response:
+    """Return a response that reads and sends the list in batches."""
+    if query.order != BY_NAME:
+        raise BadQuery("the whole list comes by name; for another order, say limit=")
+    batches = _batches(dependencies, query)
+    first = next(batches)  # read now, since an error can still be reported
+    body = _encode_batches(chain((first,), batches), base)
+    return Response(body, mimetype="application/json", headers=LIST_HEADERS)
+
+
+def _batches(dependencies: Dependencies, query: Query) -> Iterator[list[StoredFile]]:
+    files, has_begun = _matching(dependencies, query), False
+    while True:
+        # A search that has begun waits for a slot however long it takes: the status is sent.
+        slot = dependencies.search_limit.slot(wait_forever=has_begun)
+        with slot if query.is_search else nullcontext():
+            batch = dependencies.executor.run_io(lambda: list(islice(files, _BATCH_SIZE)))
+        yield batch
+        if len(batch) < _BATCH_SIZE:
+            return
+        has_begun = True
+
+
+def _matching(
+    dependencies: Dependencies, query: Query, expected: int | None = None
+) -> Iterator[StoredFile]:
+    return dependencies.store.list(
         after=query.after, prefix=query.prefix, contains=query.q, expected=expected
     )
 
 
-def _batches(service: Service, query: Query) -> Iterator[list[StoredFile]]:
-    files, begun = _matching(service, query), False
-    while True:
-        with service.searches.turn(patient=begun) if query.searches else nullcontext():
-            batch = service.executor.run_io(lambda: list(islice(files, _BATCH)))
-        yield batch
-        if len(batch) < _BATCH:
-            return
-        begun = True  # from here on the answer can be no other
-
-
-def _stream(batches: Iterable[list[StoredFile]], base: str) -> Iterator[str]:
+def _encode_batches(batches: Iterable[list[StoredFile]], base: str) -> Iterator[str]:
     yield "["
     separator = ""
     for batch in batches:
         if batch:
-            yield separator + ",\n".join(json.dumps(record(file, base)) for file in batch)
+            yield separator + ",\n".join(json.dumps(to_json(file, base)) for file in batch)
             separator = ",\n"
     yield "]\n"
 
 
-def _limit(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= LARGEST_PAGE:
+def _parse_limit(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= MAX_PAGE_SIZE:
         return int(text)
-    raise BadQuery(f"limit must be a whole number from 1 to {LARGEST_PAGE}")
+    raise BadQuery(f"limit must be a whole number from 1 to {MAX_PAGE_SIZE}")

@@ -1,4 +1,4 @@
-"""The page for people: the stored files, and a form that uploads one."""
+"""GET / and GET /upload: the page with the stored files and a form for uploads."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,25 +9,26 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from fileservice.names import BadName, FileName
 from fileservice.protocols.chunked_uploaders import is_chunk_test, reject_chunk
 from fileservice.storage import NotFound, StoredFile
-from fileservice.web.ordering import Order
+from fileservice.web.dependencies import Dependencies
 from fileservice.web.responses import empty
 from fileservice.web.routes import listing
 from fileservice.web.routes.uploads import STORED_COOKIE
 from fileservice.web.security_headers import PAGE_HEADERS
-from fileservice.web.service import Service
+from fileservice.web.sort_order import SortOrder
+from fileservice.web.urls import base_url
 
-_PAGE = 100
-_LARGEST_PREVIEW = 20 << 20
-_IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp")
-"""What browsers show of the images that are served inline: no TIFF."""
+_PAGE_SIZE = 100
+_MAX_PREVIEW_SIZE = 20 << 20
+_IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp")
+"""Images that are served inline and that browsers show; they do not show TIFF."""
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
-def routes(service: Service) -> Blueprint:
-    """The routes for the page."""
+def routes(dependencies: Dependencies) -> Blueprint:
+    """Return the routes for the page."""
     blueprint = Blueprint("pages", __name__)
     blueprint.add_app_template_filter(human_size)
-    blueprint.add_app_template_filter(previewed)
+    blueprint.add_app_template_filter(preview_kind)
     blueprint.add_app_template_filter(utc)
 
     @blueprint.get("/")
@@ -36,64 +37,70 @@ def routes(service: Service) -> Blueprint:
 
     @blueprint.get("/upload")
     def upload_page() -> Response:
-        if is_chunk_test(request.args):  # 204 has it sent
+        if is_chunk_test(request.args):
             reject_chunk(request.args)
-            return empty(204)
+            return empty(204)  # makes the uploader send the chunk, which is the whole file
         query = listing.Query.parse(request.args)
-        found = listing.page(service, query, query.limit or _PAGE)
+        page = listing.read_page(dependencies, query, query.limit or _PAGE_SIZE)
         html = render_template(
             "upload.html",
-            files=found.files,
-            next_query=found.next_query,
-            first_query=query.sorted_by(query.order),
-            sorts={by: Sort.offered(query, by) for by in ("name", "size", "modified")},
+            files=page.files,
+            next_query=page.next_query,
+            first_query=query.first_page(query.order),
+            columns={by: SortableColumn.of(query, by) for by in ("name", "size", "modified")},
             query=query,
-            stored=_just_stored(service),
-            policy=service.policy,
-            base=service.base_url(),
+            stored=_just_stored(dependencies),
+            policy=dependencies.policy,
+            base=base_url(dependencies.public_url),
         )
         response = Response(html, mimetype="text/html", headers=PAGE_HEADERS)
-        response.headers["Cache-Control"] = "no-store"
         if STORED_COOKIE in request.cookies:
             response.delete_cookie(
                 STORED_COOKIE, path=url_for("pages.upload_page"), httponly=True, samesite="Lax"
             )
         return response
 
-    def _just_stored(service: Service) -> StoredFile | None:
-        try:
-            return service.store.stat(FileName.parse(unquote(request.cookies[STORED_COOKIE])))
-        except (KeyError, BadName, NotFound):
-            return None
-
     return blueprint
 
 
-@dataclass(frozen=True, slots=True)
-class Sort:
-    """A column by which the list can be sorted: whether it is, and the query that sorts by it."""
+def _just_stored(dependencies: Dependencies) -> StoredFile | None:
+    """Return the file that the form of the page has just stored, if there is one."""
+    try:
+        name = FileName.parse(unquote(request.cookies[STORED_COOKIE]))
+        return dependencies.store.stat(name)
+    except (KeyError, BadName, NotFound):
+        return None
 
-    current: bool
+
+@dataclass(frozen=True, slots=True)
+class SortableColumn:
+    """A column of the list: whether the list is sorted by it, and the query string of its link."""
+
+    is_current: bool
     query: str
 
     @classmethod
-    def offered(cls, query: listing.Query, by: str) -> "Sort":
-        """Names from a to z at first, what is largest or newest first, the other way round next."""
-        current = query.order.by == by
-        descending = not query.order.descending if current else by != "name"
-        return cls(current, query.sorted_by(Order(by, descending=descending)))
+    def of(cls, query: listing.Query, by: str) -> "SortableColumn":
+        """Return the column whose link sorts by `by`.
+
+        The link reverses the order if the list is sorted by the column. Otherwise it sorts names
+        from a to z, and puts the largest or newest files first.
+        """
+        is_current = query.order.by == by
+        descending = not query.order.descending if is_current else by != "name"
+        return cls(is_current, query.first_page(SortOrder(by, descending=descending)))
 
 
-def previewed(file: StoredFile) -> str | None:
-    """How the page shows a file in place: `image` or `frame`, or not at all."""
-    media_type, small = file.content.media_type, file.size <= _LARGEST_PREVIEW
-    if media_type == "application/pdf" or (media_type == "text/plain" and small):
+def preview_kind(file: StoredFile) -> str | None:
+    """Return how the page can show a file: as an `image`, in a `frame`, or not at all."""
+    media_type, is_small = file.content.media_type, file.size <= _MAX_PREVIEW_SIZE
+    if media_type == "application/pdf" or (media_type == "text/plain" and is_small):
         return "frame"
-    return "image" if media_type in _IMAGES and small else None
+    return "image" if media_type in _IMAGE_TYPES and is_small else None
 
 
 def human_size(size: int) -> str:
-    """A size as people read it, such as 1.5 MiB."""
+    """Return a size in bytes with a binary unit, such as 1.5 MiB."""
     if size == 1:
         return "1 byte"
     amount, unit = float(size), 0
@@ -103,5 +110,5 @@ def human_size(size: int) -> str:
 
 
 def utc(seconds: int) -> datetime:
-    """A point in time, given in seconds since the Unix epoch."""
+    """Return the time that is given in seconds since the Unix epoch."""
     return datetime.fromtimestamp(seconds, UTC)

@@ -1,13 +1,13 @@
-"""Resumable uploads for HTTP: draft-ietf-httpbis-resumable-upload, interop version 8.
+"""/resume/: resumable uploads by draft-ietf-httpbis-resumable-upload, interop version 8.
 
-A request to /upload/<name> that carries Upload-Complete begins an upload; its bytes can go on at
-/resume/<id>. The same engine as for tus; sections named here are those of the draft.
+A request to /upload/<name> with Upload-Complete creates an upload; further bytes are sent to
+/resume/<upload>. The uploads are the same as those of tus. Sections are those of the draft.
 """
 
 import time
 from collections.abc import Iterable
 
-from flask import Blueprint, Request, Response, request
+from flask import Blueprint, Request, Response, after_this_request, request
 
 from fileservice import wsgi_extensions
 from fileservice.protocols.digests import parse_digests
@@ -24,126 +24,130 @@ from fileservice.upload import UploadRequest
 from fileservice.upload.errors import DigestMismatch, OffsetMismatch, TooLarge
 from fileservice.upload.resumable.service import REFUSALS, Status
 from fileservice.upload.verified_blocks import verified_blocks
-from fileservice.web import problems, request_body
-from fileservice.web.representations import representation_headers, stored
-from fileservice.web.requests import client_address, raw_name
+from fileservice.web import request_body
+from fileservice.web.dependencies import Dependencies
+from fileservice.web.representations import representation_headers, stored_response
+from fileservice.web.requests import client_address
 from fileservice.web.responses import empty
-from fileservice.web.service import Service, download_url
+from fileservice.web.urls import base_url, download_url
 from fileservice.wsgi_extensions import SendInterimResponse
 
 _INTEROP_VERSION = "8"
 _PREFIX = "/resume/"
 
 
-def routes(service: Service) -> Blueprint:
-    """The routes of uploads that have begun."""
+def routes(dependencies: Dependencies) -> Blueprint:
+    """Return the routes of uploads that have been created."""
     blueprint = Blueprint("resumable", __name__)
-    uploads = service.resumable_uploads
+    uploads = dependencies.resumable_uploads
+    upload_path = f"{_PREFIX}<upload:upload>"
 
-    @blueprint.route(f"{_PREFIX}<name:upload>", methods=["HEAD"])
-    def head(upload: str) -> Response:  # noqa: ARG001  # see raw_name
-        return _answer(service, uploads.settle(_upload()), {"Cache-Control": "no-store"})
+    @blueprint.route(upload_path, methods=["HEAD"])
+    def head(upload: str) -> Response:
+        status = uploads.settle(upload)
+        return _status_response(dependencies, status, {"Cache-Control": "no-store"})
 
-    @blueprint.patch(f"{_PREFIX}<name:upload>")
-    def append(upload: str) -> Response:  # noqa: ARG001  # see raw_name
+    @blueprint.patch(upload_path)
+    def append(upload: str) -> Response:
         request_body.require_content_type(request.environ, CONTENT_TYPE)
         offset, final = number(request.headers, "Upload-Offset"), complete(request.headers)
         if offset is None or final is None:
             raise BadField("Upload-Offset and Upload-Complete are required to append to an upload")
-        found = uploads.status(_upload())
-        if not found.record.open:
+        status = uploads.status(upload)
+        if not status.record.open:
             if request_body.declared_length(request.environ) == 0:
                 raise CompletedUpload
             raise InconsistentUploadLength(
                 "the upload is complete; more bytes would make it longer"
             )
-        return _take_in(service, found, offset, final=final)
+        return _append(dependencies, status, offset, final=final)
 
-    @blueprint.delete(f"{_PREFIX}<name:upload>")
-    def cancel(upload: str) -> Response:  # noqa: ARG001  # see raw_name
-        uploads.cancel(_upload(), preempt=True)
+    @blueprint.delete(upload_path)
+    def cancel(upload: str) -> Response:
+        uploads.cancel(upload, preempt=True)
         return empty(204)
 
     return blueprint
 
 
-def wanted(asked: Request) -> bool:
-    """Whether the client wants an upload that can be resumed, and can be told where.
+def is_resumable(upload: Request) -> bool:
+    """Return whether a request to /upload/<name> begins an upload that can be resumed.
 
-    A client that sends all of it at once learns of the upload from an interim answer or never.
+    Upload-Complete asks for one. A client that sends the whole file can only resume it if it gets
+    the URL in an interim response.
     """
-    final = complete(asked.headers)
-    return final is False or (final is True and _interim_response_sender(asked) is not None)
+    final = complete(upload.headers)
+    return final is False or (final is True and _interim_response_sender(upload) is not None)
 
 
-def begin(service: Service, upload_request: UploadRequest) -> Response:
-    """Create an upload from the request to the file's own address (section 4.2)."""
-    service.sweep_when_due()
+def create(dependencies: Dependencies, upload_request: UploadRequest) -> Response:
+    """Create an upload from a request to /upload/<name>, and append its body (section 4.2)."""
+    dependencies.sweeper.sweep_if_due()
+    uploads = dependencies.resumable_uploads
     length = _declared_length(0)
     digests = parse_digests("Repr-Digest", request.headers.get("Repr-Digest"))
     upload_request = UploadRequest(
         upload_request.name, length, digests=digests, create_only=upload_request.create_only
     )
-    found = service.resumable_uploads.create(
+    status = uploads.create(
         upload_request,
         length,
         {},
         explicit_completion=True,
-        keep_finished=False,  # the answer is the final one, and names no upload
+        keep_finished=False,  # the response is the final one and has no URL of an upload
         client=client_address(request.environ),
     )
-    if found.record.finished:
-        return _final(service, found, created=False)
+    if status.record.finished:
+        return _final_response(dependencies, status, created=False)
     informed = False
     try:
         if send_interim := _interim_response_sender(request):
-            _inform(service, found, send_interim)
+            _inform(dependencies, status, send_interim)
             informed = True
-        return _take_in(service, found, 0, final=bool(complete(request.headers)))
+        return _append(dependencies, status, 0, final=bool(complete(request.headers)))
     except BaseException as error:
         if not informed:
-            service.resumable_uploads.discard(
-                found.upload
-            )  # the client will never learn where it was
+            uploads.discard(status.upload)  # the client has no URL, so it cannot resume the upload
         elif isinstance(error, BodyError):
-            service.resumable_uploads.cancel_if_empty(found.upload)
+            uploads.cancel_if_empty(status.upload)
         raise
 
 
-def _inform(service: Service, found: Status, send_interim: SendInterimResponse) -> None:
-    """Tell the client where its upload is before its body is read (section 4.2.1)."""
+def _inform(dependencies: Dependencies, status: Status, send_interim: SendInterimResponse) -> None:
+    """Send the URL of the upload in an interim response before reading the body (section 4.2.1)."""
     fields = {
-        "Location": _url(service, found),
+        "Location": _url(dependencies, status),
         "Upload-Draft-Interop-Version": _INTEROP_VERSION,
-        "Upload-Limit": _limit(service, found),
+        "Upload-Limit": _limit(dependencies, status),
     }
     try:
         send_interim("104 Upload Resumption Supported", fields)
     except OSError as error:
-        raise IncompleteBody("the client went before it was told of its upload") from error
+        raise IncompleteBody("the client closed the connection before the body") from error
 
 
-def offered(service: Service, methods: Iterable[str]) -> Response:
-    """The answer to OPTIONS on an address that uploads can be sent to (section 4.1.4)."""
+def options_response(dependencies: Dependencies, methods: Iterable[str]) -> Response:
+    """Return the response to OPTIONS for a resource that accepts uploads (section 4.1.4)."""
     fields = {
         "Allow": ", ".join(methods),
         "Accept-Patch": CONTENT_TYPE,
-        "Upload-Limit": f"max-size={service.policy.max_size}",
+        "Upload-Limit": f"max-size={dependencies.policy.max_size}",
     }
     return empty(204, fields)
 
 
-def _take_in(service: Service, found: Status, offset: int, *, final: bool) -> Response:
-    environ, uploads = request.environ, service.resumable_uploads
-    blocks: Iterable[memoryview] = request_body.blocks(environ, service.idle_timeout)
+def _append(dependencies: Dependencies, status: Status, offset: int, *, final: bool) -> Response:
+    """Append the body of the request; `final` says that it is the rest of the file."""
+    environ, uploads = request.environ, dependencies.resumable_uploads
+    blocks: Iterable[memoryview] = request_body.blocks(environ, dependencies.idle_timeout)
     declared = parse_digests("Content-Digest", request.headers.get("Content-Digest"))
+    if declared:
+        blocks = verified_blocks(blocks, declared, dependencies.executor, DigestMismatch)
     try:
-        found = uploads.append(
-            found.upload,
+        status = uploads.append(
+            status.upload,
             offset,
-            verified_blocks(blocks, declared, service.executor, DigestMismatch)
-            if declared
-            else blocks,
+            blocks,
             content_length=request_body.declared_length(environ),
             interrupt=wsgi_extensions.request_body(environ).interrupt,
             length=_declared_length(offset),
@@ -154,73 +158,82 @@ def _take_in(service: Service, found: Status, offset: int, *, final: bool) -> Re
     except OffsetMismatch as mismatch:
         raise MismatchingUploadOffset(mismatch.offset, offset) from None
     except TooLarge:
-        uploads.cancel(found.upload)  # section 4.4.2: what would exceed its length is invalid
+        uploads.cancel(status.upload)  # section 4.4.2: it would exceed its length, so it is invalid
         raise
-    except REFUSALS as refusal:
-        response = problems.answer(refusal)
+    except REFUSALS:
+        _add_upload_complete(final=final)
+        raise
+    if status.record.finished:
+        return _final_response(dependencies, status, created=True)
+    if request.method == "PATCH":
+        return _status_response(dependencies, status, {})
+    return _status_response(
+        dependencies, status, {"Location": _url(dependencies, status)}, code=201
+    )
+
+
+def _add_upload_complete(*, final: bool) -> None:
+    """Add Upload-Complete to the response that will report an error."""
+
+    @after_this_request
+    def add(response: Response) -> Response:
         response.headers["Upload-Complete"] = "?1" if final else "?0"
         return response
-    if found.record.finished:
-        return _final(service, found, created=True)
-    status = 204 if request.method == "PATCH" else 201
-    fields = {"Location": _url(service, found)} if status == 201 else {}
-    return _answer(service, found, fields, status)
 
 
-def _final(service: Service, found: Status, *, created: bool) -> Response:
-    """What the request to the file's own address would have been answered, had it come whole."""
-    assert found.record.finished
-    response = stored(found.record.finished, service.base_url(), created=created)
+def _final_response(dependencies: Dependencies, status: Status, *, created: bool) -> Response:
+    """Return what a request with the whole file to /upload/<name> would have returned."""
+    assert status.record.finished
+    response = stored_response(
+        status.record.finished, base_url(dependencies.public_url), created=created
+    )
     response.headers["Upload-Complete"] = "?1"
     return response
 
 
-def _answer(service: Service, found: Status, fields: dict[str, str], status: int = 204) -> Response:
+def _status_response(
+    dependencies: Dependencies, status: Status, fields: dict[str, str], *, code: int = 204
+) -> Response:
+    file = status.record.finished
     fields = fields | {
-        "Upload-Offset": str(found.offset),
-        "Upload-Complete": "?1" if found.record.finished else "?0",
-        "Upload-Limit": _limit(service, found),
+        "Upload-Offset": str(status.offset),
+        "Upload-Complete": "?1" if file else "?0",
+        "Upload-Limit": _limit(dependencies, status),
     }
-    if found.record.length is not None:
-        fields["Upload-Length"] = str(found.record.length)
-    file = found.record.finished
+    if status.record.length is not None:
+        fields["Upload-Length"] = str(status.record.length)
     if file:
         fields |= representation_headers(file)
-        fields["Content-Location"] = download_url(service.base_url(), file.name)
-    return empty(status, fields)
+        fields["Content-Location"] = download_url(base_url(dependencies.public_url), file.name)
+    return empty(code, fields)
 
 
 def _declared_length(offset: int) -> int | None:
-    """The length of the whole by either indicator (section 4.1.3).
+    """Return the length of the whole file by either indicator (section 4.1.3).
 
-    Raises InconsistentUploadLength.
+    None if the request has neither. Raises InconsistentUploadLength if it has both and they differ.
     """
-    declared, content = (
-        number(request.headers, "Upload-Length"),
-        request_body.declared_length(request.environ),
-    )
-    if not complete(request.headers) or content is None:
+    declared = number(request.headers, "Upload-Length")
+    content_length = request_body.declared_length(request.environ)
+    if not complete(request.headers) or content_length is None:
         return declared
-    if declared is not None and declared != offset + content:
+    if declared is not None and declared != offset + content_length:
         raise InconsistentUploadLength("Upload-Length is not what Content-Length makes it")
-    return offset + content
+    return offset + content_length
 
 
-def _interim_response_sender(asked: Request) -> SendInterimResponse | None:
-    version = asked.headers.get("Upload-Draft-Interop-Version", "").strip(" ")
+def _interim_response_sender(upload: Request) -> SendInterimResponse | None:
+    """Return what sends interim responses, None if the client does not understand these."""
+    version = upload.headers.get("Upload-Draft-Interop-Version", "").strip(" ")
     if version != _INTEROP_VERSION:
         return None
-    return wsgi_extensions.interim_response_sender(asked.environ)
+    return wsgi_extensions.interim_response_sender(upload.environ)
 
 
-def _limit(service: Service, found: Status) -> str:
-    left = max(0, int(found.expires - time.time()))
-    return f"max-size={service.policy.max_size}, max-age={left}"
+def _limit(dependencies: Dependencies, status: Status) -> str:
+    seconds_left = max(0, int(status.expires - time.time()))
+    return f"max-size={dependencies.policy.max_size}, max-age={seconds_left}"
 
 
-def _url(service: Service, found: Status) -> str:
-    return f"{service.base_url()}{_PREFIX}{found.upload}"
-
-
-def _upload() -> str:
-    return raw_name(_PREFIX).decode("latin-1")
+def _url(dependencies: Dependencies, status: Status) -> str:
+    return f"{base_url(dependencies.public_url)}{_PREFIX}{status.upload}"

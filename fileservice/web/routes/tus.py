@@ -1,9 +1,8 @@
 """/tus/: resumable uploads by tus 1.0.0 (https://tus.io/protocols/resumable-upload)."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Response, request
 
 from fileservice import wsgi_extensions
 from fileservice.names import FileName
@@ -15,14 +14,11 @@ from fileservice.upload import UploadRequest
 from fileservice.upload.resumable.service import Status
 from fileservice.upload.verified_blocks import verified_blocks
 from fileservice.web import request_body
-from fileservice.web.middleware.method_override import MethodOverride
+from fileservice.web.dependencies import Dependencies
 from fileservice.web.representations import representation_headers
-from fileservice.web.requests import client_address, raw_name
+from fileservice.web.requests import client_address
 from fileservice.web.responses import empty
-from fileservice.web.service import Service, download_url
-
-if TYPE_CHECKING:
-    pass
+from fileservice.web.urls import base_url, download_url
 
 _EXTENSIONS = (
     "creation",
@@ -35,146 +31,146 @@ _EXTENSIONS = (
 )
 
 
-def routes(service: Service) -> Blueprint:
-    """The routes of tus."""
+def routes(dependencies: Dependencies) -> Blueprint:
+    """Return the routes of tus."""
     blueprint = Blueprint("tus", __name__)
-    uploads = service.resumable_uploads
-    upload_path = f"{tus.PREFIX}<name:upload>"
+    uploads = dependencies.resumable_uploads
+    upload_path = f"{tus.PREFIX}<upload:upload>"
 
     @blueprint.before_request
     def check_version() -> None:
-        if request.method != "OPTIONS" and (request.headers.get("Tus-Resumable") != tus.VERSION):
+        if request.method != "OPTIONS" and request.headers.get("Tus-Resumable") != tus.VERSION:
             raise UnsupportedVersion(tus.VERSION)
+
+    @blueprint.after_app_request
+    def add_version(response: Response) -> Response:
+        if request.path.startswith(tus.PREFIX):  # also to errors of paths without a route
+            response.headers["Tus-Resumable"] = tus.VERSION
+        return response
 
     @blueprint.route(tus.PREFIX, methods=["OPTIONS"], provide_automatic_options=False)
     @blueprint.route(upload_path, methods=["OPTIONS"], provide_automatic_options=False)
-    def capabilities(upload: str = "") -> Response:  # noqa: ARG001  # the same for all
+    def capabilities(**_upload: object) -> Response:
         return empty(
             204,
             {
                 "Tus-Version": tus.VERSION,
                 "Tus-Extension": ",".join(_EXTENSIONS),
-                "Tus-Max-Size": str(service.policy.max_size),
+                "Tus-Max-Size": str(dependencies.policy.max_size),
                 "Tus-Checksum-Algorithm": ",".join(tus.CHECKSUMS),
             },
         )
 
     @blueprint.post(tus.PREFIX)
     def create() -> Response:
-        service.sweep_when_due()
+        dependencies.sweeper.sweep_if_due()
         parts = tus.parts(request.headers)
-        protocol_metadata = {
-            field: request.headers[field]
-            for field in ("Upload-Metadata", "Upload-Concat")
-            if field in request.headers
-        }
-        if parts:
-            if "Upload-Length" in request.headers or "Upload-Defer-Length" in request.headers:
-                raise BadField("a final upload has the length of its parts")
-            found = uploads.concatenate(_upload_request(None), parts, protocol_metadata)
-            return _answer(201, found, {"Location": _url(found)})
-        length = tus.length(request.headers)
-        blocks, content_length = _first_bytes()
-        if parts is None:
-            upload_request: UploadRequest | None = _upload_request(length)
-        else:
-            tus.metadata(request.headers)
-            upload_request = None
-        checksum = tus.Checksum.parse(request.headers)
-        found = uploads.create(
-            upload_request, length, protocol_metadata, client=client_address(request.environ)
-        )
-        if content_length != 0 and not found.record.finished:
-            try:
-                found = uploads.append(
-                    found.upload,
-                    0,
-                    _verified(blocks, checksum, service) if checksum else blocks,
-                    content_length=content_length,
-                    interrupt=wsgi_extensions.request_body(request.environ).interrupt,
-                    atomic=checksum is not None,
-                )
-            except BaseException:
-                uploads.discard(found.upload)  # the client will never learn where it was
-                raise
-        return _answer(201, found, {"Location": _url(found)})
+        status = _concatenate(dependencies, parts) if parts else _create(dependencies, parts)
+        location = f"{base_url(dependencies.public_url)}{tus.PREFIX}{status.upload}"
+        return _response(dependencies, status, {"Location": location}, code=201)
 
     @blueprint.route(upload_path, methods=["HEAD"])
-    def head(upload: str) -> Response:  # noqa: ARG001  # see raw_name
-        found = uploads.status(_upload())
-        length = found.record.length
-        return _answer(
-            200,
-            found,
-            {"Cache-Control": "no-store"}
-            | dict(found.record.protocol_metadata)
-            | ({"Upload-Defer-Length": "1"} if length is None else {"Upload-Length": str(length)}),
-        )
+    def head(upload: str) -> Response:
+        status = uploads.status(upload)
+        length = status.record.length
+        fields = {"Cache-Control": "no-store"} | dict(status.record.protocol_metadata)
+        if length is None:
+            fields["Upload-Defer-Length"] = "1"
+        else:
+            fields["Upload-Length"] = str(length)
+        return _response(dependencies, status, fields, code=200)
 
     @blueprint.patch(upload_path)
-    def append(upload: str) -> Response:  # noqa: ARG001  # see raw_name
+    def append(upload: str) -> Response:
         request_body.require_content_type(request.environ, tus.CONTENT_TYPE)
         checksum = tus.Checksum.parse(request.headers)
-        blocks: Iterable[memoryview] = request_body.blocks(request.environ, service.idle_timeout)
-        found = uploads.append(
-            _upload(),
+        status = uploads.append(
+            upload,
             tus.offset(request.headers),
-            _verified(blocks, checksum, service) if checksum else blocks,
+            _body_blocks(dependencies, checksum),
             content_length=request_body.declared_length(request.environ),
             interrupt=wsgi_extensions.request_body(request.environ).interrupt,
             length=tus.number(request.headers, "Upload-Length"),
             atomic=checksum is not None,
         )
-        return _answer(204, found, {})
+        return _response(dependencies, status, {}, code=204)
 
     @blueprint.delete(upload_path)
-    def terminate(upload: str) -> Response:  # noqa: ARG001  # see raw_name
-        uploads.cancel(_upload(), preempt=True)
+    def terminate(upload: str) -> Response:
+        uploads.cancel(upload, preempt=True)
         return empty(204)
-
-    def _first_bytes() -> tuple[Iterable[memoryview], int | None]:
-        """The body of a creation, and its length; None while that is unknown."""
-        environ = request.environ
-        if not environ.get("CONTENT_LENGTH") and not environ.get("HTTP_TRANSFER_ENCODING"):
-            return (), 0
-        content_length = request_body.declared_length(environ)
-        if content_length != 0:
-            request_body.require_content_type(request.environ, tus.CONTENT_TYPE)
-        return request_body.blocks(environ, service.idle_timeout), content_length
-
-    def _answer(status: int, found: Status, fields: dict[str, str]) -> Response:
-        fields = fields | {"Upload-Offset": str(found.offset)}
-        file = found.record.finished
-        if file:
-            fields |= representation_headers(file)
-            fields["Content-Location"] = download_url(service.base_url(), file.name)
-        else:
-            fields["Upload-Expires"] = format_date(int(found.expires))
-        return empty(status, fields)
-
-    def _url(found: Status) -> str:
-        return f"{service.base_url()}{tus.PREFIX}{found.upload}"
 
     return blueprint
 
 
-def register(app: Flask) -> None:
-    """Have every answer under /tus/ say so, errors included, and the method be overridden."""
-
-    @app.after_request
-    def say_version(response: Response) -> Response:
-        if request.path.startswith(tus.PREFIX):
-            response.headers["Tus-Resumable"] = tus.VERSION
-        return response
-
-    app.wsgi_app = MethodOverride(app.wsgi_app)  # type: ignore[method-assign]
+def _concatenate(dependencies: Dependencies, parts: tuple[str, ...]) -> Status:
+    if "Upload-Length" in request.headers or "Upload-Defer-Length" in request.headers:
+        raise BadField("a final upload has the length of its parts")
+    return dependencies.resumable_uploads.concatenate(
+        _upload_request(None), parts, _protocol_metadata()
+    )
 
 
-def _verified(
-    blocks: Iterable[memoryview], checksum: tus.Checksum, service: Service
-) -> Iterable[memoryview]:
+def _create(dependencies: Dependencies, parts: tuple[str, ...] | None) -> Status:
+    """Create an upload, and append the body of the request if there is one.
+
+    `parts` is () for an upload that is to be concatenated with others, and so has no name.
+    """
+    uploads = dependencies.resumable_uploads
+    length = tus.length(request.headers)
+    content_length = _content_length()
+    if parts is None:
+        upload_request: UploadRequest | None = _upload_request(length)
+    else:
+        tus.metadata(request.headers)  # raises BadMetadata
+        upload_request = None
+    checksum = tus.Checksum.parse(request.headers)
+    status = uploads.create(
+        upload_request, length, _protocol_metadata(), client=client_address(request.environ)
+    )
+    if content_length == 0 or status.record.finished:
+        return status
+    try:
+        return uploads.append(
+            status.upload,
+            0,
+            _body_blocks(dependencies, checksum),
+            content_length=content_length,
+            interrupt=wsgi_extensions.request_body(request.environ).interrupt,
+            atomic=checksum is not None,
+        )
+    except BaseException:
+        uploads.discard(status.upload)  # the response has no Location, so nobody can resume it
+        raise
+
+
+def _content_length() -> int | None:
+    """Return the length of the body of a creation, None if it is chunked.
+
+    A creation need not have a body; one that is there must have the content type of tus.
+    """
+    environ = request.environ
+    if not environ.get("CONTENT_LENGTH") and not environ.get("HTTP_TRANSFER_ENCODING"):
+        return 0
+    content_length = request_body.declared_length(environ)
+    if content_length != 0:
+        request_body.require_content_type(environ, tus.CONTENT_TYPE)
+    return content_length
+
+
+def _body_blocks(dependencies: Dependencies, checksum: tus.Checksum | None) -> Iterable[memoryview]:
+    """Return the blocks of the body, which raise ChecksumMismatch if they do not match."""
+    blocks = request_body.blocks(request.environ, dependencies.idle_timeout)
+    if checksum is None:
+        return blocks
     declared = {checksum.algorithm: checksum.digest}
-    return verified_blocks(blocks, declared, service.executor, lambda _: ChecksumMismatch())
+    return verified_blocks(blocks, declared, dependencies.executor, lambda _: ChecksumMismatch())
+
+
+def _protocol_metadata() -> dict[str, str]:
+    """Return the fields of a creation that HEAD must repeat."""
+    names = ("Upload-Metadata", "Upload-Concat")
+    return {name: request.headers[name] for name in names if name in request.headers}
 
 
 def _upload_request(length: int | None) -> UploadRequest:
@@ -184,5 +180,14 @@ def _upload_request(length: int | None) -> UploadRequest:
     )
 
 
-def _upload() -> str:
-    return raw_name(tus.PREFIX).decode("latin-1")
+def _response(
+    dependencies: Dependencies, status: Status, fields: dict[str, str], *, code: int
+) -> Response:
+    fields = fields | {"Upload-Offset": str(status.offset)}
+    file = status.record.finished
+    if file:
+        fields |= representation_headers(file)
+        fields["Content-Location"] = download_url(base_url(dependencies.public_url), file.name)
+    else:
+        fields["Upload-Expires"] = format_date(int(status.expires))
+    return empty(code, fields)

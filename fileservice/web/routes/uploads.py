@@ -1,4 +1,4 @@
-"""POST /upload, and POST or PUT /upload/<name>: the ways in."""
+"""POST /upload, and POST or PUT /upload/<name>: upload a file in one request."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,112 +17,118 @@ from fileservice.upload import UploadRequest, UploadResult, receive
 from fileservice.upload.errors import DigestMismatch
 from fileservice.upload.verified_blocks import verified_blocks
 from fileservice.web import request_body
+from fileservice.web.dependencies import Dependencies
 from fileservice.web.errors import PreconditionFailed
-from fileservice.web.representations import stored, validators
-from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, prefers_html, raw_name
+from fileservice.web.representations import stored_response, validators
+from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, prefers_html
 from fileservice.web.routes import resumable_draft
-from fileservice.web.service import Service
+from fileservice.web.urls import base_url
 
 STORED_COOKIE = "stored"
-"""Carries the name of the file just stored from the answer to a form to the page."""
+"""Carries the name of the stored file from the response to the form to the page."""
 _COOKIE_SECONDS = 60
 _FORM_OVERHEAD = 128 * 1024
-"""A form may be larger than its file by this many bytes, and is not refused for it."""
+"""Bytes by which a form may be larger than its file; its length says no more about the file."""
 
 
-def routes(service: Service) -> Blueprint:
-    """The routes for uploads."""
+def routes(dependencies: Dependencies) -> Blueprint:
+    """Return the routes for uploads."""
     blueprint = Blueprint("uploads", __name__)
 
     @blueprint.post("/upload")
     def upload_form() -> Response:
-        refuse_part()
+        _refuse_part_of_file()
         length = request_body.declared_length(request.environ)
         form = verified_blocks(
-            request_body.blocks(request.environ, service.idle_timeout),
+            request_body.blocks(request.environ, dependencies.idle_timeout),
             declared_digests(request.headers),
-            service.executor,
+            dependencies.executor,
             DigestMismatch,
         )
-        sent_name, blocks = form_file(request.headers.get("Content-Type", ""), form)
+        filename, blocks = form_file(request.headers.get("Content-Type", ""), form)
         upload_request = UploadRequest(
-            name=FileName.parse(sent_name),
+            name=FileName.parse(filename),
             length=None,
             at_least=max(0, (length or 0) - _FORM_OVERHEAD),
-            create_only=_create_only(),
+            create_only=_is_create_only(),
         )
-        result = take_in(upload_request, blocks)
-        return (
-            _back_to_page(result)
-            if prefers_html()
-            else stored(result.file, service.base_url(), created=result.created)
-        )
+        result = _receive(dependencies, upload_request, blocks)
+        return _redirect_to_page(result) if prefers_html() else _response(dependencies, result)
 
     @blueprint.route(
-        "/upload/<name:name>", methods=["POST", "PUT"], provide_automatic_options=False
+        "/upload/<new_file:name>", methods=["POST", "PUT"], provide_automatic_options=False
     )
-    def upload_raw(name: str) -> Response:  # noqa: ARG001  # see raw_name
+    def upload_raw(name: FileName) -> Response:
         upload_request = UploadRequest(
-            name=FileName.parse_bytes(raw_name("/upload/")),
+            name=name,
             length=request_body.declared_length(request.environ),
             digests=declared_digests(request.headers),
-            create_only=_create_only(),
+            create_only=_is_create_only(),
         )
-        refuse_part()
-        if resumable_draft.wanted(request):
-            check_conditions(upload_request.name)
-            return resumable_draft.begin(service, upload_request)
-        result = take_in(upload_request, request_body.blocks(request.environ, service.idle_timeout))
-        return stored(result.file, service.base_url(), created=result.created)
+        _refuse_part_of_file()
+        if resumable_draft.is_resumable(request):
+            _check_conditions(dependencies, name)
+            return resumable_draft.create(dependencies, upload_request)
+        blocks = request_body.blocks(request.environ, dependencies.idle_timeout)
+        return _response(dependencies, _receive(dependencies, upload_request, blocks))
 
-    @blueprint.route("/upload/<name:name>", methods=["OPTIONS"], provide_automatic_options=False)
-    def upload_options(name: str) -> Response:  # noqa: ARG001  # the same for all
-        return resumable_draft.offered(service, ("OPTIONS", "POST", "PUT"))
-
-    def refuse_part() -> None:
-        if "Content-Range" in request.headers:
-            raise PartialUpload
-        reject_chunk(request.args)
-
-    def take_in(upload_request: UploadRequest, blocks: Iterable[memoryview]) -> UploadResult:
-        check_conditions(upload_request.name)
-        service.sweep_when_due()
-        return receive(
-            upload_request,
-            blocks,
-            policy=service.policy,
-            store=service.store,
-            executor=service.executor,
-        )
-
-    def check_conditions(name: FileName) -> None:
-        if any(field in request.headers for field in CONDITIONAL_FIELDS):
-            _check_conditions(service, name)
+    @blueprint.route(
+        "/upload/<new_file:name>", methods=["OPTIONS"], provide_automatic_options=False
+    )
+    def upload_options(**_name: object) -> Response:
+        return resumable_draft.options_response(dependencies, ("OPTIONS", "POST", "PUT"))
 
     return blueprint
 
 
-def _create_only() -> bool:
+def _refuse_part_of_file() -> None:
+    """Raise IncompleteBody if the request says that it does not have the whole file."""
+    if "Content-Range" in request.headers:
+        raise PartialUpload
+    reject_chunk(request.args)
+
+
+def _receive(
+    dependencies: Dependencies, upload_request: UploadRequest, blocks: Iterable[memoryview]
+) -> UploadResult:
+    _check_conditions(dependencies, upload_request.name)
+    dependencies.sweeper.sweep_if_due()
+    return receive(
+        upload_request,
+        blocks,
+        policy=dependencies.policy,
+        store=dependencies.store,
+        executor=dependencies.executor,
+    )
+
+
+def _is_create_only() -> bool:
     return request.headers.get("If-None-Match", "").strip() == "*"
 
 
-def _check_conditions(service: Service, name: FileName) -> None:
-    """Refuse an upload whose conditions do not hold (RFC 9110 section 13.1).
+def _check_conditions(dependencies: Dependencies, name: FileName) -> None:
+    """Raise PreconditionFailed if a condition is false (RFC 9110 section 13.1).
 
-    All but If-None-Match: *, which only the store can decide when uploads race.
+    If-None-Match: * is not evaluated here: of uploads that race, only the store can decide.
     """
-    asked = conditions()
-    if _create_only():
-        asked = replace(asked, if_none_match=None)
+    if not any(field in request.headers for field in CONDITIONAL_FIELDS):
+        return
+    requested = conditions()
+    if _is_create_only():
+        requested = replace(requested, if_none_match=None)
     try:
-        current = validators(service.store.stat(name))
+        current = validators(dependencies.store.stat(name))
     except NotFound:
         current = None
-    if evaluate(request.method, asked, current) is not Outcome.PROCEED:
+    if evaluate(request.method, requested, current) is not Outcome.PROCEED:
         raise PreconditionFailed
 
 
-def _back_to_page(result: UploadResult) -> Response:
+def _response(dependencies: Dependencies, result: UploadResult) -> Response:
+    return stored_response(result.file, base_url(dependencies.public_url), created=result.created)
+
+
+def _redirect_to_page(result: UploadResult) -> Response:
     page = url_for("pages.upload_page")
     response: Response = redirect(page, 303)  # type: ignore[assignment]
     response.set_cookie(

@@ -1,15 +1,15 @@
-// Numbers, sizes and times as the reader writes them.
+// Numbers, sizes and times in the format of the user's locale.
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
-const whole = new Intl.NumberFormat()
-const tenths = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
-const moments = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+const integer = new Intl.NumberFormat()
+const oneDecimal = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
+const dateAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 
 export function size(bytes) {
   let unit = 0
   for (; bytes >= 1024 && unit < UNITS.length - 1; unit++) bytes /= 1024
   if (bytes === 1 && !unit) return '1 byte'
-  return `${(unit ? tenths : whole).format(bytes)} ${UNITS[unit]}`
+  return `${(unit ? oneDecimal : integer).format(bytes)} ${UNITS[unit]}`
 }
 
 export function duration(seconds) {
@@ -21,6 +21,6 @@ export function percent(fraction) {
   return new Intl.NumberFormat(undefined, { style: 'percent' }).format(fraction)
 }
 
-export function moment(date) {
-  return moments.format(date)
+export function date(value) {
+  return dateAndTime.format(value)
 }

@@ -1,15 +1,15 @@
-// Requests whose progress can be seen: XMLHttpRequest, since fetch tells nothing of an upload.
+// HTTP requests that report progress: XMLHttpRequest, since fetch does not report that of an upload.
 
-// The server did not take it, and would not if it were sent again.
-export class Refused extends Error {
+// The server refused the request, and would refuse it again.
+export class RefusedError extends Error {
   constructor(status, message) {
     super(message)
     this.status = status
   }
 }
 
-// The connection broke, or the server has no time just now: worth another try.
-export class Interrupted extends Error {
+// The connection broke, or the server is busy: the request can be sent again.
+export class InterruptedError extends Error {
   constructor(message, retryAfter = 0) {
     super(message)
     this.retryAfter = retryAfter
@@ -17,42 +17,44 @@ export class Interrupted extends Error {
 }
 
 const UNREADABLE = 'The file was changed, moved or deleted. Choose it again.'
-const STALL = 45_000 // ms in which nothing moves
-const LAST_WORD = 600_000 // ms that the answer may take once all is sent: a large file is checked
-const TRY_AGAIN = [408, 423, 425, 429, 500, 502, 503, 504]
+const PROGRESS_TIMEOUT = 45_000 // ms without progress
+const RESPONSE_TIMEOUT = 600_000 // ms from the last byte to the response: a large file is verified
+const RETRIED_STATUSES = [408, 423, 425, 429, 500, 502, 503, 504]
+const MAX_PAUSE = 15 // seconds between attempts
+const LONG_ATTEMPT = 10_000 // ms; an attempt that lasted longer made progress
 
-// Send a request. Gives {status, header(name), text}, whatever the status; raises Interrupted.
+// Send a request. Returns {status, header(name), text} for any status; throws InterruptedError.
 export function send(method, url, { headers = {}, body = null, signal, onProgress = () => {} } = {}) {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted()
     const request = new XMLHttpRequest()
     let timer
-    const watch = (patience) => {
+    const restartTimer = (timeout) => {
       clearTimeout(timer)
-      timer = setTimeout(() => fail(new Interrupted('nothing moved for a while')), patience)
+      timer = setTimeout(() => fail(new InterruptedError('nothing moved for a while')), timeout)
     }
     const abort = () => fail(signal.reason)
-    const offline = () => fail(new Interrupted('there is no network'))
+    const offline = () => fail(new InterruptedError('there is no network'))
     const fail = (error) => {
-      end()
+      cleanUp()
       request.abort()
       reject(error)
     }
-    const end = () => {
+    const cleanUp = () => {
       clearTimeout(timer)
       removeEventListener('offline', offline)
       signal?.removeEventListener('abort', abort)
     }
-    addEventListener('offline', offline) // a dead connection would be noticed much later
+    addEventListener('offline', offline) // the timer would notice a dead connection much later
     signal?.addEventListener('abort', abort)
     request.upload.onprogress = (event) => {
-      watch(STALL)
+      restartTimer(PROGRESS_TIMEOUT)
       onProgress(event.loaded)
     }
-    request.upload.onload = () => watch(LAST_WORD)
-    request.onerror = async () => fail(await whyItBroke(body))
+    request.upload.onload = () => restartTimer(RESPONSE_TIMEOUT)
+    request.onerror = async () => fail(await causeOfFailure(body))
     request.onload = () => {
-      end()
+      cleanUp()
       resolve({
         status: request.status,
         header: (name) => request.getResponseHeader(name),
@@ -62,74 +64,77 @@ export function send(method, url, { headers = {}, body = null, signal, onProgres
     request.open(method, url)
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value)
     request.send(body)
-    watch(STALL)
+    restartTimer(PROGRESS_TIMEOUT)
   })
 }
 
-async function whyItBroke(body) {
+// Browsers report a file that they cannot read and a broken connection in the same way.
+async function causeOfFailure(body) {
   try {
     if (body) await read(body.slice(0, 1))
-    return new Interrupted('the connection is lost')
+    return new InterruptedError('the connection is lost')
   } catch (error) {
     return error
   }
 }
 
-// The bytes of a file or of a part of it. Raises Refused.
+// Return the bytes of a file or of a part of it. Throws RefusedError.
 export async function read(blob) {
   try {
     return await blob.arrayBuffer()
   } catch {
-    throw new Refused(0, UNREADABLE)
+    throw new RefusedError(0, UNREADABLE)
   }
 }
 
-// The answer, if it has one of these statuses. Raises Refused, with the reason, or Interrupted.
-export function expect(answer, ...statuses) {
-  if (statuses.includes(answer.status)) return answer
-  const reason = explained(answer)
-  if (TRY_AGAIN.includes(answer.status)) {
-    throw new Interrupted(reason, Number(answer.header('Retry-After')) || 0)
+// Return the response if it has one of these statuses. Throws RefusedError or InterruptedError.
+export function expect(response, ...statuses) {
+  if (statuses.includes(response.status)) return response
+  const detail = detailOf(response)
+  if (RETRIED_STATUSES.includes(response.status)) {
+    throw new InterruptedError(detail, Number(response.header('Retry-After')) || 0)
   }
-  throw new Refused(answer.status, reason)
+  throw new RefusedError(response.status, detail)
 }
 
-function explained(answer) {
+// Return the detail of a problem (RFC 9457) as a sentence.
+function detailOf(response) {
   try {
-    const { detail } = JSON.parse(answer.text)
+    const { detail } = JSON.parse(response.text)
     return detail[0].toUpperCase() + detail.slice(1)
   } catch {
-    return answer.text || `The server answered ${answer.status}.`
+    return response.text || `The server answered ${response.status}.`
   }
 }
 
-// Do it until it is not interrupted any more; `onWait(seconds, error)` is told of each pause.
-export async function persist(attempt, signal, onWait) {
+// Call `attempt` until it does not throw InterruptedError; call `onPause(seconds, error)` before
+// each pause.
+export async function retry(attempt, signal, onPause) {
   for (let failures = 0; ; failures++) {
-    const before = performance.now()
+    const start = performance.now()
     try {
       return await attempt()
     } catch (error) {
-      if (!(error instanceof Interrupted)) throw error
-      if (performance.now() - before > 10_000) failures = 0
-      const seconds = Math.max(error.retryAfter, Math.min(0.5 * 2 ** failures, 15))
-      onWait(seconds, error)
+      if (!(error instanceof InterruptedError)) throw error
+      if (performance.now() - start > LONG_ATTEMPT) failures = 0
+      const seconds = Math.max(error.retryAfter, Math.min(0.5 * 2 ** failures, MAX_PAUSE))
+      onPause(seconds, error)
       await pause(seconds, signal)
     }
   }
 }
 
-// So many seconds, fewer if the network comes back meanwhile. Raises what `signal` was aborted with.
+// Wait for so many seconds, or until the network is back. Throws the reason of `signal`.
 function pause(seconds, signal) {
   return new Promise((resolve, reject) => {
-    const end = (then) => () => {
+    const endWith = (settle) => () => {
       clearTimeout(timer)
       removeEventListener('online', online)
       signal.removeEventListener('abort', abort)
-      then()
+      settle()
     }
-    const online = end(resolve)
-    const abort = end(() => reject(signal.reason))
+    const online = endWith(resolve)
+    const abort = endWith(() => reject(signal.reason))
     const timer = setTimeout(online, 1000 * seconds)
     addEventListener('online', online)
     signal.addEventListener('abort', abort)

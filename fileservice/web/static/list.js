@@ -1,47 +1,48 @@
-// The list of stored files. The server draws it; this asks for it anew and puts it in its place,
-// so that uploads go on while one searches, sorts and turns pages.
+// The list of stored files. The server renders it; this script fetches it again and replaces it, so
+// that uploads go on while the user searches, sorts and changes the page.
+import { announce, announceError } from './announce.js'
+import { copy } from './clipboard.js'
 import * as format from './format.js'
-import { copy, say, warn } from './say.js'
 
-const EVERY = 10_000 // ms between looks for what others have stored
-const SHARE = 20 // and this many times as long as the last look took, at least
-const TYPING = 150 // ms without a key before the server is asked
+const REFRESH_INTERVAL = 10_000 // ms; shows what others have stored
+const MIN_IDLE_FACTOR = 20 // the pause is at least so many times as long as the last refresh took
+const TYPING_PAUSE = 150 // ms without a key before the server is asked
 
 const preview = document.getElementById('preview')
 const confirmation = document.getElementById('confirm')
 let section = document.getElementById('files')
-let shown = section.outerHTML // as the server sent it
-let asking = null
-let typing
+let currentHtml = section.outerHTML // as the server sent it
+let requestAborter = null
+let typingTimer
 
 export function start() {
   localise()
-  document.addEventListener('click', click)
+  document.addEventListener('click', onClick)
   document.addEventListener('input', (event) => {
     if (event.target.id !== 'q') return
-    clearTimeout(typing)
-    typing = setTimeout(search, TYPING)
+    clearTimeout(typingTimer)
+    typingTimer = setTimeout(search, TYPING_PAUSE)
   })
   document.addEventListener('submit', (event) => {
     if (event.target.id !== 'search') return
     event.preventDefault()
-    clearTimeout(typing)
+    clearTimeout(typingTimer)
     search()
   })
-  addEventListener('popstate', () => show(location.href, { found: true }))
-  watch()
+  addEventListener('popstate', () => show(location.href, { announceResult: true }))
+  refreshRepeatedly()
   document.addEventListener('visibilitychange', () => document.hidden || refresh())
   preview.addEventListener('close', () => preview.querySelector('.view').replaceChildren())
 }
 
-async function watch(pause = EVERY) {
+async function refreshRepeatedly(pause = REFRESH_INTERVAL) {
   await new Promise((resolve) => setTimeout(resolve, pause))
-  const began = performance.now()
-  if (!document.hidden && !asking && !document.querySelector('dialog[open]')) await refresh()
-  watch(Math.max(EVERY, SHARE * (performance.now() - began)))
+  const start = performance.now()
+  if (!document.hidden && !requestAborter && !document.querySelector('dialog[open]')) await refresh()
+  refreshRepeatedly(Math.max(REFRESH_INTERVAL, MIN_IDLE_FACTOR * (performance.now() - start)))
 }
 
-// Show what is there now.
+// Show the files that are stored now.
 export function refresh() {
   return show(location.href)
 }
@@ -49,43 +50,44 @@ export function refresh() {
 function search() {
   const fields = new URLSearchParams(new FormData(document.getElementById('search')))
   if (!fields.get('q')) fields.delete('q')
-  turn(`?${fields}`, { replace: true })
+  navigate(`?${fields}`, { replace: true })
 }
 
-function turn(query, { replace = false } = {}) {
+// Show the list for a query string, and put that into the address bar.
+function navigate(query, { replace = false } = {}) {
   const url = new URL(query, location.href)
   if (url.search.length < 2) url.search = ''
   if (replace) history.replaceState(null, '', url)
   else history.pushState(null, '', url)
-  return show(url, { found: true })
+  return show(url, { announceResult: true })
 }
 
-async function show(url, { found = false } = {}) {
-  asking?.abort()
-  const aborter = (asking = new AbortController())
+async function show(url, { announceResult = false } = {}) {
+  requestAborter?.abort()
+  const aborter = (requestAborter = new AbortController())
   try {
-    const answer = await fetch(url, { headers: { Accept: 'text/html' }, signal: aborter.signal })
-    if (!answer.ok) return
-    const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById('files')
-    if (fresh && fresh.outerHTML !== shown) replace(fresh)
-    if (found) tellCount()
+    const response = await fetch(url, { headers: { Accept: 'text/html' }, signal: aborter.signal })
+    if (!response.ok) return
+    const fetched = new DOMParser().parseFromString(await response.text(), 'text/html').getElementById('files')
+    if (fetched && fetched.outerHTML !== currentHtml) replaceSection(fetched)
+    if (announceResult) announceCount()
   } catch (error) {
-    if (error.name !== 'AbortError' && found) warn('The list cannot be had just now.')
+    if (error.name !== 'AbortError' && announceResult) announceError('The list cannot be had just now.')
   } finally {
-    if (asking === aborter) asking = null
+    if (requestAborter === aborter) requestAborter = null
   }
 }
 
-function replace(fresh) {
-  shown = fresh.outerHTML
+function replaceSection(fetched) {
+  currentHtml = fetched.outerHTML
   const focused = section.contains(document.activeElement) ? document.activeElement : null
   const query = section.querySelector('#q')
-  const next = document.importNode(fresh, true)
+  const next = document.importNode(fetched, true)
   const field = next.querySelector('#q')
   if (query && field) {
-    // What is being typed stays, with its selection.
+    // The search field is kept, with what the user is typing and its selection.
     next.querySelector('#search').replaceWith(query.form)
-    const hidden = fresh.querySelector('#search [type=hidden]')
+    const hidden = fetched.querySelector('#search [type=hidden]')
     query.form.querySelector('[type=hidden]')?.remove()
     if (hidden) query.form.append(document.importNode(hidden))
     if (focused !== query) query.value = field.value
@@ -94,37 +96,37 @@ function replace(fresh) {
   section = next
   localise()
   if (!focused) return
-  const again = focused === query ? query : [...section.querySelectorAll('[data-key]')].find(({ dataset }) => dataset.key === focused.dataset.key)
-  ;(again ?? section.querySelector('#q') ?? document.getElementById('file')).focus({ preventScroll: true })
+  const sameElement = focused === query ? query : [...section.querySelectorAll('[data-key]')].find(({ dataset }) => dataset.key === focused.dataset.key)
+  ;(sameElement ?? section.querySelector('#q') ?? document.getElementById('file')).focus({ preventScroll: true })
 }
 
-function tellCount() {
+function announceCount() {
   const count = section.querySelectorAll('tbody tr').length
   const more = section.querySelector('[rel=next]') ? ', and there are more' : ''
-  say(count === 1 ? '1 file is shown' : `${count} files are shown${more}`)
+  announce(count === 1 ? '1 file is shown' : `${count} files are shown${more}`)
 }
 
 function localise() {
   for (const data of section.querySelectorAll('data')) data.textContent = format.size(Number(data.value))
-  for (const time of section.querySelectorAll('time')) time.textContent = format.moment(new Date(time.dateTime))
+  for (const time of section.querySelectorAll('time')) time.textContent = format.date(new Date(time.dateTime))
 }
 
-function click(event) {
+function onClick(event) {
   if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
   const target = event.target.closest('#files a, #files button')
   if (!target) return
   const file = target.closest('tr')?.querySelector('th a')
-  const act = { preview: look, copy: () => copy(file.href, 'Link'), delete: remove }[target.dataset.do]
-  if (act) {
+  const action = { preview: showPreview, copy: () => copy(file.href, 'Link'), delete: confirmAndDelete }[target.dataset.do]
+  if (action) {
     event.preventDefault()
-    act(file, target)
+    action(file, target)
   } else if (new URL(target.href).pathname === location.pathname) {
     event.preventDefault()
-    turn(new URL(target.href).search || '?')
+    navigate(new URL(target.href).search || '?')
   }
 }
 
-function look(file, link) {
+function showPreview(file, link) {
   const name = file.textContent
   const view = document.createElement(link.dataset.kind === 'image' ? 'img' : 'iframe')
   if (link.dataset.kind === 'image') view.alt = name
@@ -135,7 +137,7 @@ function look(file, link) {
   preview.showModal()
 }
 
-async function remove(file) {
+async function confirmAndDelete(file) {
   const name = file.textContent
   confirmation.querySelector('bdi').textContent = name
   confirmation.returnValue = 'keep'
@@ -145,15 +147,15 @@ async function remove(file) {
   const row = file.closest('tr')
   const neighbour = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector('[data-do=delete]')
   try {
-    const answer = await fetch(file.href, { method: 'DELETE', headers: { Accept: 'application/problem+json' } })
-    if (!answer.ok && answer.status !== 404) {
-      warn(`${name} is still there. ${(await answer.json()).detail}`)
+    const response = await fetch(file.href, { method: 'DELETE', headers: { Accept: 'application/problem+json' } })
+    if (!response.ok && response.status !== 404) {
+      announceError(`${name} is still there. ${(await response.json()).detail}`)
       return
     }
-    say(`${name} is deleted`)
+    announce(`${name} is deleted`)
     neighbour?.focus()
     await refresh()
   } catch {
-    warn(`${name} is still there: the server cannot be reached.`)
+    announceError(`${name} is still there: the server cannot be reached.`)
   }
 }

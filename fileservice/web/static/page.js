@@ -1,4 +1,4 @@
-// The upload page. Without scripts it lists and uploads all the same.
+// The script of the upload page. Without scripts the page lists and uploads files as well.
 import * as list from './list.js'
 import * as uploads from './uploads.js'
 

@@ -1,32 +1,33 @@
-// One file on its way up: which way it takes, and what state it is in. It draws nothing.
-import { Refused, expect, persist, read, send } from './http.js'
-import { forget, recall, remember } from './memory.js'
+// The upload of one file: in one request or by tus, and its state. It does not draw anything.
+import { RefusedError, expect, read, retry, send } from './http.js'
 import { TusUpload } from './tus.js'
+import * as unfinished from './unfinished.js'
 
-const SMALL = 8 * 1024 * 1024 // a file up to this size goes in one request
-const WINDOW = 5000 // ms over which the rate is measured
+const MAX_SINGLE_REQUEST = 8 * 1024 * 1024 // larger files are sent by tus
+const RATE_WINDOW = 5000 // ms over which the rate is measured
+const PERMANENT_STATUSES = [0, 413, 415] // the same file would be refused again
 
-class Stopped extends Error {}
+class StoppedError extends Error {}
 
-// Addresses are relative to that of the page, whatever a proxy has put before it.
-// States: waiting, sending, retrying, paused, and at the end done, refused or cancelled.
-// `changed()` is called whenever anything about it is different.
+// The state is waiting, sending, retrying or paused, and at the end done, refused or cancelled.
+// `onChange()` is called whenever anything has changed. URLs are relative to that of the page, since
+// a proxy may have put a path before it.
 export class Transfer {
-  constructor(file, rules, changed) {
+  constructor(file, limits, onChange) {
     this.file = file
-    this.rules = rules
-    this.changed = changed
+    this.limits = limits
+    this.onChange = onChange
     this.state = 'waiting'
     this.sent = 0
     this.reason = ''
-    this.hopeless = false
-    this.repeated = false
+    this.canRetry = true
+    this.wasRepeated = false
     this.sha256 = null
     this.samples = []
-    this.tus = file.size > SMALL ? this.#resumable() : null
+    this.tus = file.size > MAX_SINGLE_REQUEST ? this.#tusUpload() : null
   }
 
-  get active() {
+  get isActive() {
     return ['waiting', 'sending', 'retrying', 'paused'].includes(this.state)
   }
 
@@ -34,32 +35,32 @@ export class Transfer {
     return `download/${encodeURIComponent(this.file.name.normalize('NFC'))}`
   }
 
-  // Bytes a second of late; 0 while that is unknown.
+  // Bytes a second, lately; 0 while that is unknown.
   get rate() {
     const [first] = this.samples
     const last = this.samples.at(-1)
-    return first && last.at > first.at ? (1000 * (last.sent - first.sent)) / (last.at - first.at) : 0
+    return first && last.time > first.time ? (1000 * (last.sent - first.sent)) / (last.time - first.time) : 0
   }
 
-  // Send it; returns when it has ended or was paused.
+  // Send the file; returns when that has ended or was paused.
   async run() {
     this.aborter = new AbortController()
     const signal = this.aborter.signal
-    this.#become('sending')
+    this.#setState('sending')
     try {
-      await this.#precheck(signal)
-      const answer = this.tus ? await this.tus.run(signal) : await this.#sendWhole(signal)
-      this.sha256 = hexadecimal(answer.header('Repr-Digest'))
-      this.#become('done')
+      await this.#check(signal)
+      const response = this.tus ? await this.tus.run(signal) : await this.#sendInOneRequest(signal)
+      this.sha256 = hexadecimal(response.header('Repr-Digest'))
+      this.#setState('done')
     } catch (error) {
-      if (error instanceof Stopped) return
-      if (!(error instanceof Refused)) console.error(error)
+      if (error instanceof StoppedError) return
+      if (!(error instanceof RefusedError)) console.error(error)
       this.reason = error.message
-      if (error.status === 409 && this.repeated) this.reason += ' It may be this one: an answer was lost.'
-      this.hopeless = [0, 413, 415].includes(error.status) // it would be refused again
-      this.#become('refused')
+      if (error.status === 409 && this.wasRepeated) this.reason += ' It may be this one: an answer was lost.'
+      this.canRetry = !PERMANENT_STATUSES.includes(error.status)
+      this.#setState('refused')
     }
-    forget(this.file)
+    unfinished.remove(this.file)
   }
 
   pause() {
@@ -67,83 +68,85 @@ export class Transfer {
   }
 
   resume() {
-    this.#become('waiting')
+    this.#setState('waiting')
   }
 
   retry() {
-    if (this.tus) this.tus = this.#resumable()
+    if (this.tus) this.tus = this.#tusUpload()
     this.resume()
   }
 
   cancel() {
     this.#stop('cancelled')
-    forget(this.file)
-    this.tus?.cancel().catch(() => {}) // else it expires
+    unfinished.remove(this.file)
+    this.tus?.cancel().catch(() => {}) // the upload then stays until it expires
   }
 
-  // Why the server would refuse it, as far as the page can know; null otherwise.
-  static refusal(file, { maxSize, extensions, sizeText }) {
+  // Return why the server would refuse a file, as far as the page knows; null otherwise.
+  static reasonToRefuse(file, { maxSize, extensions, formatSize }) {
     const [, extension] = /[^.]\.([^.]+)$/.exec(file.name) ?? []
     if (!extension) return 'The name has no extension; give it the one that fits what is in the file.'
     if (!extensions.includes(extension.toLowerCase())) return `Files named .${extension} are not taken here.`
-    return file.size > maxSize ? `It is larger than ${sizeText(maxSize)}.` : null
+    return file.size > maxSize ? `It is larger than ${formatSize(maxSize)}.` : null
   }
 
-  async #precheck(signal) {
-    const refusal = Transfer.refusal(this.file, this.rules)
-    if (refusal) throw new Refused(415, refusal)
+  // Throw RefusedError if the server would refuse the file, before any of it is sent.
+  async #check(signal) {
+    const reason = Transfer.reasonToRefuse(this.file, this.limits)
+    if (reason) throw new RefusedError(415, reason)
     if (this.tus?.url) return
     const name = this.file.name.normalize('NFC')
     const query = new URLSearchParams({ prefix: name, limit: 1 })
-    const answer = await persist(async () => expect(await send('GET', `download?${query}`, { signal }), 200), signal, this.#wait)
-    if (JSON.parse(answer.text)[0]?.filename === name) {
-      throw new Refused(409, 'There is a file of this name already. Delete that one, or rename yours.')
+    const response = await retry(async () => expect(await send('GET', `download?${query}`, { signal }), 200), signal, this.#onPause)
+    if (JSON.parse(response.text)[0]?.filename === name) {
+      throw new RefusedError(409, 'There is a file of this name already. Delete that one, or rename yours.')
     }
   }
 
-  #resumable() {
+  #tusUpload() {
     return new TusUpload('tus/', this.file, {
-      url: recall(this.file),
-      reach: (url) => new URL(`tus/${url.pathname.split('/').at(-1)}`, location.href), // whatever name of the server it has
-      onUrl: (url) => remember(this.file, url),
-      onProgress: this.#progress,
-      onWait: this.#wait,
+      url: unfinished.urlOf(this.file),
+      // The server may give a host by which the browser does not reach it.
+      toReachable: (url) => new URL(`tus/${url.pathname.split('/').at(-1)}`, location.href),
+      onUrl: (url) => unfinished.save(this.file, url),
+      onProgress: this.#onProgress,
+      onPause: this.#onPause,
     })
   }
 
-  async #sendWhole(signal) {
-    // With its digest, a request whose answer was lost can be sent again.
+  async #sendInOneRequest(signal) {
+    // With the digest, the request can be repeated if its response was lost.
     const digest = crypto.subtle && new Uint8Array(await crypto.subtle.digest('SHA-256', await read(this.file)))
     const headers = digest ? { 'Repr-Digest': `sha-256=:${btoa(String.fromCharCode(...digest))}:` } : {}
     const url = `upload/${encodeURIComponent(this.file.name)}`
-    const attempt = async () => expect(await send('PUT', url, { headers, body: this.file, signal, onProgress: this.#progress }), 200, 201)
-    return persist(attempt, signal, this.#wait)
+    const attempt = async () => expect(await send('PUT', url, { headers, body: this.file, signal, onProgress: this.#onProgress }), 200, 201)
+    return retry(attempt, signal, this.#onPause)
   }
 
-  #progress = (sent) => {
+  #onProgress = (sent) => {
     const now = performance.now()
     if (sent < this.sent || this.state !== 'sending') this.samples = []
     this.sent = sent
-    this.samples.push({ at: now, sent })
-    while (now - this.samples[0].at > WINDOW) this.samples.shift()
-    this.#become('sending')
+    this.samples.push({ time: now, sent })
+    while (now - this.samples[0].time > RATE_WINDOW) this.samples.shift()
+    this.#setState('sending')
   }
 
-  #wait = (_seconds, error) => {
-    this.repeated = true
+  #onPause = (_seconds, error) => {
+    this.wasRepeated = true
     this.reason = navigator.onLine ? error.message : 'there is no network'
-    this.#become('retrying')
+    this.#setState('retrying')
   }
 
   #stop(state) {
-    this.#become(state)
-    this.aborter?.abort(new Stopped())
+    this.#setState(state)
+    this.aborter?.abort(new StoppedError())
   }
 
-  #become(state) {
+  #setState(state) {
     this.state = state
     if (state !== 'sending') this.samples = []
-    this.changed(this)
+    this.onChange(this)
   }
 }
 

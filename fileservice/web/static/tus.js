@@ -1,86 +1,87 @@
 // Resumable uploads by tus 1.0.0 (https://tus.io/protocols/resumable-upload), to any server.
-import { Refused, expect, persist, send } from './http.js'
+import { RefusedError, expect, retry, send } from './http.js'
 
 const VERSION = { 'Tus-Resumable': '1.0.0' }
-const FIRST = 128 * 1024 // a wrong type shows in the first bytes: do not send many in vain
+const FIRST_CHUNK = 128 * 1024 // enough for the server to refuse content of another type
 const CHUNK = 32 * 1024 * 1024
 
-// Have a server forget an upload.
-export function discard(url) {
+// Terminate an upload.
+export function terminate(url) {
   return send('DELETE', url, { headers: VERSION })
 }
 
-// One file on its way to the server at `endpoint`. `url` is that of an upload to be continued;
-// `reach` turns the address that the server gives a new one into the one to be used.
+// The upload of one file to the server at `endpoint`. `url` is that of an upload to resume;
+// `toReachable` turns the URL that the server gives to a new upload into the one to use.
 export class TusUpload {
-  constructor(endpoint, file, { url = null, reach = (url) => url, onUrl = () => {}, onProgress = () => {}, onWait = () => {} } = {}) {
+  constructor(endpoint, file, { url = null, toReachable = (url) => url, onUrl = () => {}, onProgress = () => {}, onPause = () => {} } = {}) {
     this.endpoint = new URL(endpoint, location.href)
     this.file = file
     this.url = url
-    this.reach = reach
+    this.toReachable = toReachable
     this.onUrl = onUrl
     this.onProgress = onProgress
-    this.onWait = onWait
+    this.onPause = onPause
   }
 
-  // Send what the server does not have yet, through any number of interruptions. Gives the last
-  // answer; raises Refused, or what `signal` was aborted with.
+  // Send the bytes that the server does not have, however often the connection breaks. Returns the
+  // last response; throws RefusedError, or the reason of `signal`.
   run(signal) {
-    return persist(() => this.#send(signal), signal, this.onWait)
+    return retry(() => this.#send(signal), signal, this.onPause)
   }
 
   async cancel() {
-    if (this.url) await discard(this.url)
+    if (this.url) await terminate(this.url)
   }
 
   async #send(signal) {
-    let { offset, answer } = (await this.#found(signal)) ?? (await this.#created(signal))
+    let { offset, response } = (await this.#status(signal)) ?? (await this.#create(signal))
     while (offset < this.file.size) {
       this.onProgress(offset)
-      const end = Math.min(this.file.size, offset + (offset ? CHUNK : FIRST))
-      answer = await send('PATCH', this.url, {
+      const end = Math.min(this.file.size, offset + (offset ? CHUNK : FIRST_CHUNK))
+      response = await send('PATCH', this.url, {
         headers: { ...VERSION, 'Upload-Offset': offset, 'Content-Type': 'application/offset+octet-stream' },
         body: this.file.slice(offset, end),
         signal,
         onProgress: (sent) => this.onProgress(offset + sent),
       })
-      if (answer.status === 409) {
-        const found = await this.#found(signal) // after a lost answer it has more than we know
-        if (found && found.offset !== offset) {
-          ({ offset, answer } = found)
+      if (response.status === 409) {
+        const current = await this.#status(signal) // a lost response may have had a later offset
+        if (current && current.offset !== offset) {
+          ({ offset, response } = current)
           continue
         }
       }
-      offset = offsetOf(expect(answer, 204))
+      offset = offsetOf(expect(response, 204))
     }
     this.onProgress(offset)
-    return answer
+    return response
   }
 
-  async #found(signal) {
+  // Return {offset, response} of the upload to resume, null if there is none.
+  async #status(signal) {
     if (!this.url) return null
-    const answer = await send('HEAD', this.url, { headers: VERSION, signal })
-    if ([403, 404, 410].includes(answer.status)) return null // it has expired
-    expect(answer, 200, 204)
-    if (Number(answer.header('Upload-Length')) !== this.file.size) return null
-    return { offset: offsetOf(answer), answer }
+    const response = await send('HEAD', this.url, { headers: VERSION, signal })
+    if ([403, 404, 410].includes(response.status)) return null // it has expired
+    expect(response, 200, 204)
+    if (Number(response.header('Upload-Length')) !== this.file.size) return null
+    return { offset: offsetOf(response), response }
   }
 
-  async #created(signal) {
-    const answer = await send('POST', this.endpoint, {
+  async #create(signal) {
+    const response = await send('POST', this.endpoint, {
       headers: { ...VERSION, 'Upload-Length': this.file.size, 'Upload-Metadata': `filename ${base64(this.file.name)}` },
       signal,
     })
-    expect(answer, 201)
-    this.url = this.reach(new URL(answer.header('Location'), this.endpoint)).href
+    expect(response, 201)
+    this.url = this.toReachable(new URL(response.header('Location'), this.endpoint)).href
     this.onUrl(this.url)
-    return { offset: 0, answer }
+    return { offset: 0, response }
   }
 }
 
-function offsetOf(answer) {
-  const offset = answer.header('Upload-Offset')
-  if (!/^\d+$/.test(offset)) throw new Refused(answer.status, 'the server does not say how much it has')
+function offsetOf(response) {
+  const offset = response.header('Upload-Offset')
+  if (!/^\d+$/.test(offset)) throw new RefusedError(response.status, 'the server does not say how much it has')
   return Number(offset)
 }
 

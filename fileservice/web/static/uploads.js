@@ -1,26 +1,27 @@
-// The uploads of this page: a row for each, and two on their way at a time.
+// The uploads of the page: a row for each, and two that run at the same time.
+import { announce, announceError } from './announce.js'
+import { copy } from './clipboard.js'
 import * as format from './format.js'
-import { forgetKey, isOf, remembered } from './memory.js'
-import { copy, say, warn } from './say.js'
 import { Transfer } from './transfer.js'
-import { discard } from './tus.js'
+import { terminate } from './tus.js'
+import * as unfinished from './unfinished.js'
 
-const AT_A_TIME = 2
+const MAX_RUNNING = 2
 const form = document.getElementById('upload')
 const input = document.getElementById('file')
 const list = document.getElementById('transfers')
 const template = document.getElementById('transfer')
-const rules = {
+const limits = {
   maxSize: Number(form.dataset.maxSize),
   extensions: form.dataset.extensions.split(' '),
-  sizeText: format.size,
+  formatSize: format.size,
 }
 
 const rows = new Map() // transfer → its row
-const offers = new Map() // key of a remembered upload → its row
+const unfinishedRows = new Map() // key of an unfinished upload of an earlier visit → its row
 let onStored = () => {}
 
-// `stored()` is called for each file that has arrived.
+// Start the form; `stored()` is called when a file is stored.
 export function start(stored) {
   onStored = stored
   input.multiple = true
@@ -31,18 +32,18 @@ export function start(stored) {
   })
   form.addEventListener('submit', (event) => event.preventDefault())
   addEventListener('beforeunload', (event) => {
-    if ([...rows.keys()].some((transfer) => transfer.active)) event.preventDefault()
+    if ([...rows.keys()].some((transfer) => transfer.isActive)) event.preventDefault()
   })
-  for (const [key, { name, size, url }] of remembered()) offer(key, name, size, url)
+  for (const [key, { name, size, url }] of unfinished.entries()) addUnfinished(key, name, size, url)
   acceptDrops()
 }
 
 function acceptDrops() {
-  let depth = 0
-  const dragging = (by, event) => {
+  let depth = 0 // of the elements that the files are dragged over
+  const dragging = (change, event) => {
     if (!event.dataTransfer?.types.includes('Files')) return
     event.preventDefault()
-    depth = by ? depth + by : 0
+    depth = change ? depth + change : 0
     document.body.classList.toggle('dragging', depth > 0)
   }
   addEventListener('dragenter', (event) => dragging(1, event))
@@ -51,47 +52,47 @@ function acceptDrops() {
   addEventListener('drop', (event) => {
     dragging(0, event)
     const items = [...event.dataTransfer.items].filter((item) => item.kind === 'file')
-    const folder = (item) => item.webkitGetAsEntry?.()?.isDirectory
-    if (items.some(folder)) warn('Folders are left out: choose the files in them.')
-    add(items.filter((item) => !folder(item)).map((item) => item.getAsFile()))
+    const isFolder = (item) => item.webkitGetAsEntry?.()?.isDirectory
+    if (items.some(isFolder)) announceError('Folders are left out: choose the files in them.')
+    add(items.filter((item) => !isFolder(item)).map((item) => item.getAsFile()))
   })
 }
 
 function add(files) {
   for (const file of files) {
-    for (const [key, row] of offers) {
-      if (isOf(key, file)) {
+    for (const [key, row] of unfinishedRows) {
+      if (unfinished.matches(key, file)) {
         row.remove()
-        offers.delete(key)
+        unfinishedRows.delete(key)
       }
     }
-    const transfer = new Transfer(file, rules, draw)
+    const transfer = new Transfer(file, limits, draw)
     const row = newRow(file.name)
     rows.set(transfer, row)
     list.prepend(row)
     draw(transfer)
   }
-  next()
+  startWaiting()
 }
 
-// Begin what waits, as long as there is room.
-function next() {
-  const all = [...rows.keys()]
-  let room = AT_A_TIME - all.filter((transfer) => ['sending', 'retrying'].includes(transfer.state)).length
-  for (const transfer of all.filter(({ state }) => state === 'waiting')) {
-    if (room-- <= 0) return
-    transfer.run().finally(() => ended(transfer))
+// Start transfers that wait, until as many run as may.
+function startWaiting() {
+  const transfers = [...rows.keys()]
+  let free = MAX_RUNNING - transfers.filter(({ state }) => ['sending', 'retrying'].includes(state)).length
+  for (const transfer of transfers.filter(({ state }) => state === 'waiting')) {
+    if (free-- <= 0) return
+    transfer.run().finally(() => onEnd(transfer))
   }
 }
 
-function ended(transfer) {
+function onEnd(transfer) {
   if (transfer.state === 'done') {
-    say(`${transfer.file.name} is stored`)
+    announce(`${transfer.file.name} is stored`)
     onStored()
   } else if (transfer.state === 'refused') {
-    warn(`${transfer.file.name} was not stored. ${transfer.reason}`)
+    announceError(`${transfer.file.name} was not stored. ${transfer.reason}`)
   }
-  next()
+  startWaiting()
 }
 
 function newRow(name) {
@@ -101,21 +102,21 @@ function newRow(name) {
   return row
 }
 
-// An upload of an earlier visit, which goes on when its file is chosen again.
-function offer(key, name, size, url) {
+// Add a row for an unfinished upload, which is resumed when its file is chosen again.
+function addUnfinished(key, name, size, url) {
   const row = newRow(name)
-  row.dataset.state = 'remembered'
-  row.querySelector('.facts').textContent = `Not finished (${format.size(size)}). Choose the same file again, and it goes on from where it was.`
+  row.dataset.state = 'unfinished'
+  row.querySelector('.details').textContent = `Not finished (${format.size(size)}). Choose the same file again, and it goes on from where it was.`
   setActions(row, name, [
     ['Choose', () => input.click()],
     ['Discard', () => {
-      forgetKey(key)
-      offers.delete(key)
-      leave(row)
-      discard(url).catch(() => {}) // else it expires
+      unfinished.removeKey(key)
+      unfinishedRows.delete(key)
+      removeRow(row)
+      terminate(url).catch(() => {}) // the upload then stays until it expires
     }],
   ])
-  offers.set(key, row)
+  unfinishedRows.set(key, row)
   list.append(row)
 }
 
@@ -123,59 +124,59 @@ const ACTIONS = {
   waiting: [['Pause', (transfer) => transfer.pause()], ['Cancel', cancel]],
   sending: [['Pause', (transfer) => transfer.pause()], ['Cancel', cancel]],
   retrying: [['Pause', (transfer) => transfer.pause()], ['Cancel', cancel]],
-  paused: [['Resume', again('resume')], ['Cancel', cancel]],
-  refused: [['Retry', again('retry')], ['Dismiss', dismiss]],
-  hopeless: [['Dismiss', dismiss]],
+  paused: [['Resume', restart('resume')], ['Cancel', cancel]],
+  refused: [['Retry', restart('retry')], ['Dismiss', dismiss]],
+  refusedForGood: [['Dismiss', dismiss]],
   done: [['Copy link', (transfer) => copy(new URL(transfer.url, location.href).href, 'Link')], ['Dismiss', dismiss]],
 }
 
-function again(how) {
+function restart(method) {
   return (transfer) => {
-    transfer[how]()
-    next()
+    transfer[method]()
+    startWaiting()
   }
 }
 
 function cancel(transfer) {
   dismiss(transfer)
   transfer.cancel()
-  say(`${transfer.file.name} is cancelled`)
-  next()
+  announce(`${transfer.file.name} is cancelled`)
+  startWaiting()
 }
 
 function dismiss(transfer) {
-  leave(rows.get(transfer))
+  removeRow(rows.get(transfer))
   rows.delete(transfer)
 }
 
-// Take a row away, and the focus to where it is of use.
-function leave(row) {
-  const focused = row.contains(document.activeElement)
+// Remove a row; if it has the focus, move that to the next row, or to the file field.
+function removeRow(row) {
+  const hadFocus = row.contains(document.activeElement)
   const neighbour = row.nextElementSibling ?? row.previousElementSibling
   row.remove()
-  if (focused) (neighbour?.querySelector('button') ?? input).focus()
+  if (hadFocus) (neighbour?.querySelector('button') ?? input).focus()
 }
 
 function draw(transfer) {
   const row = rows.get(transfer)
   if (!row) return
   const { state, file, sent } = transfer
-  const share = file.size ? sent / file.size : 0
-  row.querySelector('progress').value = share
-  row.querySelector('.facts').textContent = facts(transfer)
-  const quarter = Math.floor(4 * share)
-  if (state === 'sending' && quarter > (row.quarter ?? 0) && quarter < 4) say(`${file.name}: ${format.percent(quarter / 4)}`)
+  const fraction = file.size ? sent / file.size : 0
+  row.querySelector('progress').value = fraction
+  row.querySelector('.details').textContent = details(transfer)
+  const quarter = Math.floor(4 * fraction)
+  if (state === 'sending' && quarter > (row.quarter ?? 0) && quarter < 4) announce(`${file.name}: ${format.percent(quarter / 4)}`)
   row.quarter = quarter
   if (row.dataset.state === state) return
-  if (state === 'retrying') say(`${file.name}: connection lost, trying again`)
-  const kept = ['waiting', 'sending', 'retrying']
-  const same = kept.includes(state) && kept.includes(row.dataset.state)
+  if (state === 'retrying') announce(`${file.name}: connection lost, trying again`)
+  const withSameActions = ['waiting', 'sending', 'retrying']
+  const keepsActions = withSameActions.includes(state) && withSameActions.includes(row.dataset.state)
   row.dataset.state = state
-  if (!same) setActions(row, file.name, ACTIONS[transfer.hopeless ? 'hopeless' : state] ?? [], transfer)
+  if (!keepsActions) setActions(row, file.name, ACTIONS[state === 'refused' && !transfer.canRetry ? 'refusedForGood' : state] ?? [], transfer)
   if (state === 'done') showStored(row, transfer)
 }
 
-function facts(transfer) {
+function details(transfer) {
   const { state, file, sent, rate } = transfer
   const progress = `${format.size(sent)} of ${format.size(file.size)}`
   switch (state) {
@@ -206,24 +207,25 @@ function showStored(row, transfer) {
   if (!transfer.sha256) return
   const code = document.createElement('code')
   code.textContent = transfer.sha256
-  row.querySelector('.facts').append(' · SHA-256 ', code, ' ', button('Copy', `the SHA-256 of ${transfer.file.name}`, () => copy(transfer.sha256, 'SHA-256')))
+  row.querySelector('.details').append(' · SHA-256 ', code, ' ', button('Copy', `the SHA-256 of ${transfer.file.name}`, () => copy(transfer.sha256, 'SHA-256')))
 }
 
 function setActions(row, name, actions, transfer) {
   const box = row.querySelector('.actions')
-  const focused = box.contains(document.activeElement)
+  const hadFocus = box.contains(document.activeElement)
   box.replaceChildren(...actions.map(([label, act]) => button(label, name, () => act(transfer))))
-  if (focused) box.firstElementChild?.focus()
+  if (hadFocus) box.firstElementChild?.focus()
 }
 
-function button(label, name, act) {
-  const made = document.createElement('button')
-  made.type = 'button'
-  made.className = 'small'
-  const unseen = document.createElement('span')
-  unseen.className = 'unseen'
-  unseen.textContent = ` ${name}`
-  made.append(label, unseen)
-  made.addEventListener('click', act)
-  return made
+// Make a button; `object` says to screen readers what its action is applied to.
+function button(label, object, act) {
+  const element = document.createElement('button')
+  element.type = 'button'
+  element.className = 'small'
+  const hidden = document.createElement('span')
+  hidden.className = 'visually-hidden'
+  hidden.textContent = ` ${object}`
+  element.append(label, hidden)
+  element.addEventListener('click', act)
+  return element
 }

@@ -1,4 +1,4 @@
-"""Which requests come from pages that may not change anything here."""
+"""Which requests come from pages of other sites and would change something."""
 
 import pytest
 
@@ -7,15 +7,15 @@ from fileservice.web.middleware.cross_site import is_foreign
 OWN, OTHER = "http://files.example:8000", "https://evil.example"
 
 
-def foreign(
+def is_refused(
     method: str = "POST",
     origins: tuple[str, ...] = (),
     public_url: str | None = None,
     **fields: str,
 ) -> bool:
     environ = {"REQUEST_METHOD": method, "HTTP_HOST": "files.example:8000"}
-    given = {f"HTTP_{name.upper()}": value for name, value in fields.items()}
-    return is_foreign(environ | given, origins, public_url)
+    sent = {f"HTTP_{name.upper()}": value for name, value in fields.items()}
+    return is_foreign(environ | sent, origins, public_url)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "MADEUP"])
@@ -40,15 +40,17 @@ def foreign(
     ],
     ids=str,
 )
-def test_a_page_of_another_site_changes_nothing(method: str, fields: dict[str, str]) -> None:
-    assert foreign(method, **fields)
-    assert foreign(method, ("https://app.example",), **fields)
-    assert not foreign(method, ("*",), **fields)
+def test_a_change_from_a_page_of_another_site_is_refused_unless_all_origins_are_allowed(
+    method: str, fields: dict[str, str]
+) -> None:
+    assert is_refused(method, **fields)
+    assert is_refused(method, ("https://app.example",), **fields)
+    assert not is_refused(method, ("*",), **fields)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-def test_what_changes_nothing_may_come_from_anywhere(method: str) -> None:
-    assert not foreign(method, sec_fetch_site="cross-site", origin=OTHER)
+def test_a_method_that_changes_nothing_is_allowed_from_any_page(method: str) -> None:
+    assert not is_refused(method, sec_fetch_site="cross-site", origin=OTHER)
 
 
 @pytest.mark.parametrize(
@@ -68,23 +70,25 @@ def test_what_changes_nothing_may_come_from_anywhere(method: str) -> None:
     ],
     ids=str,
 )
-def test_pages_of_its_own_and_programs_may(fields: dict[str, str]) -> None:
-    assert not foreign(**fields)
+def test_pages_of_the_service_and_programs_may_change_something(fields: dict[str, str]) -> None:
+    assert not is_refused(**fields)
 
 
 @pytest.mark.parametrize(
     "public_url", ["https://seen.example", "https://Seen.example:443/files", "http://seen.example"]
 )
-def test_the_public_address_is_its_own(public_url: str) -> None:
-    assert not foreign(public_url=public_url, origin="https://seen.example")
-    assert not foreign(public_url=public_url, origin=OWN)
-    assert foreign(public_url=public_url, origin=OTHER)
-    assert foreign(public_url=public_url, origin="https://seen.example:8443")
+def test_a_page_at_the_public_url_may_change_something(public_url: str) -> None:
+    assert not is_refused(public_url=public_url, origin="https://seen.example")
+    assert not is_refused(public_url=public_url, origin=OWN)
+    assert is_refused(public_url=public_url, origin=OTHER)
+    assert is_refused(public_url=public_url, origin="https://seen.example:8443")
 
 
 @pytest.mark.parametrize("fields", [{}, {"sec_fetch_site": "cross-site"}])
-def test_an_origin_that_the_operator_names_may(fields: dict[str, str]) -> None:
+def test_a_page_of_an_origin_that_the_operator_names_may_change_something(
+    fields: dict[str, str],
+) -> None:
     origins = ("https://app.example",)
-    assert not foreign(origins=origins, origin="https://app.example", **fields)
-    assert foreign(origins=origins, origin="https://app.example.evil.example", **fields)
-    assert foreign(origins=origins, origin="http://app.example", **fields)
+    assert not is_refused(origins=origins, origin="https://app.example", **fields)
+    assert is_refused(origins=origins, origin="https://app.example.evil.example", **fields)
+    assert is_refused(origins=origins, origin="http://app.example", **fields)

@@ -1,4 +1,4 @@
-"""Health: one look for all who ask, and no waiting for one that hangs."""
+"""GET /healthz: one check of the store for all clients, and no waiting for one that hangs."""
 
 import threading
 import time
@@ -12,12 +12,13 @@ from fileservice.app import create_app
 from fileservice.settings import Settings
 from fileservice.storage import StorageFull, StorageUnavailable
 from fileservice.storage.local import LocalStore
-from fileservice.web import store_health
-from fileservice.web.store_health import Health, look_at
+from fileservice.web.routes import health
+from fileservice.web.routes.health import StoreHealth, check_store
+from tests.web.application import application
 
 
-class Looks:
-    """A look that can be made to hang and to fail, and that is counted."""
+class Check:
+    """A check that counts its calls and that a test can make hang and fail."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -27,111 +28,141 @@ class Looks:
 
     def __call__(self) -> None:
         self.count += 1
-        self.may_end.wait(30)
+        assert self.may_end.wait(30)
         if self.error:
             raise self.error
 
 
+class Clock:
+    """A replacement for the module `time`, whose time passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def looks() -> Iterator[Looks]:
-    looks = Looks()
-    yield looks
-    looks.may_end.set()
+def check() -> Iterator[Check]:
+    check = Check()
+    yield check
+    check.may_end.set()
 
 
-def test_all_who_ask_within_the_interval_share_one_look(looks: Looks) -> None:
-    asked = Health(looks, interval=60)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(health, "time", clock)
+    return clock
+
+
+def test_clients_that_ask_within_the_interval_share_one_check(check: Check, clock: Clock) -> None:
+    store_health = StoreHealth(check, interval=60)
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda _: asked.require(), range(100)))
-    assert looks.count == 1
+        list(threads.map(lambda _: store_health.require(), range(100)))
+    clock.now += 59
+    store_health.require()
+    assert check.count == 1
 
 
-def test_after_the_interval_there_is_another_look(looks: Looks) -> None:
-    asked = Health(looks, interval=0)
+def test_after_the_interval_the_store_is_checked_again(check: Check, clock: Clock) -> None:
+    store_health = StoreHealth(check, interval=60)
     for number in range(1, 4):
-        asked.require()
-        assert looks.count == number
+        store_health.require()
+        assert check.count == number
+        clock.now += 61
 
 
-def test_what_was_wrong_is_raised_to_all_until_it_is_right_again(looks: Looks) -> None:
-    asked = Health(looks, interval=0.05)
-    looks.error = StorageFull("no room")
+def test_an_error_is_raised_to_all_until_a_later_check_succeeds(check: Check, clock: Clock) -> None:
+    store_health = StoreHealth(check, interval=1)
+    check.error = StorageFull("no room")
     for _ in range(3):
         with pytest.raises(StorageFull, match="no room"):
-            asked.require()
+            store_health.require()
+    assert check.count == 1
 
-    looks.error = None
-    until = time.monotonic() + 5
-    while True:
-        try:
-            asked.require()
-            break
-        except StorageFull:
-            assert time.monotonic() < until
+    check.error = None
+    clock.now += 2
+    store_health.require()
 
 
-def test_nobody_waits_for_a_look_that_hangs_and_no_other_is_begun(
-    looks: Looks, monkeypatch: pytest.MonkeyPatch
+def test_while_a_check_hangs_nobody_waits_long_and_no_other_begins(
+    check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_health, "_PATIENCE", 0.2)
-    asked = Health(looks, interval=0)
-    looks.may_end.clear()
+    monkeypatch.setattr(health, "_CHECK_SECONDS", 0.1)
+    store_health = StoreHealth(check, interval=0)
+    check.may_end.clear()
 
     begin = time.monotonic()
     for _ in range(20):
         with pytest.raises(StorageUnavailable, match="has not answered"):
-            asked.require()
-    assert time.monotonic() - begin < 2  # only the first waits
-    assert looks.count == 1
-
-    looks.may_end.set()
-    until = time.monotonic() + 5
-    while looks.count == 1:
-        assert time.monotonic() < until
-        try:
-            asked.require()
-        except StorageUnavailable:
-            assert looks.count == 1
+            store_health.require()
+    assert time.monotonic() - begin < 1.5  # only the first client waits
+    assert check.count == 1
 
 
-def test_a_look_at_a_store_leaves_nothing(tmp_path: Path) -> None:
+def test_a_check_that_hung_is_followed_by_another_one(check: Check, clock: Clock) -> None:
+    store_health = StoreHealth(check, interval=0)
+    check.may_end.clear()
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(store_health.require)
+        check.may_end.set()
+        first.result(30)
+    clock.now += 1
+    store_health.require()
+    assert check.count == 2
+
+
+def test_a_check_of_a_store_leaves_nothing_behind(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store", fsync=True)
     before = sorted(tmp_path.rglob("*"))
 
-    look_at(store, 0)
+    check_store(store, 0)
 
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_the_space_to_be_left_free_has_to_be_there(tmp_path: Path) -> None:
+def test_less_free_space_than_must_stay_free_raises_storage_full(tmp_path: Path) -> None:
     with pytest.raises(StorageFull, match="left free"):
-        look_at(LocalStore(tmp_path / "store", fsync=True), 1 << 60)
+        check_store(LocalStore(tmp_path / "store", fsync=True), 1 << 60)
+
+
+def test_a_healthy_service_answers_ok_and_is_not_cached(tmp_path: Path) -> None:
+    response = application(tmp_path).test_client().get("/healthz")
+    assert (response.status_code, response.json) == (200, {"status": "ok"})
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_a_store_without_space_is_reported_as_full(tmp_path: Path) -> None:
+    response = application(tmp_path, MIN_FREE_SPACE="900TiB").test_client().get("/healthz")
+    assert (response.status_code, response.json["code"]) == (507, "storage-full")
 
 
 class Bucket:
-    """A store that is asked over a network, as far as health knows it; its calls are counted."""
+    """A store behind a network, as far as health checks know it; it counts its checks."""
 
     remote = True
     uploads = locker = None
 
     def __init__(self) -> None:
-        self.calls = 0
+        self.checks = 0
 
     def check(self) -> None:
-        self.calls += 1
+        self.checks += 1
 
     def free_space(self) -> None:
         return None
 
 
-def test_a_bucket_is_asked_once_a_second_by_all_workers_together() -> None:
-    # The workers do not know each other: each of four asks every fourth second.
+def test_all_workers_together_check_a_bucket_once_a_second(clock: Clock) -> None:
+    # The workers do not know each other, so each of four checks it every fourth second.
     bucket = Bucket()
     settings = Settings.from_environ({"FILESERVICE_WORKERS": "4"})
     client = create_app(settings, bucket).test_client()  # type: ignore[arg-type]
 
-    until = time.monotonic() + 1.5
-    while time.monotonic() < until:
+    for _ in range(20):  # in half seconds
         assert client.get("/healthz").status_code == 200
+        clock.now += 0.5
 
-    assert bucket.calls == 1
+    assert bucket.checks == 3

@@ -1,23 +1,112 @@
-"""Other orders than by name are for stores that can be looked through."""
+"""GET /download: the list."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 
-from fileservice.app import create_app
-from fileservice.settings import PREFIX, Settings
 from fileservice.web.routes import listing
+from tests.web.application import TEXT, application, emptied
+
+NAMES = ["B.txt", "a.txt", "ab.txt", "c.txt", "\u00e4.txt"]
 
 
-def test_more_files_than_can_be_sorted_are_an_error_that_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def app(root: Path) -> Flask:
+    return application(root)
+
+
+@pytest.fixture
+def client(app: Flask, root: Path) -> FlaskClient:
+    client = emptied(app, root)
+    for size, file_name in enumerate(NAMES):
+        (root / file_name).write_bytes(TEXT * (1 + size))
+    return client
+
+
+def names(response: Any) -> list[str]:
+    assert response.status_code == 200, response.text
+    return [file["filename"] for file in response.json]
+
+
+def test_the_whole_list_is_sorted_by_name(client: FlaskClient) -> None:
+    response = client.get("/download")
+    assert names(response) == sorted(NAMES)
+    assert response.mimetype == "application/json"
+    assert response.headers["Cache-Control"] == "no-cache"
+    assert response.json[0].keys() == {"filename", "url", "size", "type", "modified", "digest"}
+
+
+def test_the_list_of_an_empty_store_is_empty(tmp_path: Path) -> None:
+    response = application(tmp_path).test_client().get("/download")
+    assert response.json == []
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("prefix=a", ["a.txt", "ab.txt"]),
+        ("q=B", ["B.txt", "ab.txt"]),
+        ("after=ab.txt", ["c.txt", "\u00e4.txt"]),
+        ("prefix=a&after=a.txt", ["ab.txt"]),
+        ("prefix=a\u0308", ["\u00e4.txt"]),
+        ("limit=2", ["B.txt", "a.txt"]),
+        ("limit=2&sort=-size", ["\u00e4.txt", "c.txt"]),
+        ("limit=1&sort=-name", ["\u00e4.txt"]),
+    ],
+)
+def test_a_query_selects_files(client: FlaskClient, query: str, expected: list[str]) -> None:
+    assert names(client.get(f"/download?{query}")) == expected
+
+
+@pytest.mark.parametrize("sort", ["name", "-name", "size", "-size", "modified", "-modified"])
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_the_links_lead_through_all_files_once(client: FlaskClient, sort: str, limit: int) -> None:
+    url: str | None = f"/download?limit={limit}&sort={sort}"
+    seen: list[str] = []
+    while url:
+        response = client.get(url)
+        seen += names(response)
+        link = response.headers.get("Link", "")
+        assert not link or link.endswith('>; rel="next"')
+        url = link[1:].partition(">")[0] or None
+    assert sorted(seen) == sorted(NAMES)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=10001", "limit=-1", "limit=1e3", "limit=", "limit=\u0661", "sort=type",
+     "sort=size", "limit=1&sort=size&after=a.txt"],
+)  # fmt: skip
+def test_a_query_that_makes_no_sense_is_refused(client: FlaskClient, query: str) -> None:
+    response = client.get(f"/download?{query}")
+    assert (response.status_code, response.json["code"]) == (400, "bad-request")
+
+
+def test_the_whole_list_is_sent_in_batches_that_are_one_json_array(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "MOST_SORTED", 3)
-    client = create_app(Settings.from_environ({f"{PREFIX}STORE_URL": str(tmp_path)})).test_client()
-    for name in ("a.txt", "b.txt", "c.txt"):
-        (tmp_path / name).write_bytes(b"x")
+    for size in range(1, len(NAMES) + 2):
+        monkeypatch.setattr(listing, "_BATCH_SIZE", size)
+        response = client.get("/download")
+        assert names(response) == sorted(NAMES)
+        assert json.loads(response.text) == response.json
+
+
+def test_more_files_than_may_be_sorted_raise_an_error_that_says_what_to_do(
+    client: FlaskClient, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MAX_SORTED", len(NAMES))
     assert client.get("/download?sort=-size&limit=1").status_code == 200
-    (tmp_path / "d.txt").write_bytes(b"x")
+    (root / "d.txt").write_bytes(TEXT)
     refused = client.get("/download?sort=-size&limit=1")
     assert refused.status_code == 400
     assert "narrow them" in refused.json["detail"]

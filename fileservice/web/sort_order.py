@@ -1,4 +1,4 @@
-"""The orders in which files are listed, and the cursors that mark a place in each."""
+"""The orders in which files can be listed, and the cursors that mark a position in each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,9 @@ from typing import Self
 from fileservice.storage import StoredFile
 from fileservice.web.errors import BadQuery
 
-_Key = tuple[int, str]
+Key = tuple[int, str]
+"""What files are compared by: the value that they are sorted by, then the name."""
+
 _VALUES: dict[str, Callable[[StoredFile], int]] = {
     "name": lambda _: 0,
     "size": lambda file: file.size,
@@ -16,40 +18,39 @@ _VALUES: dict[str, Callable[[StoredFile], int]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """By name, size or time of modification; files that are equal in that come by name."""
+class SortOrder:
+    """Sort by name, size or time of modification, and by name where those are equal."""
 
     by: str
     descending: bool = False
 
     def __str__(self) -> str:
-        """As in the query string: `size`, or `-size` for the largest first."""
+        """Return the value of `sort` in a query string: `size`, or `-size` for largest first."""
         return "-" * self.descending + self.by
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` gives. Raises BadQuery."""
+        """Parse the value of `sort` in a query string. Raises BadQuery."""
         by = text.removeprefix("-")
         if by not in _VALUES:
             raise BadQuery("sort must be name, size or modified, with a - before it to reverse it")
         return cls(by, descending=text != by)
 
-    def key(self, file: StoredFile) -> _Key:
-        """What files are compared by."""
+    def key(self, file: StoredFile) -> Key:
         return _VALUES[self.by](file), file.name
 
-    def follows(self, file: StoredFile, place: _Key) -> bool:
-        """Whether `file` comes after a place in this order."""
+    def is_after(self, file: StoredFile, position: Key) -> bool:
+        """Whether `file` follows a position in this order."""
         key = self.key(file)
-        return key < place if self.descending else key > place
+        return key < position if self.descending else key > position
 
     def cursor(self, file: StoredFile) -> str:
-        """The place of `file` as text. Names have no slash, so one can part it from the value."""
+        """Return the position of `file` as text. Names have no slash, so a slash separates them."""
         value, name = self.key(file)
         return name if self.by == "name" else f"{value}/{name}"
 
-    def place(self, cursor: str) -> _Key:
-        """Read what `cursor` gives. Raises BadQuery."""
+    def parse_cursor(self, cursor: str) -> Key:
+        """Return the position that `cursor` stands for. Raises BadQuery."""
         if self.by == "name":
             return 0, cursor
         value, _, name = cursor.partition("/")
@@ -59,4 +60,4 @@ class Order:
             raise BadQuery("after must be the one of a link to the next page") from None
 
 
-BY_NAME = Order("name")
+BY_NAME = SortOrder("name")

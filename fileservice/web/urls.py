@@ -1,0 +1,17 @@
+"""The absolute URLs that responses contain."""
+
+from urllib.parse import quote
+from wsgiref.util import application_uri
+
+from flask import request
+
+
+def base_url(public_url: str | None) -> str:
+    """Return where the client of this request reaches the service, without a slash at the end."""
+    # Not request.root_url, which leaves out hosts whose names contain an underscore.
+    return public_url or application_uri(request.environ).rstrip("/")
+
+
+def download_url(base: str, name: str) -> str:
+    """Return the URL of a stored file of the service that is reached at `base`."""
+    return f"{base}/download/{quote(name, safe='')}"

@@ -1,0 +1,112 @@
+"""Stores in a bucket of a real SeaweedFS, each with the time limits that a test wants."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import boto3
+import pytest
+
+from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.heartbeat import Heartbeat
+from fileservice.storage.s3.location import Location
+from fileservice.storage.s3.store import S3Store
+from fileservice.storage.s3.timing import Timing
+from tests.support.seaweed import SeaweedClient
+
+EXPIRED = -1.0
+"""As a time limit: whatever it is about is too old from the beginning."""
+ANY_AGE = -2.0
+"""As an age: everything is older, though the bucket's clock is rounded to seconds."""
+
+
+class ManualHeartbeat(Heartbeat):
+    """A heartbeat that beats only when a test says so: until then, the process is suspended."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+        self._called: set[Callable[[], None]] = set()
+
+    def add(self, function: Callable[[], None]) -> None:
+        self._called.add(function)
+
+    def remove(self, function: Callable[[], None]) -> None:
+        self._called.discard(function)
+
+    def beat(self) -> None:
+        for function in tuple(self._called):
+            function()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def shared_session() -> Iterator[None]:
+    """Read the description of the S3 API once for all tests, which takes 60 ms of CPU time."""
+    session = boto3.session.Session()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boto3.session, "Session", lambda: session)
+        yield
+
+
+class OpenStore(Protocol):
+    """Open the store of this test as another process does, with time limits of its own."""
+
+    def __call__(
+        self,
+        *,
+        copy: str = "false",
+        port: int | None = None,
+        heartbeat: Heartbeat | None = None,
+        **seconds: float,
+    ) -> S3Store: ...
+
+
+@pytest.fixture
+def prefix(seaweed: SeaweedClient) -> Iterator[str]:
+    """A prefix in the bucket that only this test uses."""
+    name = f"t-{secrets.token_hex(8)}"
+    yield name
+    seaweed.clear(name)
+
+
+@pytest.fixture
+def open_s3(seaweed: SeaweedClient, prefix: str) -> OpenStore:
+    def open_s3(
+        *,
+        copy: str = "false",
+        port: int | None = None,
+        heartbeat: Heartbeat | None = None,
+        **seconds: float,
+    ) -> S3Store:
+        location = Location.parse(seaweed.url(prefix, port, copy))
+        return S3Store(location, verified=True, timing=Timing(**seconds), heartbeat=heartbeat)
+
+    return open_s3
+
+
+@pytest.fixture
+def store(open_s3: OpenStore) -> S3Store:
+    return open_s3()
+
+
+@pytest.fixture
+def another_store(open_s3: OpenStore) -> S3Store:
+    """The same files, as another process sees them."""
+    return open_s3()
+
+
+@pytest.fixture
+def suspended_store(open_s3: OpenStore) -> S3Store:
+    """The same files, as a process sees them that is suspended whenever it makes no call."""
+    return open_s3(heartbeat=ManualHeartbeat())
+
+
+@pytest.fixture
+def succeeding_store(open_s3: OpenStore) -> S3Store:
+    """The same files, as a process sees them for which every lease has expired."""
+    return open_s3(lease=EXPIRED)
+
+
+@pytest.fixture
+def client(store: S3Store) -> S3Client:
+    """The client of `store`."""
+    return store.client

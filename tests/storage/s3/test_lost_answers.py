@@ -1,0 +1,160 @@
+"""Requests that succeeded although their answers were lost, so that they are repeated."""
+
+import io
+
+import pytest
+from botocore.exceptions import ConnectionClosedError
+from botocore.response import StreamingBody
+
+from fileservice.storage import NotFound
+from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.layout import LEASES, piece_key, record_key, upload_folder
+from fileservice.storage.s3.store import S3Store
+from tests.storage.store_contract import NAME, content_of, publish, read
+
+MIB = 1 << 20
+
+
+class LostAnswers:
+    """Carries out requests of an operation, and loses the answers to the first for some keys."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, client: S3Client, operation: str) -> None:
+        self._call = getattr(client.sdk, operation)
+        self._key = ""
+        self.lost = 0
+        monkeypatch.setattr(client.sdk, operation, self._lose)
+
+    def lose_next(self, key: str) -> None:
+        """Lose the answer to the next request whose key ends so."""
+        self._key = key
+
+    def _lose(self, **arguments: str) -> object:
+        answer = self._call(**arguments)
+        if self._key and arguments["Key"].endswith(self._key):
+            self._key = ""
+            self.lost += 1
+            raise ConnectionClosedError(endpoint_url="")
+        return answer
+
+
+@pytest.fixture
+def lost_puts(monkeypatch: pytest.MonkeyPatch, client: S3Client) -> LostAnswers:
+    return LostAnswers(monkeypatch, client, "put_object")
+
+
+def test_small_file_is_published(store: S3Store, lost_puts: LostAnswers) -> None:
+    lost_puts.lose_next(NAME)
+    file = publish(store, NAME, b"once")
+    assert lost_puts.lost == 1
+    assert (file.size, read(store, NAME)) == (4, b"once")
+
+
+@pytest.mark.parametrize("operation", ["put_object", "complete_multipart_upload"])
+def test_large_file_is_published(
+    store: S3Store, monkeypatch: pytest.MonkeyPatch, client: S3Client, operation: str
+) -> None:
+    """PutObject reserves the name, and CompleteMultipartUpload publishes the file."""
+    data = b"x" * (9 * MIB)
+    answers = LostAnswers(monkeypatch, client, operation)
+    writer = store.writer(stream_to=NAME)
+    try:
+        writer.write(data)
+        answers.lose_next(NAME)
+        assert writer.publish(NAME, content_of(data)).size == len(data)
+    finally:
+        writer.close()
+    assert answers.lost == 1
+    assert read(store, NAME) == data
+
+
+@pytest.mark.parametrize("published_again", [True, False])
+def test_deletion_is_done_and_removes_no_other_file(
+    store: S3Store,
+    another_store: S3Store,
+    client: S3Client,
+    monkeypatch: pytest.MonkeyPatch,
+    published_again: bool,
+) -> None:
+    first = publish(store, NAME, b"first")
+    delete_object, lost = client.sdk.delete_object, []
+
+    def lose_once(**arguments: object) -> object:
+        answer = delete_object(**arguments)
+        if not lost:
+            lost.append(answer)
+            if published_again:
+                publish(another_store, NAME, b"second")
+            raise ConnectionClosedError(endpoint_url="")
+        return answer
+
+    monkeypatch.setattr(client.sdk, "delete_object", lose_once)
+    store.delete(NAME, first.version)
+    assert lost
+    if published_again:
+        assert read(store, NAME) == b"second"
+    else:
+        with pytest.raises(NotFound):
+            store.stat(NAME)
+    with pytest.raises(NotFound):
+        store.delete(NAME, first.version)
+
+
+def test_lease_is_acquired_and_renewed(store: S3Store, lost_puts: LostAnswers) -> None:
+    upload = store.uploads.create(b"record", None)
+    lost_puts.lose_next(LEASES + upload)
+    writer = store.locker.lock(upload)
+    assert lost_puts.lost == 1
+    writer.write(b"0123456789")
+    lost_puts.lose_next(LEASES + upload)
+    writer.truncate(5)
+    assert lost_puts.lost == 2
+    writer.sync()
+    writer.close()
+    assert store.uploads.read(upload).size == 5
+
+
+def test_record_is_replaced_by_its_writer(store: S3Store, lost_puts: LostAnswers) -> None:
+    upload = store.uploads.create(b"record", None)
+    writer = store.locker.lock(upload)
+    for record in (b"one", b"two"):
+        lost_puts.lose_next(record_key(upload))
+        writer.update(record)
+    writer.close()
+    assert lost_puts.lost == 2
+    assert store.uploads.read(upload).record == b"two"
+
+
+def test_piece_is_written_and_truncated(store: S3Store, lost_puts: LostAnswers) -> None:
+    upload = store.uploads.create(b"record", None)
+    key = piece_key(upload_folder(upload), 0)
+    writer = store.locker.lock(upload)
+    try:
+        lost_puts.lose_next(key)
+        writer.write(b"0123456789")
+        writer.sync()
+        assert lost_puts.lost == 1
+        lost_puts.lose_next(key)
+        writer.truncate(5)
+        assert lost_puts.lost == 2
+        assert (writer.size, writer.read_at(10, 0)) == (5, b"01234")
+    finally:
+        writer.close()
+
+
+def test_record_is_read_again_when_the_answer_breaks_off(
+    store: S3Store, client: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = store.uploads.create(b"record", None)
+    get_object, broken = client.sdk.get_object, []
+
+    def break_off_once(**arguments: object) -> dict[str, object]:
+        answer = get_object(**arguments)
+        if not broken:
+            answer["Body"].close()
+            answer["Body"] = StreamingBody(io.BytesIO(b""), 6)  # it ends before its length
+            broken.append(answer)
+        return answer
+
+    monkeypatch.setattr(client.sdk, "get_object", break_off_once)
+    assert store.uploads.read(upload).record == b"record"
+    assert broken

@@ -1,0 +1,47 @@
+"""The application as a WSGI callable, without a server."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from fileservice.app import create_app
+from fileservice.settings import PREFIX, Settings
+
+TEXT = b"some text\n"
+
+
+class Client(FlaskClient):
+    """A client that reads every response to its end and closes it, as a server does."""
+
+    def open(self, *of: Any, **options: Any) -> TestResponse:
+        return super().open(*of, buffered=True, **options)
+
+
+def application(root: Path, *, redirects: bool = False, **variables: str) -> Flask:
+    """Return the application over a store in the directory `root`, with these settings.
+
+    With `redirects` it redirects downloads, which the settings allow only for a bucket.
+    """
+    environ = {"STORE_URL": str(root), "FSYNC": "false", "MIN_FREE_SPACE": "0"} | variables
+    settings = Settings.from_environ({PREFIX + name: environ[name] for name in environ})
+    app = create_app(replace(settings, download_redirect=redirects))
+    app.test_client_class = Client
+    return app
+
+
+def published(root: Path) -> list[str]:
+    """Return the names of the files that are published in `root`."""
+    return sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+
+
+def emptied(app: Flask, root: Path) -> FlaskClient:
+    """Return a client of an application over `root`, in which no file is published any more."""
+    client = app.test_client()
+    for name in published(root):
+        assert client.delete(f"/download/{quote(name)}").status_code == 204
+    return client

@@ -1,0 +1,87 @@
+"""Cross-origin requests."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from fileservice.web.middleware import cors
+
+APP = "https://app.example"
+
+
+def client(*origins: str) -> FlaskClient:
+    app = Flask(__name__, static_folder=None)
+    app.add_url_rule("/file", view_func=lambda: "text", methods=["GET", "PUT"])
+    cors.register(app, origins)
+    return app.test_client()
+
+
+def allowed(response: Any) -> dict[str, str]:
+    return {name: value for name, value in response.headers.items() if "Access-Control" in name}
+
+
+def test_without_origins_nothing_is_added() -> None:
+    response = client().get("/file", headers={"Origin": APP})
+    assert allowed(response) == {}
+    assert "Vary" not in response.headers
+
+
+def test_an_origin_that_is_named_may_read_the_response() -> None:
+    response = client(APP, "https://b.example").get("/file", headers={"Origin": APP})
+    assert response.headers["Access-Control-Allow-Origin"] == APP
+    exposed = response.headers["Access-Control-Expose-Headers"].split(", ")
+    assert {"Location", "ETag", "Upload-Offset", "Retry-After"} <= set(exposed)
+    assert response.headers["Vary"] == "Origin"
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://app.example", APP + "/"]
+)
+def test_another_origin_gets_no_permission_and_the_response_varies_by_origin(origin: str) -> None:
+    response = client(APP).get("/file", headers={"Origin": origin})
+    assert allowed(response) == {}
+    assert response.headers["Vary"] == "Origin"
+
+
+def test_a_star_allows_every_origin() -> None:
+    response = client("*").get("/file", headers={"Origin": "https://any.example"})
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_a_response_without_an_origin_varies_by_origin_as_well() -> None:
+    response = client("*").get("/file")
+    assert allowed(response) == {}
+    assert response.headers["Vary"] == "Origin"
+
+
+def test_cookies_are_never_allowed() -> None:
+    for origins in (("*",), (APP,)):
+        response = client(*origins).get("/file", headers={"Origin": APP})
+        assert "Access-Control-Allow-Credentials" not in response.headers
+
+
+def test_a_preflight_gets_the_methods_and_the_fields_that_it_asks_for() -> None:
+    response = client(APP).options(
+        "/file",
+        headers={
+            "Origin": APP,
+            "Access-Control-Request-Method": "PATCH",
+            "Access-Control-Request-Headers": "upload-offset,tus-resumable",
+        },
+    )
+    assert "PATCH" in response.headers["Access-Control-Allow-Methods"].split(", ")
+    assert response.headers["Access-Control-Allow-Headers"] == "upload-offset,tus-resumable"
+    assert response.headers["Access-Control-Max-Age"] == "86400"
+
+
+def test_an_options_request_that_is_no_preflight_gets_no_methods() -> None:
+    response = client(APP).options("/file", headers={"Origin": APP})
+    assert "Access-Control-Allow-Methods" not in response.headers
+
+
+def test_an_error_can_be_read_as_well() -> None:
+    response = client(APP).get("/nothing", headers={"Origin": APP})
+    assert response.status_code == 404
+    assert response.headers["Access-Control-Allow-Origin"] == APP

@@ -1,0 +1,77 @@
+"""GET /assets/…: the style sheet and the scripts."""
+
+import re
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from fileservice.web.routes import assets
+from tests.web.application import application
+
+STATIC = Path(assets.__file__).parent.parent / "static"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    return application(tmp_path_factory.mktemp("assets")).test_client()
+
+
+@pytest.fixture(scope="module")
+def directory(client: FlaskClient) -> str:
+    """The path of the assets, as the page has it."""
+    (path,) = re.findall(r'src="(/assets/[0-9a-f]{16}/)page\.js"', client.get("/upload").text)
+    return str(path)
+
+
+@pytest.mark.parametrize("path", sorted(STATIC.iterdir()), ids=lambda path: path.name)
+def test_every_asset_is_served_and_kept_for_ever(
+    client: FlaskClient, directory: str, path: Path
+) -> None:
+    response = client.get(directory + path.name)
+    assert (response.status_code, response.data) == (200, path.read_bytes())
+    assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [("page.js", "text/javascript"), ("page.css", "text/css"), ("icon.svg", "image/svg+xml")],
+)
+def test_an_asset_has_its_media_type(
+    client: FlaskClient, directory: str, name: str, media_type: str
+) -> None:
+    assert client.get(directory + name).mimetype == media_type
+
+
+def test_an_asset_is_revalidated_by_its_entity_tag(client: FlaskClient, directory: str) -> None:
+    etag = client.get(directory + "page.js").headers["ETag"]
+    response = client.get(directory + "page.js", headers={"If-None-Match": etag})
+    assert response.status_code == 304
+
+
+@pytest.mark.parametrize(
+    "path", ["/assets/0123456789abcdef/page.js", "/assets/page.js", "{}nothing.js", "{}../app.py"]
+)
+def test_other_paths_are_not_found(client: FlaskClient, directory: str, path: str) -> None:
+    assert client.get(path.format(directory)).status_code == 404
+
+
+def test_scripts_import_each_other_by_relative_paths() -> None:
+    for script in STATIC.glob("*.js"):
+        for imported in re.findall(r"from '(.+)'", script.read_text()):
+            assert re.fullmatch(r"\./\w+\.js", imported)
+            assert (STATIC / imported).is_file()
+
+
+def test_the_path_changes_with_the_content_of_any_asset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = set()
+    monkeypatch.setattr(assets, "_DIRECTORY", tmp_path / "static")
+    (tmp_path / "static").mkdir()
+    for content in ("first", "other"):
+        (tmp_path / "static" / "page.js").write_text(content)
+        page = application(tmp_path / "store").test_client().get("/upload").text
+        paths |= set(re.findall(r"/assets/[0-9a-f]{16}/", page))
+    assert len(paths) == 2

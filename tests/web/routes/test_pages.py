@@ -1,0 +1,165 @@
+"""GET / and GET /upload."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from fileservice.names import FileName
+from fileservice.storage import Content, StoredFile
+from fileservice.web.routes.pages import human_size, preview_kind, utc
+from tests.web.application import TEXT, application, emptied
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def app(root: Path) -> Flask:
+    return application(root, ALLOWED_EXTENSIONS="txt,pdf")
+
+
+@pytest.fixture
+def client(app: Flask, root: Path) -> FlaskClient:
+    return emptied(app, root)
+
+
+def store(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).write_bytes(TEXT)
+
+
+def test_the_root_redirects_to_the_page(client: FlaskClient) -> None:
+    response = client.get("/")
+    assert (response.status_code, response.headers["Location"]) == (302, "/upload")
+
+
+def test_the_page_has_a_form_with_the_limits(client: FlaskClient) -> None:
+    response = client.get("/upload")
+    assert (response.status_code, response.mimetype) == (200, "text/html")
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert 'enctype="multipart/form-data"' in response.text
+    assert 'data-max-size="5368709120"' in response.text
+    assert 'accept=".txt,.pdf"' in response.text
+
+
+def test_an_empty_store_shows_how_to_upload_from_a_terminal(client: FlaskClient) -> None:
+    assert "curl -T sample.pdf http://localhost/upload/" in client.get("/upload").text
+
+
+def test_the_page_lists_the_files_and_escapes_their_names(client: FlaskClient, root: Path) -> None:
+    store(root, "a&b.txt", "<b>.txt")
+    text = client.get("/upload").text
+    assert "<bdi>a&amp;b.txt</bdi>" in text
+    assert "<bdi>&lt;b&gt;.txt</bdi>" in text
+    assert 'href="/download/a&amp;b.txt"' in text
+
+
+def test_a_limit_makes_pages_that_link_to_each_other(client: FlaskClient, root: Path) -> None:
+    store(root, "a.txt", "b.txt", "c.txt")
+    first = client.get("/upload?limit=2").text
+    assert "<bdi>b.txt</bdi>" in first
+    assert "<bdi>c.txt</bdi>" not in first
+    assert 'href="?limit=2&amp;after=b.txt"' in first
+    second = client.get("/upload?limit=2&after=b.txt").text
+    assert "<bdi>c.txt</bdi>" in second
+    assert "Next files" not in second
+    assert "First files" in second
+
+
+@pytest.mark.parametrize(
+    ("query", "links", "current"),
+    [
+        ("", {"name": "sort=-name", "size": "sort=-size", "modified": "sort=-modified"},
+         "ascending"),
+        ("?sort=size", {"name": "", "size": "sort=-size", "modified": "sort=-modified"},
+         "ascending"),
+        ("?sort=-size", {"name": "", "size": "sort=size", "modified": "sort=-modified"},
+         "descending"),
+    ],
+)  # fmt: skip
+def test_a_column_links_to_the_order_that_is_most_useful_next(
+    client: FlaskClient, root: Path, query: str, links: dict[str, str], current: str
+) -> None:
+    store(root, "a.txt")
+    text = client.get(f"/upload{query}").text
+    for by, link in links.items():
+        assert f'<a href="?{link}" data-key="sort-{by}">' in text
+    assert text.count(f'aria-sort="{current}"') == 1
+
+
+def test_a_search_without_a_match_shows_what_was_searched_for(
+    client: FlaskClient, root: Path
+) -> None:
+    store(root, "a.txt")
+    text = client.get("/upload?q=<x>").text
+    assert "No file has “<bdi>&lt;x&gt;</bdi>” in its name." in text
+
+
+def test_the_file_that_a_form_has_stored_is_announced_once(client: FlaskClient, root: Path) -> None:
+    store(root, "a b.txt")
+    client.set_cookie("stored", "a%20b.txt", path="/upload")
+    assert 'Stored: <a href="/download/a%20b.txt">' in client.get("/upload").text
+    assert "Stored: " not in client.get("/upload").text
+
+
+@pytest.mark.parametrize("value", ["gone.txt", ".a", "%FF", "", "a%2Fb.txt"])
+def test_a_cookie_that_names_no_file_is_ignored(client: FlaskClient, value: str) -> None:
+    client.set_cookie("stored", value, path="/upload")
+    response = client.get("/upload")
+    assert response.status_code == 200
+    assert "Stored: " not in response.text
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("resumableChunkNumber=1&resumableTotalChunks=1", 204),
+        ("flowChunkNumber=1&flowTotalChunks=2", 400),
+    ],
+)
+def test_an_uploader_that_tests_for_a_chunk_is_made_to_send_the_whole_file(
+    client: FlaskClient, query: str, status: int
+) -> None:
+    assert client.get(f"/upload?{query}").status_code == status
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "sort=type"])
+def test_a_bad_query_is_reported_on_a_page(client: FlaskClient, query: str) -> None:
+    response = client.get(f"/upload?{query}", headers={"Accept": "text/html"})
+    assert (response.status_code, response.mimetype) == (400, "text/html")
+    assert "bad-request" in response.text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"), (1 << 20, "1.0 MiB"), (5 << 30, "5.0 GiB"), (1 << 50, "1024.0 TiB"),
+    ],
+)  # fmt: skip
+def test_sizes_have_binary_units(size: int, text: str) -> None:
+    assert human_size(size) == text
+
+
+@pytest.mark.parametrize(
+    ("media_type", "size", "kind"),
+    [
+        ("image/png", 1, "image"), ("image/tiff", 1, None), ("image/png", (20 << 20) + 1, None),
+        ("application/pdf", 1 << 30, "frame"), ("text/plain", 20 << 20, "frame"),
+        ("text/plain", (20 << 20) + 1, None), ("text/html", 1, None), ("application/zip", 1, None),
+    ],
+)  # fmt: skip
+def test_files_that_browsers_show_safely_have_a_preview(
+    media_type: str, size: int, kind: Any
+) -> None:
+    assert preview_kind(StoredFile(FileName("a"), size, 0, Content(media_type), "v")) == kind
+
+
+def test_times_are_in_utc() -> None:
+    assert utc(0).isoformat() == "1970-01-01T00:00:00+00:00"
