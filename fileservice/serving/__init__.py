@@ -1,1 +1,4 @@
-"""What gunicorn is taught about moving bytes. Knows gunicorn and gevent; nothing of the service."""
+"""A gunicorn worker that sends files by sendfile(2) and reads bodies into the reader's buffers.
+
+It knows gunicorn and gevent, and of the service nothing but fileservice.wsgi_extensions.
+"""

@@ -1,58 +1,71 @@
-"""The body of a request, from the socket into the caller's own buffers."""
+"""The body of a request, from the socket into the reader's own buffers."""
 
 import io
 import time
 from collections.abc import Callable, Iterator
 
-from gunicorn.http.body import ChunkedReader
-
 from fileservice.serving.source import Source
 
+_MAX_DROPPED = 64 * 1024
+"""An unread body up to this size (bytes) is received and dropped to keep the connection."""
 
-class Truncated(OSError):
+
+class TruncatedBody(OSError):
     """The client closed the connection before the end of the body."""
 
 
 class Body(io.RawIOBase):
-    """The raw stream under `wsgi.input`. `begin` is called before the first byte is asked for."""
+    """The raw stream below `wsgi.input`, and the RequestBody of `wsgi_extensions`.
 
-    left: int | None = None
-    """Bytes not read yet; None where nobody knows."""
+    `on_first_read` is called before the first byte is read; it sends 100 Continue to a client that
+    waits for it (RFC 9110 section 10.1.1), and is None if the client does not wait.
+    """
 
-    def __init__(self, begin: Callable[[], None]) -> None:
-        self._begin: Callable[[], None] | None = begin
+    remaining: int | None = None
+    """Bytes that have not been read; None if that is unknown."""
+
+    def __init__(self, source: Source, on_first_read: Callable[[], None] | None) -> None:
+        self._source = source
+        self._on_first_read = on_first_read
         self.at_end = False
-        """All of it has been read, so the next request begins here."""
+        """All of it has been read: the next request begins here."""
         self.failed = False
-        """Reading raised, so where the next request begins is unknown."""
+        """Reading raised an error: it is unknown where the next request begins."""
 
-    @property
-    def begun(self) -> bool:
-        """Whether any of it was asked for."""
-        return self._begin is None
+    def is_reusable(self) -> bool:
+        """Return whether another request can follow this body on the connection.
+
+        A client that waits for 100 Continue may send the body or not once it has the final
+        response, so it is unknown where the next request begins.
+        """
+        if self.at_end or self.failed:
+            return self.at_end
+        awaits_continue = self._on_first_read is not None
+        return not awaits_continue and self.remaining is not None and self.remaining <= _MAX_DROPPED
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        if self._begin:
-            begin, self._begin = self._begin, None
-            begin()
+        if self._on_first_read:
+            on_first_read, self._on_first_read = self._on_first_read, None
+            on_first_read()
         try:
             return self._fill(memoryview(buffer))
         except BaseException:
             self.failed = True
             raise
 
-    def arrives(self, seconds: float) -> bool:  # noqa: ARG002  # not known here
-        """Whether reading will not have to wait for longer than so many seconds, if that is known.
-
-        Who holds bytes back to make them more may ask this before reading on.
-        """
+    def arrives_within(self, seconds: float) -> bool:  # noqa: ARG002  # not known here
+        """Return whether `readinto` will not have to wait for longer than `seconds`, if known."""
         return True
 
-    def forget_received(self) -> int | None:
-        """Drop what was received and not read; how many bytes are still to come, if it is known."""
+    def interrupt(self) -> None:
+        """Make `readinto` raise an error, also if it waits; may be called from any thread."""
+        self._source.interrupt()
+
+    def drop_received(self) -> int | None:
+        """Drop what was received and not read; return how many bytes are not received, if known."""
         raise NotImplementedError
 
     def _fill(self, view: memoryview) -> int:
@@ -62,75 +75,79 @@ class Body(io.RawIOBase):
 class LengthBody(Body):
     """A body of `length` bytes (RFC 9112 section 6.2)."""
 
-    def __init__(self, source: Source, begin: Callable[[], None], length: int) -> None:
-        super().__init__(begin)
-        early = source.take_buffered()
-        if len(early) > length:
-            source.unread(early[length:])  # a pipelined request
-        self._early = memoryview(early)[:length]
-        self._source = source
-        self.left: int = length
+    def __init__(
+        self, source: Source, on_first_read: Callable[[], None] | None, length: int
+    ) -> None:
+        super().__init__(source, on_first_read)
+        received = source.take_buffered()
+        if len(received) > length:
+            source.unread(received[length:])  # a pipelined request
+        self._received = memoryview(received)[:length]
+        self.remaining: int = length
         self.at_end = length == 0
 
-    def arrives(self, seconds: float) -> bool:
-        return bool(self._early) or self.left == 0 or self._source.arrives(seconds)
+    def arrives_within(self, seconds: float) -> bool:
+        return bool(self._received) or self.remaining == 0 or self._source.arrives_within(seconds)
 
-    def forget_received(self) -> int | None:
-        self.left -= len(self._early)
-        self._early = memoryview(b"")
-        return self.left
+    def drop_received(self) -> int | None:
+        self.remaining -= len(self._received)
+        self._received = memoryview(b"")
+        return self.remaining
 
     def _fill(self, view: memoryview) -> int:
-        view = view[: self.left]
+        view = view[: self.remaining]
         if not view:
             return 0
-        if self._early:
-            received = min(len(view), len(self._early))
-            view[:received] = self._early[:received]
-            self._early = self._early[received:]
+        if self._received:
+            count = min(len(view), len(self._received))
+            view[:count] = self._received[:count]
+            self._received = self._received[count:]
         else:
-            received = self._source.readinto(view)
-        if not received:
-            raise Truncated(f"the body ended {self.left} bytes early")
-        self.left -= received
-        self.at_end = self.left == 0
-        return received
+            count = self._source.readinto(view)
+        if not count:
+            raise TruncatedBody(f"the body ended {self.remaining} bytes early")
+        self.remaining -= count
+        self.at_end = self.remaining == 0
+        return count
 
 
 class ChunkedBody(Body):
-    """A body in chunks (RFC 9112 section 7.1), taken apart by gunicorn's own parser.
+    """A body in chunks (RFC 9112 section 7.1), whose data gunicorn's own parser yields.
 
-    From one piece of the content to the next it waits for so many `seconds`, however busy the
-    client is with what stands between them.
+    The data of the next chunk, or more of this one, must arrive within `timeout` seconds, however
+    much of the framing between them the client sends.
     """
 
     def __init__(
-        self, source: Source, begin: Callable[[], None], reader: ChunkedReader, seconds: float
+        self,
+        source: Source,
+        on_first_read: Callable[[], None] | None,
+        parser: Iterator[bytes],
+        timeout: float,
     ) -> None:
-        super().__init__(begin)
-        self._source = source
-        self._seconds = seconds
-        self._pieces: Iterator[bytes] = reader.parser
-        self._piece = memoryview(b"")
+        super().__init__(source, on_first_read)
+        self._timeout = timeout
+        self._parser = parser
+        self._data = memoryview(b"")
 
-    def forget_received(self) -> int | None:
+    def drop_received(self) -> int | None:
         return 0 if self.at_end else None
 
     def _fill(self, view: memoryview) -> int:
-        while not self._piece:
-            piece = self._next_piece()
-            if piece is None:
+        while not self._data:
+            data = self._parse()
+            if data is None:
                 self.at_end = True
                 return 0
-            self._piece = memoryview(piece)
-        count = min(len(view), len(self._piece))
-        view[:count] = self._piece[:count]
-        self._piece = self._piece[count:]
+            self._data = memoryview(data)
+        count = min(len(view), len(self._data))
+        view[:count] = self._data[:count]
+        self._data = self._data[count:]
         return count
 
-    def _next_piece(self) -> bytes | None:
-        self._source.deadline = time.monotonic() + self._seconds
+    def _parse(self) -> bytes | None:
+        self._source.deadline = time.monotonic() + self._timeout
         try:
-            return next(self._pieces, None)
+            return next(self._parser, None)
         finally:
             self._source.deadline = None

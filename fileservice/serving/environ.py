@@ -1,38 +1,37 @@
-"""The WSGI environment of a request (PEP 3333), made from what every request shares."""
+"""The WSGI environment of a request (PEP 3333)."""
 
 from typing import Any
+from wsgiref.util import FileWrapper
 
-from gevent.socket import socket
-from gunicorn import util
-from gunicorn.http.message import Request
-from gunicorn.http.wsgi import base_environ
+from fileservice.serving.gunicorn_api import Request, path_info, shared_environ
+from fileservice.wsgi_extensions import FileRegions
+
+_FILE_BLOCK_SIZE = 256 * 1024
 
 
-class Environs:
-    """Makes environments for the requests that come in by one listener."""
+class EnvironFactory:
+    """Makes the environments of the requests that arrive by one listener."""
 
     def __init__(self, cfg: Any, server: Any) -> None:
         name, port = server[:2] if isinstance(server, tuple) else (str(server), "")
-        self._shared = base_environ(cfg) | {
-            "wsgi.multithread": True,
-            "SCRIPT_NAME": "",
+        self._shared = shared_environ(cfg) | {
+            "wsgi.file_wrapper": wrap_file,
             "SERVER_NAME": name,
             "SERVER_PORT": str(port),
         }
 
-    def make(self, request: Request, connection: socket, client: Any) -> dict[str, Any]:
-        """The environment of `request`, whose body is `wsgi.input`."""
+    def make(self, request: Request, client: Any) -> dict[str, Any]:
+        """Return the environment of `request`, which comes from the address `client`."""
         environ: dict[str, Any] = self._shared | {
             "wsgi.input": request.body,
             "wsgi.url_scheme": request.scheme,
-            "gunicorn.socket": connection,
             "REQUEST_METHOD": request.method,
             "RAW_URI": request.uri,
-            "PATH_INFO": util.unquote_to_wsgi_str(request.path),
+            "PATH_INFO": path_info(request),
             "QUERY_STRING": request.query,
             "SERVER_PROTOCOL": f"HTTP/{request.version[0]}.{request.version[1]}",
         }
-        environ |= _peer(client)
+        environ |= _client_fields(client)
         for name, value in request.headers:
             key = name.replace("-", "_")
             if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
@@ -41,14 +40,24 @@ class Environs:
         return environ
 
     @staticmethod
-    def of_refused(line: str, client: Any) -> dict[str, str]:
-        """What a log can be told of a request of which only its first `line` is known, or less."""
+    def make_for_log(line: str, client: Any) -> dict[str, str]:
+        """Return what the log needs of a request whose head could not be read beyond `line`."""
         method, target, protocol = [*line.split(" ", 2), "", ""][:3]
         fields = {"REQUEST_METHOD": method, "RAW_URI": target, "SERVER_PROTOCOL": protocol}
-        return fields | _peer(client)
+        return fields | _client_fields(client)
 
 
-def _peer(client: Any) -> dict[str, str]:
+def wrap_file(file: Any, block_size: int = _FILE_BLOCK_SIZE) -> FileRegions | FileWrapper:
+    """Return an iterable of the file's blocks: `wsgi.file_wrapper` of PEP 3333.
+
+    FileRegions are returned as they are; the response sends them by sendfile(2).
+    """
+    if isinstance(file, FileRegions):
+        return file
+    return FileWrapper(file, max(block_size, _FILE_BLOCK_SIZE))
+
+
+def _client_fields(client: Any) -> dict[str, str]:
     if not isinstance(client, tuple):
-        return {"REMOTE_ADDR": ""}  # a Unix socket's peer has none
+        return {"REMOTE_ADDR": ""}  # the peer of a Unix socket has no address
     return {"REMOTE_ADDR": client[0], "REMOTE_PORT": str(client[1])}

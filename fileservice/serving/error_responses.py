@@ -1,9 +1,9 @@
-"""What is answered where no application answers: to a bad head, or when the application fails."""
+"""The responses of the server itself: to a bad head, and when the application fails."""
 
 import json
 from dataclasses import dataclass
 
-from gunicorn.http import errors
+from fileservice.serving.gunicorn_api import errors
 
 _STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.LimitRequestLine, 414, "URI Too Long"),
@@ -14,22 +14,24 @@ _STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.ParseException, 400, "Bad Request"),
     (TimeoutError, 408, "Request Timeout"),
 )
-REFUSED = (errors.ParseException, TimeoutError)
-"""What reading a head may raise when the client is to blame, and still there."""
+CLIENT_ERRORS = (errors.ParseException, TimeoutError)
+"""Reading a head raises one of these if the client sent a bad one, and still waits for a response.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """The whole answer; the access log asks of it what it asks of gunicorn's Response."""
+class ErrorResponse:
+    """A complete response, with the attributes of gunicorn's Response that the access log reads."""
 
     status: str
     headers: list[tuple[str, str]]
     body: bytes
     outcome: str
+    """How the request ended, for the access log."""
 
     @property
     def sent(self) -> int:
-        """Bytes of the body."""
+        """The number of bytes in the body."""
         return len(self.body)
 
     def __bytes__(self) -> bytes:
@@ -37,10 +39,10 @@ class Refusal:
         return f"HTTP/1.1 {self.status}\r\n{fields}\r\n".encode("latin-1") + self.body
 
 
-def refusal(error: Exception) -> Refusal:
-    """The answer (RFC 9457) to a request that raised `error`; the connection then closes."""
+def error_response(error: Exception) -> ErrorResponse:
+    """Return the response (RFC 9457) to a request that raised `error`; it closes the connection."""
     status, reason = next(
-        ((status, reason) for kind, status, reason in _STATUSES if isinstance(error, kind)),
+        ((status, reason) for cls, status, reason in _STATUSES if isinstance(error, cls)),
         (500, "Internal Server Error"),
     )
     code = "bad-request" if status != 500 else "internal"
@@ -60,4 +62,4 @@ def refusal(error: Exception) -> Refusal:
         ("Content-Length", str(len(body))),
         ("Connection", "close"),
     ]
-    return Refusal(f"{status} {reason}", fields, body, f"refused: {detail}")
+    return ErrorResponse(f"{status} {reason}", fields, body, f"refused: {detail}")

@@ -1,16 +1,16 @@
-"""The one log of the service: gunicorn's, and in it what the application and its libraries say."""
+"""The log of the service: gunicorn's, with the records of all other loggers in it."""
 
 import logging
 import re
 from datetime import timedelta
 from typing import Any
 
-from gunicorn.glogging import Logger, SafeAtoms
+from fileservice.serving.gunicorn_api import BaseLogger, QuotedAtoms, set_formatter
 
 ACCESS_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(L)s "%(outcome)s"'
-"""The Combined format of other servers, then the seconds it took and how it ended."""
+"""The Combined Log Format, then the duration in seconds and how the request ended."""
 
-# What a terminal or a reader of lines might obey, and lone surrogates, which no file takes.
+# Characters that control terminals or end lines, and lone surrogates, which cannot be encoded.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _IN_QUOTES = re.compile(f'{_CONTROL.pattern[:-1]}"\\\\]')
 
@@ -24,12 +24,12 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 class LineFormatter(logging.Formatter):
-    """Formats a record so that nothing in it passes for another record.
+    """Formats records so that no text in one can look like another record.
 
     Control characters are escaped, and every line of a traceback is indented.
     """
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # its name there
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the name in logging
         return _CONTROL.sub(_escaped, super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
@@ -43,39 +43,43 @@ def _indented(text: str) -> str:
     return "\n".join(f"  {_CONTROL.sub(_escaped, line)}" for line in text.split("\n"))
 
 
-class _QuotedAtoms(SafeAtoms):  # type: ignore[misc]  # gunicorn has no types
-    """Values of the access log, with all escaped that could end a field, a quotation or a line."""
+class _EscapedAtoms(QuotedAtoms):
+    """The values of the access log, with everything escaped that could end a field or a line."""
+
+    @staticmethod
+    def quote(text: str) -> str:
+        return _IN_QUOTES.sub(_escaped, text)
 
     def __init__(self, atoms: dict[str, Any]) -> None:
-        super().__init__({})
-        for name, value in atoms.items():
-            self[name] = _IN_QUOTES.sub(_escaped, value) if isinstance(value, str) else value
-        self["u"] = self["u"].replace(" ", "\\x20")  # it stands without quotes
+        super().__init__(atoms)
+        self["u"] = self["u"].replace(" ", "\\x20")  # the user name is not in quotation marks
 
 
-class Log(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn's Logger, to whose error log all loggers of the process lead."""
+class Log(BaseLogger):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's Logger; the records of all loggers of the process go to its error log."""
 
-    atoms_wrapper_class = _QuotedAtoms
+    atoms_wrapper_class = _EscapedAtoms
 
     def setup(self, cfg: Any) -> None:
-        """Open the logs that `cfg` names; a `logconfig` of the operator's stays as it is."""
+        """Open the logs that `cfg` names; a `logconfig` of the operator stays in effect."""
         super().setup(cfg)
-        for handler in self.error_log.handlers:
-            if getattr(handler, "_gunicorn", False):
-                handler.setFormatter(LineFormatter(handler.formatter._fmt, self.datefmt))
+        set_formatter(self.error_log, lambda line_format: LineFormatter(line_format, self.datefmt))
         if cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json:
             return
         logging.root.handlers[:] = self.error_log.handlers
-        logging.root.setLevel(max(self.loglevel, logging.WARNING))  # of others, what matters
+        logging.root.setLevel(max(self.loglevel, logging.WARNING))  # libraries: no information
         logging.getLogger(__name__.partition(".")[0]).setLevel(self.loglevel)
         logging.captureWarnings(True)
 
     def atoms(
         self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta
     ) -> dict[str, Any]:
-        """What an access log's format can name; ours adds `outcome`, and days to the times."""
+        """Return the values that the format of the access log can name.
+
+        In addition to gunicorn's there is `outcome`, and durations may exceed a day.
+        """
         seconds = request_time.total_seconds()
+        # The responses of gunicorn's own workers have neither `delivered` nor `outcome`.
         sent = getattr(resp, "delivered", resp.sent)
         atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
         return atoms | {

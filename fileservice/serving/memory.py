@@ -1,15 +1,15 @@
-"""What a process has freed, it does not keep."""
+"""Returns freed memory to the kernel."""
 
 import ctypes
 
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
-def give_back_what_is_freed() -> None:
-    """Return all free pages to the kernel, also those that lie between others (malloc_trim(3)).
+def trim_heap() -> None:
+    """Return all free pages of the heap to the kernel (malloc_trim(3)).
 
-    By itself, glibc returns only the end of its heap, and large blocks come from there as soon as
-    one of them has been freed: anything small that lies behind them keeps all of them.
+    By itself glibc returns only free pages at the end of the heap. Large blocks are allocated there
+    as soon as one of them has been freed, and anything small that lies behind them keeps them all.
 
     Does nothing where the C library has no malloc_trim.
     """

@@ -1,11 +1,11 @@
-"""Queueing: how long requests wait before a worker comes to them, and when that is for too long.
+"""How long requests wait before a worker begins with them, and whether that is too long.
 
-The rule is that of CoDel (RFC 8289): a burst makes a queue that goes by itself, and only a queue
-that stands for longer than an interval is a sign of more work than can be done. From then on, what
-has waited for longer than the target is late, and the rest is not.
+The rule is that of CoDel (RFC 8289). A burst makes a queue that empties by itself. Only a queue in
+which everything waits for longer than the target, throughout an interval, is a sign of overload;
+from then on, whatever has waited for longer than the target is overdue.
 
-New connections wait in the backlog of the listening socket where several workers share it, and in
-the event loop where one worker accepts them all. Requests on open connections wait in the loop.
+New connections wait in the backlog of the listening socket if several workers share it, and in the
+event loop if one worker accepts them all. Requests on open connections wait in the event loop.
 """
 
 import math
@@ -17,65 +17,65 @@ import gevent
 from gevent.socket import socket
 
 _TARGET = 0.25
-"""Seconds that whatever is begun may have waited."""
+"""Seconds that a request may wait."""
 _INTERVAL = 1.0
-"""Seconds for which everything must have waited longer before anything is late."""
-_LOOK_SECONDS = 0.1
+"""Seconds throughout which every request must have waited longer before one is overdue."""
+_MEASURE_SECONDS = 0.1
 _LAST_DATA_SENT = struct.Struct("=44xI")
 """tcpi_last_data_sent in struct tcp_info (linux/tcp.h), in milliseconds."""
 
 
-class Queue:
-    """Tells what waited for too long in one queue.
+class QueueMonitor:
+    """Decides what is overdue in one queue.
 
-    Where nothing comes for more than `pause` seconds after the last was begun, it is empty.
+    The queue counts as empty if nothing is taken from it for more than `pause` seconds.
     """
 
     def __init__(self, pause: float = 0.0) -> None:
         self._pause = pause
         self._exceeded_since: float | None = None
-        self._last_begun = self._last_late = -math.inf
+        self._last_taken = self._last_overdue = -math.inf
 
-    def is_late(self, waited: float) -> bool:
-        """Whether what is begun now, after it `waited` so many seconds, should be refused."""
+    def is_overdue(self, waited: float) -> bool:
+        """Return whether to refuse what is taken from the queue now, after `waited` seconds."""
         now = time.monotonic()
-        was_empty = now - waited - self._last_begun > self._pause
-        self._last_begun = now
+        was_empty = now - waited - self._last_taken > self._pause
+        self._last_taken = now
         if waited <= _TARGET:
             self._exceeded_since = None
             return False
         if self._exceeded_since is None or was_empty:
             self._exceeded_since = now
-        stands = now - self._exceeded_since > _INTERVAL
-        stood_lately = now - self._last_late < _INTERVAL
-        if not (stands or stood_lately):
+        exceeded_throughout = now - self._exceeded_since > _INTERVAL
+        was_overloaded = now - self._last_overdue < _INTERVAL
+        if not (exceeded_throughout or was_overloaded):
             return False
-        self._last_late = now
+        self._last_overdue = now
         return True
 
 
-class Lag:
-    """How far the event loop of this thread is behind."""
+class LoopDelay:
+    """How long what is ready to run in the event loop of this thread waits for its turn."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        """What the last look has found."""
-        self.late = False
-        """Whether what the loop begins now waited for too long."""
-        self._queue = Queue(pause=2 * _LOOK_SECONDS)
+        """The last measurement."""
+        self.is_overdue = False
+        """Whether what the loop runs now has waited for too long."""
+        self._monitor = QueueMonitor(pause=2 * _MEASURE_SECONDS)
 
-    def watch(self) -> None:
-        """Look again and again, for as long as the process lives."""
+    def measure(self) -> None:
+        """Measure again and again; never returns."""
         while True:
-            due = time.monotonic() + _LOOK_SECONDS
-            gevent.sleep(_LOOK_SECONDS)
-            gevent.sleep(0)  # timers pass by what is ready to run; this waits with it
+            due = time.monotonic() + _MEASURE_SECONDS
+            gevent.sleep(_MEASURE_SECONDS)
+            gevent.sleep(0)  # timers run before what is ready; this waits with the latter
             self.seconds = time.monotonic() - due
-            self.late = self._queue.is_late(self.seconds)
+            self.is_overdue = self._monitor.is_overdue(self.seconds)
 
 
 def seconds_since_handshake(connection: socket) -> float | None:
-    """The age of a connection over TCP to which nothing was sent yet; None for others."""
+    """Return the age of a TCP connection on which nothing was sent yet; None for other sockets."""
     try:
         info = connection.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, _LAST_DATA_SENT.size)
     except OSError:

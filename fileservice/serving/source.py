@@ -1,4 +1,4 @@
-"""Source: the bytes of a connection, and those of them that were read too early."""
+"""Source: the bytes that a connection receives, and those that it has received ahead."""
 
 import select
 import ssl
@@ -6,62 +6,64 @@ import time
 
 from gevent import monkey
 from gevent.socket import socket, wait_read
-from gunicorn.http.errors import LimitRequestHeaders
-from gunicorn.http.unreader import Unreader
 
-HEAD_BYTES = 32 * 1024
-"""The most that the head of a request may have; a parser never gets more of one."""
-_SMALL = 8192
-_SCRATCH = 64 * 1024
-_poll = monkey.get_original("select", "poll")  # which asks the kernel and never waits for others
+from fileservice.serving.gunicorn_api import BaseSource, errors
+from fileservice.wsgi_extensions import shut_down_reading
+
+MAX_HEAD_BYTES = 32 * 1024
+"""The limit of a request's head; a parser never receives more of one."""
+_SMALL_READ = 8192
+_BUFFER_SIZE = 64 * 1024
+_poll = monkey.get_original("select", "poll")  # gevent's own would switch to other greenlets
 
 
-class Source(Unreader):  # type: ignore[misc]  # gunicorn has no types
-    """What gunicorn's parsers read from, and the bodies after them.
+class Source(BaseSource):
+    """What gunicorn's parsers read from, and after them the bodies.
 
-    Every read waits at most as long as the connection's timeout; while `deadline` (on the clock of
-    time.monotonic) is set, all of them together wait until then.
+    Every read waits at most as long as the connection's timeout. While `deadline` (on the clock of
+    time.monotonic) is set, all reads together wait until then at most.
     """
 
     def __init__(self, connection: socket) -> None:
         super().__init__()
         self._connection = connection
-        self._scratch: bytearray | None = None
+        self._buffer: bytearray | None = None
         self._poll = _poll()
         self._poll.register(connection.fileno(), select.POLLIN)
         self.deadline: float | None = None
         self._head_left: int | None = None
 
-    def begin_head(self, early: bytes, seconds: float) -> None:
-        """A head begins with `early`; the rest of it must come within so many seconds."""
-        self.unread(early)
-        self._head_left = HEAD_BYTES - len(early)
+    def begin_head(self, received: bytes, seconds: float) -> None:
+        """Expect the rest of a head that begins with `received` within `seconds`."""
+        self.unread(received)
+        self._head_left = MAX_HEAD_BYTES - len(received)
         self.deadline = time.monotonic() + seconds
 
     def end_head(self) -> None:
-        """The head has been read."""
+        """End the limits of `begin_head`: the head has been read."""
         self._head_left = self.deadline = None
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """The next bytes from the socket, b"" at the end; more than a few if a body wants them.
+        """Return the next bytes from the connection, b"" at its end; more than 8 KiB if asked to.
 
-        Raises TimeoutError past `deadline`, and LimitRequestHeaders where a head is too long.
+        Raises TimeoutError past `deadline`, and LimitRequestHeaders if a head is too long.
         """
         if self.deadline is None:
             return self._receive(size_hint)
-        left, patience = self.deadline - time.monotonic(), self._connection.gettimeout()
+        left, timeout = self.deadline - time.monotonic(), self._connection.gettimeout()
         if left <= 0:
-            raise TimeoutError("it took too long to come")
+            raise TimeoutError("the request took too long to arrive")
         self._connection.settimeout(left)
         try:
             return self._receive(size_hint)
         finally:
-            self._connection.settimeout(patience)
+            self._connection.settimeout(timeout)
 
-    def first_chunk(self) -> bytes:
-        """The first bytes of a request, b"" where none come for whatever reason.
+    def receive_first(self) -> bytes:
+        """Return the first bytes of a request, b"" if none arrive for whatever reason.
 
-        The worker may end the wait, which raises here; what had come by then counts all the same.
+        The worker may end the wait, which raises an error in it. Bytes that have arrived by then
+        are returned all the same.
         """
         try:
             return self.chunk()
@@ -69,26 +71,26 @@ class Source(Unreader):  # type: ignore[misc]  # gunicorn has no types
             pass
         self._connection.settimeout(0)
         try:
-            return self._connection.recv(_SMALL)
+            return self._connection.recv(_SMALL_READ)
         except OSError:
             return b""
 
     def _receive(self, size_hint: int | None) -> bytes:
         if self._head_left is not None:
             if self._head_left <= 0:
-                raise LimitRequestHeaders(f"the head has more than {HEAD_BYTES} bytes")
-            data = self._connection.recv(min(self._head_left, _SMALL))
+                raise errors.LimitRequestHeaders(f"the head has more than {MAX_HEAD_BYTES} bytes")
+            data = self._connection.recv(min(self._head_left, _SMALL_READ))
             self._head_left -= len(data)
             return data
-        if size_hint is None or size_hint <= _SMALL:
-            return self._connection.recv(_SMALL)
-        if self._scratch is None:
-            self._scratch = bytearray(_SCRATCH)
-        received = self._connection.recv_into(self._scratch, min(size_hint, _SCRATCH))
-        return bytes(memoryview(self._scratch)[:received])
+        if size_hint is None or size_hint <= _SMALL_READ:
+            return self._connection.recv(_SMALL_READ)
+        if self._buffer is None:
+            self._buffer = bytearray(_BUFFER_SIZE)
+        received = self._connection.recv_into(self._buffer, min(size_hint, _BUFFER_SIZE))
+        return bytes(memoryview(self._buffer)[:received])
 
-    def arrives(self, seconds: float) -> bool:
-        """Whether something can be read from the socket (its end, too) within so many seconds."""
+    def arrives_within(self, seconds: float) -> bool:
+        """Return whether something, be it the end, can be read from the socket within `seconds`."""
         if isinstance(self._connection, ssl.SSLSocket) and self._connection.pending():
             return True
         if self._poll.poll(0):
@@ -99,6 +101,10 @@ class Source(Unreader):  # type: ignore[misc]  # gunicorn has no types
             return False
         return True
 
-    def readinto(self, view: memoryview) -> int:
-        """Fill `view` as far as one read from the socket goes; 0 at the end."""
-        return self._connection.recv_into(view)
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the beginning of `buffer` by one read; return the number of bytes, 0 at the end."""
+        return self._connection.recv_into(buffer)
+
+    def interrupt(self) -> None:
+        """Make every read return the end of the connection; may be called from any thread."""
+        shut_down_reading(self._connection)

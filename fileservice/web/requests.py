@@ -1,10 +1,5 @@
 """Values that several routes read from a request."""
 
-import os
-from collections.abc import Callable
-from contextlib import suppress
-from socket import SHUT_RD, socket
-from ssl import SSLSocket
 from typing import TYPE_CHECKING
 
 from flask import request
@@ -51,19 +46,3 @@ def client_address(environ: "WSGIEnvironment") -> str:
     `middleware.proxies` has set it from what a trusted proxy said.
     """
     return environ.get("REMOTE_ADDR") or ""
-
-
-def interrupt_of(environ: "WSGIEnvironment") -> Callable[[], None]:
-    """Return a function that makes reading the body of this request end at once."""
-    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
-
-    def interrupt() -> None:
-        with suppress(OSError):  # it is closed already
-            if isinstance(connection, SSLSocket):
-                # SSLSocket.shutdown would end the encryption, and the response would be in clear.
-                with socket(fileno=os.dup(connection.fileno())) as same:
-                    same.shutdown(SHUT_RD)
-            elif connection:
-                connection.shutdown(SHUT_RD)
-
-    return interrupt

@@ -1,27 +1,29 @@
-"""Servers for whole modules."""
+"""Servers that the tests of a module share."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.serving.rig import TunedServer
+from tests.serving.servers import ConfiguredServer
 
 
 @pytest.fixture(scope="module")
-def tune(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., TunedServer]]:
-    """Start servers for a module: `tune("keepalive = 5", IDLE_TIMEOUT="1s")`.
+def start_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., ConfiguredServer]]:
+    """Return a function that starts a server: `start_server("keepalive = 5", IDLE_TIMEOUT="1s")`.
 
-    Asking for the same again gives the same server, emptied.
+    The same arguments return the same server again, without its files.
     """
-    servers: dict[tuple, TunedServer] = {}
+    servers: dict[tuple, ConfiguredServer] = {}
 
-    def start(*lines: str, **settings: str) -> TunedServer:
+    def start(*lines: str, **settings: str) -> ConfiguredServer:
         key = (lines, tuple(sorted(settings.items())))
         if key in servers and servers[key].process.poll() is None:
             servers[key].clear()
             return servers[key]
         store = tmp_path_factory.mktemp("serving") / "store"
-        servers[key] = TunedServer({"STORE_URL": str(store), **settings}, *lines)
+        servers[key] = ConfiguredServer({"STORE_URL": str(store), **settings}, *lines)
         return servers[key]
 
     yield start

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.serving.rig import TunedServer, answers
+from tests.serving.servers import ConfiguredServer, answers
 from tests.support.wire import Wire, ask, assert_holds_only, chunked, request
 
 LINE = b"a line of text that fills the file\n"
@@ -15,13 +15,15 @@ PROBE = request("GET /healthz")
 
 
 @pytest.fixture(params=["fast", "python"])
-def server(request: pytest.FixtureRequest, tune: Callable[..., TunedServer]) -> TunedServer:
+def server(
+    request: pytest.FixtureRequest, start_server: Callable[..., ConfiguredServer]
+) -> ConfiguredServer:
     """A server with either parser, empty."""
-    return tune(f"http_parser = {request.param!r}", IDLE_TIMEOUT="5s")
+    return start_server(f"http_parser = {request.param!r}", IDLE_TIMEOUT="5s")
 
 
 @pytest.fixture
-def wire(server: TunedServer) -> Iterator[Wire]:
+def wire(server: ConfiguredServer) -> Iterator[Wire]:
     with Wire(server) as wire:
         yield wire
 
@@ -42,8 +44,8 @@ CHUNKED_BODIES = {
 
 
 @pytest.mark.parametrize("body", CHUNKED_BODIES.values(), ids=CHUNKED_BODIES.keys())
-def test_a_chunked_body_ends_where_it_says_and_the_next_request_follows(
-    server: TunedServer, wire: Wire, body: bytes
+def test_request_after_a_chunked_body_is_answered(
+    server: ConfiguredServer, wire: Wire, body: bytes
 ) -> None:
     wire.send(
         request("PUT /upload/a.txt", "Transfer-Encoding: chunked", body=body)
@@ -88,12 +90,12 @@ def assert_conversation_is_answered(wire: Wire) -> None:
     assert wire.ended()
 
 
-def test_requests_in_one_segment_are_answered_one_by_one(wire: Wire) -> None:
+def test_requests_in_one_segment_are_answered_in_order(wire: Wire) -> None:
     wire.send(conversation())
     assert_conversation_is_answered(wire)
 
 
-def test_requests_a_byte_at_a_time_are_answered_one_by_one(wire: Wire) -> None:
+def test_requests_sent_byte_by_byte_are_answered_in_order(wire: Wire) -> None:
     wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for byte in conversation():
         wire.send(bytes([byte]))
@@ -101,14 +103,14 @@ def test_requests_a_byte_at_a_time_are_answered_one_by_one(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("size", [2, 7, 61, 255, 400])
-def test_requests_in_segments_of_any_size_are_answered_one_by_one(wire: Wire, size: int) -> None:
+def test_requests_in_segments_of_any_size_are_answered_in_order(wire: Wire, size: int) -> None:
     whole = conversation()
     for start in range(0, len(whole), size):
         wire.send(whole[start : start + size])
     assert_conversation_is_answered(wire)
 
 
-def test_requests_may_follow_bodies_larger_than_any_buffer(wire: Wire) -> None:
+def test_requests_after_bodies_larger_than_any_buffer_are_answered(wire: Wire) -> None:
     data = LINE * 30_000
     wire.send(
         request("PUT /upload/a.txt", body=data)
@@ -124,8 +126,8 @@ def test_requests_may_follow_bodies_larger_than_any_buffer(wire: Wire) -> None:
     assert wire.ask(request("GET /download/b.txt")).body == data
 
 
-def test_a_client_that_ends_its_side_after_a_request_still_reads_all_of_the_answer(
-    server: TunedServer, wire: Wire
+def test_client_that_half_closes_after_its_request_reads_the_whole_response(
+    server: ConfiguredServer, wire: Wire
 ) -> None:
     data = LINE * 300_000
     server.put("large.txt", data)
@@ -138,8 +140,8 @@ def test_a_client_that_ends_its_side_after_a_request_still_reads_all_of_the_answ
 
 @pytest.mark.parametrize("end", ["finish", "reset"])
 @pytest.mark.parametrize("cut", [1, 10, 40, -40, -1])
-def test_a_client_that_ends_within_its_second_request_harms_nobody(
-    server: TunedServer, cut: int, end: str
+def test_connection_that_ends_within_its_second_request_stores_nothing_of_it(
+    server: ConfiguredServer, cut: int, end: str
 ) -> None:
     second = request("PUT /upload/second.txt", body=LINE)[:cut]
     with Wire(server) as wire:
@@ -153,7 +155,7 @@ def test_a_client_that_ends_within_its_second_request_harms_nobody(
 
 
 HIDDEN = b"0\r\n\r\n" + SMUGGLED
-"""A body that is over at once for those who go by chunks; the rest is another request to them."""
+"""As a chunked body this ends immediately, and what follows is another request."""
 
 
 def put(*fields: bytes, version: bytes = b"HTTP/1.1", target: bytes = b"/upload/a.txt") -> bytes:
@@ -216,8 +218,8 @@ SMUGGLING = {
 
 
 @pytest.mark.parametrize("shape", SMUGGLING.values(), ids=SMUGGLING.keys())
-def test_what_two_readers_would_read_differently_is_refused_once_and_ends_the_connection(
-    server: TunedServer, wire: Wire, shape: bytes
+def test_ambiguous_request_gets_one_error_and_ends_the_connection(
+    server: ConfiguredServer, wire: Wire, shape: bytes
 ) -> None:
     wire.send(shape + SMUGGLED)
     got = answers(wire)
@@ -260,8 +262,8 @@ BAD_CHUNKS = {
 
 
 @pytest.mark.parametrize("body", BAD_CHUNKS.values(), ids=BAD_CHUNKS.keys())
-def test_bad_chunks_are_refused_once_and_end_the_connection(
-    server: TunedServer, wire: Wire, body: bytes
+def test_invalid_chunks_get_one_400_and_end_the_connection(
+    server: ConfiguredServer, wire: Wire, body: bytes
 ) -> None:
     wire.send(chunky(body) + SMUGGLED)
     got = answers(wire)
@@ -271,8 +273,8 @@ def test_bad_chunks_are_refused_once_and_end_the_connection(
 
 
 @pytest.mark.parametrize("coding", ["gzip, chunked", "deflate, chunked", "compress,chunked"])
-def test_a_coding_that_is_not_undone_is_refused_rather_than_stored(
-    server: TunedServer, wire: Wire, coding: str
+def test_unsupported_transfer_coding_is_refused_and_nothing_is_stored(
+    server: ConfiguredServer, wire: Wire, coding: str
 ) -> None:
     """RFC 9112 section 6.1: 501 to a coding that is not understood."""
     wire.send(
@@ -296,8 +298,8 @@ BOMBS = {
 
 
 @pytest.mark.parametrize(("bomb", "status"), BOMBS.values(), ids=BOMBS.keys())
-def test_a_head_without_measure_is_refused_and_its_sender_reads_why(
-    server: TunedServer, wire: Wire, bomb: bytes, status: int
+def test_head_that_is_too_long_gets_an_error_that_the_client_can_read(
+    server: ConfiguredServer, wire: Wire, bomb: bytes, status: int
 ) -> None:
     wire.send(bomb + SMUGGLED)
     got = answers(wire)
@@ -315,7 +317,7 @@ def padded(size: int) -> bytes:
     return head + b"".join(fields) + b"Y: " + b"a" * rest + b"\r\n\r\n"
 
 
-def test_a_head_of_32_kib_is_read_and_a_longer_one_is_refused(server: TunedServer) -> None:
+def test_head_of_32_kib_is_accepted_and_a_longer_one_gets_431(server: ConfiguredServer) -> None:
     assert ask(server, padded(32 * 1024)).status == 201
     with Wire(server) as wire:
         wire.send(padded(32 * 1024 + 1))
@@ -324,7 +326,7 @@ def test_a_head_of_32_kib_is_read_and_a_longer_one_is_refused(server: TunedServe
     assert_holds_only(server, ["a.txt"])
 
 
-def test_the_longest_list_of_parts_still_fits_in_its_field(wire: Wire) -> None:
+def test_longest_upload_concat_fits_in_its_field(wire: Wire) -> None:
     parts = " ".join(f"/tus/{number:032x}" for number in range(214))
     name = "Upload-Metadata: filename YS50eHQ="
     field = f"Upload-Concat: final;{parts}"
@@ -333,15 +335,15 @@ def test_the_longest_list_of_parts_still_fits_in_its_field(wire: Wire) -> None:
     assert answer.code() == "bad-concat"
 
 
-def test_an_endless_accept_states_no_preference(wire: Wire) -> None:
+def test_very_long_accept_counts_as_no_preference(wire: Wire) -> None:
     accept = "text/html" + ",a/b" * 2000
     answer = wire.ask(request("GET /nothing", f"Accept: {accept[:8000]}"))
     assert (answer.status, answer.code()) == (404, "not-found")
 
 
 @pytest.mark.parametrize("authority", ["other.example", "other.example:8080", "[::1]:8080"])
-def test_the_authority_of_a_whole_url_counts_instead_of_host(
-    server: TunedServer, wire: Wire, authority: str
+def test_authority_of_an_absolute_target_replaces_host(
+    server: ConfiguredServer, wire: Wire, authority: str
 ) -> None:
     """RFC 9112 section 3.2.2."""
     server.put("a.txt", LINE)
@@ -349,20 +351,20 @@ def test_the_authority_of_a_whole_url_counts_instead_of_host(
     assert [file["url"] for file in answer.json()] == [f"http://{authority}/download/a.txt"]
 
 
-def test_a_whole_url_without_a_path_is_the_root(wire: Wire) -> None:
+def test_absolute_target_without_a_path_is_the_root(wire: Wire) -> None:
     answer = wire.ask(request("GET http://other.example"))
     assert (answer.status, answer.headers["Location"]) == (302, "/upload")
 
 
 @pytest.mark.parametrize("authority", ["", "user@other.example", "a:b", "a\\b"])
-def test_a_whole_url_with_a_bad_authority_is_refused(wire: Wire, authority: str) -> None:
+def test_absolute_target_with_a_bad_authority_gets_400(wire: Wire, authority: str) -> None:
     wire.send(request(f"GET http://{authority}/download") + PROBE)
     assert [answer.status for answer in answers(wire)] == [400]
 
 
 @pytest.mark.parametrize("shape", ["two lengths", "chunks and a length", "two hosts"])
-def test_a_bad_request_behind_good_ones_ends_the_connection_after_their_answers(
-    server: TunedServer, wire: Wire, shape: str
+def test_bad_request_after_good_ones_ends_the_connection_after_their_responses(
+    server: ConfiguredServer, wire: Wire, shape: str
 ) -> None:
     wire.send(WITNESS + PROBE + SMUGGLING[shape] + SMUGGLED)
     assert [answer.status for answer in answers(wire)] == [201, 200, 400]

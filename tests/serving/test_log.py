@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.rig import TunedServer, answers
+from tests.serving.servers import ConfiguredServer, answers
 from tests.support.wire import Wire, ask, eventually, request
 
 LINE = b"a line of text that fills the file\n"
@@ -34,7 +34,7 @@ fileservice.web.routes.health.routes = _fail
 """
 
 
-class LoggedServer(TunedServer):
+class LoggedServer(ConfiguredServer):
     """A server that writes its logs to files."""
 
     def __init__(self, directory: Path, *lines: str, **settings: str) -> None:
@@ -72,7 +72,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoggedServer]:
     server.kill()
 
 
-def test_the_id_of_an_incident_is_in_the_log_with_time_and_traceback(server: LoggedServer) -> None:
+def test_incident_id_of_a_500_is_logged_with_time_and_traceback(server: LoggedServer) -> None:
     answer = ask(server, request("GET /healthz?fail=broken"))
     assert answer.status == 500
     lines = server.errors.read_text().split("\n")
@@ -84,7 +84,7 @@ def test_the_id_of_an_incident_is_in_the_log_with_time_and_traceback(server: Log
     assert server.log() == ""
 
 
-def test_nothing_that_an_exception_says_passes_for_an_entry_or_reaches_a_terminal(
+def test_control_characters_of_an_exception_are_escaped_in_the_log(
     server: LoggedServer,
 ) -> None:
     said = "%0D%0A[2026-01-01 00:00:00 +0000] [1] [ERROR] forged%1B[31m%C2%85%C2%9B%E2%80%A8%7F"
@@ -96,7 +96,7 @@ def test_nothing_that_an_exception_says_passes_for_an_entry_or_reaches_a_termina
         assert line.startswith("  ") or (ENTRY.match(line) and "forged" not in line), line
 
 
-def test_quotes_and_controls_stay_within_their_field_of_the_access_log(
+def test_quotation_marks_and_control_characters_are_escaped_in_the_access_log(
     server: LoggedServer,
 ) -> None:
     agent = b'a\\" "200" \xc2\x9b \xe2\x80\xa8'
@@ -115,7 +115,7 @@ def test_quotes_and_controls_stay_within_their_field_of_the_access_log(
         ("HEAD /download/large.txt?e", (), 0),
     ],
 )
-def test_the_bytes_of_files_are_counted(
+def test_access_log_counts_the_bytes_of_a_file(
     server: LoggedServer, line: str, fields: tuple[str, ...], sent: int
 ) -> None:
     answer = ask(server, request(line, *fields))
@@ -125,7 +125,7 @@ def test_the_bytes_of_files_are_counted(
     assert entry["status"] == str(answer.status)
 
 
-def test_a_download_that_is_aborted_does_not_look_like_a_finished_one(
+def test_aborted_download_is_logged_as_aborted_with_the_bytes_sent(
     server: LoggedServer,
 ) -> None:
     with Wire(server) as wire:
@@ -137,7 +137,7 @@ def test_a_download_that_is_aborted_does_not_look_like_a_finished_one(
     assert 0 < int(entry["sent"]) < LARGE
 
 
-def test_a_download_of_which_nothing_is_taken_is_told_with_its_duration(
+def test_stalled_download_is_logged_as_aborted_with_its_duration(
     server: LoggedServer,
 ) -> None:
     with Wire(server) as wire:
@@ -148,7 +148,7 @@ def test_a_download_of_which_nothing_is_taken_is_told_with_its_duration(
     assert float(entry["seconds"]) > 1
 
 
-def test_an_upload_whose_client_goes_away_is_told(server: LoggedServer) -> None:
+def test_upload_whose_client_disconnects_is_logged_as_aborted(server: LoggedServer) -> None:
     with Wire(server) as wire:
         wire.send(request("PUT /upload/gone.txt", "Content-Length: 100") + LINE)
     assert server.accessed("gone.txt")["outcome"] == "aborted: the body broke off"
@@ -164,7 +164,7 @@ def test_an_upload_whose_client_goes_away_is_told(server: LoggedServer) -> None:
         (b"GET /no-host HTTP/1.1\r\n\r\n", "GET /no-host HTTP/1.1", "400"),
     ],
 )
-def test_a_head_that_is_refused_is_logged_with_what_is_known(
+def test_request_with_a_bad_head_is_logged_with_its_first_line(
     server: LoggedServer, head: bytes, line: str, status: str
 ) -> None:
     with Wire(server) as wire:
@@ -176,7 +176,7 @@ def test_a_head_that_is_refused_is_logged_with_what_is_known(
     assert entry["sent"] == str(len(answer.body))
 
 
-def test_transfers_cut_by_a_shutdown_are_named(tmp_path: Path) -> None:
+def test_transfers_that_a_shutdown_ends_are_logged_by_name(tmp_path: Path) -> None:
     server = LoggedServer(tmp_path, "graceful_timeout = 5")
     try:
         with (server.store / "large.txt").open("wb") as file:
@@ -195,7 +195,7 @@ def test_transfers_cut_by_a_shutdown_are_named(tmp_path: Path) -> None:
     assert server.log() == ""
 
 
-def test_that_no_connection_can_be_accepted_is_an_entry_like_any_other(tmp_path: Path) -> None:
+def test_failure_to_accept_connections_is_logged_in_the_usual_format(tmp_path: Path) -> None:
     few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))"
     server = LoggedServer(tmp_path, few)
     try:

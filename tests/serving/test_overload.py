@@ -1,4 +1,4 @@
-"""More requests than the event loop has time for, whatever the disk could do."""
+"""More requests than the event loop has time for, on a disk that is fast enough."""
 
 import contextlib
 import os
@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.rig import TunedServer
+from tests.serving.servers import ConfiguredServer
 from tests.support.wire import Answer, Wire, ask, eventually, request
 
 LINE = b"a line of text that fills the file\n"
 NOTHING = request("GET /nothing")
 PROBE = request("GET /healthz")
 COST = 0.03
-"""Seconds for which every upload keeps the event loop busy, at the least."""
+"""Seconds, at least, for which every upload blocks the event loop."""
 SECONDS = 4.0
 
 
@@ -28,12 +28,12 @@ def put(name: str) -> bytes:
 
 
 @pytest.fixture(params=["1", "2"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TunedServer]:
-    """A server with one worker or two, in which uploads cost processor time."""
-    server = TunedServer(
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ConfiguredServer]:
+    """A server with one worker or two, on which each upload blocks the event loop."""
+    server = ConfiguredServer(
         {"STORE_URL": str(tmp_path / "store"), "MIN_FREE_SPACE": "0", "WORKERS": request.param},
         "import time",
-        "_sleep = time.sleep",  # that of before gevent's, which stops the loop as computing does
+        "_sleep = time.sleep",  # not gevent's: it blocks the loop as computing does
         "def post_worker_init(worker):",
         "    from fileservice.storage.local.store import LocalStore",
         "    taken = LocalStore.is_taken",
@@ -47,11 +47,11 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TunedServ
 
 
 class Arrivals:
-    """Uploads that come on connections of their own, at their own pace, whatever is answered."""
+    """Uploads on connections of their own, at a fixed rate, whatever the responses are."""
 
-    def __init__(self, server: TunedServer, per_second: float) -> None:
+    def __init__(self, server: ConfiguredServer, per_second: float) -> None:
         self.answers: list[tuple[float, Answer]] = []
-        """Each with the seconds that it took."""
+        """Each with its duration in seconds."""
         self._server = server
         count = int(per_second * SECONDS)
         with ThreadPoolExecutor(count) as clients:
@@ -68,12 +68,12 @@ class Arrivals:
         self.answers.append((time.monotonic() - begun, answer))
 
     def times(self, status: int) -> list[float]:
-        """The seconds of all answers with this status, in order."""
+        """Return the sorted durations (seconds) of all responses with this status."""
         return sorted(seconds for seconds, answer in self.answers if answer.status == status)
 
 
-def capacity(server: TunedServer) -> float:
-    """Uploads that it can take in one second."""
+def capacity(server: ConfiguredServer) -> float:
+    """Return how many uploads the server stores in one second."""
     begun, count = time.monotonic(), 20
 
     def upload(number: int) -> int:
@@ -84,26 +84,26 @@ def capacity(server: TunedServer) -> float:
     return count / (time.monotonic() - begun)
 
 
-def test_past_the_capacity_the_excess_is_refused_early_and_the_rest_served_soon(
-    server: TunedServer,
+def test_beyond_capacity_the_excess_gets_503_early_and_the_rest_is_served_soon(
+    server: ConfiguredServer,
 ) -> None:
-    taken_in_a_second = capacity(server)
-    came = Arrivals(server, 3 * taken_in_a_second)
-    taken, refused = came.times(201), came.times(503)
-    assert len(taken) + len(refused) == len(came.answers)
-    # With nobody refused, the last of them would have waited for twice the time that all came in.
+    per_second = capacity(server)
+    arrivals = Arrivals(server, 3 * per_second)
+    stored, refused = arrivals.times(201), arrivals.times(503)
+    assert len(stored) + len(refused) == len(arrivals.answers)
+    # If none were refused, the last would wait for twice the time in which all arrive.
     assert max(refused) < SECONDS
     assert refused[len(refused) // 2] < SECONDS / 4
-    assert taken[len(taken) * 95 // 100] < SECONDS / 2
-    assert len(taken) > taken_in_a_second * came.seconds / 3
-    answer = next(answer for _, answer in came.answers if answer.status == 503)
+    assert stored[len(stored) * 95 // 100] < SECONDS / 2
+    assert len(stored) > per_second * arrivals.seconds / 3
+    answer = next(answer for _, answer in arrivals.answers if answer.status == 503)
     assert answer.code() == "busy"
     assert int(answer.headers["Retry-After"]) > 0
     assert ask(server, put("afterwards")).status == 201
     assert "requests are refused" in server.log()
 
 
-def test_a_burst_is_served_whole(server: TunedServer) -> None:
+def test_burst_of_requests_is_served_completely(server: ConfiguredServer) -> None:
     with contextlib.ExitStack() as stack:
         wires = [stack.enter_context(Wire(server)) for _ in range(6)]
         for number, wire in enumerate(wires):
@@ -111,20 +111,22 @@ def test_a_burst_is_served_whole(server: TunedServer) -> None:
         assert [wire.answer().status for wire in wires] == [201] * 6
 
 
-def test_a_process_that_stood_still_serves_what_came_meanwhile(server: TunedServer) -> None:
+def test_requests_that_arrived_while_the_process_was_stopped_are_served(
+    server: ConfiguredServer,
+) -> None:
     for pid in server.workers():
         os.kill(pid, signal.SIGSTOP)
     with contextlib.ExitStack() as stack:
         wires = [stack.enter_context(Wire(server)) for _ in range(3)]
         for number, wire in enumerate(wires):
             wire.send(put(f"{number}"))
-        time.sleep(1.5)  # longer than requests may wait while there is more than can be done
+        time.sleep(1.5)  # longer than requests may wait under overload
         for pid in server.workers():
             os.kill(pid, signal.SIGCONT)
         assert [wire.answer().status for wire in wires] == [201] * 3
 
 
-def test_connections_that_are_kept_are_refused_requests_as_well(server: TunedServer) -> None:
+def test_requests_on_kept_connections_get_503_too(server: ConfiguredServer) -> None:
     over = threading.Event()
     statuses: Counter[int] = Counter()
 

@@ -1,4 +1,4 @@
-"""Clients that are slow, or pretend to be: who is cut, who is not, and that nobody else notices."""
+"""Clients that send or read slowly: which are disconnected, and that others are served."""
 
 import contextlib
 import re
@@ -6,71 +6,80 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from fileservice.serving.transmit import _Patience
-from tests.serving.rig import TunedServer, answers
+from fileservice.serving.transmit import StallDetector
+from tests.serving.servers import ConfiguredServer, answers
 from tests.support.wire import Wire, ask, assert_holds_only, chunked, eventually, request
 
 LINE = b"a line of text that fills the file\n"
 PROBE = request("GET /healthz")
-HEAD_SECONDS = 1.5
+HEAD_SECONDS = 1.0
 IDLE_SECONDS = 1.0
 LARGE = 64 << 20
 
 
 @pytest.fixture
-def server(tune: Callable[..., TunedServer]) -> TunedServer:
-    """A server with little patience that keeps a file of 64 MiB."""
-    server = tune(
-        f"TransferWorker.head_timeout = {HEAD_SECONDS}", "keepalive = 1", IDLE_TIMEOUT="1s"
-    )
+def server(start_server: Callable[..., ConfiguredServer]) -> ConfiguredServer:
+    """A server with short time limits and a file of 64 MiB."""
+    server = start_server(f"head_timeout = {HEAD_SECONDS}", "keepalive = 1", IDLE_TIMEOUT="1s")
     with (server.store / "large.txt").open("wb") as file:
         file.truncate(LARGE)
     return server
 
 
-def trickle(wire: Wire, data: bytes, over: threading.Event) -> None:
-    """Send twenty bytes a second until it is over."""
-    for byte in data:
-        if over.wait(0.05):
-            return
-        with contextlib.suppress(OSError):
-            wire.send(bytes([byte]))
+@contextlib.contextmanager
+def trickling(bodies: dict[Wire, bytes]) -> Iterator[None]:
+    """Send twenty bytes a second on each connection while the context lasts."""
+    over = threading.Event()
+
+    def send() -> None:
+        sending = {wire: iter(body) for wire, body in bodies.items()}
+        while not over.wait(0.05):
+            for wire, body in sending.items():
+                with contextlib.suppress(OSError, StopIteration):
+                    wire.send(bytes([next(body)]))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        over.set()
+        sender.join()
 
 
 @pytest.mark.parametrize("earlier", [0, 1], ids=["first", "later"])
-def test_a_head_that_trickles_is_cut_in_time(server: TunedServer, earlier: int) -> None:
+def test_head_sent_slowly_ends_after_the_head_timeout(
+    server: ConfiguredServer, earlier: int
+) -> None:
     with Wire(server) as wire:
         for _ in range(earlier):
             assert wire.ask(PROBE).status == 200
         begun = time.monotonic()
-        over = threading.Event()
-        sender = threading.Thread(target=trickle, args=(wire, b"GET /" + b"a" * 999, over))
-        sender.start()
-        got = answers(wire)
+        with trickling({wire: b"GET /" + b"a" * 999}):
+            got = answers(wire)
         taken = time.monotonic() - begun
-        over.set()
-        sender.join()
     assert [answer.status for answer in got] in ([], [408])
     assert HEAD_SECONDS - 0.1 < taken < HEAD_SECONDS + 10
 
 
-@pytest.mark.parametrize("sent", [b"", b"G", PROBE[:-1]], ids=["nothing", "a byte", "nearly all"])
-def test_a_client_that_says_nothing_more_before_the_end_of_its_head_is_cut_in_time(
-    server: TunedServer, sent: bytes
-) -> None:
-    with Wire(server) as wire:
+def test_unfinished_heads_end_after_the_head_timeout(server: ConfiguredServer) -> None:
+    with contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server)) for _ in range(3)]
         begun = time.monotonic()
-        wire.send(sent)
-        assert [answer.status for answer in answers(wire)] in ([], [408])
+        for wire, sent in zip(wires, (b"", b"G", PROBE[:-1]), strict=True):
+            wire.send(sent)
+        for wire in wires:
+            assert [answer.status for answer in answers(wire)] in ([], [408])
         assert time.monotonic() - begun < HEAD_SECONDS + 10
 
 
-def test_a_kept_connection_without_a_further_request_ends_silently(server: TunedServer) -> None:
+def test_idle_kept_connection_is_closed_without_a_response(server: ConfiguredServer) -> None:
     with Wire(server) as wire:
         assert wire.ask(PROBE).status == 200
         begun = time.monotonic()
@@ -78,7 +87,7 @@ def test_a_kept_connection_without_a_further_request_ends_silently(server: Tuned
         assert 0.9 < time.monotonic() - begun < 10
 
 
-def test_slow_but_steady_senders_are_never_cut(server: TunedServer) -> None:
+def test_slow_steady_uploads_succeed(server: ConfiguredServer) -> None:
     pieces = [LINE * 36] * 4  # of 1,260 bytes
     with Wire(server) as raw, Wire(server) as chunks:
         raw.send(request("PUT /upload/raw.txt", f"Content-Length: {4 * len(pieces[0])}"))
@@ -101,44 +110,39 @@ TRICKLES = {
 }
 
 
-@pytest.mark.parametrize(("field", "body"), TRICKLES.values(), ids=TRICKLES.keys())
-def test_a_body_that_trickles_only_to_hold_its_connection_is_too_slow(
-    server: TunedServer, field: str, body: bytes
-) -> None:
-    over = threading.Event()
-    with Wire(server) as wire:
-        wire.send(request("PUT /upload/a.txt", field))
+def test_bodies_below_the_minimum_rate_get_408(server: ConfiguredServer) -> None:
+    with contextlib.ExitStack() as stack:
+        wires = {name: stack.enter_context(Wire(server)) for name in TRICKLES}
         begun = time.monotonic()
-        sender = threading.Thread(target=trickle, args=(wire, body, over))
-        sender.start()
-        try:
-            answer = wire.answer()
-            assert (answer.status, answer.code(), answer.closes()) == (408, "too-slow", True)
-            assert time.monotonic() - begun < 2 * IDLE_SECONDS + 10
-        finally:
-            over.set()
-            sender.join()
+        for name, (field, _) in TRICKLES.items():
+            wires[name].send(request("PUT /upload/a.txt", field))
+        with trickling({wires[name]: body for name, (_, body) in TRICKLES.items()}):
+            for name, wire in wires.items():
+                answer = wire.answer()
+                expected = (408, "too-slow", True)
+                assert (answer.status, answer.code(), answer.closes()) == expected, name
+        assert time.monotonic() - begun < 2 * IDLE_SECONDS + 10
     assert_holds_only(server, ["large.txt"])
 
 
-def test_a_crumb_taken_from_the_send_buffer_is_no_sign_of_life() -> None:
+def test_stall_detector_raises_if_only_some_bytes_left_the_send_buffer() -> None:
     out, taker = socket.socketpair()
     with out, taker:
         out.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True:
-                out.send(b"a")  # each byte has a buffer of its own, of less than 1 KiB
-        patience = _Patience(out)
-        patience.judge(TimeoutError())
+                out.send(b"a")  # each byte takes a buffer of its own, of less than 1 KiB
+        stall = StallDetector(out)
+        stall.check(TimeoutError())
         for _ in range(20):
             taker.recv(1)
-        patience.judge(TimeoutError())
+        stall.check(TimeoutError())
         taker.recv(1)
         with pytest.raises(TimeoutError):
-            patience.judge(TimeoutError())
+            stall.check(TimeoutError())
 
 
-def test_a_body_that_stalls_after_steady_sending_is_too_slow(server: TunedServer) -> None:
+def test_body_that_stalls_gets_408_after_the_idle_timeout(server: ConfiguredServer) -> None:
     with Wire(server) as wire:
         wire.send(request("PUT /upload/a.txt", "Content-Length: 100") + LINE)
         begun = time.monotonic()
@@ -157,49 +161,44 @@ DOWNLOADS = {
 }
 
 
-@pytest.mark.parametrize(
-    "download",
-    [
-        pytest.param(DOWNLOADS["whole"], id="whole"),
-        pytest.param(DOWNLOADS["a range"], id="a range", marks=pytest.mark.thorough),
-        pytest.param(DOWNLOADS["several ranges"], id="several ranges", marks=pytest.mark.thorough),
-    ],
-)
-def test_a_client_that_takes_nothing_is_cut_and_its_descriptors_are_given_back(
-    server: TunedServer, download: bytes
+def test_downloads_of_which_nothing_is_read_end_and_release_their_descriptors(
+    server: ConfiguredServer,
 ) -> None:
-    eventually(lambda: not server.held())
+    eventually(lambda: not server.open_descriptors())
     with contextlib.ExitStack() as stack:
-        wires = [stack.enter_context(Wire(server)) for _ in range(10)]
-        for wire in wires:
+        downloads = [*DOWNLOADS.values()] * 4
+        wires = [stack.enter_context(Wire(server)) for _ in downloads]
+        for wire, download in zip(wires, downloads, strict=True):
             wire.send(download)
-        eventually(lambda: len(server.held()) == 20)  # a connection and a file for each
-        eventually(lambda: not server.held())
+        # A connection and a file for each.
+        eventually(lambda: len(server.open_descriptors()) == 2 * len(wires))
+        eventually(lambda: not server.open_descriptors())
         for wire in wires:
-            assert len(take(wire)) < LARGE
+            assert len(read(wire)) < LARGE
 
 
-def test_slow_but_steady_readers_are_never_cut(server: TunedServer) -> None:
-    """A socket becomes writable only when a third of its buffer is free, which may take a slow
-    reader longer than the idle limit: writable is not the measure of whether it takes bytes."""
-    with contextlib.ExitStack() as stack:
-        wires = {name: stack.enter_context(Wire(server)) for name in DOWNLOADS}
-        for name, wire in wires.items():
-            wire.send(DOWNLOADS[name])
-        taken = dict.fromkeys(wires, 0)
-        over = time.monotonic() + 4 * IDLE_SECONDS
-        while time.monotonic() < over:
-            for name, wire in wires.items():
-                taken[name] += len(wire.socket.recv(64 * 1024))
+def test_slow_steady_downloads_succeed(server: ConfiguredServer) -> None:
+    """A socket becomes writable only when a third of its buffer is free. That may take a slow
+    reader longer than the idle timeout, so whether it is writable is not what counts."""
+
+    def read_slowly(wire: Wire) -> int:
+        taken = 0
+        slow_until = time.monotonic() + 3 * IDLE_SECONDS
+        while time.monotonic() < slow_until:
+            taken += len(wire.socket.recv(64 * 1024))
             time.sleep(IDLE_SECONDS / 10)
-        for name, wire in wires.items():
-            taken[name] += len(take(wire, LARGE - taken[name] - 2000))
-        cut = {name: count for name, count in taken.items() if count < LARGE - 3000}
-        assert not cut, "these got only so many bytes"
+        return taken + len(read(wire, LARGE - taken - 2000))
+
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor() as readers:
+        wires = [stack.enter_context(Wire(server)) for _ in DOWNLOADS]
+        for wire, download in zip(wires, DOWNLOADS.values(), strict=True):
+            wire.send(download)
+        counts = dict(zip(DOWNLOADS, readers.map(read_slowly, wires), strict=True))
+    assert min(counts.values()) > LARGE - 3000, counts
 
 
-def take(wire: Wire, count: int = LARGE) -> bytes:
-    """At least so many bytes, or what there is."""
+def read(wire: Wire, count: int = LARGE) -> bytes:
+    """Return at least so many bytes, or as many as there are."""
     taken = bytearray()
     try:
         while len(taken) < count and (block := wire.socket.recv(1 << 20)):
@@ -210,15 +209,15 @@ def take(wire: Wire, count: int = LARGE) -> bytes:
 
 
 @pytest.mark.parametrize("how", ["finish", "reset"])
-def test_clients_that_go_in_mid_download_give_their_descriptors_back(
-    server: TunedServer, how: str
+def test_disconnect_during_a_download_releases_its_descriptors(
+    server: ConfiguredServer, how: str
 ) -> None:
     for download in DOWNLOADS.values():
         with Wire(server) as wire:
             wire.send(download)
             assert wire.socket.recv(1000)
             getattr(wire, how)()
-    eventually(lambda: not server.held())
+    eventually(lambda: not server.open_descriptors())
     assert ask(server, PROBE).status == 200
 
 
@@ -236,8 +235,8 @@ ATTACKS = {
         *(pytest.param(f"slow {w}", marks=pytest.mark.thorough) for w in ("bodies", "reading")),
     ],
 )
-def test_a_probe_is_answered_while_slowhttptest_does_its_worst(
-    server: TunedServer, tool: Callable[[str], str], tmp_path: Path, attack: str
+def test_health_check_is_answered_during_an_attack_by_slowhttptest(
+    server: ConfiguredServer, tool: Callable[[str], str], tmp_path: Path, attack: str
 ) -> None:
     target = "/download/large.txt" if attack == "slow reading" else "/upload/slow.txt"
     attacker = subprocess.Popen(

@@ -12,7 +12,7 @@ from tests.support.servers import ROOT
 from tests.support.wire import eventually, request
 
 
-def test_owner_and_group_may_connect_to_the_socket_and_others_may_not(tmp_path: Path) -> None:
+def test_unix_socket_is_open_to_owner_and_group_only(tmp_path: Path) -> None:
     path = tmp_path / "http.sock"
     environ = {name: text for name, text in os.environ.items() if "FILESERVICE" not in name}
     environ |= {

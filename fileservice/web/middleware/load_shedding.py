@@ -7,6 +7,7 @@ from collections.abc import Callable
 from flask import Flask, request
 
 from fileservice.web.errors import Overloaded
+from fileservice.wsgi_extensions import overdue_seconds
 
 _log = logging.getLogger(__name__)
 _MAX_DELAY = 0.5
@@ -26,9 +27,9 @@ def register(app: Flask, delay: Callable[[], float]) -> None:
     @app.before_request
     def refuse() -> None:
         nonlocal last_logged
-        queued: float | None = request.environ.get("transfer.queued")
-        seconds = delay() if queued is None else queued
-        if (queued is None and seconds <= _MAX_DELAY) or request.path == "/healthz":
+        overdue = overdue_seconds(request.environ)
+        seconds = delay() if overdue is None else overdue
+        if (overdue is None and seconds <= _MAX_DELAY) or request.path == "/healthz":
             return
         now = time.monotonic()
         if now - last_logged >= _LOG_INTERVAL:

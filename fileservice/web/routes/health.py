@@ -12,6 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 from fileservice.storage import StorageFull, StorageUnavailable, Store
 from fileservice.web.errors import ShuttingDown
 from fileservice.web.security_headers import JSON_HEADERS
+from fileservice.wsgi_extensions import is_stopping
 
 _CHECK_SECONDS = 3.0
 """A check must end within this time, since clients have time limits as well."""
@@ -23,7 +24,7 @@ def routes(health: "StoreHealth") -> Blueprint:
 
     @blueprint.get("/healthz")
     def check() -> Response:
-        if request.environ.get("transfer.stopping"):  # set by our own server
+        if is_stopping(request.environ):
             raise ShuttingDown
         health.require()
         response = jsonify(status="ok")

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from flask import Blueprint, Request, Response, after_this_request, request
 
+from fileservice import wsgi_extensions
 from fileservice.protocols.digests import parse_digests
 from fileservice.protocols.errors import (
     BadField,
@@ -32,9 +33,10 @@ from fileservice.upload import (
 from fileservice.web import request_body
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.representations import representation_headers, stored_response
-from fileservice.web.requests import client_address, interrupt_of
+from fileservice.web.requests import client_address
 from fileservice.web.responses import empty
 from fileservice.web.urls import base_url, download_url
+from fileservice.wsgi_extensions import SendInterimResponse
 
 _INTEROP_VERSION = "8"
 _PREFIX = "/resume/"
@@ -81,7 +83,7 @@ def is_resumable(upload: Request) -> bool:
     the URL in an interim response.
     """
     final = complete(upload.headers)
-    return final is False or (final is True and _can_be_informed(upload))
+    return final is False or (final is True and _interim_response_sender(upload) is not None)
 
 
 def create(dependencies: Dependencies, upload_request: UploadRequest) -> Response:
@@ -105,8 +107,8 @@ def create(dependencies: Dependencies, upload_request: UploadRequest) -> Respons
         return _final_response(dependencies, status, created=False)
     informed = False
     try:
-        if _can_be_informed(request):
-            _inform(dependencies, status)
+        if send_interim := _interim_response_sender(request):
+            _inform(dependencies, status, send_interim)
             informed = True
         return _append(dependencies, status, 0, final=bool(complete(request.headers)))
     except BaseException as error:
@@ -117,7 +119,9 @@ def create(dependencies: Dependencies, upload_request: UploadRequest) -> Respons
         raise
 
 
-def _inform(dependencies: Dependencies, status: UploadStatus) -> None:
+def _inform(
+    dependencies: Dependencies, status: UploadStatus, send_interim: SendInterimResponse
+) -> None:
     """Send the URL of the upload in an interim response before reading the body (section 4.2.1)."""
     fields = {
         "Location": _url(dependencies, status),
@@ -125,7 +129,7 @@ def _inform(dependencies: Dependencies, status: UploadStatus) -> None:
         "Upload-Limit": _limit(dependencies, status),
     }
     try:
-        request.environ["transfer.inform"]("104 Upload Resumption Supported", fields)
+        send_interim("104 Upload Resumption Supported", fields)
     except OSError as error:
         raise IncompleteBody("the client closed the connection before the body") from error
 
@@ -154,7 +158,7 @@ def _append(
             offset,
             blocks,
             content_length=request_body.declared_length(environ),
-            interrupt=interrupt_of(environ),
+            interrupt=wsgi_extensions.request_body(environ).interrupt,
             length=_declared_length(offset),
             atomic=bool(declared),
             final=final,
@@ -226,10 +230,12 @@ def _declared_length(offset: int) -> int | None:
     return offset + content_length
 
 
-def _can_be_informed(upload: Request) -> bool:
-    """Return whether the client understands interim responses of this version of the draft."""
+def _interim_response_sender(upload: Request) -> SendInterimResponse | None:
+    """Return what sends interim responses, None if the client does not understand these."""
     version = upload.headers.get("Upload-Draft-Interop-Version", "").strip(" ")
-    return version == _INTEROP_VERSION and "transfer.inform" in upload.environ
+    if version != _INTEROP_VERSION:
+        return None
+    return wsgi_extensions.interim_response_sender(upload.environ)
 
 
 def _limit(dependencies: Dependencies, status: UploadStatus) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from flask import Blueprint, Response, request
 
+from fileservice import wsgi_extensions
 from fileservice.names import FileName
 from fileservice.protocols import tus
 from fileservice.protocols.conditional import format_date
@@ -13,7 +14,7 @@ from fileservice.upload import AppendRequest, UploadRequest, UploadStatus, verif
 from fileservice.web import request_body
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.representations import representation_headers
-from fileservice.web.requests import client_address, interrupt_of
+from fileservice.web.requests import client_address
 from fileservice.web.responses import empty
 from fileservice.web.urls import base_url, download_url
 
@@ -85,7 +86,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
             tus.offset(request.headers),
             _body_blocks(dependencies, checksum),
             content_length=request_body.declared_length(request.environ),
-            interrupt=interrupt_of(request.environ),
+            interrupt=wsgi_extensions.request_body(request.environ).interrupt,
             length=tus.number(request.headers, "Upload-Length"),
             atomic=checksum is not None,
         )
@@ -132,7 +133,7 @@ def _create(dependencies: Dependencies, parts: tuple[str, ...] | None) -> Upload
             0,
             _body_blocks(dependencies, checksum),
             content_length=content_length,
-            interrupt=interrupt_of(request.environ),
+            interrupt=wsgi_extensions.request_body(request.environ).interrupt,
             atomic=checksum is not None,
         )
         return uploads.append(status.upload, append_request)

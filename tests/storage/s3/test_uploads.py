@@ -23,6 +23,7 @@ from fileservice.storage.s3.pieces import Piece
 from fileservice.storage.s3.store import S3Store
 from fileservice.upload import AppendRequest, UploadRequest
 from fileservice.upload.errors import TooLarge, UploadGone
+from fileservice.upload.resumable.record import UploadRecord
 from fileservice.upload.resumable.repository import UploadRepository
 from tests.storage.s3.conftest import EXPIRED, OpenStore
 from tests.storage.s3.resumable import append, resumable_uploads

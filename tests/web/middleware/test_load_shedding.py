@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from fileservice.web.errors import Overloaded
 from fileservice.web.middleware import load_shedding
+from fileservice.wsgi_extensions import OVERDUE_SECONDS
 
 
 class Clock:
@@ -73,6 +74,6 @@ def test_refusals_are_logged_once_in_ten_seconds(
 
 
 def test_a_request_that_the_server_marks_as_late_is_refused(client: FlaskClient) -> None:
-    late = {"transfer.queued": 0.3}
+    late = {OVERDUE_SECONDS: 0.3}
     assert client.put("/upload/a.txt", environ_overrides=late).status_code == 503
     assert client.get("/healthz", environ_overrides=late).status_code == 200

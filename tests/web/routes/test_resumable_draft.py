@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from fileservice.wsgi_extensions import SEND_INTERIM_RESPONSE
 from tests.web.application import TEXT, application, emptied, published
 
-INTERIM = "transfer.inform"
 PARTIAL = {"Content-Type": "application/partial-upload"}
 
 
@@ -166,7 +166,9 @@ class TestInterimResponses:
             "/upload/a.txt",
             data=TEXT,
             headers=self.FIELDS,
-            environ_overrides={INTERIM: lambda status, fields: sent.append((status, fields))},
+            environ_overrides={
+                SEND_INTERIM_RESPONSE: lambda status, fields: sent.append((status, fields))
+            },
         )
         assert (response.status_code, response.headers["Upload-Complete"]) == (201, "?1")
         ((status, fields),) = sent
@@ -183,7 +185,7 @@ class TestInterimResponses:
             "/upload/a.txt",
             data=TEXT,
             headers=self.FIELDS | {"Upload-Draft-Interop-Version": version},
-            environ_overrides={INTERIM: fail},
+            environ_overrides={SEND_INTERIM_RESPONSE: fail},
         )
         assert (response.status_code, "Upload-Complete" in response.headers) == (201, False)
 
@@ -195,7 +197,10 @@ class TestInterimResponses:
 
         before = sorted(path for path in root.rglob("*") if path.is_file())
         response = client.put(
-            "/upload/a.txt", data=TEXT, headers=self.FIELDS, environ_overrides={INTERIM: fail}
+            "/upload/a.txt",
+            data=TEXT,
+            headers=self.FIELDS,
+            environ_overrides={SEND_INTERIM_RESPONSE: fail},
         )
         assert (response.status_code, response.json["code"]) == (400, "incomplete-body")
         assert sorted(path for path in root.rglob("*") if path.is_file()) == before

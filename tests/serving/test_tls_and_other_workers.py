@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.serving.rig import TlsServer, TunedServer
+from tests.serving.servers import ConfiguredServer, TlsServer
 from tests.support.wire import Wire, chunked, eventually, request
 
 LINE = b"a line of text that fills the file\n"
@@ -49,17 +49,19 @@ WAYS = {
 
 
 @pytest.fixture(params=[*WAYS, "tls"])
-def server(request: pytest.FixtureRequest, tune: Callable[..., TunedServer]) -> TunedServer:
+def server(
+    request: pytest.FixtureRequest, start_server: Callable[..., ConfiguredServer]
+) -> ConfiguredServer:
     """The service in each way."""
     if request.param != "tls":
-        return tune(WAYS[request.param])
+        return start_server(WAYS[request.param])
     server: TlsServer = request.getfixturevalue("tls")
     server.clear()
     return server
 
 
 @pytest.fixture
-def client(server: TunedServer) -> Iterator[httpx.Client]:
+def client(server: ConfiguredServer) -> Iterator[httpx.Client]:
     with server.client() as client:
         yield client
 
@@ -75,7 +77,7 @@ def parts(answer: httpx.Response) -> list[bytes]:
     return found  # type: ignore[return-value]
 
 
-def test_what_is_uploaded_in_any_form_is_downloaded_to_the_byte(client: httpx.Client) -> None:
+def test_upload_of_every_form_can_be_downloaded_unchanged(client: httpx.Client) -> None:
     assert client.put("/upload/raw.txt", content=DATA).status_code == 201
     blocks = (DATA[start : start + 70_001] for start in range(0, len(DATA), 70_001))
     assert client.put("/upload/chunks.txt", content=blocks).status_code == 201
@@ -85,7 +87,7 @@ def test_what_is_uploaded_in_any_form_is_downloaded_to_the_byte(client: httpx.Cl
         assert client.get(f"/download/{name}").content == DATA
 
 
-def test_ranges_are_the_bytes_asked_for(client: httpx.Client) -> None:
+def test_range_requests_return_the_requested_bytes(client: httpx.Client) -> None:
     client.put("/upload/a.txt", content=DATA)
     size = len(DATA)
     for first, last in ((0, 0), (5, 20_000), (17_000, size - 2), (size - 1, size - 1)):
@@ -93,7 +95,7 @@ def test_ranges_are_the_bytes_asked_for(client: httpx.Client) -> None:
         assert (answer.status_code, answer.content) == (206, DATA[first : last + 1])
 
 
-def test_several_ranges_are_the_bytes_asked_for(client: httpx.Client) -> None:
+def test_multiple_range_requests_return_the_requested_bytes(client: httpx.Client) -> None:
     client.put("/upload/a.txt", content=DATA)
     for ranges in ([(0, 9), (100, 30_000), (2_000_000, 2_900_000)], [(5, 5), (700, 800)]):
         asked = ",".join(f"{first}-{last}" for first, last in ranges)
@@ -108,7 +110,9 @@ def test_several_ranges_are_the_bytes_asked_for(client: httpx.Client) -> None:
             rest = rest[last + 1 - first :]
 
 
-def test_small_files_and_refusals_and_empty_answers(client: httpx.Client) -> None:
+def test_small_files_errors_and_empty_responses_are_the_same_everywhere(
+    client: httpx.Client,
+) -> None:
     assert client.put("/upload/a.txt", content=LINE).status_code == 201
     assert client.put("/upload/a.txt", content=LINE).json()["code"] == "name-taken"
     assert client.put("/upload/e.txt", content=b"").status_code == 201
@@ -119,7 +123,7 @@ def test_small_files_and_refusals_and_empty_answers(client: httpx.Client) -> Non
     assert client.delete("/download/a.txt").status_code == 204
 
 
-def test_a_body_that_is_cut_stores_nothing_in_any_way(server: TunedServer) -> None:
+def test_body_that_ends_early_stores_nothing(server: ConfiguredServer) -> None:
     for whole in (
         request("PUT /upload/a.txt", body=LINE * 1000),
         request("PUT /upload/a.txt", "Transfer-Encoding: chunked", body=chunked(LINE * 1000)),
@@ -130,7 +134,7 @@ def test_a_body_that_is_cut_stores_nothing_in_any_way(server: TunedServer) -> No
     assert server.published() == []
 
 
-def test_random_ranges_over_tls_are_the_bytes_asked_for(tls: TlsServer) -> None:
+def test_random_range_requests_over_tls_return_the_requested_bytes(tls: TlsServer) -> None:
     tls.clear()
     tls.put("random.txt", DATA)
     numbers = random.Random(1)
@@ -142,7 +146,7 @@ def test_random_ranges_over_tls_are_the_bytes_asked_for(tls: TlsServer) -> None:
             assert answer.content == DATA[first : last + 1]
 
 
-def test_pipelining_and_waiting_work_over_tls(tls: TlsServer) -> None:
+def test_pipelining_and_100_continue_work_over_tls(tls: TlsServer) -> None:
     tls.clear()
     with Wire(tls) as wire:
         wire.send(request("PUT /upload/a.txt", body=LINE) * 2 + PROBE)
@@ -153,7 +157,7 @@ def test_pipelining_and_waiting_work_over_tls(tls: TlsServer) -> None:
         assert wire.answer().status == 201
 
 
-def test_a_large_refused_body_over_tls_is_let_run_out(tls: TlsServer) -> None:
+def test_client_that_sends_a_large_refused_body_over_tls_reads_the_error(tls: TlsServer) -> None:
     tls.clear()
     tls.put("taken.txt", LINE)
     for _ in range(3):
@@ -162,7 +166,7 @@ def test_a_large_refused_body_over_tls_is_let_run_out(tls: TlsServer) -> None:
             assert wire.answer().code() == "name-taken"
 
 
-def test_who_loses_an_upload_to_another_request_is_told_over_tls(tls: TlsServer) -> None:
+def test_upload_interrupted_by_another_request_gets_its_error_over_tls(tls: TlsServer) -> None:
     """The connection ends for reading alone: the answer still goes out encrypted."""
     tls.clear()
     version = {"Tus-Resumable": "1.0.0"}
@@ -180,17 +184,17 @@ def test_who_loses_an_upload_to_another_request_is_told_over_tls(tls: TlsServer)
         assert client.get("/download/a.txt").content == LINE * 2
 
 
-def test_clients_that_are_silent_within_their_greeting_are_cut(tls: TlsServer) -> None:
+def test_unfinished_tls_handshake_ends_after_the_head_timeout(tls: TlsServer) -> None:
     """A handshake that never ends holds a descriptor and a place in the pool."""
-    eventually(lambda: not tls.held())
+    eventually(lambda: not tls.open_descriptors())
     with tls.connect_silently() as silent, tls.connect_silently() as halting:
         halting.sendall(b"\x16\x03\x01")
         assert silent
-        eventually(lambda: len(tls.held()) == 2)
-        eventually(lambda: not tls.held())  # its head_timeout is 3 s
+        eventually(lambda: len(tls.open_descriptors()) == 2)
+        eventually(lambda: not tls.open_descriptors())  # its head_timeout is 2 s
 
 
-def test_a_server_with_idle_connections_over_tls_stops_at_once(
+def test_server_with_only_idle_tls_connections_stops_within_seconds(
     tls: TlsServer, tmp_path: Path
 ) -> None:
     server = TlsServer(
@@ -201,10 +205,10 @@ def test_a_server_with_idle_connections_over_tls_stops_at_once(
     try:
         with Wire(server) as kept, Wire(server):
             assert kept.ask(PROBE).status == 200
-            eventually(lambda: len(server.held()) == 2)
+            eventually(lambda: len(server.open_descriptors()) == 2)
             begun = time.monotonic()
             assert server.stop() == 0
-            assert time.monotonic() - begun < 10  # they may idle for 15 s and more
+            assert time.monotonic() - begun < 10  # they could stay idle for longer
         assert "Traceback" not in server.log()
     finally:
         server.kill()

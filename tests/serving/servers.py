@@ -1,4 +1,4 @@
-"""Servers that run with a few settings of gunicorn's changed, and requests to watch them by."""
+"""Servers with changed settings of gunicorn, and requests to observe them with."""
 
 import contextlib
 import os
@@ -13,12 +13,12 @@ import httpx
 from tests.support.servers import LiveServer
 from tests.support.wire import Answer, Wire, request
 
-SILENT = 0.3
-"""Seconds without a byte after which nothing is expected to come."""
+SILENT_SECONDS = 0.3
+"""Seconds without a byte after which the server counts as silent."""
 
 
-class TunedServer(LiveServer):
-    """The service under its own gunicorn.conf.py, and `lines` of configuration after it."""
+class ConfiguredServer(LiveServer):
+    """The service with its own gunicorn.conf.py and `lines` of configuration after it."""
 
     def __init__(self, settings: Mapping[str, str], *lines: str) -> None:
         store = Path(settings["STORE_URL"])
@@ -27,8 +27,9 @@ class TunedServer(LiveServer):
         self._conf.write_text(
             "\n".join(
                 [
-                    "import runpy",
-                    "globals().update(runpy.run_path('gunicorn.conf.py'))",
+                    # Its functions must see the variables that `lines` change.
+                    "import pathlib",
+                    "exec(pathlib.Path('gunicorn.conf.py').read_text())",
                     *lines,
                     "",
                 ]
@@ -41,30 +42,21 @@ class TunedServer(LiveServer):
             self._command += ["--config", str(self._conf)]
         super().start()
 
-    def worker(self) -> int:
-        """The process id of the only worker."""
-        (pid,) = self.workers()
-        return pid
-
-    def held(self) -> list[str]:
-        """The connections and the files of the store that the workers have open."""
-        opened = []
-        for pid in self.workers():
-            for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-                with contextlib.suppress(FileNotFoundError):
-                    opened.append(str(descriptor.readlink()))
+    def open_descriptors(self) -> list[str]:
+        """Return the connections and the files of the store that the workers have open."""
+        opened = [path for pid in self.workers() for path in _descriptors(pid)]
         connections = {f"socket:[{inode}]" for inode in _connections()}
         return [path for path in opened if path in connections or path.startswith(f"{self.store}/")]
 
     def put(self, name: str, data: bytes) -> None:
-        """Store a file by way of its directory, as rsync would."""
+        """Put a file into the directory of the store, as rsync would."""
         aside = self.store.with_name(f"{self.store.name}-{name}")
         aside.write_bytes(data)
         aside.rename(self.store / name)
 
 
-class TlsServer(TunedServer):
-    """The service over TLS, with a certificate that only its clients trust."""
+class TlsServer(ConfiguredServer):
+    """The service over TLS, with a certificate that only its own clients trust."""
 
     def __init__(self, settings: Mapping[str, str], certificate: Path, key: Path) -> None:
         self.certificate = certificate
@@ -73,7 +65,7 @@ class TlsServer(TunedServer):
             settings,
             f"certfile = {str(certificate)!r}",
             f"keyfile = {str(key)!r}",
-            "TransferWorker.head_timeout = 3",
+            "head_timeout = 2",
         )
 
     def start(self) -> None:
@@ -91,7 +83,7 @@ class TlsServer(TunedServer):
         return self.tls.wrap_socket(super().connect(), server_hostname="127.0.0.1")
 
     def connect_silently(self) -> socket.socket:
-        """A connection on which the client has not begun with TLS."""
+        """Open a connection without a TLS handshake."""
         return super().connect()
 
     @contextlib.contextmanager
@@ -100,8 +92,18 @@ class TlsServer(TunedServer):
             yield client
 
 
+def _descriptors(pid: int) -> list[str]:
+    """Return what the descriptors of a process refer to."""
+    paths = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                paths.append(str(descriptor.readlink()))
+    return paths
+
+
 def _connections() -> Iterator[str]:
-    """The inodes of all connections over IPv4 that are open in any way."""
+    """Yield the inodes of all TCP connections over IPv4."""
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         if fields[3] != "0A":  # TCP_LISTEN
@@ -109,7 +111,7 @@ def _connections() -> Iterator[str]:
 
 
 def answers(wire: Wire) -> list[Answer]:
-    """Every answer that comes before the server closes the connection."""
+    """Return all responses that arrive before the server closes the connection."""
     found = []
     wire.socket.settimeout(10)
     while True:
@@ -121,8 +123,8 @@ def answers(wire: Wire) -> list[Answer]:
         found.append(wire.answer())
 
 
-def comes_nothing(wire: Wire, seconds: float = SILENT) -> bool:
-    """Whether the server neither sends a byte nor closes for so long."""
+def receives_nothing(wire: Wire, seconds: float = SILENT_SECONDS) -> bool:
+    """Return whether the server neither sends a byte nor closes for so long."""
     wire.socket.settimeout(seconds)
     try:
         wire.socket.recv(1, socket.MSG_PEEK)
@@ -133,9 +135,12 @@ def comes_nothing(wire: Wire, seconds: float = SILENT) -> bool:
     return False
 
 
-class Stream:
-    """Threads that each upload, read and delete files, one connection for each request or for all,
-    until `stop`; every failure is kept."""
+class Traffic:
+    """Threads that upload, download and delete files until the context ends.
+
+    Each request has a connection of its own. `failures` describes those that failed, and `done`
+    counts all.
+    """
 
     def __init__(self, server: LiveServer, threads: int = 4) -> None:
         self.failures: list[str] = []
@@ -146,7 +151,7 @@ class Stream:
             threading.Thread(target=self._run, args=(number,)) for number in range(threads)
         ]
 
-    def __enter__(self) -> "Stream":
+    def __enter__(self) -> "Traffic":
         for thread in self._threads:
             thread.start()
         return self
@@ -161,7 +166,7 @@ class Stream:
         count = 0
         while not self._over.is_set():
             count += 1
-            name = f"stream-{number}-{count}.txt"
+            name = f"traffic-{number}-{count}.txt"
             for line, body, wanted in (
                 (f"PUT /upload/{name}", data, 201),
                 (f"GET /download/{name}", None, 200),

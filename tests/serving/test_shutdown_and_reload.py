@@ -1,4 +1,4 @@
-"""How the service ends and begins anew: SIGTERM, the grace period, SIGHUP, worn-out workers."""
+"""Shutdown by SIGTERM, the drain delay and the grace period, reload by SIGHUP, max_requests."""
 
 import contextlib
 import os
@@ -10,22 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.rig import Stream, TunedServer
+from tests.serving.servers import ConfiguredServer, Traffic
 from tests.support.wire import Wire, ask, assert_holds_only, chunked, eventually, request
 
 LINE = b"a line of text that fills the file\n"
 DATA = LINE * 1_000_000
 PROBE = request("GET /healthz")
-Start = Callable[..., TunedServer]
+Start = Callable[..., ConfiguredServer]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start a server of this test's own, which keeps a file of 35 MB."""
-    servers: list[TunedServer] = []
+    """Return a function that starts a server of this test alone, with a file of 35 MB."""
+    servers: list[ConfiguredServer] = []
 
-    def start(*lines: str, **settings: str) -> TunedServer:
-        server = TunedServer({"STORE_URL": str(tmp_path / "store"), **settings}, *lines)
+    def start(*lines: str, **settings: str) -> ConfiguredServer:
+        server = ConfiguredServer({"STORE_URL": str(tmp_path / "store"), **settings}, *lines)
         server.put("large.txt", DATA)
         servers.append(server)
         return server
@@ -35,7 +35,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         server.kill()
 
 
-def refuses_connections(server: TunedServer) -> bool:
+def refuses_connections(server: ConfiguredServer) -> bool:
     try:
         server.connect().close()
     except ConnectionRefusedError:
@@ -44,7 +44,7 @@ def refuses_connections(server: TunedServer) -> bool:
 
 
 @pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.thorough), "2"])
-def test_a_stopping_server_accepts_nothing_ends_what_is_idle_and_finishes_what_runs(
+def test_sigterm_ends_idle_connections_and_lets_transfers_finish(
     start: Start, workers: str
 ) -> None:
     server = start(WORKERS=workers)
@@ -78,7 +78,7 @@ def test_a_stopping_server_accepts_nothing_ends_what_is_idle_and_finishes_what_r
     assert "Traceback" not in server.log()
 
 
-def test_a_server_with_idle_connections_only_stops_at_once(start: Start) -> None:
+def test_server_with_only_idle_connections_stops_within_seconds(start: Start) -> None:
     server = start(WORKERS="2")
     with contextlib.ExitStack() as stack:
         for number in range(20):
@@ -87,12 +87,14 @@ def test_a_server_with_idle_connections_only_stops_at_once(start: Start) -> None
                 assert wire.ask(PROBE).status == 200
         begun = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - begun < 10  # they may idle for 15 s and more
+        assert time.monotonic() - begun < 10  # they could stay idle for 15 s and more
     assert "Traceback" not in server.log()
 
 
-def test_transfers_that_outlast_the_grace_are_cut_and_leave_nothing(start: Start) -> None:
-    server = start("graceful_timeout = 6", WORKERS="2")
+def test_transfers_that_outlast_the_grace_period_are_cancelled_and_leave_no_files(
+    start: Start,
+) -> None:
+    server = start("graceful_timeout = 5", WORKERS="2")
     with contextlib.ExitStack() as stack:
         up, chunks, form, down = (stack.enter_context(Wire(server)) for _ in range(4))
         up.send(request("PUT /upload/up.txt", "Content-Length: 10000000") + LINE * 10_000)
@@ -118,8 +120,8 @@ def test_transfers_that_outlast_the_grace_are_cut_and_leave_nothing(start: Start
     assert "Traceback" not in server.log()
 
 
-def test_what_transfers_are_given_to_finish_is_a_setting(start: Start) -> None:
-    server = start(GRACE_PERIOD="2s")
+def test_grace_period_is_a_setting(start: Start) -> None:
+    server = start(GRACE_PERIOD="1s")
     with Wire(server) as done, Wire(server) as cut:
         for wire in (done, cut):
             wire.send(request("GET /download/large.txt"))
@@ -129,14 +131,13 @@ def test_what_transfers_are_given_to_finish_is_a_setting(start: Start) -> None:
         eventually(lambda: refuses_connections(server))
         assert done.answer().body == DATA
         assert server.process.wait(10) == 0
-        assert 2 <= time.monotonic() - begun < 20  # without the setting, 30 s
+        assert 1 <= time.monotonic() - begun < 20  # 30 s without the setting
 
 
-def test_a_service_that_drains_serves_on_and_says_that_it_stops(start: Start) -> None:
-    server = start(DRAIN_DELAY="4s", WORKERS="2")
-    with Wire(server) as kept, Wire(server) as idle:
-        assert kept.ask(PROBE).status == idle.ask(PROBE).status == 200
-        begun = time.monotonic()
+def test_draining_server_serves_requests_and_fails_health_checks(start: Start) -> None:
+    server = start(DRAIN_DELAY="60s", WORKERS="2")
+    with Wire(server) as kept:
+        assert kept.ask(PROBE).status == 200
         server.process.terminate()
         eventually(lambda: ask(server, PROBE).status == 503)
         answer = ask(server, PROBE)
@@ -145,14 +146,21 @@ def test_a_service_that_drains_serves_on_and_says_that_it_stops(start: Start) ->
         answer = kept.ask(request("PUT /upload/late.txt", body=LINE))
         assert (answer.status, answer.closes()) == (201, True)
         assert ask(server, request("GET /download/late.txt")).body == LINE
-        assert time.monotonic() - begun < 4, "this machine is too slow for the test"
+
+
+def test_server_stops_accepting_after_the_drain_delay(start: Start) -> None:
+    server = start(DRAIN_DELAY="1s")
+    with Wire(server) as idle:
+        assert idle.ask(PROBE).status == 200
+        begun = time.monotonic()
+        server.process.terminate()
         assert idle.ended()
-        assert time.monotonic() - begun >= 4
+        assert time.monotonic() - begun >= 1
         eventually(lambda: refuses_connections(server))
     assert server.process.wait(10) == 0
 
 
-def test_a_reload_needs_no_draining(start: Start) -> None:
+def test_reload_does_not_wait_for_the_drain_delay(start: Start) -> None:
     server = start(DRAIN_DELAY="30s", WORKERS="2")
     for _ in range(2):
         before = set(server.workers())
@@ -165,30 +173,30 @@ def test_a_reload_needs_no_draining(start: Start) -> None:
         eventually(is_replaced)
 
 
-def test_a_reload_fails_no_request_and_lets_transfers_finish(start: Start) -> None:
+def test_reload_fails_no_request_and_lets_transfers_finish(start: Start) -> None:
     server = start(WORKERS="2")
     before = set(server.workers())
-    with Wire(server) as up, Wire(server) as down, Stream(server) as stream:
+    with Wire(server) as up, Wire(server) as down, Traffic(server) as traffic:
         up.send(request("PUT /upload/up.txt", f"Content-Length: {len(DATA)}") + DATA[:100_000])
         down.send(request("GET /download/large.txt"))
-        eventually(lambda: stream.done > 50)
-        done = stream.done
+        eventually(lambda: traffic.done > 10)
+        done = traffic.done
         os.kill(server.process.pid, signal.SIGHUP)
         eventually(lambda: len(set(server.workers()) - before) == 2)
-        eventually(lambda: stream.done > done + 100)
-        assert before & set(server.workers()), "old workers wait for their transfers"
+        eventually(lambda: traffic.done > done + 30, 30)
+        assert before & set(server.workers()), "the old workers have not waited for their transfers"
         up.send(DATA[100_000:])
         assert up.answer().status == 201
         assert down.answer().body == DATA
         eventually(lambda: not before & set(server.workers()))
-    assert stream.failures == []
+    assert traffic.failures == []
     assert "Traceback" not in server.log()
 
 
-def test_a_connection_that_is_just_made_when_the_workers_change_is_answered(start: Start) -> None:
+def test_connection_accepted_before_a_reload_is_served(start: Start) -> None:
     server = start(WORKERS="1")
     with Wire(server) as wire:
-        eventually(server.held)  # it is accepted, and has not said anything
+        eventually(server.open_descriptors)  # it is accepted, and has sent nothing
         old = set(server.workers())
         os.kill(server.process.pid, signal.SIGHUP)
         eventually(lambda: len(set(server.workers()) - old) == 1)
@@ -197,7 +205,7 @@ def test_a_connection_that_is_just_made_when_the_workers_change_is_answered(star
 
 
 @pytest.mark.parametrize("sign", [signal.SIGHUP, signal.SIGTERM])
-def test_what_is_asked_on_a_kept_connection_as_its_worker_stops_is_answered(
+def test_request_on_a_kept_connection_of_a_stopping_worker_is_answered(
     start: Start, sign: int
 ) -> None:
     server = start(WORKERS="1")
@@ -205,36 +213,36 @@ def test_what_is_asked_on_a_kept_connection_as_its_worker_stops_is_answered(
         assert wire.ask(PROBE).status == 200
         os.kill(server.process.pid, sign)
 
-        def is_the_last() -> bool:
+        def closes() -> bool:
             answer = wire.ask(request("GET /nothing"))
             assert answer.status == 404
             return answer.closes()
 
-        eventually(is_the_last)  # the worker may not know yet that it is to stop
+        eventually(closes)  # the worker may not have received its signal yet
         assert wire.ended()
 
 
-def test_workers_that_are_replaced_after_their_share_of_requests_lose_none(start: Start) -> None:
-    server = start("max_requests = 40", "max_requests_jitter = 20", WORKERS="2")
+def test_workers_replaced_after_max_requests_fail_no_request(start: Start) -> None:
+    server = start("max_requests = 20", "max_requests_jitter = 10", WORKERS="2")
     first = set(server.workers())
-    with Stream(server) as stream:
-        eventually(lambda: stream.done > 600, 30)
-    assert stream.failures == []
-    assert not first & set(server.workers())
+    with Traffic(server) as traffic:
+        eventually(lambda: not first & set(server.workers()), 60)
+    assert traffic.failures == []
     assert "Traceback" not in server.log()
 
 
 @pytest.mark.thorough
-def test_the_only_worker_may_be_replaced_too(start: Start) -> None:
-    server = start("max_requests = 50", WORKERS="1")
+def test_only_worker_replaced_after_max_requests_fails_no_request(start: Start) -> None:
+    server = start("max_requests = 20", WORKERS="1")
     first = server.workers()
-    with Stream(server) as stream:
-        eventually(lambda: stream.done > 200, 30)
-    assert stream.failures == []
-    assert server.workers() != first
+    with Traffic(server) as traffic:
+        eventually(lambda: not set(first) & set(server.workers()), 60)
+        done = traffic.done
+        eventually(lambda: traffic.done > done + 10, 60)
+    assert traffic.failures == []
 
 
-def test_what_is_pipelined_behind_a_workers_last_request_is_not_half_done(start: Start) -> None:
+def test_requests_pipelined_after_the_last_of_a_worker_are_not_executed(start: Start) -> None:
     server = start("max_requests = 10", WORKERS="1")
     with Wire(server) as wire:
         wire.send(b"".join(request(f"PUT /upload/{number}.txt", body=LINE) for number in range(30)))

@@ -1,4 +1,4 @@
-"""More clients than there is room for."""
+"""More connections than a worker serves, and more requests than the disk has time for."""
 
 import contextlib
 import socket
@@ -9,26 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.rig import TunedServer, comes_nothing
+from tests.serving.servers import ConfiguredServer, receives_nothing
 from tests.support.wire import Wire, ask, eventually, request
 
 LINE = b"a line of text that fills the file\n"
 PROBE = request("GET /healthz")
 ROOM = 10
+LARGE = 32 << 20
+"""More bytes than the buffers of a connection hold."""
 
 
 @pytest.fixture
-def server(tune: Callable[..., TunedServer]) -> TunedServer:
-    """A server with room for few connections, which are kept for long."""
-    server = tune(f"worker_connections = {ROOM}", "TransferWorker.head_timeout = 60")
+def server(start_server: Callable[..., ConfiguredServer]) -> ConfiguredServer:
+    """A server with room for few connections, which it keeps for a long time."""
+    server = start_server(f"worker_connections = {ROOM}", "head_timeout = 60")
     with (server.store / "large.txt").open("wb") as file:
-        file.truncate(64 << 20)
-    eventually(lambda: not server.held())
+        file.truncate(LARGE)
+    eventually(lambda: not server.open_descriptors())
     return server
 
 
-def assert_answered_soon(server: TunedServer) -> None:
-    """A new connection is answered long before the others are closed, after 60 seconds."""
+def assert_answered_soon(server: ConfiguredServer) -> None:
+    """Assert that a new connection is answered long before the others time out, after 60 s."""
     begun = time.monotonic()
     with Wire(server) as wire:
         assert wire.ask(PROBE).status == 200
@@ -36,7 +38,7 @@ def assert_answered_soon(server: TunedServer) -> None:
 
 
 def trickle(wires: list[Wire], over: threading.Event) -> None:
-    """Send a byte now and then on each of these, until it is over."""
+    """Send a byte on each of these every tenth of a second until it is over."""
     while not over.wait(0.1):
         for wire in wires:
             with contextlib.suppress(OSError):
@@ -57,7 +59,7 @@ def running(
         thread.join()
 
 
-def test_idle_connections_give_way_to_new_ones_the_longest_idle_first(server: TunedServer) -> None:
+def test_new_connection_ends_the_one_that_is_idle_for_longest(server: ConfiguredServer) -> None:
     with contextlib.ExitStack() as stack:
         wires = [stack.enter_context(Wire(server)) for _ in range(ROOM + 5)]
         for wire in wires:
@@ -69,7 +71,7 @@ def test_idle_connections_give_way_to_new_ones_the_longest_idle_first(server: Tu
     assert "Traceback" not in server.log()
 
 
-def test_connections_that_never_said_anything_give_way_to_new_ones(server: TunedServer) -> None:
+def test_new_connection_ends_one_that_has_sent_nothing(server: ConfiguredServer) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(2 * ROOM):
             stack.enter_context(Wire(server))
@@ -77,7 +79,7 @@ def test_connections_that_never_said_anything_give_way_to_new_ones(server: Tuned
     assert "Traceback" not in server.log()
 
 
-def test_connections_that_do_not_end_their_heads_give_way_to_new_ones(server: TunedServer) -> None:
+def test_new_connection_ends_one_with_an_unfinished_head(server: ConfiguredServer) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(2 * ROOM):
             stack.enter_context(Wire(server)).send(b"GET /healthz HTTP/1.1\r\nHost:")
@@ -85,7 +87,7 @@ def test_connections_that_do_not_end_their_heads_give_way_to_new_ones(server: Tu
     assert "Traceback" not in server.log()
 
 
-def test_clients_that_send_on_after_a_refusal_give_way_to_new_ones(server: TunedServer) -> None:
+def test_new_connection_ends_one_that_sends_on_after_its_response(server: ConfiguredServer) -> None:
     with contextlib.ExitStack() as stack:
         wires = [stack.enter_context(Wire(server)) for _ in range(ROOM)]
         for wire in wires:
@@ -96,7 +98,7 @@ def test_clients_that_send_on_after_a_refusal_give_way_to_new_ones(server: Tuned
     assert "Traceback" not in server.log()
 
 
-def test_transfers_do_not_give_way(server: TunedServer) -> None:
+def test_new_connection_waits_for_a_transfer_to_end(server: ConfiguredServer) -> None:
     with contextlib.ExitStack() as stack:
         transfers = [stack.enter_context(Wire(server)) for _ in range(ROOM)]
         for wire in transfers:
@@ -104,23 +106,23 @@ def test_transfers_do_not_give_way(server: TunedServer) -> None:
             assert wire.socket.recv(1, socket.MSG_PEEK)
         late = stack.enter_context(Wire(server))
         late.send(PROBE)
-        assert comes_nothing(late)
-        assert len(transfers[0].answer().body) == 64 << 20
+        assert receives_nothing(late)
+        assert len(transfers[0].answer().body) == LARGE
         assert late.answer().status == 200
         for wire in transfers[1:]:
-            assert len(wire.answer().body) == 64 << 20
+            assert len(wire.answer().body) == LARGE
 
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Path:
-    """A path at which syncs wait until there is something."""
+    """A path; while no file is there, fsync waits on the server `slow`."""
     return tmp_path / "gate"
 
 
 @pytest.fixture
-def slow(gate: Path, tmp_path: Path) -> Iterator[TunedServer]:
-    """A server whose disk does not sync until the gate is open."""
-    server = TunedServer(
+def slow(gate: Path, tmp_path: Path) -> Iterator[ConfiguredServer]:
+    """A server on which fsync returns only once the gate exists."""
+    server = ConfiguredServer(
         {"STORE_URL": str(tmp_path / "store"), "FSYNC": "true", "MIN_FREE_SPACE": "0"},
         "import os, time",
         "_sleep, _exists, _fsync, _master = time.sleep, os.path.exists, os.fsync, os.getpid()",
@@ -137,8 +139,8 @@ def slow(gate: Path, tmp_path: Path) -> Iterator[TunedServer]:
 NOTHING = request("GET /nothing")
 
 
-def test_past_a_bound_of_waiting_work_the_answer_is_an_early_refusal(
-    slow: TunedServer, gate: Path
+def test_requests_get_503_while_disk_work_waits_too_long(
+    slow: ConfiguredServer, gate: Path
 ) -> None:
     slow.put("large.txt", LINE * 1_000_000)
     with contextlib.ExitStack() as stack:
@@ -163,7 +165,9 @@ def test_past_a_bound_of_waiting_work_the_answer_is_an_early_refusal(
     assert "requests are refused" in slow.log()
 
 
-def test_a_health_check_is_not_refused_where_others_are(slow: TunedServer, gate: Path) -> None:
+def test_health_check_is_served_while_other_requests_get_503(
+    slow: ConfiguredServer, gate: Path
+) -> None:
     with contextlib.ExitStack() as stack:
         uploads = [stack.enter_context(Wire(slow)) for _ in range(40)]
         for number, wire in enumerate(uploads):
@@ -175,7 +179,9 @@ def test_a_health_check_is_not_refused_where_others_are(slow: TunedServer, gate:
         assert health.answer().status == 200
 
 
-def test_transfers_that_take_long_are_no_waiting_work(slow: TunedServer, gate: Path) -> None:
+def test_long_uploads_do_not_make_other_requests_get_503(
+    slow: ConfiguredServer, gate: Path
+) -> None:
     gate.touch()
     with contextlib.ExitStack() as stack:
         uploads = [stack.enter_context(Wire(slow)) for _ in range(40)]
@@ -183,7 +189,7 @@ def test_transfers_that_take_long_are_no_waiting_work(slow: TunedServer, gate: P
             wire.send(request(f"PUT /upload/{number}.txt", "Content-Length: 70") + LINE)
         eventually(lambda: len(slow.staged()) == 40)
         for wire in uploads[:4]:
-            assert comes_nothing(wire)
+            assert receives_nothing(wire)
             assert ask(slow, NOTHING).status == 404
         for wire in uploads:
             wire.send(LINE)

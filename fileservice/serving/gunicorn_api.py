@@ -1,0 +1,260 @@
+"""What the other modules use of gunicorn and gevent that neither documents.
+
+Only this module imports gunicorn. tests/serving/test_gunicorn_api.py names each part, so that it
+says what broke when a new version of either changes it.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from ssl import OP_IGNORE_UNEXPECTED_EOF
+from typing import Any
+
+import gevent
+from gevent.server import StreamServer
+from gevent.socket import socket
+from gunicorn import util
+from gunicorn.config import Setting
+from gunicorn.glogging import Logger, SafeAtoms
+from gunicorn.http import errors
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.message import Request
+from gunicorn.http.unreader import Unreader
+from gunicorn.http.wsgi import Response, base_environ
+from gunicorn.sock import ssl_context
+from gunicorn.workers.ggevent import GeventWorker
+
+__all__ = [
+    "BaseLogger",
+    "BaseResponse",
+    "BaseSource",
+    "BaseWorker",
+    "QuotedAtoms",
+    "Request",
+    "add_settings",
+    "body_framing",
+    "errors",
+    "expects_continue",
+    "is_accept_error",
+    "log_loop_errors",
+    "path_info",
+    "read_request",
+    "replace_host",
+    "set_formatter",
+    "shared_environ",
+    "tls_context",
+]
+
+# The configuration
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not seconds >= 0:
+        raise ValueError(f"a number of seconds that is not negative is needed, not {value!r}")
+    return seconds
+
+
+class IdleTimeout(Setting):  # type: ignore[misc]  # gunicorn has no types
+    name = "idle_timeout"
+    section = "Transfers"
+    validator = _seconds
+    default = 30.0
+    desc = """\
+        Seconds within which a client must send or take 1 KiB, or the rest, of a body.
+        """
+
+
+class HeadTimeout(Setting):  # type: ignore[misc]
+    name = "head_timeout"
+    section = "Transfers"
+    validator = _seconds
+    default = 15.0
+    desc = """\
+        Seconds from the first byte of a request's head to its last, and for a TLS handshake.
+        """
+
+
+class LingerTimeout(Setting):  # type: ignore[misc]
+    name = "linger_timeout"
+    section = "Transfers"
+    validator = _seconds
+    default = 5.0
+    desc = """\
+        Seconds without a byte after which a connection is closed whose client still had to send.
+        """
+
+
+class DrainDelay(Setting):  # type: ignore[misc]
+    name = "drain_delay"
+    section = "Transfers"
+    validator = _seconds
+    default = 0.0
+    desc = """\
+        Seconds that a worker continues to serve, and reports that it stops, before it stops.
+        """
+
+
+_SETTINGS = (IdleTimeout, HeadTimeout, LingerTimeout, DrainDelay)
+
+
+def add_settings(cfg: Any, values: Mapping[str, Any]) -> None:
+    """Add the settings above to `cfg`, with their values in the configuration file's `values`.
+
+    To define a class of Setting registers it for every Config that is made from then on. The first
+    one of a process is made before the configuration file runs, which imports this module.
+    """
+    for setting in _SETTINGS:
+        if setting.name not in cfg.settings:
+            cfg.settings[setting.name] = setting()
+            if setting.name in values:
+                cfg.set(setting.name, values[setting.name])
+
+
+# Requests
+
+
+class BaseSource(Unreader):  # type: ignore[misc]
+    """What the parsers read from; a subclass reads the connection in `chunk`."""
+
+
+def read_request(cfg: Any, source: BaseSource, peer: Any, number: int) -> Request:
+    """Read the head of the request with this number on its connection, and parse it."""
+    return Request(cfg, source, peer, number)
+
+
+def expects_continue(request: Request) -> bool:
+    """Return whether the client waits for 100 Continue (RFC 9110 section 10.1.1)."""
+    return bool(request._expected_100_continue)
+
+
+def body_framing(request: Request) -> int | Iterator[bytes]:
+    """Return the length of the body in bytes, or a parser that yields the data of its chunks."""
+    reader = request.body.reader
+    if isinstance(reader, ChunkedReader):
+        return reader.parser  # type: ignore[no-any-return]
+    return reader.length  # type: ignore[no-any-return]
+
+
+def replace_host(request: Request, authority: str) -> None:
+    """Give the request this Host instead of its own, and "/" for an empty path."""
+    request.headers = [(name, value) for name, value in request.headers if name != "HOST"]
+    request.headers.append(("HOST", authority))
+    request.path = request.path or "/"
+
+
+def shared_environ(cfg: Any) -> dict[str, Any]:
+    """Return the part of a WSGI environment that is the same for all requests of a worker."""
+    environ: dict[str, Any] = base_environ(cfg)
+    return environ | {"wsgi.multithread": True, "SCRIPT_NAME": ""}
+
+
+def path_info(request: Request) -> str:
+    """Return the path, percent-decoded once, as PEP 3333 has it in PATH_INFO."""
+    return util.unquote_to_wsgi_str(request.path)  # type: ignore[no-any-return]
+
+
+# Responses
+
+
+class BaseResponse(Response):  # type: ignore[misc]
+    """gunicorn's checks and framing of a response; a subclass sends the bytes in `send_block`.
+
+    The application calls `start_response` and `write`.
+    """
+
+    status: str
+    chunked: bool
+    headers_sent: bool
+    sock: socket
+
+    def send_block(self, data: bytes) -> None:
+        """Send a block of the body, which is not empty and does not exceed Content-Length."""
+        raise NotImplementedError
+
+    def head(self, date: str, *, closes: bool) -> bytes:
+        """Return the status line and the header fields."""
+        major, minor = self.req.version
+        lines = [
+            f"HTTP/{major}.{minor} {self.status}\r\nServer: {self.version}\r\nDate: {date}\r\n"
+            f"Connection: {'close' if closes else 'keep-alive'}\r\n"
+        ]
+        if self.chunked:
+            lines.append("Transfer-Encoding: chunked\r\n")
+        lines += [f"{name}: {value}\r\n" for name, value in self.headers]
+        lines.append("\r\n")
+        return "".join(lines).encode("latin-1")
+
+    def _emit_body(self, data: bytes) -> None:
+        self.send_block(data)
+
+
+# The worker
+
+
+class BaseWorker(GeventWorker):  # type: ignore[misc]
+    """gunicorn's worker under gevent, whose `run` a subclass replaces."""
+
+    cfg: Any
+    log: Any
+    wsgi: Any
+    sockets: list[socket]
+    """The listeners."""
+    age: int
+    """How many workers the master had started when it started this one."""
+    alive: bool
+    nr: int
+    """The number of requests so far."""
+    max_requests: int
+    worker_connections: int
+
+
+def tls_context(cfg: Any) -> Any:
+    """Return the SSLContext that `cfg` describes."""
+    context = ssl_context(cfg)
+    # A client that only half-closes still gets its response. Its own framing shows
+    # whether a body is complete (RFC 9112 section 9.8).
+    context.options |= OP_IGNORE_UNEXPECTED_EOF
+    return context
+
+
+def log_loop_errors(log: Callable[[Any, Any], None]) -> None:
+    """Have `log(context, exc_info)` called with what fails outside of all requests.
+
+    gevent would print it to stderr.
+    """
+    hub: Any = gevent.get_hub()
+    hub.print_exception = lambda context, kind, error, trace: log(context, (kind, error, trace))
+
+
+def is_accept_error(context: Any, error: BaseException) -> bool:
+    """Return whether this failure, seen by `log_loop_errors`, is one to accept a connection."""
+    return isinstance(context, StreamServer) and isinstance(error, OSError)
+
+
+# The log
+
+BaseLogger = Logger
+
+
+class QuotedAtoms(SafeAtoms):  # type: ignore[misc]
+    """The values of the access log, each text passed through `quote`."""
+
+    @staticmethod
+    def quote(text: str) -> str:
+        """Return `text` with all escaped that must not be in the log."""
+        raise NotImplementedError
+
+    def __init__(self, atoms: dict[str, Any]) -> None:
+        super().__init__({})
+        for name, value in atoms.items():
+            self[name] = self.quote(value) if isinstance(value, str) else value
+
+
+def set_formatter(
+    log: logging.Logger, formatter: Callable[[str | None], logging.Formatter]
+) -> None:
+    """Replace the formatters of gunicorn's own handlers; `formatter` is given their format."""
+    for handler in log.handlers:
+        if getattr(handler, "_gunicorn", False):  # gunicorn's own mark; others have none
+            format_of_handler = handler.formatter._fmt if handler.formatter else None
+            handler.setFormatter(formatter(format_of_handler))

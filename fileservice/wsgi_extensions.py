@@ -1,0 +1,196 @@
+"""What our server offers to an application beyond PEP 3333, and what it is replaced by elsewhere.
+
+The application and the server both look an extension up by its name in the WSGI environment. An
+application asks with the functions of this module, which also answer under any other server.
+
+REQUEST_BODY           the body of the request, read with a time limit: a RequestBody
+SEND_INTERIM_RESPONSE  a SendInterimResponse; absent where no interim response may be sent
+STOPPING               True while the service, rather than one worker of it, is being stopped
+OVERDUE_SECONDS        how long the request waited for the server, if it should be refused for that
+
+A response body that is a FileRegions may be sent by the kernel. The server's `wsgi.file_wrapper`
+returns it as it is, so `flask.send_file` takes one for a file.
+"""
+
+import os
+import ssl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from socket import SHUT_RD, socket
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, cast
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import InputStream, WSGIEnvironment
+
+REQUEST_BODY = "fileservice.request_body"
+SEND_INTERIM_RESPONSE = "fileservice.send_interim_response"
+STOPPING = "fileservice.stopping"
+OVERDUE_SECONDS = "fileservice.overdue_seconds"
+
+_BLOCK_SIZE = 256 * 1024
+
+
+class RequestBody(Protocol):
+    """The body of one request."""
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the beginning of `buffer` and return the number of bytes; 0 is the end of the body.
+
+        Raises TimeoutError if nothing arrives within the server's time limit, and errors of the
+        server's own if the body breaks off. Some servers return 0 instead where it breaks off.
+        """
+
+    def arrives_within(self, seconds: float) -> bool:
+        """Return whether `readinto` will not have to wait for longer than `seconds`.
+
+        True where the server does not know.
+        """
+
+    def interrupt(self) -> None:
+        """Make `readinto` raise or return 0, also if it waits; may be called from any thread.
+
+        Does nothing where the server has no means to.
+        """
+
+
+class SendInterimResponse(Protocol):
+    """Sends an interim response (1xx, RFC 9110 section 15.2) before the final one."""
+
+    def __call__(self, status: str, fields: Mapping[str, str]) -> None:
+        """Send `status`, such as "104 Upload Resumption Supported". Raises OSError."""
+
+
+def request_body(environ: "WSGIEnvironment") -> RequestBody:
+    """Return the body of the request, under whatever server."""
+    body: RequestBody | None = environ.get(REQUEST_BODY)
+    return body or _PlainBody(environ)
+
+
+def interim_response_sender(environ: "WSGIEnvironment") -> SendInterimResponse | None:
+    """Return what sends interim responses to this client; None where none may be sent."""
+    return cast(SendInterimResponse | None, environ.get(SEND_INTERIM_RESPONSE))
+
+
+def is_stopping(environ: "WSGIEnvironment") -> bool:
+    """Return whether the service is being stopped; False where the server does not say."""
+    return bool(environ.get(STOPPING))
+
+
+def overdue_seconds(environ: "WSGIEnvironment") -> float | None:
+    """Return how long the request waited for the server, if that is a reason to refuse it."""
+    return cast(float | None, environ.get(OVERDUE_SECONDS))
+
+
+def shut_down_reading(connection: socket) -> None:
+    """Make all reading from `connection` end, in whatever thread; writing goes on."""
+    with suppress(OSError):  # the connection is closed already
+        if isinstance(connection, ssl.SSLSocket):
+            # SSLSocket.shutdown would discard the TLS state, and the response would be sent in
+            # clear.
+            with socket(fileno=os.dup(connection.fileno())) as duplicate:
+                duplicate.shutdown(SHUT_RD)
+        else:
+            connection.shutdown(SHUT_RD)
+
+
+class _PlainBody:
+    """A RequestBody made of `wsgi.input`, for servers without the extension."""
+
+    def __init__(self, environ: "WSGIEnvironment") -> None:
+        self._input: InputStream = environ["wsgi.input"]
+        self._connection: socket | None = environ.get("gunicorn.socket") or environ.get(
+            "werkzeug.socket"
+        )
+
+    def readinto(self, buffer: memoryview) -> int:
+        data = self._input.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def arrives_within(self, seconds: float) -> bool:  # noqa: ARG002  # the server does not know
+        return True
+
+    def interrupt(self) -> None:
+        if self._connection:
+            shut_down_reading(self._connection)
+
+
+class FileRegion(NamedTuple):
+    """`length` bytes of a file from `offset` on."""
+
+    offset: int
+    length: int
+
+
+class FileRegions:
+    """A response body of regions of one file, and bytes before, between and after them.
+
+    A server that knows this class may send the regions from `descriptor`, an offset and a count at
+    a time (sendfile(2)). For all others it is an iterable of blocks (PEP 3333), and has `read` and
+    `close`, so that any `wsgi.file_wrapper` can wrap it.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        pieces: Sequence[bytes | FileRegion],
+        seek: Callable[[int, int], object],
+    ) -> None:
+        """Close `file` with the body. `seek(start, end)` is called before `file.read` is.
+
+        `seek` must let `file.read` continue at byte `start`; bytes from `end` on are not read until
+        it is called again.
+        """
+        self.pieces = pieces
+        self._file = file
+        self._seek = seek
+        self._unread: Iterator[bytes] | None = None
+        self._rest = memoryview(b"")
+
+    @property
+    def descriptor(self) -> int | None:
+        """The file's descriptor; None for a file that has none, such as an object of a bucket."""
+        try:
+            return self._file.fileno()
+        except OSError:
+            return None
+
+    @property
+    def size(self) -> int:
+        """The number of bytes in the body."""
+        return sum(
+            len(piece) if isinstance(piece, bytes) else piece.length for piece in self.pieces
+        )
+
+    def __iter__(self) -> Iterator[bytes]:
+        return _blocks(self._file, self.pieces, self._seek)
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes of the body, at most `size`, and b"" at its end."""
+        if self._unread is None:
+            self._unread = iter(self)
+        if not self._rest:
+            self._rest = memoryview(next(self._unread, b""))
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(data)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _blocks(
+    file: BinaryIO, pieces: Sequence[bytes | FileRegion], seek: Callable[[int, int], object]
+) -> Iterator[bytes]:
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            yield piece
+            continue
+        offset, left = piece
+        seek(offset, offset + left)
+        while left:
+            block = file.read(min(left, _BLOCK_SIZE))
+            if not block:
+                raise EOFError("the file became shorter while it was sent")
+            left -= len(block)
+            yield block
