@@ -1,6 +1,7 @@
 """The documents for contributors name only what exists."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,18 @@ def test_glossary_is_short_and_sorted() -> None:
     words = re.findall(r"^\| ([a-z ]+) \| .+ \|$", glossary, re.MULTILINE)[1:]
     assert 0 < len(words) <= _MAX_GLOSSARY
     assert words == sorted(words)
+
+
+def test_every_layer_is_in_the_rules() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = (
+        contract["layers"]
+        for contract in contracts["contracts"]
+        if contract["name"] == "Arrows point one way"
+    )
+    rules = ARCHITECTURE.partition("## The rules of the layers")[2]
+    for module in re.findall(r"fileservice\.(\w+)", " ".join(layers)):
+        assert f"`{module}`" in rules or f"`{module}.py`" in rules
 
 
 @pytest.mark.parametrize(
