@@ -1,15 +1,15 @@
-# The base is named once: the virtual environment of one stage has to find its Python in the other.
+# Both stages use this base, since the virtual environment of one must find its Python in the other.
 FROM python:3.13-slim-trixie AS base
 
 
 FROM base AS build
 
-# gunicorn_h1c is published as source only; the compiler stays behind in this stage.
+# gunicorn_h1c is published as source only. The compiler is installed in this stage alone.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 
-# For those who reach Python's packages through a mirror: --build-arg PIP_INDEX_URL=...
+# To use a mirror of the package index: --build-arg PIP_INDEX_URL=...
 ARG PIP_INDEX_URL
 
 COPY requirements.txt requirements-fast.txt /tmp/
@@ -18,7 +18,7 @@ RUN python -m venv --without-pip /opt/venv \
         --disable-pip-version-check --requirement /tmp/requirements.txt \
         --requirement /tmp/requirements-fast.txt
 
-# The modes of the checkout are whatever somebody's umask made them; the service has to read these.
+# The file modes of a checkout depend on the umask, but the service must be able to read the files.
 COPY gunicorn.conf.py /app/
 COPY fileservice /app/fileservice
 RUN python -m compileall -q /app/fileservice && chmod -R u=rwX,go=rX /app
@@ -26,8 +26,8 @@ RUN python -m compileall -q /app/fileservice && chmod -R u=rwX,go=rX /app
 
 FROM base
 
-# By number, so that an orchestrator can tell that it is not root. An empty volume that is mounted
-# on /data takes over its owner.
+# The user is given by number, so that an orchestrator can see that it is not root. An empty volume
+# that is mounted at /data gets its owner.
 RUN groupadd --gid 10001 fileservice \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \
         --shell /usr/sbin/nologin fileservice \

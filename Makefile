@@ -1,4 +1,4 @@
-# `make` alone lists the targets.
+# `make` without a target lists the targets.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,77 +6,116 @@ BIN := $(VENV)/bin
 LOAD_SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test bucket-test cluster cluster-test check format loadtest bench screenshots lock image-test clean
+.PHONY: help serve test test-fast test-all test-thorough bucket-test cluster cluster-test check format loadtest bench screenshots lock image-test clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+# The environment is usable while the file `ready` exists. It does not exist during an installation,
+# so an environment whose installation failed or was interrupted is made anew.
+$(VENV)/ready:
+	$(CHECK_PYTHON)
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@touch $@
+
+PYTHON_VERSION = $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
+OLD_PYTHONS = 2.% 3.0.% 3.1.% 3.2.% 3.3.% 3.4.% 3.5.% 3.6.% 3.7.% 3.8.% 3.9.% 3.10.%
+NEEDS_PYTHON = fileservice needs Python 3.11 or newer
+SET_PYTHON = Set PYTHON=…, for example PYTHON=python3.12
+CHECK_PYTHON = $(if $(PYTHON_VERSION),,$(error $(NEEDS_PYTHON); $(PYTHON) cannot be run. $(SET_PYTHON)))\
+	$(if $(filter $(OLD_PYTHONS),$(PYTHON_VERSION)),$(error $(NEEDS_PYTHON); this is $(PYTHON_VERSION). $(SET_PYTHON)))
 
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check
 
-$(VENV)/runtime: requirements.txt requirements-fast.txt | $(BIN)/python
-	$(PIP) -r requirements.txt
+$(VENV)/runtime: requirements.txt requirements-fast.txt $(VENV)/ready
+	@echo "Installing packages into $(VENV)."
+	@rm -f $(VENV)/ready $(VENV)/runtime $(VENV)/dev
+	@$(PIP) -r requirements.txt
 	$(FAST)
-	touch $@
+	@touch $(VENV)/ready $@
 
-# gunicorn's parser in C comes as source; where it cannot be compiled, the one in Python does.
+# gunicorn_h1c is published as source only. Without it, gunicorn uses its parser in Python.
 FAST = @$(PIP) -r requirements-fast.txt 2>/dev/null \
-	|| echo "No C compiler: gunicorn parses requests in Python, a little slower."
+	|| echo "gunicorn_h1c could not be compiled (is there a C compiler?): requests are parsed in Python, a little slower."
 
-$(VENV)/dev: requirements.txt requirements-dev.txt | $(BIN)/python
-	$(PIP) -r requirements.txt -r requirements-dev.txt
+$(VENV)/dev: requirements.txt requirements-fast.txt requirements-dev.txt $(VENV)/ready
+	@echo "Installing packages for development into $(VENV)."
+	@rm -f $(VENV)/ready $(VENV)/runtime $(VENV)/dev
+	@$(PIP) -r requirements.txt -r requirements-dev.txt
 	$(FAST)
-	touch $@ $(VENV)/runtime
+	@touch $(VENV)/ready $(VENV)/runtime $@
 
-serve: $(VENV)/runtime ## run the service on http://127.0.0.1:8000, with ./data as its store
+##@ Use it
+
+serve: $(VENV)/runtime ## serve ./data on http://127.0.0.1:8000
 	$(BIN)/gunicorn
 
-test: $(VENV)/dev ## run all tests
-	$(BIN)/pytest
-
-bucket-test: $(VENV)/dev ## run the tests over HTTP against a bucket (SeaweedFS) instead of a directory
-	$(BIN)/pytest tests/http --store s3
-
-cluster: $(VENV)/dev ## run three replicas over SeaweedFS behind nginx, as processes here
+cluster: $(VENV)/dev ## run three replicas over SeaweedFS behind nginx, as processes on this machine
 	$(BIN)/python cluster/run.py
 
-cluster-test: $(VENV)/dev ## kill replicas in mid-upload and mid-download, race for names
+##@ Test it
+
+# Most tests wait rather than compute, so there are more processes than processors.
+TEST_PROCESSES ?= 4
+PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --durations=10
+FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/local tests/web
+
+test: $(VENV)/dev ## run at least one test of every behaviour, in less than 4 minutes
+	$(PYTEST) -m "not thorough"
+
+test-fast: $(VENV)/dev ## run the tests that need no server, in less than 20 seconds
+	$(BIN)/pytest --numprocesses=2 -m "not thorough" $(FAST_TESTS)
+
+test-thorough: $(VENV)/dev ## run the tests that `make test` leaves out
+	$(PYTEST) -m thorough
+
+test-all: $(VENV)/dev ## run all tests
+	$(PYTEST)
+
+bucket-test: $(VENV)/dev ## run the tests over HTTP against a bucket (SeaweedFS) instead of a directory
+	$(PYTEST) tests/http --store s3
+
+cluster-test: $(VENV)/dev ## kill replicas during uploads and downloads, and let uploads race for names
 	$(BIN)/pytest tests/cluster
 
-check: $(VENV)/dev ## lint, types and layering
+image-test: ## build the image, and test with Docker that an upload survives its container
+	tests/image/run
+
+##@ Measure it
+
+loadtest: $(VENV)/dev ## run locust for LOAD_SECONDS (30) against a server that is started for it
+	$(BIN)/python loadtest/run.py --seconds $(LOAD_SECONDS)
+
+bench: $(VENV)/dev ## compare with nginx and others, in a few minutes (loadtest/peers.py --help)
+	$(PIP) copyparty uploadserver
+	-npm install --silent --no-audit --no-fund --prefix $(VENV)/node @tus/server @tus/file-store
+	$(BIN)/python loadtest/peers.py --short
+
+##@ Maintain it
+
+check: $(VENV)/dev ## check the format, the style, the types and the imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/dev ## put the code into its form
+format: $(VENV)/dev ## format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-loadtest: $(VENV)/dev ## run locust for 30 s (LOAD_SECONDS) against a server it starts and stops
-	$(BIN)/python loadtest/run.py --seconds $(LOAD_SECONDS)
+screenshots: $(VENV)/dev ## renew the pictures of the page in docs/screenshots (needs Chromium)
+	$(BIN)/python tests/browser/screenshots.py
 
-bench: $(VENV)/dev ## measure against nginx and others, in short form (loadtest/peers.py --help)
-	$(PIP) copyparty uploadserver
-	-npm install --silent --no-audit --no-fund --prefix $(VENV)/node @tus/server @tus/file-store
-	$(BIN)/python loadtest/peers.py --short
-
-screenshots: $(VENV)/dev ## take the pictures of the page in docs/screenshots anew (needs Chromium)
-	$(BIN)/python tests/page/screenshots.py
-
-# pip-compile would write the addresses it is configured with into the lock.
+# Without these options, pip-compile would write the package index it is configured with.
 LOCK = $(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-trusted-host \
 	--no-emit-find-links --no-header --allow-unsafe --upgrade
 
-lock: $(VENV)/dev ## make requirements*.txt anew from pyproject.toml
+lock: $(VENV)/dev ## renew requirements*.txt from pyproject.toml, with the newest versions
 	$(LOCK) --output-file requirements.txt pyproject.toml
 	$(LOCK) --extra fast --constraint requirements.txt --output-file requirements-fast.txt pyproject.toml
 	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
-image-test: ## build the image and prove, with a real Docker, that an upload outlives its container
-	tests/image/run
-
-clean: ## remove what the targets made, but never ./data
+clean: ## remove what these targets made, but never ./data
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""Bench: takes the measurements, contenders in turn, and holds them against their bounds."""
+"""Bench: measures the contenders in turn and compares the results with their bounds."""
 
 import contextlib
 import statistics
@@ -12,7 +12,7 @@ from contenders import Contender, Missing
 
 @dataclass
 class Sample:
-    """One measurement: seconds by the client's clock, and of the processors, server and client."""
+    """One measurement: seconds of wall time, and seconds of CPU of the server and of the client."""
 
     wall: float
     cpu: float
@@ -21,7 +21,7 @@ class Sample:
 
 @dataclass
 class Verdict:
-    """One line of the table."""
+    """One row of the table."""
 
     work: str
     ours: str
@@ -33,7 +33,7 @@ class Verdict:
 
 @dataclass
 class Bench:
-    """What all rows work with, and what they found."""
+    """The parameters of a run, and its results."""
 
     base: Path
     size: int
@@ -47,34 +47,34 @@ class Bench:
     def compare(
         self, work: str, actions: dict[str, tuple[Contender, Callable[[Contender], None]]]
     ) -> dict[str, Sample]:
-        """The medians of each action, all taken in turn after a round that does not count."""
-        found: dict[str, list[Sample]] = {name: [] for name in actions}
-        for turn in range(self.rounds + 1):
+        """Return the medians of each action; all run in turn, after a warm-up round."""
+        results: dict[str, list[Sample]] = {name: [] for name in actions}
+        for round_number in range(self.rounds + 1):
             for name, (contender, action) in actions.items():
-                before, mine, start = contender.cpu(), time.process_time(), time.monotonic()
+                cpu, client_cpu, start = contender.cpu(), time.process_time(), time.monotonic()
                 action(contender)
                 sample = Sample(
                     time.monotonic() - start,
-                    contender.cpu() - before,
-                    time.process_time() - mine,
+                    contender.cpu() - cpu,
+                    time.process_time() - client_cpu,
                 )
                 contender.clear()
-                if turn:
-                    found[name].append(sample)
-        self.samples[f"{work} ({self.workers} workers)"] = found
+                if round_number:  # the first is the warm-up
+                    results[name].append(sample)
+        self.samples[f"{work} ({self.workers} workers)"] = results
         return {
             name: Sample(
                 statistics.median(sample.wall for sample in samples),
                 statistics.median(sample.cpu for sample in samples),
                 statistics.median(sample.client for sample in samples),
             )
-            for name, samples in found.items()
+            for name, samples in results.items()
         }
 
     def judge(
         self, work: str, ours: float, other: float, factor: float | None, unit: str = "s"
     ) -> None:
-        """`ours` must be at most `factor` times `other`; without one, they stand side by side."""
+        """Add a row: `ours` may be at most `factor` times `other`; None sets no bound."""
         ratio = ours / other if other else None
         self.verdicts.append(
             Verdict(
@@ -88,31 +88,31 @@ class Bench:
         )
 
     def judge_limit(self, work: str, ours: float, limit: float, unit: str) -> None:
-        """`ours` must be at most `limit`."""
+        """Add a row: `ours` may be at most `limit`."""
         self.verdicts.append(
             Verdict(work, f"{ours:.3g} {unit}", "", None, f"≤ {limit:g} {unit}", ours <= limit)
         )
 
     def note(self, work: str, ours: str) -> None:
-        """A figure without a bound."""
+        """Add a row with a figure that has no bound."""
         self.verdicts.append(Verdict(work, ours, "", None, "", None))
 
     @contextlib.contextmanager
     def running(
         self, **openers: Callable[[], contextlib.AbstractContextManager[Contender]]
     ) -> Iterator[dict[str, Contender]]:
-        """Those of the contenders that are installed; the others are named as missing."""
+        """Run the contenders that are installed, and list the others as missing."""
         with contextlib.ExitStack() as stack:
-            found: dict[str, Contender] = {}
+            contenders: dict[str, Contender] = {}
             for name, opener in openers.items():
                 try:
-                    found[name] = stack.enter_context(opener())
+                    contenders[name] = stack.enter_context(opener())
                 except Missing as missing:
                     self.missing.add(str(missing))
-            yield found
+            yield contenders
 
     def table(self) -> str:
-        """All verdicts, as Markdown."""
+        """Return all rows as Markdown."""
         lines = [
             f"### {self.workers} worker{'s' if self.workers > 1 else ''}",
             "",
@@ -131,7 +131,7 @@ class Bench:
         return "\n".join(lines)
 
     def plain(self) -> dict[str, object]:
-        """All measurements and verdicts, for JSON."""
+        """Return all measurements and rows as values for JSON."""
         plain = asdict(self)
         del plain["base"], plain["source"]
         plain["missing"] = sorted(self.missing)

@@ -1,4 +1,4 @@
-"""Over S3: through our service, against boto3 straight to the same SeaweedFS."""
+"""The rows about a bucket: our service compared with boto3, on the same SeaweedFS."""
 
 import contextlib
 import http.client
@@ -26,8 +26,8 @@ _PAGE = 100
 _PAGES = 30
 
 
-class _Nowhere(io.RawIOBase):
-    """Where what is downloaded goes."""
+class _NullFile(io.RawIOBase):
+    """A file that discards what is written to it."""
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
         return len(data)
@@ -43,7 +43,7 @@ def _store(base: Path) -> Iterator[seaweed.Seaweed]:
 
 
 def s3(bench: Bench) -> None:
-    """One large file in and out, and a page of the list."""
+    """Upload and download one large file, and list a page of files."""
     size = bench.source.stat().st_size
     try:
         with _store(bench.base) as store, _ours(bench, store) as ours:
@@ -75,37 +75,37 @@ def _large(bench: Bench, store: seaweed.Seaweed, ours: Contender, client: Any, s
     def upload() -> None:
         wire.put(ours.port, "/upload/put-1.bmp", bench.source)
 
-    def upload_straight() -> None:
+    def upload_by_boto3() -> None:
         with bench.source.open("rb") as file:
             client.upload_fileobj(file, bucket, key)
 
     def download() -> None:
         wire.get(ours.port, "/download/put-1.bmp", size)
 
-    def download_straight() -> None:
-        client.download_fileobj(bucket, key, _Nowhere())
+    def download_by_boto3() -> None:
+        client.download_fileobj(bucket, key, _NullFile())
 
-    found: dict[str, list[float]] = {"up": [], "up'": [], "down": [], "down'": []}
+    seconds: dict[str, list[float]] = {"up": [], "up'": [], "down": [], "down'": []}
     memory = 0
-    for turn in range(bench.rounds + 1):
+    for round_number in range(bench.rounds + 1):
         for which, send, fetch in (
             ("", upload, download),
-            ("'", upload_straight, download_straight),
+            ("'", upload_by_boto3, download_by_boto3),
         ):
             store.client.delete_object(Bucket=bucket, Key=key)
             before = ours.memory()
-            taken = [_timed(send), _timed(fetch)]
-            if not which and turn:
+            sent, fetched = _timed(send), _timed(fetch)
+            if not which and round_number:
                 memory = max(memory, ours.memory() - before)
-            if turn:
-                found[f"up{which}"].append(taken[0])
-                found[f"down{which}"].append(taken[1])
-    middle = {name: statistics.median(values) for name, values in found.items()}
+            if round_number:  # the first is the warm-up
+                seconds[f"up{which}"].append(sent)
+                seconds[f"down{which}"].append(fetched)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
     mib = size // MIB
     bench.judge(f"S3: PUT {mib} MiB: wall, against boto3's upload_fileobj",
-                middle["up"], middle["up'"], 1.25)  # fmt: skip
+                medians["up"], medians["up'"], 1.25)  # fmt: skip
     bench.judge(f"S3: GET {mib} MiB: wall, against boto3's download_fileobj",
-                middle["down"], middle["down'"], 1.25)  # fmt: skip
+                medians["down"], medians["down'"], 1.25)  # fmt: skip
     bench.judge_limit("S3: memory that a transfer adds, after it", memory / MIB, 32, "MiB")
 
 
@@ -115,8 +115,8 @@ def _pages(bench: Bench, ours: Contender, client: Any) -> None:
     def put(number: int) -> None:
         client.put_object(Bucket=seaweed.BUCKET, Key=f"bench/f{number:06}.txt", Body=b"")
 
-    with ThreadPoolExecutor(8) as together:
-        for _ in together.map(put, range(files)):
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(put, range(files)):
             pass
     page = {"Bucket": seaweed.BUCKET, "Prefix": "bench/", "MaxKeys": _PAGE}
     connection = http.client.HTTPConnection("127.0.0.1", ours.port)
@@ -125,28 +125,29 @@ def _pages(bench: Bench, ours: Contender, client: Any) -> None:
         connection.request("GET", f"/download?limit={_PAGE}&after=f001000.txt")
         answer = connection.getresponse()
         if answer.status != 200 or not answer.read():
-            raise wire.Unexpected(f"a page: {answer.status}")
+            raise wire.Unexpected(f"the list was answered with {answer.status}")
 
-    def list_straight() -> None:
+    def list_by_boto3() -> None:
         client.list_objects_v2(**page, StartAfter="bench/f001000.txt")
 
-    found: dict[str, list[float]] = {"ours": [], "straight": []}
+    seconds: dict[str, list[float]] = {"ours": [], "boto3": []}
     for _ in range(_PAGES):
-        found["ours"].append(_timed(list_ours))
-        found["straight"].append(_timed(list_straight))
+        seconds["ours"].append(_timed(list_ours))
+        seconds["boto3"].append(_timed(list_by_boto3))
     connection.close()
     bench.judge(
         f"S3: a page of {_PAGE} of {files} files, against ListObjectsV2",
-        statistics.median(found["ours"]) * 1000,
-        statistics.median(found["straight"]) * 1000,
+        statistics.median(seconds["ours"]) * 1000,
+        statistics.median(seconds["boto3"]) * 1000,
         1.5,
         "ms",
     )
 
 
-def _timed(act: Callable[[], None]) -> float:
+def _timed(action: Callable[[], None]) -> float:
+    """Return the seconds that an action takes."""
     start = time.monotonic()
-    act()
+    action()
     return time.monotonic() - start
 
 

@@ -1,4 +1,4 @@
-"""The servers that are measured against each other, each started as its own manual says."""
+"""The servers that are compared, each started as its documentation recommends."""
 
 import contextlib
 import os
@@ -17,12 +17,12 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Missing(Exception):
-    """The contender is not installed; ``str(error)`` says what to install."""
+    """The contender is not installed; `str(error)` says what to install."""
 
 
 @dataclass
 class Contender:
-    """A running server: `files` is the directory it serves under `get`, and takes under `put`."""
+    """A running server, which serves the directory `files` at `get` and stores uploads in it."""
 
     process: "subprocess.Popen[bytes]"
     port: int
@@ -33,14 +33,14 @@ class Contender:
     field: str = "file"
     tus: str = "/tus/"
     own_names: bool = False
-    """Whether it names files as it likes, so that all are taken ones."""
+    """Whether the server chooses the names of files, so that every file is an upload."""
 
     def cpu(self) -> float:
-        """Seconds of processor time that its processes have used, by the kernel's accounts."""
+        """Return the seconds of CPU that its processes have used, as the kernel accounts them."""
         return cpu(self.process.pid)
 
     def memory(self) -> int:
-        """Resident bytes of its processes, the shared ones counted in each."""
+        """Return the resident bytes of its processes; shared memory counts once for each."""
         total = 0
         for pid in family(self.process.pid):
             status = Path(f"/proc/{pid}/status").read_text()
@@ -48,14 +48,14 @@ class Contender:
         return total
 
     def clear(self) -> None:
-        """Remove the files it has taken."""
+        """Remove the files that were uploaded to it."""
         for path in self.files.iterdir():
             if path.is_file() and (self.own_names or path.name.startswith("put-")):
                 path.unlink()
 
 
 def cpu(root: int) -> float:
-    """Seconds of processor time of a process and those below it, as the kernel counts."""
+    """Return the seconds of CPU that a process and its descendants have used."""
     ticks = 0
     for pid in family(root):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -64,12 +64,12 @@ def cpu(root: int) -> float:
 
 
 def family(root: int) -> list[int]:
-    """A process, those it has started, and so on."""
-    found, new = [], [root]
+    """Return the ids of a process and its descendants."""
+    pids, new = [], [root]
     while new:
-        found += new
+        pids += new
         new = [child for pid in new for child in _children(pid)]
-    return found
+    return pids
 
 
 def _children(pid: int) -> list[int]:
@@ -84,7 +84,7 @@ def _children(pid: int) -> list[int]:
 def fileservice(
     base: Path, *, workers: int = 1, stock: bool = False, **settings: str
 ) -> Iterator[Contender]:
-    """Our own service; `stock` puts the application on gunicorn's own gevent worker."""
+    """Run this service; with `stock`, on gunicorn's own gevent worker."""
     port, files = _free_port(), Path(tempfile.mkdtemp(dir=base, prefix="ours-"))
     variables = {
         "FILESERVICE_BIND": f"127.0.0.1:{port}",
@@ -99,7 +99,7 @@ def fileservice(
 
 @contextlib.contextmanager
 def nginx(base: Path, *, workers: int = 1) -> Iterator[Contender]:
-    """GET by sendfile, PUT by the dav module, as in its documentation; no access log."""
+    """Run nginx: GET by sendfile, PUT by its dav module, and no access log."""
     binary = shutil.which("nginx") or "/usr/sbin/nginx"
     if not Path(binary).exists():
         raise Missing("nginx (Debian's nginx-light or nginx)")
@@ -129,18 +129,18 @@ http {{
 
 @contextlib.contextmanager
 def copyparty(base: Path, *, workers: int = 1) -> Iterator[Contender]:
-    """With everybody allowed to read and write, and no log of requests."""
+    """Run copyparty: everybody may read and write, and requests are not logged."""
     _require_module("copyparty")
     port, files = _free_port(), Path(tempfile.mkdtemp(dir=base, prefix="copyparty-"))
     command = [sys.executable, "-m", "copyparty", "-q", "-i", "127.0.0.1", "-p", str(port)]
-    command += ["-j", str(workers), "-v", f"{files}::rw:c,wram"]  # wram: also where it is memory
+    command += ["-j", str(workers), "-v", f"{files}::rw:c,wram"]  # wram: allow uploads to a tmpfs
     with _running(command, port, {"HOME": str(files)}) as process:
         yield Contender(process, port, files, get="/", put="/")
 
 
 @contextlib.contextmanager
 def uploadserver(base: Path) -> Iterator[Contender]:
-    """One process; forms only."""
+    """Run uploadserver: one process, and uploads by form only."""
     _require_module("uploadserver")
     port, files = _free_port(), Path(tempfile.mkdtemp(dir=base, prefix="uploadserver-"))
     command = [sys.executable, "-m", "uploadserver", str(port), "-b", "127.0.0.1"]
@@ -150,7 +150,7 @@ def uploadserver(base: Path) -> Iterator[Contender]:
 
 @contextlib.contextmanager
 def tus_server(base: Path) -> Iterator[Contender]:
-    """@tus/server with its own file store, as its documentation starts it; one process."""
+    """Run @tus/server with its own file store: one process."""
     modules = Path(sys.prefix) / "node"
     if not shutil.which("node") or not (modules / "node_modules/@tus/server").exists():
         raise Missing(f"@tus/server (npm install --prefix {modules.name} @tus/server)")
@@ -182,7 +182,7 @@ def _free_port() -> int:
 def _running(
     command: list[str],
     port: int,
-    variables: Mapping[str, str] = {},  # never changed
+    variables: Mapping[str, str] = {},  # is not modified
     cwd: Path = ROOT,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     with tempfile.TemporaryFile() as log:
@@ -197,7 +197,7 @@ def _running(
                     log.seek(0)
                     raise RuntimeError(f"{command} did not start:\n{log.read().decode()}")
                 time.sleep(0.05)
-            time.sleep(0.5)  # workers start after the socket listens, and start-up costs CPU
+            time.sleep(0.5)  # the socket listens before the workers start, which costs CPU
             yield process
         finally:
             process.terminate()

@@ -1,9 +1,9 @@
-"""The mix: uploads of several sizes, downloads whole and by range, conditions, listings.
+"""A mix of requests: uploads of several sizes, complete and range downloads, conditions, lists.
 
     locust -f loadtest/locustfile.py --headless -u 20 -r 10 -t 30s --host http://127.0.0.1:8000
 
-Every byte and every status is checked; locust ends with an exit code other than 0 if any was wrong.
-Files are named load-<random>.txt, and each user deletes its own when it stops.
+Every byte and every status is checked. If one is wrong, the exit code of locust is not 0. The files
+are named load-<random>.txt, and each user deletes its own files when it stops.
 """
 
 import base64
@@ -16,14 +16,14 @@ from locust import HttpUser, between, task
 
 _SIZES = {"1 KiB": 1 << 10, "64 KiB": 64 << 10, "1 MiB": 1 << 20, "8 MiB": 8 << 20}
 _WEIGHTS = (60, 25, 12, 3)
-_KEPT = 20
-"""Files that one user keeps; older ones are deleted, so that a long run does not fill the disk."""
+_MAX_FILES = 20
+"""Files of one user; older ones are deleted, so that a long run does not fill the disk."""
 _ALPHABET = bytes(range(0x20, 0x7F)) + b"\n"
 
 
 @dataclass(frozen=True)
-class Sent:
-    """A file that was acknowledged, and all that must come back."""
+class SentFile:
+    """A file whose upload was acknowledged."""
 
     name: str
     data: bytes
@@ -31,19 +31,19 @@ class Sent:
 
 
 def text(size: int) -> bytes:
-    """`size` bytes of text that no other call gives."""
+    """Return `size` bytes of text that are different in each call."""
     line = bytes(random.choices(_ALPHABET, k=1021))
     return (secrets.token_hex(16).encode() + line * (size // len(line) + 1))[:size]
 
 
-class Visitor(HttpUser):
-    """Someone who stores files and fetches them again."""
+class FileUser(HttpUser):
+    """A user who uploads files and downloads them again."""
 
     weight = 4
     wait_time = between(0, 0.05)
 
     def on_start(self) -> None:
-        self.files: list[Sent] = []
+        self.files: list[SentFile] = []
         self.upload()
 
     def on_stop(self) -> None:
@@ -72,9 +72,9 @@ class Visitor(HttpUser):
                 return
             digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
             if response.headers.get("Repr-Digest") not in (None, f"sha-256=:{digest}:"):
-                response.failure("the digest is not that of the bytes sent")
-            self.files.append(Sent(name, data, response.headers["ETag"]))
-        if len(self.files) > _KEPT:
+                response.failure("the digest is not that of the bytes that were sent")
+            self.files.append(SentFile(name, data, response.headers["ETag"]))
+        if len(self.files) > _MAX_FILES:
             self._delete(self.files.pop(0))
 
     @task(10)
@@ -109,7 +109,7 @@ class Visitor(HttpUser):
                 return
             names = [record["filename"] for record in response.json()]
             if names != sorted(names) or len(names) > 100:
-                response.failure("the page is not sorted, or too long")
+                response.failure("the page is not sorted, or it has too many files")
 
     @task(1)
     def upload_taken_name(self) -> None:
@@ -121,18 +121,20 @@ class Visitor(HttpUser):
                 if response.status_code == 409:
                     response.success()
                 else:
-                    response.failure(f"{response.status_code} where the name is taken")
+                    response.failure(f"{response.status_code} instead of 409")
 
-    def _get(self, sent: Sent, label: str, status: int, body: bytes, **headers: str) -> None:
+    def _get(self, sent: SentFile, label: str, status: int, body: bytes, **headers: str) -> None:
         with self.client.get(
             f"/download/{sent.name}", headers=headers, name=label, catch_response=True
         ) as response:
             if response.status_code != status:
                 response.failure(f"{response.status_code} instead of {status}")
             elif response.content != body:
-                response.failure(f"{len(response.content)} bytes, not the {len(body)} expected")
+                response.failure(
+                    f"{len(response.content)} other bytes than the {len(body)} expected"
+                )
 
-    def _delete(self, sent: Sent) -> None:
+    def _delete(self, sent: SentFile) -> None:
         with self.client.delete(
             f"/download/{sent.name}", name="delete", catch_response=True
         ) as response:
@@ -140,11 +142,11 @@ class Visitor(HttpUser):
                 response.failure(f"{response.status_code} instead of 204")
 
 
-class Commuter(HttpUser):
-    """Someone on a bad network, who uploads by tus, in pieces, and asks where to go on."""
+class TusUser(HttpUser):
+    """A user on a bad network, who uploads by tus in pieces and sometimes asks for the offset."""
 
     wait_time = between(0, 0.2)
-    _VERSION = {"Tus-Resumable": "1.0.0"}  # noqa: RUF012  # never changed
+    _VERSION = {"Tus-Resumable": "1.0.0"}  # noqa: RUF012  # is not modified
     _BYTES = _VERSION | {"Content-Type": "application/offset+octet-stream"}
 
     @task
@@ -176,7 +178,7 @@ class Commuter(HttpUser):
             url, headers=self._VERSION, name="tus: offset", catch_response=True
         ) as response:
             if response.headers.get("Upload-Offset") != str(expected):
-                response.failure(f"{response.status_code}, and not at {expected}")
+                response.failure(f"{response.status_code}, and the offset is not {expected}")
             return int(response.headers.get("Upload-Offset", expected))
 
     def _append(self, url: str, offset: int, piece: bytes, *, last: bool) -> int:
@@ -193,5 +195,5 @@ class Commuter(HttpUser):
             f"/download/{name}", name="tus: download", catch_response=True
         ) as response:
             if response.content != data:
-                response.failure(f"{len(response.content)} bytes, not the {len(data)} sent")
+                response.failure(f"{len(response.content)} other bytes than the {len(data)} sent")
         self.client.delete(f"/download/{name}", name="delete")

@@ -1,12 +1,13 @@
-"""Side by side with other servers, on the same files, in turn, in one run.
+"""Compare the service with other servers, on the same files, in turn, in one run.
 
-    python loadtest/peers.py                the full table: 1 GiB, five rounds, one and two workers
-    python loadtest/peers.py --short        a quarter of the size, three rounds, one worker
+    python loadtest/peers.py                all rows: 1 GiB, five rounds, with one and two workers
+    python loadtest/peers.py --short        a quarter of the size, three rounds, with one worker
 
-Prints Markdown; `--json FILE` keeps every single measurement. Wall time is the client's; server
-CPU is what the kernel accounts to the server's processes. Figures are medians over the rounds, in
-which the contenders take turns. The directory (`--dir`) decides what is measured: in memory (the
-default, where /dev/shm is) it is the servers, on a disk it is mostly the disk.
+This prints Markdown; `--json FILE` writes every single measurement to a file. Wall time is measured
+by the client, and server CPU is what the kernel accounts to the processes of the server. Figures
+are medians over the rounds; in each round, all servers are measured in turn. The directory
+(`--dir`) decides what is compared: in memory (the default if there is a /dev/shm), the servers; on
+a disk, mostly the disk.
 """
 
 import argparse
@@ -31,12 +32,14 @@ ROWS = transfers.ROWS | small.ROWS | bucket.ROWS
 
 
 def main() -> int:
-    """Run the rows asked for, print the table; 1 if a bound was missed."""
+    """Run the requested rows and print the table; return 1 if a bound is missed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--short", action="store_true", help="smaller, and fewer rounds")
-    parser.add_argument("--dir", type=Path, help="where the files lie")
-    parser.add_argument("--json", type=Path, help="a file for all measurements")
-    parser.add_argument("--only", choices=ROWS, nargs="*", default=list(ROWS))
+    parser.add_argument("--short", action="store_true", help="use a smaller size and fewer rounds")
+    parser.add_argument("--dir", type=Path, help="the directory for the files")
+    parser.add_argument("--json", type=Path, help="write all measurements to this file")
+    parser.add_argument(
+        "--only", choices=ROWS, nargs="*", default=list(ROWS), help="run only these"
+    )
     arguments = parser.parse_args()
     size, rounds = (256 * MIB, 3) if arguments.short else (1024 * MIB, 5)
     benches = []

@@ -1,4 +1,4 @@
-"""Run locust against a server that this starts, on a free port and an empty store, and stops."""
+"""Start a server on a free port with an empty store, run locust against it, and stop it."""
 
 import argparse
 import contextlib
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 @contextlib.contextmanager
 def serving(**settings: str) -> Iterator[str]:
-    """The base URL of a server with these settings (names without their prefix)."""
+    """Run a server with these settings (named without their prefix) and return its base URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -46,7 +46,7 @@ def _wait(url: str, server: "subprocess.Popen[bytes]") -> None:
 
 
 def main() -> int:
-    """Run the mix, and give locust's exit code."""
+    """Run the mix of requests and return the exit code of locust."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--users", type=int, default=20)

@@ -1,7 +1,7 @@
-"""What one replica carries, and what a second and a third add: `python loadtest/scaling.py`.
+"""Measure what one, two and three replicas can carry: `python loadtest/scaling.py`.
 
-All of it runs on this machine, the load, nginx, the replicas and SeaweedFS; so the table says, too,
-what each of them takes of the processors.
+The load, nginx, the replicas and SeaweedFS all run on this machine, so the table also says how much
+CPU each of them uses.
 """
 
 import os
@@ -18,13 +18,13 @@ import httpx
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from contenders import cpu  # noqa: E402  # as for the next
+from contenders import cpu  # noqa: E402  # see below
 
-from cluster.run import Cluster, running  # noqa: E402  # it lies beside
+from cluster.run import Cluster, running  # noqa: E402  # needs ROOT in sys.path
 
 MIB = 1024 * 1024
 _SIZE = 64 * MIB
-_AT_ONCE = 4
+_CONNECTIONS = 4
 _SECONDS = 10
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PUT = """
@@ -54,28 +54,28 @@ def main() -> None:
 
 
 def upload(cluster: Cluster, directory: Path) -> str:
-    """The rate of uploads of 64 MiB."""
+    """Return the rate of uploads of 64 MiB."""
     source = directory / "source"
     source.write_bytes(b"text" * (_SIZE // 4))
     return transferred(["-T", str(source)], f"{cluster.url}/upload/")
 
 
 def download(cluster: Cluster, _directory: Path) -> str:
-    """The rate of downloads of what `upload` stored."""
+    """Return the rate of downloads of the files that `upload` stored."""
     return transferred(["-o", "/dev/null"], f"{cluster.url}/download/")
 
 
 def put_small(cluster: Cluster, directory: Path) -> str:
-    """The rate of uploads of 1 KiB."""
+    """Return the rate of uploads of 1 KiB."""
     script = directory / "put.lua"
     script.write_text(_PUT)
     return requested(["-s", str(script), cluster.url])
 
 
 def get_small(cluster: Cluster, _directory: Path) -> str:
-    """The rate of downloads of one file of 1 KiB."""
-    httpx.put(f"{cluster.url}/upload/asked-for.txt", content=b"x" * 1024).raise_for_status()
-    return requested([f"{cluster.url}/download/asked-for.txt"])
+    """Return the rate of downloads of one file of 1 KiB."""
+    httpx.put(f"{cluster.url}/upload/small.txt", content=b"x" * 1024).raise_for_status()
+    return requested([f"{cluster.url}/download/small.txt"])
 
 
 WORK: dict[str, Callable[[Cluster, Path], str]] = {
@@ -87,60 +87,61 @@ WORK: dict[str, Callable[[Cluster, Path], str]] = {
 
 
 def transferred(options: list[str], under: str) -> str:
-    """What curl reaches with three files for each connection."""
+    """Return the rate that curl reaches with three files for each connection."""
     commands = [
-        ["curl", "-sSf", *options, f"{under}large-{number}.txt"] for number in range(3 * _AT_ONCE)
+        ["curl", "-sSf", *options, f"{under}large-{number}.txt"]
+        for number in range(3 * _CONNECTIONS)
     ]
-    begun = time.monotonic()
-    with ThreadPoolExecutor(_AT_ONCE) as together:
-        for done in together.map(lambda c: subprocess.run(c, capture_output=True), commands):
-            done.check_returncode()
-    return f"{len(commands) * _SIZE / MIB / (time.monotonic() - begun):.0f} MiB/s"
+    started = time.monotonic()
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        for completed in pool.map(lambda c: subprocess.run(c, capture_output=True), commands):
+            completed.check_returncode()
+    return f"{len(commands) * _SIZE / MIB / (time.monotonic() - started):.0f} MiB/s"
 
 
 def requested(arguments: list[str]) -> str:
-    """What wrk reaches. RuntimeError if an answer is not a success."""
-    done = subprocess.run(
+    """Return the rate that wrk reaches; raise RuntimeError if an answer is not a success."""
+    completed = subprocess.run(
         ["wrk", "-t", "1", "-c", "16", "-d", f"{_SECONDS}s", *arguments],
         capture_output=True,
         text=True,
         check=True,
     )
-    if "Non-2xx" in done.stdout:
-        raise RuntimeError(done.stdout)
-    (rate,) = [line.split()[1] for line in done.stdout.splitlines() if "Requests/sec" in line]
+    if "Non-2xx" in completed.stdout:
+        raise RuntimeError(completed.stdout)
+    (rate,) = [line.split()[1] for line in completed.stdout.splitlines() if "Requests/sec" in line]
     return f"{float(rate):.0f}/s"
 
 
 def measured(
     cluster: Cluster, directory: Path, action: Callable[[Cluster, Path], str]
 ) -> tuple[str, list[float], float]:
-    """The rate, the processors that each group of servers took meanwhile, and those left idle."""
+    """Return the rate of an action, the cores that each group of servers used, and idle cores."""
     groups = [
         [replica.pid for replica in cluster.replicas],
         [cluster.nginx],
         [cluster.seaweed.process.pid],
     ]
-    before, idle, begun = used_by(groups), idle_seconds(), time.monotonic()
+    before, idle, started = used_by(groups), idle_seconds(), time.monotonic()
     rate = action(cluster, directory)
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - started
     used = [(now - b) / seconds for now, b in zip(used_by(groups), before, strict=True)]
     return rate, used, (idle_seconds() - idle) / seconds
 
 
 def used_by(groups: list[list[int]]) -> list[float]:
-    """Seconds of processor time that each group has used."""
+    """Return the seconds of CPU that each group has used."""
     return [sum(map(cpu, group)) for group in groups]
 
 
 def row(replicas: int, work: str, rate: str, used: list[float], idle: float) -> None:
-    """Print one line."""
+    """Print one row."""
     shares = " | ".join(f"{share:.2f}" for share in used)
     print(f"| {replicas} | {work} | {rate} | {shares} | {idle:.2f} |", flush=True)
 
 
 def idle_seconds() -> float:
-    """Seconds for which processors had nothing to do, all of them together."""
+    """Return the seconds for which the cores were idle, summed over all of them."""
     first = Path("/proc/stat").read_text().splitlines()[0].split()
     return int(first[4]) / _TICKS
 

@@ -1,4 +1,4 @@
-"""The rows about small requests, crowds, memory and refusals."""
+"""The rows about small requests, memory, many slow clients, and refusals."""
 
 import re
 import shutil
@@ -15,12 +15,12 @@ from bench import Bench
 from contenders import Contender
 
 MIB = 1 << 20
-_CROWD = 1000
+_SLOW_CLIENTS = 1000
 _PROBE_SECONDS = 10
 
 
 def small_requests(bench: Bench) -> None:
-    """GET of 1 KiB over 32 connections kept alive, alone and beside two large downloads."""
+    """GET 1 KiB over 32 persistent connections, alone and beside two large downloads."""
     if not shutil.which("wrk"):
         bench.missing.add("wrk (Debian's wrk)")
         return
@@ -35,19 +35,19 @@ def small_requests(bench: Bench) -> None:
         for server in servers.values():
             (server.files / "small.txt").write_bytes(b"x" * 1024)
             (server.files / "large.bmp").hardlink_to(large)
-        found: dict[str, list[Wrk]] = {name: [] for name in servers}
-        for turn in range(bench.rounds + 1):
+        results: dict[str, list[Wrk]] = {name: [] for name in servers}
+        for round_number in range(bench.rounds + 1):
             for name, server in servers.items():
                 run = Wrk(server)
-                if turn:
-                    found[name].append(run)
-        rates = {name: statistics.median(r.rate for r in runs) for name, runs in found.items()}
+                if round_number:  # the first is the warm-up
+                    results[name].append(run)
+        rates = {name: statistics.median(r.rate for r in runs) for name, runs in results.items()}
         for name in [name for name in rates if name != "ours"]:
             bench.judge(f"GET 1 KiB, 32 connections: ours at least 1.5 × the rate of {name}"
                         " (time per request)",
                         1e6 / rates["ours"], 1e6 / rates[name], 1 / 1.5, "µs")  # fmt: skip
-        p50 = statistics.median(run.p50 for run in found["ours"])
-        p99 = statistics.median(run.p99 for run in found["ours"])
+        p50 = statistics.median(run.p50 for run in results["ours"])
+        p99 = statistics.median(run.p99 for run in results["ours"])
         bench.judge("GET 1 KiB, 32 connections: p99 against p50", p99, p50, 2.0, "ms")
         beside = [_beside_downloads(servers["ours"]) for _ in range(bench.rounds)]
         bench.judge("the same beside two downloads of 4 GiB: p99 against that alone",
@@ -61,23 +61,25 @@ class Wrk:
     def __init__(self, server: Contender, seconds: int = 4) -> None:
         url = f"http://127.0.0.1:{server.port}{server.get}small.txt"
         options = ["-t1", "-c32", f"-d{seconds}s", "--latency", url]
-        said = subprocess.run(["wrk", *options], check=True, capture_output=True, text=True).stdout
-        if "Non-2xx" in said or "Socket errors" in said:
-            raise wire.Unexpected(said)
-        self.rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])  # type: ignore[index]
-        self.p50, self.p99 = (self._percentile(said, percent) for percent in (50, 99))
+        output = subprocess.run(
+            ["wrk", *options], check=True, capture_output=True, text=True
+        ).stdout
+        if "Non-2xx" in output or "Socket errors" in output:
+            raise wire.Unexpected(output)
+        self.rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])  # type: ignore[index]
+        self.p50, self.p99 = (self._percentile(output, percent) for percent in (50, 99))
 
     @staticmethod
-    def _percentile(said: str, percent: int) -> float:
-        number, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", said).groups()  # type: ignore[union-attr]
+    def _percentile(output: str, percent: int) -> float:
+        number, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", output).groups()  # type: ignore[union-attr]
         return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
 def _beside_downloads(server: Contender) -> Wrk:
-    going = True
+    downloading = True
 
     def download() -> None:
-        while going:
+        while downloading:
             wire.get(server.port, f"{server.get}large.bmp", 4096 * MIB)
 
     threads = [threading.Thread(target=download) for _ in range(2)]
@@ -86,20 +88,20 @@ def _beside_downloads(server: Contender) -> Wrk:
     try:
         return Wrk(server)
     finally:
-        going = False
+        downloading = False
         for thread in threads:
             thread.join()
 
 
 def memory(bench: Bench) -> None:
-    """Resident memory while 4 times the size goes in and out."""
+    """Measure how resident memory grows while a file of 4 times the size comes in and goes out."""
     with contenders.fileservice(bench.base, workers=bench.workers) as server:
         size = 4 * bench.size
         big = wire.sample_file(bench.base / "big.bmp", size)
         warm = wire.sample_file(bench.base / "warm.bmp", 64 * MIB)
-        for turn in range(4):
-            wire.put(server.port, f"{server.put}put-warm{turn}.bmp", warm)
-            wire.get(server.port, f"{server.get}put-warm{turn}.bmp", 64 * MIB)
+        for number in range(4):
+            wire.put(server.port, f"{server.put}put-warm{number}.bmp", warm)
+            wire.get(server.port, f"{server.get}put-warm{number}.bmp", 64 * MIB)
         up = _growth(server, lambda: wire.put(server.port, f"{server.put}put-big.bmp", big))
         down = _growth(server, lambda: wire.get(server.port, f"{server.get}put-big.bmp", size))
         bench.judge_limit(f"memory grown in a PUT of {size // MIB} MiB", up / MIB, 16, "MiB")
@@ -109,12 +111,12 @@ def memory(bench: Bench) -> None:
 
 
 def _growth(server: Contender, action: Callable[[], None]) -> int:
-    before, most, done = server.memory(), 0, threading.Event()
+    before, maximum, done = server.memory(), 0, threading.Event()
 
     def watch() -> None:
-        nonlocal most
+        nonlocal maximum
         while not done.wait(0.05):
-            most = max(most, server.memory())
+            maximum = max(maximum, server.memory())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -123,11 +125,11 @@ def _growth(server: Contender, action: Callable[[], None]) -> int:
     finally:
         done.set()
         watcher.join()
-    return max(most, server.memory()) - before
+    return max(maximum, server.memory()) - before
 
 
-def crowd(bench: Bench) -> None:
-    """A thousand uploads that trickle, and a visitor who asks for a small file all the while."""
+def slow_clients(bench: Bench) -> None:
+    """Measure how fast a small file is served beside a thousand slow uploads."""
     with contenders.fileservice(bench.base, workers=bench.workers, IDLE_TIMEOUT="60s") as server:
         (server.files / "small.txt").write_bytes(b"x" * 1024)
         path = f"{server.get}small.txt"
@@ -136,26 +138,26 @@ def crowd(bench: Bench) -> None:
         before = server.memory()
         uploads = [
             wire.begin_put(server.port, f"{server.put}put-{number}.txt", MIB, b"some text\n")
-            for number in range(_CROWD)
+            for number in range(_SLOW_CLIENTS)
         ]
         latencies = []
         start = time.monotonic()
         while time.monotonic() - start < _PROBE_SECONDS:
             for upload in uploads[len(latencies) % 10 :: 10]:
                 upload.send(b"more text\n")
-            begun = time.monotonic()
+            started = time.monotonic()
             wire.get(server.port, path, 1024)
-            latencies.append((time.monotonic() - begun) * 1000)
+            latencies.append((time.monotonic() - started) * 1000)
         grown = server.memory() - before
         for upload in uploads:
             upload.close()
     p99 = statistics.quantiles(latencies, n=100)[98]
-    bench.judge_limit(f"{_CROWD} trickling uploads: p99 of a probe", p99, 100, "ms")
-    bench.judge_limit("the same: memory for each", grown / _CROWD / 1024, 128, "KiB")
+    bench.judge_limit(f"{_SLOW_CLIENTS} trickling uploads: p99 of a probe", p99, 100, "ms")
+    bench.judge_limit("the same: memory for each", grown / _SLOW_CLIENTS / 1024, 128, "KiB")
 
 
 def refusals(bench: Bench) -> None:
-    """A body of 64 MiB that is not wanted, from a client that sends it all before it listens."""
+    """Refuse a body of 64 MiB from a client that sends all of it before it reads the answer."""
     times = 100
     body: Path = wire.sample_file(bench.base / "refused.bmp", 64 * MIB)
     with contenders.fileservice(bench.base, workers=bench.workers) as server:
@@ -172,6 +174,6 @@ def refusals(bench: Bench) -> None:
 ROWS = {
     "small_requests": small_requests,
     "memory": memory,
-    "crowd": crowd,
+    "slow_clients": slow_clients,
     "refusals": refusals,
 }

@@ -1,4 +1,4 @@
-"""The rows about one large file: out, in, and in by tus."""
+"""The rows about one large file: downloads, uploads, and uploads by tus."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ MIB = 1 << 20
 
 
 def downloads(bench: Bench) -> None:
-    """GET whole, and by range from both ends."""
+    """GET the whole file, and ranges at its beginning and its end."""
     size = bench.source.stat().st_size
     large = bench.base / "large.bmp"
     with large.open("wb") as file:
@@ -31,19 +31,21 @@ def downloads(bench: Bench) -> None:
             os.link(bench.source, server.files / "get.bmp")
             os.link(large, server.files / "large.bmp")
 
-        def whole(server: Contender) -> None:
+        def get_file(server: Contender) -> None:
             wire.get(server.port, f"{server.get}get.bmp", size)
 
         work = f"GET {bench.size // MIB} MiB"
-        found = bench.compare(work, {name: (server, whole) for name, server in servers.items()})
+        medians = bench.compare(
+            work, {name: (server, get_file) for name, server in servers.items()}
+        )
         for name in servers:
             if name != "ours":
-                _judge_both(bench, work, found, name, 1.0 if name == "nginx" else None)
+                _judge_both(bench, work, medians, name, 1.0 if name == "nginx" else None)
 
         last = 4 * bench.size - MIB
         repeats = 400
 
-        def section(first: int) -> Callable[[Contender], None]:
+        def get_range(first: int) -> Callable[[Contender], None]:
             def action(server: Contender) -> None:
                 for _ in range(repeats):
                     wire.get(
@@ -53,21 +55,21 @@ def downloads(bench: Bench) -> None:
             return action
 
         ours = servers["ours"]
-        found = bench.compare(
-            "ranges", {"first": (ours, section(0)), "last": (ours, section(last))}
+        medians = bench.compare(
+            "ranges", {"first": (ours, get_range(0)), "last": (ours, get_range(last))}
         )
         bench.judge(
             f"GET of the last 1 MiB of {4 * bench.size // MIB} MiB against the first,"
             f" CPU of {repeats}",
-            found["last"].cpu,
-            found["first"].cpu,
+            medians["last"].cpu,
+            medians["first"].cpu,
             1.2,
         )
     large.unlink()
 
 
 def uploads(bench: Bench) -> None:
-    """PUT, chunked PUT, and POST of a form."""
+    """Upload by PUT, by PUT in chunks, and by POST of a form."""
     fast = {"DIGEST": "none", "FSYNC": "false"}
     with bench.running(
         ours=lambda: contenders.fileservice(bench.base, workers=bench.workers),
@@ -93,31 +95,31 @@ def uploads(bench: Bench) -> None:
         if "uploadserver" in servers:
             actions["uploadserver"] = (servers["uploadserver"], post)
         work = f"PUT {bench.size // MIB} MiB"
-        found = bench.compare(work, actions)
-        if "nginx" in found:
+        medians = bench.compare(work, actions)
+        if "nginx" in medians:
             bench.judge(f"{work}, no digest, no fsync: wall, against nginx",
-                        found["fast"].wall, found["nginx"].wall, 1.0)  # fmt: skip
+                        medians["fast"].wall, medians["nginx"].wall, 1.0)  # fmt: skip
             bench.judge(f"{work}, no digest, no fsync: CPU, against nginx",
-                        found["fast"].cpu, found["nginx"].cpu, 1.0)  # fmt: skip
+                        medians["fast"].cpu, medians["nginx"].cpu, 1.0)  # fmt: skip
             alone = _hashing_alone(bench.size)
             bench.judge(f"{work}: CPU, against SHA-256 alone + 0.6 × nginx",
-                        found["ours"].cpu, alone + 0.6 * found["nginx"].cpu, 1.0)  # fmt: skip
+                        medians["ours"].cpu, alone + 0.6 * medians["nginx"].cpu, 1.0)  # fmt: skip
             bench.note("SHA-256 of as much, in process", f"{alone:.3g} s")
-            bench.note(f"{work}: CPU of the client", f"{found['ours'].client:.3g} s")
-        if "copyparty" in found:
+            bench.note(f"{work}: CPU of the client", f"{medians['ours'].client:.3g} s")
+        if "copyparty" in medians:
             bench.judge(f"{work}: wall, against copyparty",
-                        found["ours"].wall, found["copyparty"].wall, 0.35)  # fmt: skip
+                        medians["ours"].wall, medians["copyparty"].wall, 0.35)  # fmt: skip
         for name in ("stock", "uploadserver"):
-            if name in found:
-                _judge_both(bench, work, found, name, None)
+            if name in medians:
+                _judge_both(bench, work, medians, name, None)
         bench.judge("the same as a form: wall, against our PUT",
-                    found["form"].wall, found["ours"].wall, 1.15)  # fmt: skip
+                    medians["form"].wall, medians["ours"].wall, 1.15)  # fmt: skip
         bench.judge("the same in chunks: wall, against our PUT",
-                    found["chunked"].wall, found["ours"].wall, 1.3)  # fmt: skip
+                    medians["chunked"].wall, medians["ours"].wall, 1.3)  # fmt: skip
 
 
 def resumable(bench: Bench) -> None:
-    """Uploads by tus, in one request and in many."""
+    """Upload by tus, in one request and in many."""
     size = bench.source.stat().st_size
     with bench.running(
         ours=lambda: contenders.fileservice(bench.base, workers=bench.workers),
@@ -132,34 +134,35 @@ def resumable(bench: Bench) -> None:
                 path = wire.tus_create(server.port, server.tus, "put-1.bmp", size)
                 wire.tus_patch(server.port, path, bench.source, step)
 
-            found = bench.compare(
+            medians = bench.compare(
                 work, {name: (server, upload) for name, server in servers.items()}
             )
-            if "tus_server" in found:
+            if "tus_server" in medians:
                 bench.judge(f"{work}: wall, against @tus/server",
-                            found["ours"].wall, found["tus_server"].wall, 0.35)  # fmt: skip
+                            medians["ours"].wall, medians["tus_server"].wall, 0.35)  # fmt: skip
             else:
-                bench.note(work, f"{found['ours'].wall:.3g} s")
+                bench.note(work, f"{medians['ours'].wall:.3g} s")
 
 
 def _judge_both(
-    bench: Bench, work: str, found: dict[str, Sample], name: str, factor: float | None
+    bench: Bench, work: str, medians: dict[str, Sample], name: str, factor: float | None
 ) -> None:
-    ours, other = found["ours"], found[name]
+    ours, other = medians["ours"], medians[name]
     bench.judge(f"{work}: wall, against {name}", ours.wall, other.wall, factor)
     bench.judge(f"{work}: CPU, against {name}", ours.cpu, other.cpu, factor)
 
 
 def _hashing_alone(size: int) -> float:
+    """Return the median seconds of CPU for the SHA-256 of `size` bytes."""
     block = bytearray(os.urandom(MIB))
-    found = []
+    seconds = []
     for _ in range(3):
         start = time.process_time()
         digest = hashlib.sha256()
         for _ in range(size // MIB):
             digest.update(block)
-        found.append(time.process_time() - start)
-    return statistics.median(found)
+        seconds.append(time.process_time() - start)
+    return statistics.median(seconds)
 
 
 ROWS = {

@@ -1,4 +1,4 @@
-"""Clients that cost little: the kernel sends from files, and drops what it receives."""
+"""Clients that use little CPU: the kernel sends from files and drops what it receives."""
 
 import base64
 import os
@@ -12,27 +12,27 @@ _BOUNDARY = "fileservice-load-boundary"
 
 
 class Unexpected(Exception):
-    """An answer that is not the one that must come."""
+    """The answer is not the expected one."""
 
 
 def get(port: int, path: str, size: int, byte_range: str | None = None) -> None:
-    """Fetch `path`, of which `size` bytes must come."""
+    """Download `path`; the answer must have `size` bytes."""
     extra = f"Range: bytes={byte_range}\r\n" if byte_range else ""
     with _connect(port) as connection:
         connection.sendall(_head("GET", path, extra + "Connection: close\r\n"))
-        status, fields, early = _read_head(connection)
+        status, fields, received_early = _read_head(connection)
         if status != (206 if byte_range else 200) or fields.get("content-length") != str(size):
             raise Unexpected(f"GET {path}: {status} with {fields}")
-        left = size - early
+        left = size - received_early
         while left:
             received = connection.recv_into(_BUFFER, min(left, len(_BUFFER)), socket.MSG_TRUNC)
             if not received:
-                raise Unexpected(f"GET {path} broke off {left} bytes early")
+                raise Unexpected(f"GET {path} ended {left} bytes early")
             left -= received
 
 
 def put(port: int, path: str, source: Path) -> None:
-    """Send the file with its length declared."""
+    """Upload the file with a Content-Length."""
     size = source.stat().st_size
     with _connect(port) as connection, source.open("rb") as file:
         connection.sendall(_head("PUT", path, f"Content-Length: {size}\r\n"))
@@ -41,7 +41,7 @@ def put(port: int, path: str, source: Path) -> None:
 
 
 def put_chunked(port: int, path: str, source: Path) -> None:
-    """Send the file in chunks of 64 KiB, as curl does."""
+    """Upload the file in chunks of 64 KiB, as curl does."""
     with _connect(port) as connection, source.open("rb") as file:
         connection.sendall(_head("PUT", path, "Transfer-Encoding: chunked\r\n"))
         buffer = bytearray(_CHUNK + 16)
@@ -57,7 +57,7 @@ def put_chunked(port: int, path: str, source: Path) -> None:
 
 
 def post_form(port: int, path: str, field: str, name: str, source: Path) -> None:
-    """Send the file in a form, as browsers do."""
+    """Upload the file in a form, as browsers do."""
     before = (
         f"--{_BOUNDARY}\r\nContent-Disposition: form-data; "
         f'name="{field}"; filename="{name}"\r\nContent-Type: image/bmp\r\n\r\n'
@@ -82,7 +82,7 @@ def refused_put(port: int, path: str, source: Path) -> None:
 
 
 def tus_create(port: int, path: str, name: str, size: int) -> str:
-    """Begin an upload by tus; the path of its URL."""
+    """Create an upload by tus and return the path of its URL."""
     metadata = base64.b64encode(name.encode()).decode()
     fields = (
         f"Tus-Resumable: 1.0.0\r\nUpload-Length: {size}\r\nContent-Length: 0\r\n"
@@ -90,12 +90,12 @@ def tus_create(port: int, path: str, name: str, size: int) -> str:
     )
     with _connect(port) as connection:
         connection.sendall(_head("POST", path, fields))
-        found = _expect(connection, f"POST {path}", (201,))
-    return urlsplit(found["location"]).path
+        fields_of_answer = _expect(connection, f"POST {path}", (201,))
+    return urlsplit(fields_of_answer["location"]).path
 
 
 def tus_patch(port: int, path: str, source: Path, step: int) -> None:
-    """Send the file by tus, `step` bytes in each request, over one connection."""
+    """Upload the file by tus, `step` bytes in each request, over one connection."""
     size = source.stat().st_size
     with _connect(port) as connection, source.open("rb") as file:
         for offset in range(0, size, step):
@@ -106,13 +106,13 @@ def tus_patch(port: int, path: str, source: Path, step: int) -> None:
             )
             connection.sendall(_head("PATCH", path, fields))
             connection.sendfile(file, offset, count)
-            found = _expect(connection, f"PATCH {path}", (204,))
-            if int(found["upload-offset"]) != offset + count:
-                raise Unexpected(f"PATCH {path}: {found}")
+            fields_of_answer = _expect(connection, f"PATCH {path}", (204,))
+            if int(fields_of_answer["upload-offset"]) != offset + count:
+                raise Unexpected(f"PATCH {path}: {fields_of_answer}")
 
 
 def begin_put(port: int, path: str, length: int, first: bytes) -> socket.socket:
-    """An upload that has begun and waits for its client to go on."""
+    """Begin an upload with the bytes `first` and return its connection."""
     connection = _connect(port)
     connection.sendall(_head("PUT", path, f"Content-Length: {length}\r\n") + first)
     return connection
@@ -123,12 +123,12 @@ def _connect(port: int) -> socket.socket:
 
 
 def _head(method: str, path: str, fields: str) -> bytes:
-    always = "Host: 127.0.0.1\r\nUser-Agent: peers\r\nAccept: */*\r\n"
-    return f"{method} {path} HTTP/1.1\r\n{always}{fields}\r\n".encode()
+    common = "Host: 127.0.0.1\r\nUser-Agent: peers\r\nAccept: */*\r\n"
+    return f"{method} {path} HTTP/1.1\r\n{common}{fields}\r\n".encode()
 
 
 def _expect(connection: socket.socket, what: str, statuses: tuple[int, ...]) -> dict[str, str]:
-    """The fields of an answer that must have one of these statuses."""
+    """Return the header fields of the answer; raise Unexpected for another status."""
     status, fields, _ = _read_head(connection)
     if status not in statuses:
         raise Unexpected(f"{what}: {status}")
@@ -136,12 +136,12 @@ def _expect(connection: socket.socket, what: str, statuses: tuple[int, ...]) -> 
 
 
 def _read_head(connection: socket.socket) -> tuple[int, dict[str, str], int]:
-    """Status, fields, and how many bytes of the body came along."""
+    """Return the status, the header fields, and how many bytes of the body were received too."""
     data = b""
     while b"\r\n\r\n" not in data:
         more = connection.recv(65536)
         if not more:
-            raise Unexpected(f"the connection ended in {data!r}")
+            raise Unexpected(f"the connection ended after {data!r}")
         data += more
     head, _, rest = data.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
@@ -154,7 +154,7 @@ def _split(line: str) -> tuple[str, str, str]:
 
 
 def sample_file(path: Path, size: int) -> Path:
-    """A bitmap of `size` bytes that no compression makes smaller, in the page cache."""
+    """Write a bitmap of `size` bytes that cannot be compressed, and return its path."""
     head = (Path(__file__).parent.parent / "tests/samples/img.bmp").read_bytes()
     block = os.urandom(1 << 20)
     with path.open("wb") as file:

@@ -1,6 +1,8 @@
 """Fixtures: real servers on real sockets, and the real documents."""
 
+import contextlib
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,18 +14,42 @@ import pytest
 from tests.support.disk import Disk
 from tests.support.requirements import require
 from tests.support.reverse_proxies import SET_UPS, Front, front
-from tests.support.seaweed import CREDENTIALS, Seaweed, running
+from tests.support.seaweed import CREDENTIALS, SeaweedClient, shared_seaweed
 from tests.support.servers import LiveServer, S3LiveServer
+from tests.support.shared import made_once, shared_directory
 
 hypothesis.settings.register_profile("fileservice", deadline=None)
 hypothesis.settings.load_profile("fileservice")
 
-SAMPLES = Path(__file__).parent / "samples"
+HERE = Path(__file__).parent
+SAMPLES = HERE / "samples"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`pytest tests/http --store s3` runs the tests over HTTP against a bucket."""
     parser.addoption("--store", choices=["local", "s3"], default="local")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Provide what all processes share, unless this is one of pytest-xdist's."""
+    if not hasattr(config, "workerinput"):
+        stack = contextlib.ExitStack()
+        stack.enter_context(shared_directory())
+        config.add_cleanup(stack.close)
+
+
+LONGEST_FIRST = ("cluster", "browser", "clients", "storage/s3", "serving", "faults", "http")
+"""The directories whose modules take long."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no process works on when the others have finished."""
+
+    def rank(item: pytest.Item) -> int:
+        directory = item.path.parent.relative_to(HERE).as_posix()
+        return LONGEST_FIRST.index(directory) if directory in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=rank)  # pytest-randomly has shuffled them; those of a rank stay so
 
 
 @pytest.fixture
@@ -43,7 +69,7 @@ def start_server(
     def start(**settings: str) -> LiveServer:
         if request.config.getoption("store") == "s3" and "STORE_URL" not in settings:
             seaweed = request.getfixturevalue("seaweed")
-            prefix = f"own-{tmp_path.name}"
+            prefix = f"own-{secrets.token_hex(8)}"
             server: LiveServer = S3LiveServer(seaweed, prefix, tmp_path, settings)
         else:
             settings.setdefault("STORE_URL", str(tmp_path / "store"))
@@ -64,7 +90,8 @@ def shared_server(
     directory = tmp_path_factory.mktemp("shared")
     if request.config.getoption("store") == "s3":
         seaweed = request.getfixturevalue("seaweed")
-        server: LiveServer = S3LiveServer(seaweed, "shared", directory, {"WORKERS": "2"})
+        prefix = f"shared-{secrets.token_hex(8)}"
+        server: LiveServer = S3LiveServer(seaweed, prefix, directory, {"WORKERS": "2"})
     else:
         server = LiveServer({"STORE_URL": str(directory / "store"), "WORKERS": "2"})
     yield server
@@ -105,7 +132,9 @@ def nginx(tool: Callable[[str], str]) -> None:
         tool("nginx")
 
 
-@pytest.fixture(params=SET_UPS)
+@pytest.fixture(
+    params=[SET_UPS[0], *(pytest.param(one, marks=pytest.mark.thorough) for one in SET_UPS[1:])]
+)
 def behind(
     request: pytest.FixtureRequest,
     nginx: None,
@@ -118,13 +147,13 @@ def behind(
 
 
 @pytest.fixture(scope="session")
-def npm_install(
-    tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[Path], Path]:
-    """Install what a directory's package-lock.json names; the directory it was installed in."""
+def npm_install(tool: Callable[[str], str]) -> Callable[[Path], Path]:
+    """Install what a directory's package-lock.json names; return the directory with it.
 
-    def install(source: Path) -> Path:
-        directory = tmp_path_factory.mktemp("node")
+    All processes of a test run share that directory.
+    """
+
+    def install(source: Path, directory: Path) -> str:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(source / name, directory)
         done = subprocess.run(
@@ -137,9 +166,12 @@ def npm_install(
         )
         if done.returncode != 0:
             require(f"npm ci does not work here: {done.stderr}")
-        return directory
+        return str(directory)
 
-    return install
+    def install_once(source: Path) -> Path:
+        return Path(made_once(f"npm-{source.name}", lambda directory: install(source, directory)))
+
+    return install_once
 
 
 @pytest.fixture(scope="session")
@@ -163,13 +195,13 @@ def disk(root: None, tool: Callable[[str], str], tmp_path: Path) -> Iterator[Dis
 
 
 @pytest.fixture(scope="session")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
-    """One store that speaks S3, for all tests of this run."""
+def seaweed() -> Iterator[SeaweedClient]:
+    """One store that speaks S3, for all tests of this run, whatever process they are in."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in CREDENTIALS.items():
             patch.setenv(name, value)
         try:
-            with running(tmp_path_factory.mktemp("seaweed")) as found:
+            with shared_seaweed() as found:
                 yield found
         except FileNotFoundError as error:
             require(str(error))

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import lru_cache
 
-_ENTITY_TAG = re.compile(r'[ \t]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|$)')
-_EMPTY_ELEMENT = re.compile(r"[ \t]*(?:,|$)")
+_ENTITY_TAG = re.compile(r'[ \t]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|\Z)')
+_EMPTY_ELEMENT = re.compile(r"[ \t]*(?:,|\Z)")
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DAY_NAME = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"

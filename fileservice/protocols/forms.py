@@ -133,7 +133,7 @@ def _file_bytes(
     declared = part.header("Content-Length")
     if declared is not None and declared != str(size):
         raise BadForm(f"the part with the file has {size} bytes, but declares {declared}")
-    _check_rest(boundary, chain((held_back.removeprefix(b"\r\n"),), body))
+    _check_rest(boundary, chain((held_back,), body))
 
 
 def _find(delimiter: bytes, block: memoryview) -> int:

@@ -52,11 +52,21 @@ class Worker(Protocol):
 
     def count_request(self) -> None: ...
 
+    def queued(self) -> float | None: ...
+
 
 class Connection:
     """One client's requests, one after the other."""
 
-    def __init__(self, worker: Worker, environs: Environs, client: socket, addr: Any) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        environs: Environs,
+        client: socket,
+        addr: Any,
+        queued: float | None = None,
+    ) -> None:
+        """`queued` is for how many seconds it waited if that was for too long (see queueing)."""
         self._worker = worker
         self._cfg = worker.cfg
         self._client = client
@@ -66,6 +76,7 @@ class Connection:
         self._begun = 0.0  # when the request began, on the clock of time.monotonic
         self._request_line = ""
         self._early = b""
+        self._queued = queued
 
     def __str__(self) -> str:
         peer = "{}:{}".format(*self._addr) if isinstance(self._addr, tuple) else "a Unix socket"
@@ -138,6 +149,9 @@ class Connection:
             environ["transfer.inform"] = self._inform
         if worker.stopping:
             environ["transfer.stopping"] = True
+        queued = self._queued if request.req_number == 1 else worker.queued()
+        if queued is not None:
+            environ["transfer.queued"] = queued
         worker.count_request()
         try:
             answered = self._respond(environ, response)

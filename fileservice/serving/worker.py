@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from socket import SHUT_RD
 from ssl import OP_IGNORE_UNEXPECTED_EOF
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gevent
 from gevent.event import Event
@@ -22,6 +22,10 @@ from gunicorn.workers.ggevent import GeventWorker
 from fileservice.serving.connection import Connection
 from fileservice.serving.environ import Environs
 from fileservice.serving.memory import give_back_what_is_freed
+from fileservice.serving.queueing import Lag, Queue, seconds_since_handshake
+
+if TYPE_CHECKING:
+    from ssl import SSLContext  # gevent has yet to replace it
 
 _FRESH_SECONDS = 1.0
 """How long a connection may say nothing when the worker stops, or, if it is new, is full."""
@@ -62,12 +66,15 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
         self._fresh: dict[socket, float] = {}
         # Those in the middle of a head, or that have been answered and still send.
         self._yielding: dict[socket, float] = {}
+        self._new = Queue()
+        self._lag = Lag()
 
     def run(self) -> None:
         """Serve until told to stop, drain, and let transfers finish within the graceful timeout."""
         hub: Any = gevent.get_hub()
         hub.print_exception = self._log_exception
         servers = [self._listen(listener) for listener in self.sockets]
+        gevent.spawn(self._lag.watch)
         while self.alive:
             self.notify()
             self._make_room()
@@ -128,11 +135,11 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     def _listen(self, listener: socket) -> StreamServer:
         listener.setblocking(True)
-        server = _Server(
+        environs = Environs(self.cfg, listener.getsockname())
+        server = StreamServer(
             listener,
-            handle=partial(self.handle, Environs(self.cfg, listener.getsockname())),
+            handle=partial(self.handle, environs, _tls(self.cfg)),
             spawn=self._pool,
-            **_tls(self.cfg),
         )
         if self.cfg.workers > 1:
             server.max_accept = 1  # leave the next connection to a worker that is free
@@ -152,9 +159,30 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
             self.alive = False
             self._stopping.set()
 
-    def handle(self, environs: Environs, client: socket, addr: Any) -> None:
+    def handle(
+        self, environs: Environs, tls: "SSLContext | None", client: socket, addr: Any
+    ) -> None:
         """Serve one connection to its end."""
-        connection = Connection(self, environs, client, addr)
+        queued = self._queued_when_new(client)  # first of all: a handshake sends something
+        if tls is None:
+            self._serve(Connection(self, environs, client, addr, queued), client)
+            return
+        client.settimeout(self.head_timeout)
+        with suppress(TimeoutError, OSError):
+            wrapped = tls.wrap_socket(client, server_side=True)
+            self._serve(Connection(self, environs, wrapped, addr, queued), wrapped)
+
+    def _queued_when_new(self, client: socket) -> float | None:
+        waited = seconds_since_handshake(client)
+        if waited is None:
+            return self.queued()
+        return waited if self._new.is_late(waited) else None
+
+    def queued(self) -> float | None:
+        """Seconds that a request on an open connection waited in vain; None if not for too long."""
+        return self._lag.seconds if self._lag.late else None
+
+    def _serve(self, connection: Connection, client: socket) -> None:
         try:
             connection.serve()
         except (ConnectionError, TimeoutError, NoMoreData) as error:
@@ -187,24 +215,11 @@ class TransferWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no typ
             self._yielding.pop(connection, None)
 
 
-def _tls(cfg: Config) -> dict[str, Any]:
+def _tls(cfg: Config) -> "SSLContext | None":
     if not cfg.is_ssl:
-        return {}
-    context = ssl_context(cfg)
+        return None
+    context: SSLContext = ssl_context(cfg)
     # Who only half-closes still gets its answer. Whether a body is whole, its own frame tells
     # (RFC 9112 section 9.8).
     context.options |= OP_IGNORE_UNEXPECTED_EOF
-    return {"ssl_context": context}
-
-
-class _Server(StreamServer):
-    """Accepts connections, and waits for a TLS handshake no longer than for a request's head."""
-
-    def wrap_socket_and_handle(self, client_socket: socket, address: Any) -> None:
-        client_socket.settimeout(TransferWorker.head_timeout)
-        with suppress(TimeoutError, OSError):
-            wrapped = self.wrap_socket(client_socket, **self.ssl_args)  # type: ignore[misc, arg-type]
-            try:
-                self.handle(wrapped, address)
-            finally:
-                wrapped.close()
+    return context

@@ -1,4 +1,4 @@
-"""Where files are kept. `open_store` gives the store that a URL names."""
+"""The storage of files. `open_store` opens the store that a URL names."""
 
 from fileservice.storage.errors import (
     Busy,

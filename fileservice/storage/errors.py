@@ -3,12 +3,12 @@
 StorageError
 ├── NotFound             there is no such file
 ├── NoSuchUpload         there is no such unfinished upload
-├── Locked               another writer is at the unfinished upload
+├── Locked               another writer has the lock of the upload
 ├── NameTaken            another file has the name
 ├── NameReserved         another file may be about to get the name
-├── StorageFull          no room, or none that may be used
-├── StorageUnavailable   the store does not answer, or answers with a fault
-└── Busy                 this process has no means left just now (descriptors, memory)
+├── StorageFull          there is no space, or none that may be used
+├── StorageUnavailable   the store does not respond, or responds with an error
+└── Busy                 this process has no file descriptors or memory left at the moment
 """
 
 import errno
@@ -19,7 +19,7 @@ from fileservice.names import FileName
 
 
 class StorageError(Exception):
-    """Something the store could not do."""
+    """The base class of the errors of a store."""
 
 
 class NotFound(StorageError):
@@ -39,15 +39,15 @@ class NameTaken(StorageError):
 class NameReserved(StorageError):
     def __init__(self, name: FileName) -> None:
         super().__init__(
-            f"another file is just being stored under the name {name!r}, or was when its server"
-            " died; try again in a moment"
+            f"another file is being stored under the name {name!r}, or was when its server died;"
+            " try again in a moment"
         )
         self.name = name
 
 
 class NoSuchUpload(StorageError):
     def __init__(self) -> None:
-        super().__init__("there is no such upload; it was never begun, or it was taken back")
+        super().__init__("there is no such upload; it was never created, or it was removed")
 
 
 class Locked(StorageError):
@@ -58,7 +58,7 @@ class Locked(StorageError):
 
 
 class StorageFull(StorageError):
-    """There is no room for the file."""
+    """There is no space for the file."""
 
 
 class StorageUnavailable(StorageError):
@@ -66,28 +66,28 @@ class StorageUnavailable(StorageError):
 
 
 class Busy(StorageError):
-    """The process has run out of descriptors or memory."""
+    """The process has run out of file descriptors or memory."""
 
 
 def describe_error(error: StorageError) -> str:
-    """The error as the log has it: with the path and, where a permission is missing, the user.
+    """Return the error for the log, with the path and, if a permission is missing, the user.
 
-    Neither is for clients to know, so the text of the error itself has neither.
+    Clients must not learn either of them, so the text of the error itself has neither.
     """
     cause = error.__cause__
-    facts = []
+    details = []
     if isinstance(cause, OSError):
         if cause.strerror and cause.strerror not in str(error):
-            facts.append(cause.strerror)
-        facts += [repr(os.fsdecode(path)) for path in (cause.filename, cause.filename2) if path]
+            details.append(cause.strerror)
+        details += [repr(os.fsdecode(path)) for path in (cause.filename, cause.filename2) if path]
         if cause.errno in (errno.EACCES, errno.EPERM):
-            facts.append(f"the service runs as {user_name(os.geteuid())}")
-    return f"{error} [{'; '.join(facts)}]" if facts else str(error)
+            details.append(f"the service runs as {user_name(os.geteuid())}")
+    return f"{error} [{'; '.join(details)}]" if details else str(error)
 
 
-def user_name(number: int) -> str:
-    """A user as people know it: the name, where there is one, and the number."""
+def user_name(uid: int) -> str:
+    """Return the name of a user and the number, or the number alone if there is no name."""
     try:
-        return f"{pwd.getpwuid(number).pw_name} ({number})"
+        return f"{pwd.getpwuid(uid).pw_name} ({uid})"
     except KeyError:
-        return f"the user {number}"
+        return f"the user {uid}"

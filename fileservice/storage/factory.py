@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fileservice.storage.files import StoreVerification
 from fileservice.storage.interface import Store
-from fileservice.storage.local import LocalStore, layout_of, verify
+from fileservice.storage.local import Layout, LocalStore, verify
 from fileservice.storage.s3.location import Location
 
 
@@ -34,7 +34,7 @@ def verify_store(url: str, *, fsync: bool, identity: str | None = None) -> Store
     if _is_bucket(url):
         open_store(url, fsync=fsync)
         return StoreVerification()
-    return verify(layout_of(Path(url), fsync=fsync, identity=identity))
+    return verify(Layout.under(Path(url), fsync=fsync, identity=identity))
 
 
 def open_store(

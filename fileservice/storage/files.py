@@ -1,10 +1,13 @@
 """What a store says about its files and uploads: values without behaviour of a store."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from fileservice.names import FileName
 
+PREALLOCATION = 64 * 1024
+"""A file system may allocate up to so many bytes to a file that were never asked for."""
 _YEAR_1, _END_OF_9999 = -62_135_596_800, 253_402_300_799
 
 
@@ -90,3 +93,13 @@ class UnfinishedUpload:
     """Bytes of space that are reserved beyond those."""
     modified: float | None
     """When its bytes last changed, in seconds since the Unix epoch; None as for `size`."""
+
+    @property
+    def has_reservation(self) -> bool:
+        """Whether space was reserved for bytes that have not been received."""
+        return self.reserved > PREALLOCATION
+
+
+def id_of_record(record: bytes) -> str:
+    """Return the id of an upload that ended at its creation and has nothing but this record."""
+    return hashlib.sha256(record).hexdigest()[:32]

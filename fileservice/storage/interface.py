@@ -61,9 +61,9 @@ class Writer(StagedFile, Protocol):
 class ResumableWriter(Writer, Protocol):
     """The lock of a resumable upload, and the only way to change its bytes and its record.
 
-    Closing it releases the lock. What was written stays until the upload is removed. In a store
-    that cannot keep a process that stands still from losing its lock, every method that changes
-    what others see raises Locked once another writer has it.
+    Closing it releases the lock. What was written stays until the upload is removed. A store on a
+    network may let a process that was suspended lose its lock; then every method that changes what
+    others see raises Locked.
     """
 
     def truncate(self, size: int) -> None:
@@ -96,6 +96,12 @@ class Uploads(Protocol):
 
         The id has 32 hexadecimal digits. Raise StorageFull if there is not enough space, or if
         fewer than `min_free` bytes would stay free.
+        """
+
+    def create_ended(self, record: bytes) -> str:
+        """Store the record of an upload that ended at its creation, and return its id.
+
+        Equal records have the same id and are stored once. Raise StorageFull.
         """
 
     def read(self, upload: str) -> StoredUpload:

@@ -16,7 +16,7 @@ Open = Callable[..., Watched]
 Make = Callable[..., Path]
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture(params=["light", pytest.param("dark", marks=pytest.mark.thorough)])
 def scheme(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

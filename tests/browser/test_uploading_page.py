@@ -1,5 +1,7 @@
 """Uploads from the page: chosen, dropped, refused, paused, cut, and gone on with."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +9,8 @@ import httpx
 import pytest
 
 from tests.browser.conftest import MIB
-from tests.browser.watched import Watched, assert_stored
+from tests.browser.watched import STILL_HELD, Watched, assert_stored
+from tests.support.processes import open_files
 from tests.support.servers import LiveServer
 
 Open = Callable[..., Watched]
@@ -100,6 +103,7 @@ def test_a_large_file_can_be_paused_and_goes_on_where_it_was(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
+    tab.expected += STILL_HELD
     tab.network(20 * MIB)
     file = make_file("a.bmp", 40 * MIB)
     tab.choose(file)
@@ -163,14 +167,15 @@ def test_only_two_files_are_on_their_way_at_a_time(
     assert_stored(server.url, files)
 
 
-def test_an_upload_of_200_mib_survives_that_the_server_is_killed(
-    open_page: Open, make_file: Make, start_server: Callable[..., LiveServer]
+@pytest.mark.parametrize("size", [40 * MIB, pytest.param(200 * MIB, marks=pytest.mark.thorough)])
+def test_an_upload_survives_that_the_server_is_killed(
+    open_page: Open, make_file: Make, start_server: Callable[..., LiveServer], size: int
 ) -> None:
     server = start_server()
     tab = open_page(at=server)
-    tab.expected += ["net::ERR_", "the server cannot be reached"]
-    tab.network(60 * MIB)
-    file = make_file("a.bmp", 200 * MIB)
+    tab.expected += ["net::ERR_", "the server cannot be reached", *STILL_HELD]
+    tab.network(size // 4)
+    file = make_file("a.bmp", size)
     tab.choose(file)
     tab.wait_until_sent("a.bmp", 0.3)
     server.kill()
@@ -187,7 +192,7 @@ def test_an_upload_waits_while_there_is_no_network(
     open_page: Open, make_file: Make, server: LiveServer, size: int
 ) -> None:
     tab = open_page()
-    tab.expected.append("net::ERR_INTERNET_DISCONNECTED")
+    tab.expected += ["net::ERR_INTERNET_DISCONNECTED", *STILL_HELD]
     tab.network(size // 3)
     file = make_file("a.bmp", size)
     tab.choose(file)
@@ -196,6 +201,29 @@ def test_an_upload_waits_while_there_is_no_network(
     tab.wait_for("a.bmp", "retrying")
     assert "no network" in tab.transfer("a.bmp").inner_text()
     tab.network()
+    tab.wait_for("a.bmp", "done")
+    assert_stored(server.url, [file])
+
+
+def test_an_upload_waits_while_the_server_still_holds_its_earlier_request(
+    open_page: Open, make_file: Make, server: LiveServer
+) -> None:
+    tab = open_page()
+    tab.expected += ["net::ERR_INTERNET_DISCONNECTED", "423 (Locked)"]
+    tab.network(4 * MIB)
+    file = make_file("a.bmp", 12 * MIB)
+    tab.choose(file)
+    tab.wait_until_sent("a.bmp", 0.1)
+    uploads = f"{server.store}/.fileservice/uploads/"
+    (holder,) = [pid for pid in server.workers() if uploads in "".join(open_files(pid))]
+    os.kill(holder, signal.SIGSTOP)
+    try:
+        tab.network(offline=True)
+        tab.wait_for("a.bmp", "retrying")
+        with tab.page.expect_response(lambda answer: answer.status == 423):
+            tab.network()
+    finally:
+        os.kill(holder, signal.SIGCONT)
     tab.wait_for("a.bmp", "done")
     assert_stored(server.url, [file])
 
@@ -211,6 +239,7 @@ def test_an_upload_goes_on_in_a_new_tab_when_its_file_is_chosen_again(
     first.wait_until_sent("a.bmp", 0.3)
     first.page.close()
     second = open_page(context=context)
+    second.expected += STILL_HELD
     assert "goes on from where it was" in second.transfer("a.bmp").inner_text()
     second.choose(file)
     assert second.transfer("a.bmp").count() == 1
@@ -242,7 +271,7 @@ def test_a_file_that_is_changed_while_it_is_sent_is_not_stored(
     open_page: Open, make_file: Make, server: LiveServer, size: int
 ) -> None:
     tab = open_page()
-    tab.expected.append("net::ERR_UPLOAD_FILE_CHANGED")
+    tab.expected += ["net::ERR_UPLOAD_FILE_CHANGED", *STILL_HELD]
     tab.network(size // 4)
     file = make_file("a.bmp", size)
     tab.choose(file)

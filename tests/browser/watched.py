@@ -17,6 +17,11 @@ document.addEventListener('securitypolicyviolation', (event) => violations.push(
 """
 
 
+STILL_HELD = ("409 (Conflict)", "423 (Locked)")
+"""What the console may say when an upload is resumed before the server has noticed that the
+connection of the earlier request is gone. The page tries again."""
+
+
 class Watched:
     """One tab; `expected` are parts of console messages that this test provokes on purpose."""
 

@@ -25,7 +25,7 @@ def assert_swept(server: LiveServer) -> None:
     eventually(lambda: not server.staged())
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.thorough)])
 def test_an_upload_survives_that_its_workers_are_killed(
     start_server: Callable[..., LiveServer],
     client: Client,

@@ -51,6 +51,7 @@ def test_uploads_survive_whatever_befalls_their_connections(
             survived.result()
 
 
+@pytest.mark.thorough
 def test_an_upload_of_thirty_mebibytes_survives_many_resets(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
 ) -> None:

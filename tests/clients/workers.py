@@ -2,20 +2,14 @@
 
 from pathlib import Path
 
+from tests.support.processes import open_files
 from tests.support.servers import LiveServer
 
 
 def worker_with(server: LiveServer, port: int) -> int | None:
     """The process id of the worker with the connection from this port, once it has taken it."""
-    inode = _inode(server.port, port)
-    for pid in server.workers():
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                if str(descriptor.readlink()) == f"socket:[{inode}]":
-                    return pid
-            except FileNotFoundError:  # closed meanwhile
-                continue
-    return None
+    connection = f"socket:[{_inode(server.port, port)}]"
+    return next((pid for pid in server.workers() if connection in open_files(pid)), None)
 
 
 def _inode(local: int, remote: int) -> int:

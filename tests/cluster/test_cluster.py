@@ -21,7 +21,6 @@ from tests.support.servers import ROOT
 from tests.support.wire import eventually
 
 MIB = 1024 * 1024
-RACES = 1000
 DATA = (ROOT / "tests" / "samples" / "img.bmp").read_bytes() + secrets.token_bytes(MIB) * 30
 TUS = {"Tus-Resumable": "1.0.0"}
 
@@ -230,7 +229,10 @@ def test_a_download_goes_on_at_another_replica_after_kill_9(cluster: Cluster) ->
     victim.wait()
 
 
-def test_of_each_race_for_a_name_one_wins_and_is_what_is_stored(cluster: Cluster) -> None:
+@pytest.mark.parametrize("races", [100, pytest.param(1000, marks=pytest.mark.thorough)])
+def test_of_each_race_for_a_name_one_wins_and_is_what_is_stored(
+    cluster: Cluster, races: int
+) -> None:
     urls = [server.url for server in cluster.replicas]
     with httpx.Client(timeout=60) as client, ThreadPoolExecutor(12) as threads:
 
@@ -238,7 +240,7 @@ def test_of_each_race_for_a_name_one_wins_and_is_what_is_stored(cluster: Cluster
             return client.put(f"{url}/upload/{name}", content=f"{url}\n".encode()).status_code
 
         def race(number: int) -> None:
-            name = f"race-{number}.txt"
+            name = f"race-{races}-{number}.txt"
             got = {url: racers.submit(put, name, url) for url in urls}
             statuses = {url: future.result() for url, future in got.items()}
             [winner] = [url for url, status in statuses.items() if status == 201]
@@ -247,7 +249,7 @@ def test_of_each_race_for_a_name_one_wins_and_is_what_is_stored(cluster: Cluster
             assert stored == f"{winner}\n"
 
         with ThreadPoolExecutor(36) as racers:
-            list(threads.map(race, range(RACES)))
+            list(threads.map(race, range(races)))
 
 
 def test_of_large_files_that_race_for_a_name_one_wins_and_is_what_is_stored(

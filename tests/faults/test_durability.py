@@ -13,6 +13,7 @@ import pytest
 
 from fileservice.storage.local import writeback
 from tests.support.disk import Disk
+from tests.support.processes import open_files
 from tests.support.servers import LiveServer
 from tests.support.tus import BYTES, VERSION, Tus
 from tests.support.wire import (
@@ -31,10 +32,9 @@ pytestmark = pytest.mark.usefixtures("over_a_directory")
 
 DATA = b"0123456789abcdef" * 65536  # larger than what a server is likely to read at once
 
-UPLOADS = {
-    "raw": request("PUT /upload/a.txt", body=DATA),
-    "form": form_request(form(part("file", DATA, "a.txt"))),
-}
+RAW = request("PUT /upload/a.txt", body=DATA)
+FORM = form_request(form(part("file", DATA, "a.txt")))
+UPLOADS = [pytest.param(RAW, id="raw"), pytest.param(FORM, id="form", marks=pytest.mark.thorough)]
 
 
 def after_a_power_cut(
@@ -48,7 +48,7 @@ def after_a_power_cut(
     return server.published()
 
 
-@pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS.keys())
+@pytest.mark.parametrize("upload", UPLOADS)
 def test_an_acknowledged_upload_survives_a_power_cut(
     disk: Disk, start_server: Callable[..., LiveServer], upload: bytes
 ) -> None:
@@ -103,7 +103,7 @@ def test_without_fsync_a_power_cut_loses_what_was_acknowledged(
     os.sync()
 
     def act(server: LiveServer) -> None:
-        assert ask(server, UPLOADS["raw"]).status == 201
+        assert ask(server, RAW).status == 201
         assert server.published() == ["a.txt"]
 
     lost = after_a_power_cut(disk, server, act)
@@ -117,7 +117,7 @@ def test_an_acknowledged_deletion_survives_a_power_cut(
     server = start_server(STORE_URL=str(disk.path / "store"), WORKERS="1", MIN_FREE_SPACE="0")
 
     def act(server: LiveServer) -> None:
-        assert ask(server, UPLOADS["raw"]).status == 201
+        assert ask(server, RAW).status == 201
         assert ask(server, request("DELETE /download/a.txt")).status == 204
 
     assert after_a_power_cut(disk, server, act) == []
@@ -130,7 +130,7 @@ def test_an_upload_under_way_in_a_power_cut_leaves_nothing(
     with Wire(server) as wire:
 
         def act(server: LiveServer) -> None:
-            wire.send(UPLOADS["raw"][:-1])
+            wire.send(RAW[:-1])
             eventually(lambda: some_is_staged(server))
             os.sync()
 
@@ -140,8 +140,17 @@ def test_an_upload_under_way_in_a_power_cut_leaves_nothing(
     server.stop()
 
 
-@pytest.mark.parametrize("fsync", [True, False], ids=["fsync", "control without fsync"])
-@pytest.mark.parametrize("died", [False, True], ids=["answered", "told by HEAD after a crash"])
+@pytest.mark.parametrize(
+    ("died", "fsync"),
+    [
+        pytest.param(False, True, id="answered"),
+        pytest.param(True, True, id="told by HEAD after a crash"),
+        pytest.param(False, False, id="control without fsync", marks=pytest.mark.thorough),
+        pytest.param(
+            True, False, id="control after a crash without fsync", marks=pytest.mark.thorough
+        ),
+    ],
+)
 def test_an_offset_that_was_promised_survives_a_power_cut(
     disk: Disk, start_server: Callable[..., LiveServer], died: bool, fsync: bool
 ) -> None:
@@ -259,7 +268,7 @@ def spans(log: str, pattern: str) -> list[tuple[int, int]]:
     return found
 
 
-@pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS.keys())
+@pytest.mark.parametrize("upload", UPLOADS)
 def test_the_disk_has_the_bytes_before_the_name_and_the_name_before_the_answer(
     root: None,
     tool: Callable[[str], str],
@@ -289,7 +298,7 @@ def test_the_disk_has_the_bytes_before_the_name_and_the_name_before_the_answer(
     assert not spans(log, r"rename")
 
 
-@pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS.keys())
+@pytest.mark.parametrize("upload", UPLOADS)
 def test_kill_9_in_mid_upload_leaves_nothing_and_the_next_start_sweeps(
     start_server: Callable[..., LiveServer], upload: bytes
 ) -> None:
@@ -340,17 +349,8 @@ def holder_of_upload(server: LiveServer, wire: Wire, name: str) -> int:
     eventually(lambda: set(server.staged()) - before)
     (path,) = set(server.staged()) - before
     eventually(lambda: path.stat().st_size > 0)
-    (worker,) = (pid for pid in server.workers() if has_open(pid, path))
+    (worker,) = (pid for pid in server.workers() if str(path) in open_files(pid))
     return worker
-
-
-def has_open(pid: int, path: Path) -> bool:
-    descriptors = Path(f"/proc/{pid}/fd").iterdir()
-    for descriptor in descriptors:
-        with contextlib.suppress(FileNotFoundError):
-            if descriptor.readlink() == path:
-                return True
-    return False
 
 
 def test_a_sweep_at_the_start_spares_the_uploads_of_other_servers(

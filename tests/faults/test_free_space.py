@@ -98,7 +98,9 @@ def server(disk: Disk, start_server: Callable[..., LiveServer]) -> LiveServer:
     )
 
 
-@pytest.mark.parametrize("way", [*WAYS, "all"])
+@pytest.mark.parametrize(
+    "way", [*(pytest.param(way, marks=pytest.mark.thorough) for way in WAYS), "all"]
+)
 def test_uploads_at_once_leave_what_is_to_stay_free(
     server: LiveServer, disk: Disk, way: str
 ) -> None:

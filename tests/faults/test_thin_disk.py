@@ -11,7 +11,7 @@ from tests.support.disk import Disk
 from tests.support.servers import LiveServer
 from tests.support.tus import Tus
 
-pytestmark = pytest.mark.usefixtures("over_a_directory")
+pytestmark = [pytest.mark.usefixtures("over_a_directory"), pytest.mark.thorough]
 
 MIB = 1 << 20
 LENGTH = 240 * MIB

@@ -1,12 +1,14 @@
 """What the tests over HTTP share beside their servers."""
 
+import os
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from tests.http.known_file import BYTES, THEN, get
 from tests.support.servers import LiveServer
-from tests.support.wire import Wire
+from tests.support.wire import Wire, ask
 
 
 @pytest.fixture
@@ -21,3 +23,11 @@ def wire(server: LiveServer) -> Iterator[Wire]:
     """A raw connection to the shared server, emptied."""
     with Wire(server) as wire:
         yield wire
+
+
+@pytest.fixture
+def etag(server: LiveServer) -> str:
+    """The entity tag of data.bmp, which has BYTES and was last modified at THEN."""
+    (server.store / "data.bmp").write_bytes(BYTES)
+    os.utime(server.store / "data.bmp", (THEN, THEN))
+    return ask(server, get()).headers["ETag"]

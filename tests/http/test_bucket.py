@@ -108,6 +108,7 @@ def test_a_store_that_is_away_is_a_503_and_then_all_is_well(start: Start, seawee
             assert client.put("/upload/b.bmp", content=DATA).status_code == 201
 
 
+@pytest.mark.thorough
 def test_a_store_that_is_gone_for_half_a_minute_costs_an_upload_under_way_nothing_but_time(
     start: Start, seaweed: Seaweed
 ) -> None:

@@ -1,42 +1,23 @@
-"""Downloading: headers, conditions in their order, ranges of every shape, deletion."""
+"""Downloading: headers, files that were copied into the store, deletion, and connections."""
 
 import email
 import email.policy
 import os
-import random
 import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from email.utils import formatdate
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.http.known_file import BYTES, SIZE, date, get
+from tests.support.processes import open_files
 from tests.support.servers import LiveServer
 from tests.support.wire import Answer, Wire, ask, eventually, form, form_request, part, request
 
 TEXT = b"some text\n"
-THEN = 1_500_000_000
-BYTES = random.Random(7).randbytes(100_000)
-SIZE = len(BYTES)
-
-
-def date(seconds: int) -> str:
-    return formatdate(seconds, usegmt=True)
-
-
-def get(*fields: str, method: str = "GET", name: str = "data.bmp") -> bytes:
-    return request(f"{method} /download/{name}", *fields)
-
-
-@pytest.fixture
-def etag(server: LiveServer) -> str:
-    """The ETag of data.bmp, which was put into the store at THEN and has BYTES."""
-    (server.store / "data.bmp").write_bytes(BYTES)
-    os.utime(server.store / "data.bmp", (THEN, THEN))
-    return ask(server, get()).headers["ETag"]
 
 
 # Headers
@@ -281,123 +262,7 @@ def test_validators_outlive_a_restart(start_server: Callable[..., LiveServer]) -
     assert validators() == before
 
 
-# Conditions
-
-RIGHT = "RIGHT"
-CONDITIONS = [
-    # If-Match
-    (["If-Match: RIGHT"], 200),
-    (["If-Match: *"], 200),
-    (['If-Match: "x", RIGHT , "y"'], 200),
-    (['If-Match: "x"'], 412),
-    (["If-Match: W/RIGHT"], 412),
-    (["If-Match: nonsense"], 412),
-    # If-Unmodified-Since
-    ([f"If-Unmodified-Since: {date(THEN)}"], 200),
-    ([f"If-Unmodified-Since: {date(THEN + 1)}"], 200),
-    ([f"If-Unmodified-Since: {date(THEN - 1)}"], 412),
-    (["If-Unmodified-Since: yesterday"], 200),
-    (["If-Match: RIGHT", f"If-Unmodified-Since: {date(THEN - 1)}"], 200),
-    (['If-Match: "x"', f"If-Unmodified-Since: {date(THEN + 1)}"], 412),
-    # If-None-Match
-    (["If-None-Match: RIGHT"], 304),
-    (["If-None-Match: W/RIGHT"], 304),
-    (["If-None-Match: *"], 304),
-    (['If-None-Match: "x",RIGHT'], 304),
-    (['If-None-Match: "x, RIGHT"'.replace("RIGHT", "y")], 200),
-    (['If-None-Match: "x"'], 200),
-    (["If-None-Match: nonsense"], 200),
-    # If-Modified-Since
-    ([f"If-Modified-Since: {date(THEN)}"], 304),
-    ([f"If-Modified-Since: {date(THEN + 1)}"], 304),
-    ([f"If-Modified-Since: {date(THEN - 1)}"], 200),
-    (["If-Modified-Since: yesterday"], 200),
-    (["If-Modified-Since: Friday, 14-Jul-17 02:40:00 GMT"], 304),
-    (["If-Modified-Since: Fri Jul 14 02:40:00 2017"], 304),
-    (["If-None-Match: RIGHT", f"If-Modified-Since: {date(THEN - 1)}"], 304),
-    (['If-None-Match: "x"', f"If-Modified-Since: {date(THEN + 1)}"], 200),
-    # what comes first
-    (['If-Match: "x"', "If-None-Match: RIGHT"], 412),
-    (["If-Match: RIGHT", "If-None-Match: RIGHT"], 304),
-    ([f"If-Unmodified-Since: {date(THEN - 1)}", "If-None-Match: RIGHT"], 412),
-    ([f"If-Unmodified-Since: {date(THEN - 1)}", f"If-Modified-Since: {date(THEN)}"], 412),
-    # and Range after all of them
-    (["Range: bytes=0-9", 'If-Match: "x"'], 412),
-    (["Range: bytes=0-9", "If-Match: RIGHT"], 206),
-    (["Range: bytes=0-9", "If-None-Match: RIGHT"], 304),
-    (["Range: bytes=0-9", 'If-None-Match: "x"'], 206),
-    (["Range: bytes=0-9", f"If-Modified-Since: {date(THEN)}"], 304),
-    ([f"Range: bytes={SIZE}-", "If-None-Match: RIGHT"], 304),
-    ([f"Range: bytes={SIZE}-", 'If-Match: "x"'], 412),
-    ([f"Range: bytes={SIZE}-", "If-Match: RIGHT"], 416),
-    # If-Range
-    (["Range: bytes=0-9", "If-Range: RIGHT"], 206),
-    (["Range: bytes=0-9", 'If-Range: "x"'], 200),
-    (["Range: bytes=0-9", "If-Range: W/RIGHT"], 200),
-    (["Range: bytes=0-9", f"If-Range: {date(THEN)}"], 206),
-    (["Range: bytes=0-9", f"If-Range: {date(THEN - 1)}"], 200),
-    (["Range: bytes=0-9", f"If-Range: {date(THEN + 1)}"], 200),
-    (["Range: bytes=0-9", "If-Range: nonsense"], 200),
-    ([f"Range: bytes={SIZE}-", 'If-Range: "x"'], 200),
-    ([f"Range: bytes={SIZE}-", "If-Range: RIGHT"], 416),
-    (["If-Range: RIGHT"], 200),
-]
-
-
-@pytest.mark.parametrize(
-    ("fields", "status"), CONDITIONS, ids=[", ".join(fields) for fields, _ in CONDITIONS]
-)
-def test_conditions_are_held_in_their_order(
-    wire: Wire, etag: str, fields: list[str], status: int
-) -> None:
-    fields = [field.replace(RIGHT, etag) for field in fields]
-    answer = wire.ask(get(*fields))
-    assert answer.status == status
-    if status == 200:
-        assert answer.body == BYTES
-    if status == 206:
-        assert answer.body == BYTES[:10]
-    if status in (200, 206, 304):
-        assert answer.headers["ETag"] == etag
-    without_range = {206: 200, 416: 200}.get(status, status)
-    head = wire.ask(get(*fields, method="HEAD"))
-    assert head.status == without_range
-    if without_range == 200:
-        assert head.headers["Content-Length"] == str(SIZE)
-        assert "Content-Range" not in head.headers
-
-
-def test_a_304_has_what_a_cache_needs_and_no_body(wire: Wire, etag: str) -> None:
-    whole = wire.ask(get())
-    answer = wire.ask(get(f"If-None-Match: {etag}"))
-    assert answer.headers["ETag"] == etag
-    assert "Date" in answer.headers
-    for field in ("Cache-Control", "Vary", "Expires"):
-        assert answer.headers.get(field) == whole.headers.get(field)
-    assert wire.ask(get()).body == BYTES
-
-
-@pytest.mark.parametrize(
-    ("fields", "status"),
-    [
-        ([], 204),
-        (["If-Match: RIGHT"], 204),
-        (["If-Match: *"], 204),
-        (['If-Match: "x"'], 412),
-        (["If-Match: W/RIGHT"], 412),
-        ([f"If-Unmodified-Since: {date(THEN)}"], 204),
-        ([f"If-Unmodified-Since: {date(THEN - 1)}"], 412),
-        (["If-None-Match: *"], 412),
-    ],
-)
-def test_a_deletion_is_conditional_too(
-    wire: Wire, server: LiveServer, etag: str, fields: list[str], status: int
-) -> None:
-    answer = wire.ask(get(*(f.replace(RIGHT, etag) for f in fields), method="DELETE"))
-    assert (answer.status, answer.body) == (status, b"") or answer.code() == "precondition-failed"
-    assert answer.status == status
-    assert server.published() == ([] if status == 204 else ["data.bmp"])
-    assert wire.ask(get()).status == (404 if status == 204 else 200)
+# Deletions
 
 
 def test_what_was_deleted_may_be_uploaded_again(wire: Wire) -> None:
@@ -416,207 +281,6 @@ def test_a_download_under_way_outlives_the_deletion(server: LiveServer) -> None:
         assert ask(server, get(method="DELETE")).status == 204
         answer = wire.answer()
         assert (answer.status, answer.body) in ((200, data), (404, answer.body))
-
-
-# Ranges
-
-
-@pytest.mark.parametrize(
-    ("asked", "first", "last"),
-    [
-        ("bytes=0-0", 0, 0),
-        ("bytes=0-9", 0, 9),
-        ("bytes=1-1", 1, 1),
-        ("bytes=0-", 0, SIZE - 1),
-        (f"bytes={SIZE - 1}-", SIZE - 1, SIZE - 1),
-        (f"bytes={SIZE - 1}-{SIZE - 1}", SIZE - 1, SIZE - 1),
-        ("bytes=-1", SIZE - 1, SIZE - 1),
-        ("bytes=-500", SIZE - 500, SIZE - 1),
-        (f"bytes=-{SIZE}", 0, SIZE - 1),
-        (f"bytes=-{SIZE + 1}", 0, SIZE - 1),
-        ("bytes=-99999999999999999999999999", 0, SIZE - 1),
-        (f"bytes=10-{SIZE}", 10, SIZE - 1),
-        ("bytes=10-99999999999999999999999999", 10, SIZE - 1),
-        (f"bytes=0-{SIZE - 1}", 0, SIZE - 1),
-        ("bytes=007-0008", 7, 8),
-        ("Bytes=3-4", 3, 4),
-        ("bytes=3-4,", 3, 4),
-        ("bytes=,3-4", 3, 4),
-        ("bytes=0-9,5-14", 0, 14),
-        ("bytes=5-14,0-9", 0, 14),
-        ("bytes=0-9,2-3", 0, 9),
-        ("bytes=0-9,0-9", 0, 9),
-        (f"bytes=3-4,{SIZE}-", 3, 4),
-        (f"bytes={SIZE}-,3-4", 3, 4),
-        ("bytes=3-4,-0", 3, 4),
-    ],
-)
-def test_a_range_is_sent_alone(wire: Wire, etag: str, asked: str, first: int, last: int) -> None:
-    answer = wire.ask(get(f"Range: {asked}"))
-    assert answer.status == 206
-    assert answer.headers["Content-Range"] == f"bytes {first}-{last}/{SIZE}"
-    assert answer.headers["Content-Length"] == str(last - first + 1)
-    assert answer.headers["ETag"] == etag
-    assert answer.headers["Last-Modified"] == date(THEN)
-    assert answer.headers["Content-Type"] == "image/bmp"
-    assert answer.body == BYTES[first : last + 1]
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [
-        "bytes=",
-        "bytes=-",
-        "bytes=,",
-        "bytes=a-b",
-        "bytes=9-0",
-        "bytes=0-9,9-0",
-        "bytes=0-9,x",
-        "bytes=1-2-3",
-        "bytes=--5",
-        "bytes=+1-2",
-        "bytes=0x0-0x9",
-        "bytes=1_0-2_0",
-        "bytes=1.0-2",
-        "bytes=0 - 9",
-        "bytes 0-9",
-        "bytes",
-        "=0-9",
-        "0-9",
-        "lines=0-9",
-        "none",
-        "bytes=" + ",".join(f"{i * 4}-{i * 4 + 1}" for i in range(500)),
-        "bytes=" + "0-," * 1200,
-    ],
-    ids=lambda asked: asked[:20],
-)
-def test_a_range_that_makes_no_sense_gives_the_whole_file(
-    wire: Wire, etag: str, asked: str
-) -> None:
-    answer = wire.ask(get(f"Range: {asked}"))
-    assert answer.status == 200
-    assert answer.body == BYTES
-    assert "Content-Range" not in answer.headers
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [
-        f"bytes={SIZE}-",
-        f"bytes={SIZE}-{SIZE + 9}",
-        "bytes=-0",
-        "bytes=99999999999999999999999-",
-        f"bytes={SIZE}-,-0,{SIZE + 1}-",
-    ],
-)
-def test_only_a_range_past_the_end_cannot_be_satisfied(wire: Wire, etag: str, asked: str) -> None:
-    answer = wire.ask(get(f"Range: {asked}"))
-    assert (answer.status, answer.code()) == (416, "range-not-satisfiable")
-    assert answer.headers["Content-Range"] == f"bytes */{SIZE}"
-    assert wire.ask(get(f"Range: {asked}", method="HEAD")).status == 200
-
-
-def test_an_empty_file_has_no_ranges(wire: Wire, server: LiveServer) -> None:
-    (server.store / "empty.txt").write_bytes(b"")
-    whole = wire.ask(get(name="empty.txt"))
-    assert (whole.status, whole.body, whole.headers["Content-Length"]) == (200, b"", "0")
-    answer = wire.ask(get("Range: bytes=0-", name="empty.txt"))
-    assert answer.status == 416
-    assert answer.headers["Content-Range"] == "bytes */0"
-    assert wire.ask(get("Range: bytes=-5", name="empty.txt")).status == 200
-
-
-def parts_of(answer: Answer) -> list[tuple[str, str, bytes]]:
-    """Content-Type, Content-Range and bytes of each part, read by the standard library."""
-    assert answer.status == 206
-    kind = answer.headers["Content-Type"]
-    assert kind.startswith("multipart/byteranges")
-    message = email.message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + answer.body)
-    assert not message.defects
-    assert message.is_multipart()
-    return [
-        (str(p["Content-Type"]), str(p["Content-Range"]), p.get_payload(decode=True))
-        for p in message.get_payload()
-    ]
-
-
-@pytest.mark.parametrize(
-    ("asked", "expected"),
-    [
-        ("0-0,-1", [(0, 0), (SIZE - 1, SIZE - 1)]),
-        ("0-9,20-29", [(0, 9), (20, 29)]),
-        ("20-29 , 0-9", [(20, 29), (0, 9)]),
-        ("20-29\t,\t0-9", [(20, 29), (0, 9)]),
-        (f"0-9,{SIZE - 5}-{SIZE + 5}", [(0, 9), (SIZE - 5, SIZE - 1)]),
-        (f"0-9,{SIZE}-,50-59", [(0, 9), (50, 59)]),
-        ("0-9,100-199,150-249", [(0, 9), (100, 249)]),
-        ("99000-,500-1499,-500", [(99000, SIZE - 1), (500, 1499)]),
-        ("0-49999,50001-", [(0, 49999), (50001, SIZE - 1)]),
-        (
-            ",".join(f"{at}-{at + 99}" for at in range(0, 60_000, 1000)),
-            [(at, at + 99) for at in range(0, 60_000, 1000)],
-        ),
-    ],
-    ids=lambda value: str(value)[:30],
-)
-def test_several_ranges_are_sent_as_parts(
-    wire: Wire, etag: str, asked: str, expected: list[tuple[int, int]]
-) -> None:
-    answer = wire.ask(get(f"Range: bytes={asked}"))
-    assert "Content-Range" not in answer.headers
-    assert answer.headers["Content-Length"] == str(len(answer.body))
-    assert answer.headers["ETag"] == etag
-    assert parts_of(answer) == [
-        ("image/bmp", f"bytes {first}-{last}/{SIZE}", BYTES[first : last + 1])
-        for first, last in expected
-    ]
-
-
-def test_random_ranges_together_are_the_asked_bytes(wire: Wire, etag: str) -> None:
-    chance = random.Random(11)
-    for _ in range(100):
-        pairs = [sorted(chance.sample(range(SIZE), 2)) for _ in range(chance.randint(1, 6))]
-        answer = wire.ask(get("Range: bytes=" + ",".join(f"{a}-{b}" for a, b in pairs)))
-        if answer.status == 200:
-            assert answer.body == BYTES
-            continue
-        if "Content-Range" in answer.headers:
-            found = [("", answer.headers["Content-Range"], answer.body)]
-        else:
-            found = parts_of(answer)
-        covered = set()
-        for _kind, content_range, data in found:
-            match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", content_range)
-            assert match
-            first, last, size = map(int, match.groups())
-            assert size == SIZE
-            assert data == BYTES[first : last + 1]
-            assert covered.isdisjoint(range(first, last + 1))
-            covered.update(range(first, last + 1))
-        assert covered == set().union(*(range(a, b + 1) for a, b in pairs))
-
-
-def test_a_range_costs_what_it_sends_wherever_it_lies(
-    server: LiveServer, start_server: Callable[..., LiveServer]
-) -> None:
-    server = start_server(WORKERS="1")
-    with (server.store / "huge.bmp").open("wb") as file:
-        file.seek(64 << 30)
-        file.write(b"the end")
-    (pid,) = server.workers()
-    with Wire(server) as wire:
-        wire.ask(get("Range: bytes=0-6", name="huge.bmp"))
-        before = cpu_seconds(pid)
-        for _ in range(20):
-            assert wire.ask(get("Range: bytes=-7", name="huge.bmp")).body == b"the end"
-            several = wire.ask(get("Range: bytes=-7,0-1,40000000000-40000000009", name="huge.bmp"))
-            assert [len(data) for *_, data in parts_of(several)] == [7, 2, 10]
-        assert cpu_seconds(pid) - before < 1
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # Connections
@@ -696,19 +360,6 @@ def test_a_client_that_leaves_in_mid_download_is_let_go(server: LiveServer) -> N
             wire.send(asked)
             assert wire.socket.recv(12) == b"HTTP/1.1 20" + (b"6" if b"Range" in asked else b"0")
             wire.reset()
-    for pid in server.workers():
-        wait_until_closed(pid, server.store / "huge.bmp")
+    huge = str(server.store / "huge.bmp")
+    eventually(lambda: not any(huge in open_files(pid) for pid in server.workers()))
     assert "Traceback" not in server.log()
-
-
-def wait_until_closed(pid: int, path: Path) -> None:
-    def is_closed() -> bool:
-        open_files = set()
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                open_files.add(descriptor.readlink())
-            except FileNotFoundError:
-                continue
-        return path not in open_files
-
-    eventually(is_closed)

@@ -1,30 +1,18 @@
-"""The list: whole, page by page, narrowed; and with a hundred thousand files."""
+"""The list: whole, page by page, narrowed, and in other orders."""
 
-import contextlib
-import json
 import os
 import re
-import select
-import shutil
-import signal
-import socket
-import statistics
-import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from urllib.parse import quote, urlsplit
 
 import pytest
 
-from tests.support.memory import growth_of
 from tests.support.servers import LiveServer
 from tests.support.wire import Answer, Wire, ask, request
 
 NAMES = sorted("a.txt|B.txt|b.txt|ab.txt|a b.txt|a-b.txt|a%41.txt|z.pdf|é.txt|日.md".split("|"))
-MANY = 100_000
-MIB = 1 << 20
 
 
 def fill(server: LiveServer, names: list[str]) -> None:
@@ -204,127 +192,3 @@ def test_the_page_for_people_leads_through_the_list(server: LiveServer, wire: Wi
         link = re.search(r'<a[^>]*rel="next"[^>]*href="([^"]*)"', page)
         target = link and "/upload" + link[1].replace("&amp;", "&")
     assert found == names
-
-
-# A hundred thousand files
-
-
-@pytest.fixture(scope="module")
-def full_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server of one worker whose store has a hundred thousand files."""
-    store = tmp_path_factory.mktemp("full") / "store"
-    store.mkdir()
-    directory = os.open(store, os.O_RDONLY)
-    for number in range(MANY):
-        os.close(os.open(f"{number:06}.txt", os.O_CREAT | os.O_WRONLY, dir_fd=directory))
-    os.close(directory)
-    server = LiveServer({"STORE_URL": str(store), "WORKERS": "1"})
-    yield server
-    server.stop()
-    shutil.rmtree(store)
-
-
-def page_from(number: int) -> bytes:
-    return request(f"GET /download?limit=100&after={number:06}.txt")
-
-
-def test_a_page_of_many_files_takes_milliseconds(full_server: LiveServer) -> None:
-    with Wire(full_server) as wire:
-        wire.ask(page_from(0))
-        seconds = []
-        for number in range(1000, MANY - 1000, 3000):
-            start = time.perf_counter()
-            answer = wire.ask(page_from(number))
-            seconds.append(time.perf_counter() - start)
-            assert names_in(answer) == [f"{number + n:06}.txt" for n in range(1, 101)]
-    assert statistics.median(seconds) < 0.020
-
-
-def test_a_page_for_people_takes_milliseconds_too(full_server: LiveServer) -> None:
-    with Wire(full_server) as wire:
-        wire.ask(request("GET /upload"))
-        seconds = []
-        for _ in range(15):
-            start = time.perf_counter()
-            assert wire.ask(request("GET /upload?after=050000.txt")).status == 200
-            seconds.append(time.perf_counter() - start)
-    assert statistics.median(seconds) < 0.030
-
-
-def test_sorting_many_files_holds_nobody_up(full_server: LiveServer) -> None:
-    with Wire(full_server) as wire, Wire(full_server) as other:
-        sorting = threading.Thread(
-            target=lambda: wire.ask(request("GET /download?sort=-modified&limit=100"))
-        )
-        sorting.start()
-        waits = []
-        while sorting.is_alive():
-            start = time.perf_counter()
-            assert other.ask(request("GET /healthz")).status == 200
-            waits.append(time.perf_counter() - start)
-        sorting.join()
-    assert statistics.median(waits) < 0.1
-
-
-@pytest.mark.parametrize("changed", [False, True], ids=["warm", "after a change"])
-def test_a_page_looks_at_its_own_files_only(
-    root: None, tool: Callable[[str], str], full_server: LiveServer, changed: bool
-) -> None:
-    (pid,) = full_server.workers()
-    with Wire(full_server) as wire:
-        wire.ask(page_from(0))
-        if changed:
-            ask(full_server, request("PUT /upload/000000a.txt", body=b"text"))
-            ask(full_server, request("DELETE /download/000000a.txt"))
-        command = [tool("strace"), "-f", "-c", "-U", "calls,name", "-p", str(pid)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stderr
-            assert "attached" in process.stderr.readline()
-            assert len(names_in(wire.ask(page_from(70_000)))) == 100
-            process.send_signal(signal.SIGINT)
-            table = process.stderr.read()
-    calls = {name: int(count) for count, name in re.findall(r"^\s*(\d+)\s+(\w+)$", table, re.M)}
-    looks = {"stat", "lstat", "fstat", "newfstatat", "statx", "openat", "getxattr", "access"}
-    assert calls.get("openat", 0) + calls.get("newfstatat", 0) + calls.get("statx", 0) >= 100
-    assert sum(count for name, count in calls.items() if name in looks) < 1_500, calls
-    assert calls["total"] < 5_000, calls
-
-
-def test_the_whole_list_is_streamed_from_flat_memory(full_server: LiveServer) -> None:
-    with Wire(full_server) as wire:
-        wire.ask(page_from(0))
-        with growth_of(full_server.workers()[0]) as growth:
-            answer = wire.ask(request("GET /download"))
-    assert growth.bytes < 16 * MIB
-    files = json.loads(answer.body)
-    assert [file["filename"] for file in files] == [f"{n:06}.txt" for n in range(MANY)]
-
-
-def test_others_are_served_while_the_whole_list_is_streamed(full_server: LiveServer) -> None:
-    with Wire(full_server) as slow, Wire(full_server) as wire:
-        slow.send(request("GET /download"))
-        assert slow.socket.recv(1) == b"H"
-        seconds = []
-        for _ in range(20):
-            start = time.perf_counter()
-            assert wire.ask(request("GET /download/050000.txt")).status == 200
-            seconds.append(time.perf_counter() - start)
-        slow.reset()
-    assert statistics.median(seconds) < 0.1
-
-
-def test_who_sorts_much_does_not_keep_others_from_uploading(full_server: LiveServer) -> None:
-    name = "uploaded-meanwhile.txt"
-    with contextlib.ExitStack() as stack:
-        sorting = [stack.enter_context(Wire(full_server)) for _ in range(24)]
-        for wire in sorting:
-            wire.send(request("GET /download?sort=size&limit=1"))
-        assert ask(full_server, request(f"PUT /upload/{name}", body=b"hi\n")).status == 201
-        assert ask(full_server, request("GET /healthz")).status == 200
-        answered, _, _ = select.select([wire.socket for wire in sorting], [], [], 0)
-        sorted_before = [s for s in answered if b" 200 " in s.recv(20, socket.MSG_PEEK)]
-        statuses = [wire.answer().status for wire in sorting]
-    (full_server.store / name).unlink()
-    assert len(sorted_before) < len(sorting) / 3
-    assert set(statuses) <= {200, 503}
-    assert 200 in statuses

@@ -57,7 +57,11 @@ def start_again(server: LiveServer) -> None:
     server.start()
 
 
-EVENTS = [kill_workers, reload, start_again]
+EVENTS = [
+    kill_workers,
+    pytest.param(reload, marks=pytest.mark.thorough),
+    pytest.param(start_again, marks=pytest.mark.thorough),
+]
 
 
 @pytest.fixture
@@ -247,7 +251,7 @@ def test_a_disk_that_hangs_is_unhealthy_soon_and_files_are_still_served(
         for _ in range(5):
             begin = time.monotonic()
             assert problem(server, HEALTH) == UNAVAILABLE
-            assert time.monotonic() - begin < 1  # only the first one waits, for three seconds
+            assert time.monotonic() - begin < 2.5  # only the first one waits, for three seconds
         assert ask(server, GET).body == TEXT
     finally:
         subprocess.run([fsfreeze, "-u", str(disk.path)], check=True)
@@ -283,7 +287,7 @@ def test_health_does_not_wait_behind_uploads_whose_syncs_are_slow(
             eventually(lambda: log.read_text().count("fsync(") >= 10)  # all threads wait
             begin = time.monotonic()
             assert is_healthy(server)
-            assert time.monotonic() - begin < 1.5
+            assert time.monotonic() - begin < 2.5
             assert server.published() == []
         finally:
             server.kill()

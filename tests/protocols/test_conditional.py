@@ -4,7 +4,7 @@ import email.utils
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fileservice.protocols.conditional import (
@@ -164,6 +164,8 @@ def test_text_that_is_not_an_http_date_is_parsed_to_none(text) -> None:
 
 
 @given(st.text(max_size=60))
+@example("\n")
+@example('"abc"\n')
 def test_no_field_value_raises_an_error(text) -> None:
     parse_date(text)
     evaluate("GET", Conditions(*[text] * 5), CURRENT)

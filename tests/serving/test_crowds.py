@@ -27,11 +27,12 @@ def server(tune: Callable[..., TunedServer]) -> TunedServer:
     return server
 
 
-def assert_answered_soon(server: TunedServer, seconds: float = 1) -> None:
+def assert_answered_soon(server: TunedServer) -> None:
+    """A new connection is answered long before the others are closed, after 60 seconds."""
     begun = time.monotonic()
     with Wire(server) as wire:
         assert wire.ask(PROBE).status == 200
-    assert time.monotonic() - begun < seconds
+    assert time.monotonic() - begun < 20
 
 
 def trickle(wires: list[Wire], over: threading.Event) -> None:
@@ -72,7 +73,7 @@ def test_connections_that_never_said_anything_give_way_to_new_ones(server: Tuned
     with contextlib.ExitStack() as stack:
         for _ in range(2 * ROOM):
             stack.enter_context(Wire(server))
-        assert_answered_soon(server, 5)
+        assert_answered_soon(server)
     assert "Traceback" not in server.log()
 
 
@@ -80,7 +81,7 @@ def test_connections_that_do_not_end_their_heads_give_way_to_new_ones(server: Tu
     with contextlib.ExitStack() as stack:
         for _ in range(2 * ROOM):
             stack.enter_context(Wire(server)).send(b"GET /healthz HTTP/1.1\r\nHost:")
-        assert_answered_soon(server, 5)
+        assert_answered_soon(server)
     assert "Traceback" not in server.log()
 
 
@@ -91,7 +92,7 @@ def test_clients_that_send_on_after_a_refusal_give_way_to_new_ones(server: Tuned
             wire.send(request("PUT /upload/a.exe", "Content-Length: 1000000") + LINE)
             assert wire.answer().status == 415
         with running(trickle, wires):
-            assert_answered_soon(server, 4)
+            assert_answered_soon(server)
     assert "Traceback" not in server.log()
 
 

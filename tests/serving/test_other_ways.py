@@ -187,7 +187,7 @@ def test_clients_that_are_silent_within_their_greeting_are_cut(tls: TlsServer) -
         halting.sendall(b"\x16\x03\x01")
         assert silent
         eventually(lambda: len(tls.held()) == 2)
-        eventually(lambda: not tls.held(), 6)  # its head_timeout is 3 s
+        eventually(lambda: not tls.held())  # its head_timeout is 3 s
 
 
 def test_a_server_with_idle_connections_over_tls_stops_at_once(
@@ -204,7 +204,7 @@ def test_a_server_with_idle_connections_over_tls_stops_at_once(
             eventually(lambda: len(server.held()) == 2)
             begun = time.monotonic()
             assert server.stop() == 0
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 10  # they may idle for 15 s and more
         assert "Traceback" not in server.log()
     finally:
         server.kill()

@@ -133,11 +133,12 @@ def test_what_follows_a_refusal_that_was_not_waited_for_is_no_request(
     assert_holds_only(server, ["taken.txt"])
 
 
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.thorough)])
 def test_a_client_that_sends_64_mib_before_it_reads_still_reads_the_refusal(
-    server: TunedServer,
+    server: TunedServer, times: int
 ) -> None:
     body = bytes(64 << 20)
-    for _ in range(20):
+    for _ in range(times):
         with Wire(server) as wire:
             wire.send(request("PUT /upload/taken.txt", f"Content-Length: {len(body)}"))
             wire.send(body)
@@ -164,7 +165,7 @@ def test_others_are_answered_while_a_refused_body_is_let_run_out(server: TunedSe
             refused.send(bytes(1 << 20))
             begun = time.monotonic()
             assert other.ask(PROBE).status == 200
-            assert time.monotonic() - begun < 1
+            assert time.monotonic() - begun < 5
         assert refused.answer().status == 409
 
 
@@ -206,7 +207,7 @@ def test_a_client_that_is_refused_and_never_goes_is_let_go(server: TunedServer) 
     with Wire(server) as wire:
         wire.send(request("PUT /upload/taken.txt", f"Content-Length: {1 << 20}"))
         assert wire.answer().status == 409
-        eventually(lambda: not server.held(), 8)
+        eventually(lambda: not server.held(), 20)  # it may linger for 30 s in all
 
 
 def test_a_client_that_is_refused_and_sends_slowly_still_reads_the_refusal(

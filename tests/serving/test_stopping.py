@@ -43,7 +43,7 @@ def refuses_connections(server: TunedServer) -> bool:
     return False
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.thorough), "2"])
 def test_a_stopping_server_accepts_nothing_ends_what_is_idle_and_finishes_what_runs(
     start: Start, workers: str
 ) -> None:
@@ -59,9 +59,9 @@ def test_a_stopping_server_accepts_nothing_ends_what_is_idle_and_finishes_what_r
         assert down.socket.recv(1, socket.MSG_PEEK)
         server.process.terminate()
         begun = time.monotonic()
-        eventually(lambda: refuses_connections(server), 1.5)
+        eventually(lambda: refuses_connections(server))
         assert idle.ended()
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10  # it may idle for 15 s and more
         assert len(server.staged()) == 2
         up.send(DATA[100_000:])
         chunks.send(DATA[100_000:] + b"\r\n0\r\n\r\n")
@@ -111,7 +111,7 @@ def test_transfers_that_outlast_the_grace_are_cut_and_leave_nothing(start: Start
         eventually(lambda: len(server.staged()) == 3)
         begun = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - begun < 6
+        assert time.monotonic() - begun < 20
     assert server.staged() == []
     assert server.published() == ["large.txt"]
     assert "the grace period is over" in server.log()
@@ -129,7 +129,7 @@ def test_what_transfers_are_given_to_finish_is_a_setting(start: Start) -> None:
         eventually(lambda: refuses_connections(server))
         assert done.answer().body == DATA
         assert server.process.wait(10) == 0
-        assert 2 <= time.monotonic() - begun < 6
+        assert 2 <= time.monotonic() - begun < 20  # without the setting, 30 s
 
 
 def test_a_service_that_drains_serves_on_and_says_that_it_stops(start: Start) -> None:
@@ -204,13 +204,14 @@ def test_what_is_asked_on_a_kept_connection_as_its_worker_stops_is_answered(
     with Wire(server) as wire:
         assert wire.ask(PROBE).status == 200
         os.kill(server.process.pid, sign)
-        if sign == signal.SIGTERM:
-            eventually(lambda: refuses_connections(server))
-        else:
-            eventually(lambda: "Worker exiting" in server.log() or len(server.workers()) > 1)
-        answer = wire.ask(request("GET /nothing"))
-        assert answer.closes()
-        assert answer.status == 404
+
+        def is_the_last() -> bool:
+            answer = wire.ask(request("GET /nothing"))
+            assert answer.status == 404
+            return answer.closes()
+
+        eventually(is_the_last)  # the worker may not know yet that it is to stop
+        assert wire.ended()
 
 
 def test_workers_that_are_replaced_after_their_share_of_requests_lose_none(start: Start) -> None:
@@ -223,6 +224,7 @@ def test_workers_that_are_replaced_after_their_share_of_requests_lose_none(start
     assert "Traceback" not in server.log()
 
 
+@pytest.mark.thorough
 def test_the_only_worker_may_be_replaced_too(start: Start) -> None:
     server = start("max_requests = 50", WORKERS="1")
     first = server.workers()

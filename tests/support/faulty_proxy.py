@@ -1,5 +1,6 @@
-"""LameProxy: a TCP proxy before a store, which fails as it is told."""
+"""FaultyProxy: a TCP proxy in front of a store, which fails in the ways that a test asks for."""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -10,21 +11,25 @@ _BLOCK = 64 * 1024
 
 
 class FaultyProxy:
-    """Forwards to `port`; what it does with connections and bytes is what `mode` says just then."""
+    """A proxy that listens on `port` of 127.0.0.1 and forwards to the port it was made with.
+
+    In mode "pass" it forwards; in mode "refuse" it resets every connection; in mode "silence" it
+    keeps connections open and holds back their bytes until the mode changes.
+    """
 
     def __init__(self, port: int) -> None:
-        self._to = port
+        self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.mode: Mode = "pass"
         self.resets = 0
-        """How many more connections are reset."""
-        self.passed = 0
-        """Bytes that were forwarded, from either side."""
+        """How many more connections are reset after they have forwarded `reset_after` bytes."""
         self.reset_after = 0
-        """Bytes that those forward before, from the one side or the other."""
+        """Bytes in one direction that a connection forwards before it is reset."""
+        self.passed = 0
+        """Bytes that were forwarded, in either direction."""
         self._sockets: list[socket.socket] = []
-        self._changed = threading.Condition()
+        self._mode_changed = threading.Condition()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -35,15 +40,15 @@ class FaultyProxy:
         self.cut()
 
     def cut(self) -> None:
-        """End every connection."""
+        """Reset every connection."""
         while self._sockets:
-            end(self._sockets.pop())
+            reset(self._sockets.pop())
 
     def become(self, mode: Mode) -> None:
-        """From now on do so, on connections that there are, too."""
-        with self._changed:
+        """Change the mode, which also applies to the connections that are open."""
+        with self._mode_changed:
             self.mode = mode
-            self._changed.notify_all()
+            self._mode_changed.notify_all()
         if mode == "refuse":
             self.cut()
 
@@ -51,39 +56,35 @@ class FaultyProxy:
         while True:
             try:
                 client, _ = self._listener.accept()
-            except OSError:
+            except OSError:  # the listener was closed
                 return
             if self.mode == "refuse":
-                end(client)
+                reset(client)
                 continue
-            server = socket.create_connection(("127.0.0.1", self._to))
+            server = socket.create_connection(("127.0.0.1", self._target))
             self._sockets += [client, server]
             for source, target in ((client, server), (server, client)):
-                threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+                threading.Thread(target=self._forward, args=(source, target), daemon=True).start()
 
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
-        passed = 0
-        try:
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        forwarded = 0
+        with contextlib.suppress(OSError):  # the connection was reset, by whomever
             while data := source.recv(_BLOCK):
-                with self._changed:
-                    self._changed.wait_for(lambda: self.mode != "silence")
-                passed += len(data)
+                with self._mode_changed:
+                    self._mode_changed.wait_for(lambda: self.mode != "silence")
+                forwarded += len(data)
                 self.passed += len(data)
-                if self.resets and passed > self.reset_after:
+                if self.resets and forwarded > self.reset_after:
                     self.resets -= 1
                     break
                 target.sendall(data)
-        except OSError:
-            pass
-        end(source)
-        end(target)
+        reset(source)
+        reset(target)
 
 
-def end(connection: socket.socket) -> None:
-    """RST, and wake whoever waits on it."""
-    try:
+def reset(connection: socket.socket) -> None:
+    """Send RST, and wake the threads that wait on the connection."""
+    with contextlib.suppress(OSError):  # it has ended already
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
     connection.close()

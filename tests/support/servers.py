@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.seaweed import BucketPath, Seaweed
+from tests.support.seaweed import BucketPath, SeaweedClient
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 20
@@ -150,7 +150,7 @@ class S3LiveServer(LiveServer):
     """The same over a bucket; what a test looks for in the directory, it finds there."""
 
     def __init__(
-        self, seaweed: Seaweed, prefix: str, directory: Path, settings: Mapping[str, str]
+        self, seaweed: SeaweedClient, prefix: str, directory: Path, settings: Mapping[str, str]
     ) -> None:
         self.seaweed = seaweed
         self.prefix = prefix

@@ -1,8 +1,8 @@
-"""What is known about a file's content, kept in its extended attributes.
+"""The description of a file's content, kept in its extended attributes.
 
-`user.shatag.sha256` and `user.shatag.ts` are as cshatag reads and writes them, `user.mime_type` as
-freedesktop.org has it. A digest counts only while the time beside it is the file's time of
-modification. Where a file system has no attributes, there is nothing known.
+`user.shatag.sha256` and `user.shatag.ts` have the meaning that cshatag gives them, and
+`user.mime_type` has that of freedesktop.org. A digest is valid only while the time beside it is the
+modification time of the file. On a file system without attributes nothing is kept.
 """
 
 import errno
@@ -13,15 +13,15 @@ from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
 from fileservice.storage.files import Content, StoredFile
 
-_NO_ATTRIBUTES = (errno.ENOTSUP, errno.EPERM)
+_UNSUPPORTED = (errno.ENOTSUP, errno.EPERM)
 _MEDIA_TYPE = re.compile(rb"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")
 _CHARSET = re.compile(rb"[A-Za-z0-9-]{1,40}")
 _SHA256 = re.compile(rb"[0-9a-f]{64}")
 _TIMESTAMP = re.compile(rb"-?[0-9]{1,20}\.[0-9]{9}")
 
 
-def describe(name: FileName, descriptor: int) -> StoredFile:
-    """What the attributes of an opened file tell about it."""
+def read(name: FileName, descriptor: int) -> StoredFile:
+    """Describe an opened file by its status and its attributes. Raise OSError."""
     status = os.fstat(descriptor)
     media_type = _attribute(descriptor, "user.mime_type", _MEDIA_TYPE)
     digest = None
@@ -40,8 +40,8 @@ def describe(name: FileName, descriptor: int) -> StoredFile:
     )
 
 
-def record(content: Content, descriptor: int) -> None:
-    """Keep what is known about the content with the file."""
+def write(content: Content, descriptor: int) -> None:
+    """Set the attributes of an opened file. Raise OSError, but not if there are no attributes."""
     attributes = {"user.mime_type": content.media_type.encode()}
     if content.charset:
         attributes["user.charset"] = content.charset.encode()
@@ -53,33 +53,33 @@ def record(content: Content, descriptor: int) -> None:
         for attribute, value in attributes.items():
             os.setxattr(descriptor, attribute, value)
     except OSError as error:
-        if error.errno not in _NO_ATTRIBUTES:
+        if error.errno not in _UNSUPPORTED:
             raise
 
 
-def are_kept(descriptor: int) -> bool:
-    """Whether the file system of this file, which is not published, has extended attributes."""
+def are_supported(descriptor: int) -> bool:
+    """Return whether the file system of this unpublished file has extended attributes."""
     try:
         os.setxattr(descriptor, "user.mime_type", b"text/plain")
     except OSError as error:
-        if error.errno not in _NO_ATTRIBUTES:
+        if error.errno not in _UNSUPPORTED:
             raise
         return False
     return True
 
 
-def _attribute(descriptor: int, attribute: str, form: re.Pattern[bytes]) -> str | None:
-    """An attribute's value; None where there is none of this form (others may write them too)."""
+def _attribute(descriptor: int, attribute: str, pattern: re.Pattern[bytes]) -> str | None:
+    """Return the value of an attribute, or None if it does not match: others may write them."""
     try:
         value = os.getxattr(descriptor, attribute)
     except OSError as error:
-        if error.errno in (errno.ENODATA, *_NO_ATTRIBUTES):
+        if error.errno in (errno.ENODATA, *_UNSUPPORTED):
             return None
         raise
-    return value.decode("ascii") if form.fullmatch(value) else None
+    return value.decode("ascii") if pattern.fullmatch(value) else None
 
 
 def _timestamp(nanoseconds: int) -> str:
-    """Seconds and nanoseconds as cshatag writes them."""
+    """Format a time as cshatag does, in seconds and nanoseconds."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     return f"{seconds}.{rest:09d}"

@@ -1,7 +1,6 @@
-"""What the operating system refuses, in the words of the store."""
+"""Translation of the operating system's errors into those of the store."""
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,10 +12,10 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 @contextmanager
 def translate_errors(path: bytes | None = None) -> Iterator[None]:
-    """Turn what the operating system refuses into the store's errors, caused by its OSError.
+    """Raise an OSError as StorageFull, Busy or StorageUnavailable, with the OSError as its cause.
 
-    That error has the path for the log (`base.in_full`): its own, or else `path`, as calls on a
-    descriptor know none.
+    `path` is added to an OSError that has no path, as that of a call on a descriptor has none;
+    `storage.errors.describe_error` logs it.
     """
     try:
         yield
@@ -25,18 +24,11 @@ def translate_errors(path: bytes | None = None) -> Iterator[None]:
             error.filename = path
         reason = f"{error.strerror or error} ({errno.errorcode.get(error.errno or 0, '?')})"
         if error.errno in _FULL:
-            raise StorageFull(f"there is no room left for the file: {reason}") from error
+            raise StorageFull(f"there is no space left for the file: {reason}") from error
         if error.errno in _EXHAUSTED:
-            raise Busy(f"the server has no means left at present: {reason}") from error
+            raise Busy(
+                f"the server has no file descriptors or memory left at present: {reason}"
+            ) from error
         if error.errno == errno.EROFS:
             raise StorageUnavailable(f"the storage is read-only at present: {reason}") from error
-        raise StorageUnavailable(f"the storage does not do its work: {reason}") from error
-
-
-def sync_directory(path: bytes) -> None:
-    """Make the names in a directory outlast a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        raise StorageUnavailable(f"the storage does not work at present: {reason}") from error

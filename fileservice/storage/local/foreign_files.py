@@ -1,4 +1,4 @@
-"""Files of other users, which the service may not read or remove: each is told once in the log."""
+"""Files that the service may not read or remove, each of which is logged once."""
 
 import logging
 import os
@@ -7,14 +7,18 @@ from stat import S_IMODE
 from fileservice.storage.errors import user_name
 
 _log = logging.getLogger(__name__)
-_MOST = 1000
-_told: dict[bytes, object] = {}
+_MAX_LOGGED = 1000
+_logged: dict[bytes, object] = {}
 
 
-def tell(path: bytes, consequence: str) -> None:
-    """Tell of the file at `path`, once in this process and of no more than 1,000 files."""
-    mine = object()
-    if len(_told) >= _MOST or _told.setdefault(path, mine) is not mine:  # one step: threads race
+def log_once(path: bytes, consequence: str) -> None:
+    """Log the owner and the mode of the file at `path`, and what follows from them.
+
+    A process logs each file once, and at most 1,000 files.
+    """
+    token = object()
+    # setdefault is atomic: several threads may meet the same file.
+    if len(_logged) >= _MAX_LOGGED or _logged.setdefault(path, token) is not token:
         return
     try:
         status = os.lstat(path)
@@ -28,5 +32,5 @@ def tell(path: bytes, consequence: str) -> None:
         user_name(os.geteuid()),
         consequence,
     )
-    if len(_told) == _MOST:
-        _log.warning("there are %d such files; no more of them are told", _MOST)
+    if len(_logged) == _MAX_LOGGED:
+        _log.warning("there are %d such files; no more of them are logged", _MAX_LOGGED)

@@ -1,8 +1,8 @@
-"""Identity: which store this is, told by a marker in it.
+"""The identity of a store, kept in a marker file in its directory.
 
-A directory on which a file system was mounted is still there when that is lost, and whatever were
-stored in it then would be hidden when the file system returns. So a store has a marker with an
-identity, and nothing is written where the marker is not that of the store expected.
+If a file system is lost that was mounted on a directory, the directory itself is still there, and
+files stored in it would be hidden once the file system returns. So a store has a marker with an
+identity, and nothing is written to a directory whose marker is not that of the expected store.
 """
 
 import errno
@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 from fileservice.storage.errors import StorageUnavailable
 from fileservice.storage.local import staging
-from fileservice.storage.local.errors import sync_directory
+from fileservice.storage.local.directories import sync_directory
 
-_FORM = re.compile(rb"[0-9a-f]{32}\n")
+_FORMAT = re.compile(rb"[0-9a-f]{32}\n")
 
 
 class Marker(NamedTuple):
-    """What tells one marker from another, without reading it."""
+    """The part of a marker's status that tells it from other markers without reading it."""
 
     device: int
     inode: int
@@ -33,10 +33,10 @@ class Marker(NamedTuple):
 
 
 class Identity:
-    """Of the store in the directory `root`, as one process sees it.
+    """The identity of the store in the directory `root`, as one process knows it.
 
-    `expected` is the identity that the store must have; without one it is the first that is found.
-    Every method may raise OSError.
+    `expected` is the identity that the store must have; if it is None, it becomes the first one
+    that is read. Every method may raise OSError.
     """
 
     def __init__(self, root: bytes, directories: Iterable[bytes], expected: str | None) -> None:
@@ -46,49 +46,52 @@ class Identity:
         self._directories = tuple(directories)
         self.expected = expected
         self._verified: Marker | None = None
-        """The marker that was last found to be right."""
+        """The marker that was last read and had the expected identity."""
         self._prepared: Marker | None = None
-        """The marker of a store that has all its directories."""
+        """The marker of the store whose directories are known to exist."""
 
     def check(self) -> None:
-        """Raise StorageUnavailable unless the store is the one expected.
+        """Raise StorageUnavailable unless this is the expected store.
 
-        A store that never had an identity is believed to be the one. This costs one system call
-        while the marker stays what it is.
+        A store without a marker is accepted if no identity is expected. This costs one system call
+        as long as the marker does not change.
         """
         self._check()
 
     def require(self) -> None:
-        """The same, for who is about to write; makes what the store lacks of what is ours."""
+        """Check the identity before a write, and create the directories and the marker if missing.
+
+        Raise StorageUnavailable.
+        """
         marker = self._check()
         if not marker or marker != self._prepared:
             self._prepare(marker)
 
     def _check(self) -> "Marker | None":
-        """The marker; None where there is none and none is expected."""
+        """Return the marker, or None if there is none and none is expected."""
         try:
             marker = Marker.of(os.stat(self._path))
         except (FileNotFoundError, NotADirectoryError) as error:
             if self.expected:
-                raise _another() from error
-            os.stat(self._root)  # a root that is gone is a fault
+                raise _other_store() from error
+            os.stat(self._root)  # raises if the root itself does not exist
             return None
-        return marker if marker == self._verified else self._verify()
+        return marker if marker == self._verified else self._read()
 
-    def _verify(self) -> "Marker":
+    def _read(self) -> "Marker":
         descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            marker, found = Marker.of(os.fstat(descriptor)), os.read(descriptor, 100)
+            marker, data = Marker.of(os.fstat(descriptor)), os.read(descriptor, 100)
         finally:
             os.close(descriptor)
-        if not _FORM.fullmatch(found):
-            raise _another() from OSError(errno.EINVAL, "no identity", self._path)
-        identity = found.decode().strip()
+        if not _FORMAT.fullmatch(data):
+            raise _other_store() from OSError(errno.EINVAL, "no identity", self._path)
+        identity = data.decode().strip()
         if self.expected is None:
             self.expected = identity
         if identity != self.expected:
             difference = f"the identity is {identity}, expected is {self.expected}"
-            raise _another() from OSError(errno.ESTALE, difference, self._path)
+            raise _other_store() from OSError(errno.ESTALE, difference, self._path)
         self._verified = marker
         return marker
 
@@ -99,11 +102,11 @@ class Identity:
             with suppress(FileExistsError):
                 os.mkdir(directory)
         if not marker:
-            self._mark()
+            self._create_marker()
         self._prepared = self._check()
 
-    def _mark(self) -> None:
-        """Give the store an identity, durably; of several processes that do so one decides."""
+    def _create_marker(self) -> None:
+        """Create the marker durably. If several processes do so at once, one of them succeeds."""
         descriptor, path = staging.create(self._directories[0])
         try:
             os.write(descriptor, secrets.token_hex(16).encode() + b"\n")
@@ -117,7 +120,7 @@ class Identity:
         sync_directory(self._root)
 
 
-def _another() -> StorageUnavailable:
+def _other_store() -> StorageUnavailable:
     return StorageUnavailable(
         "the storage is not the one that the service was started with;"
         " its file system may not be mounted"

@@ -1,18 +1,17 @@
-"""NameIndex: the names in a directory, sorted, for pages that do not read the whole directory.
+"""NameIndex: the sorted names of a directory, for pages that do not read the whole directory.
 
-A directory gives its entries in no order, so each page of a sorted listing would cost a pass over
-all of them. The index keeps the sorted names in a file, one a line, and finds its way in it by
-bisection, so that neither time nor memory grows with the number of files once it is made. It is a
-cache: it is made anew when the directory's time of modification says that names came or went, and
-all processes share it.
+A directory returns its entries in no order, so each page of a sorted listing would cost a scan of
+all of them. The index keeps the sorted names in a file, one in a line, and searches it by
+bisection. Neither time nor memory grows with the number of files once it exists. It is a cache that
+all processes share, and it is rebuilt when the modification time of the directory has changed.
 
 The file begins with a header of fixed length, which has a checksum of the rest. The file is not
-synced, so a power cut may leave it short or full of zeros: a process verifies the checksum when it
-first meets a file, and makes a file that is damaged anew.
+synced, so it may be short or full of zeros after a power failure. A process verifies the checksum
+when it first opens a file, and rebuilds a damaged one.
 
-Where no index can be written (the file system is full, has no inodes left or is read-only), the
-names are sorted in as many passes over the directory as their number needs: that takes longer, but
-it needs neither room nor more memory.
+If no index can be written (the file system is full, has no inodes left or is read-only), the names
+are sorted in as many scans of the directory as their number requires. That takes longer, but it
+needs neither space nor more memory.
 """
 
 import heapq
@@ -29,71 +28,76 @@ from fileservice.storage.local import staging
 
 _BLOCK = 64 * 1024
 _RUN = 50_000
-"""Names that are sorted in memory at a time."""
-_LONGEST_LINE = 256
+_MAX_LINE = 256
 _HEADER = b"fileservice-names %020d %020d %020d %08x\n"
-"""The inode and the time of modification (ns) of the directory, the length (bytes) of the lines
-that follow, and their CRC-32."""
+"""The inode and the modification time (ns) of the directory, the length (bytes) of the lines that
+follow, and their CRC-32."""
 _HEADER_LENGTH = len(_HEADER % (0, 0, 0, 0))
 
 
 class NameIndex:
-    """The sorted names of the regular, visible files in `directory`."""
+    """The sorted names of the regular, visible files in `directory`.
 
-    def __init__(self, directory: bytes, path: bytes, staging_directory: bytes) -> None:
+    `run` is how many names are sorted in memory at a time.
+    """
+
+    def __init__(
+        self, directory: bytes, path: bytes, staging_directory: bytes, *, run: int = _RUN
+    ) -> None:
         self._directory = directory
         self._path = path
         self._staging = staging_directory
+        self._run = run
         self._verified: tuple[int, int, int] | None = None
-        """Inode, time of modification and size of the index file last found to be undamaged."""
+        """Inode, modification time and size of the index file last found to be undamaged."""
 
     def names(self, start: bytes) -> Iterator[bytes]:
-        """All names from `start` on, `start` itself included, in byte order.
+        """Return the names from `start` on, `start` included, in byte order.
 
-        Raises OSError where the directory cannot be read.
+        Raise OSError if the directory cannot be read.
         """
-        state = _state(self._directory)
-        index = self._open(state) or self._make(state)
+        state = _state_of(self._directory)
+        index = self._open(state) or self._build(state)
         if not index:
-            yield from _names_in_passes(self._directory, start)
+            yield from _names_in_scans(self._directory, start, self._run)
             return
         with index:
             size = os.fstat(index.fileno()).st_size
-            index.seek(_first_line_from(index.fileno(), _HEADER_LENGTH, size, start))
+            index.seek(_bisect(index.fileno(), _HEADER_LENGTH, size, start))
             for line in index:
                 name = line[:-1]
                 if name >= start:
                     yield name
 
     def _open(self, state: tuple[int, int]) -> BinaryIO | None:
-        """The stored index; None where there is none of this state that is undamaged."""
+        """Open the stored index; return None unless it is undamaged and of this state."""
         with ExitStack() as on_failure, suppress(OSError):
             index = on_failure.enter_context(open(self._path, "rb", buffering=_BLOCK))
             status = os.fstat(index.fileno())
-            seen = (status.st_ino, status.st_mtime_ns, status.st_size)
-            if not index.read(_HEADER_LENGTH).startswith(_header_of(state)):
+            opened = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if not index.read(_HEADER_LENGTH).startswith(_header_prefix(state)):
                 return None
-            if seen != self._verified and not _undamaged(index, state):
+            if opened != self._verified and not _is_undamaged(index, state):
                 return None
-            self._verified = seen
+            self._verified = opened
             on_failure.pop_all()
             return index
         return None
 
-    def _make(self, state: tuple[int, int]) -> BinaryIO | None:
-        """A new index; None where it cannot be written."""
-        # A change in the same tick of the file system's clock as an earlier one leaves no trace in
-        # the time of modification. An index is kept for others only when the last change was long
-        # enough before the scan to be told from any later one.
-        settled = _settled(self._directory)
-        # Whatever is wrong with the directory itself shows again in the passes that follow.
+    def _build(self, state: tuple[int, int]) -> BinaryIO | None:
+        """Build a new index; return None if it cannot be written."""
+        # A change within the same tick of the file system's clock as an earlier one does not show
+        # in the modification time. The index is stored for others only if the last change was
+        # long enough before the scan to differ from any later one.
+        settled = _is_settled(self._directory)
+        # A fault of the directory itself is raised by the scans that follow.
         with suppress(OSError), ExitStack() as on_failure:
             descriptor, path = staging.create(self._staging)
             on_failure.callback(_remove, path)
             index = open(descriptor, "w+b", buffering=_BLOCK)  # noqa: SIM115  # the caller closes
             on_failure.callback(index.close)
-            _write(index, state, _sorted_lines(self._directory, self._staging))
-            if settled and _state(self._directory) == state:
+            _write(index, state, _sorted_lines(self._directory, self._staging, self._run))
+            if settled and _state_of(self._directory) == state:
                 os.replace(path, self._path)
             else:
                 os.unlink(path)
@@ -102,13 +106,13 @@ class NameIndex:
         return None
 
 
-def _state(directory: bytes) -> tuple[int, int]:
+def _state_of(directory: bytes) -> tuple[int, int]:
     status = os.stat(directory)
     return status.st_ino, status.st_mtime_ns
 
 
-def _header_of(state: tuple[int, int]) -> bytes:
-    """The part of the header that says of which state of the directory the index is."""
+def _header_prefix(state: tuple[int, int]) -> bytes:
+    """Return the part of the header that names the state of the directory."""
     return (_HEADER % (*state, 0, 0)).rpartition(b" ")[0].rpartition(b" ")[0] + b" "
 
 
@@ -124,7 +128,7 @@ def _write(index: BinaryIO, state: tuple[int, int], lines: Iterable[bytes]) -> N
     index.flush()
 
 
-def _undamaged(index: BinaryIO, state: tuple[int, int]) -> bool:
+def _is_undamaged(index: BinaryIO, state: tuple[int, int]) -> bool:
     index.seek(_HEADER_LENGTH)
     length = checksum = 0
     while block := index.read(_BLOCK):
@@ -135,69 +139,70 @@ def _undamaged(index: BinaryIO, state: tuple[int, int]) -> bool:
 
 
 def _remove(path: bytes) -> None:
-    with suppress(OSError):  # on a disk that has become read-only a sweep does it later
+    with suppress(OSError):  # on a disk that has become read-only, a later sweep removes it
         os.unlink(path)
 
 
-def _settled(directory: bytes) -> bool:
+def _is_settled(directory: bytes) -> bool:
     modified = os.stat(directory).st_mtime_ns
     tick = 2_000_000_000 if modified % 1_000_000_000 == 0 else 50_000_000
     return time.time_ns() - modified > tick
 
 
-def _sorted_lines(directory: bytes, scratch: bytes) -> Iterator[bytes]:
-    with ExitStack() as runs:
+def _sorted_lines(directory: bytes, scratch: bytes, size: int) -> Iterator[bytes]:
+    with ExitStack() as files:
         sorted_runs: list[Iterable[bytes]] = []
-        for run in _runs(directory):
+        for run in _runs(directory, size):
             run.sort()
-            if len(run) < _RUN and not sorted_runs:
+            if len(run) < size and not sorted_runs:
                 yield from (name + b"\n" for name in run)
                 return
-            file = runs.enter_context(tempfile.TemporaryFile(dir=scratch, buffering=_BLOCK))
+            file = files.enter_context(tempfile.TemporaryFile(dir=scratch, buffering=_BLOCK))
             file.writelines(name + b"\n" for name in run)
             file.seek(0)
             sorted_runs.append(file)
-        # A name sorts before those it is a prefix of; with its line's end it would not always.
+        # A name sorts before those that it is a prefix of; with the end of its line it might not.
         yield from heapq.merge(*sorted_runs, key=lambda line: line[:-1])
 
 
-def _names_in_passes(directory: bytes, start: bytes) -> Iterator[bytes]:
-    """All names from `start` on, a run in each pass over the directory."""
+def _names_in_scans(directory: bytes, start: bytes, size: int) -> Iterator[bytes]:
+    """Return the names from `start` on, `size` of them for each scan of the directory."""
     while True:
         smallest: list[bytes] = []
-        for run in _runs(directory):
-            smallest = sorted(chain(smallest, (name for name in run if name >= start)))[:_RUN]
+        for run in _runs(directory, size):
+            smallest = sorted(chain(smallest, (name for name in run if name >= start)))[:size]
         yield from smallest
-        if len(smallest) < _RUN:
+        if len(smallest) < size:
             return
-        start = smallest[-1] + b"\0"  # the least name past the last one
+        start = smallest[-1] + b"\0"  # the smallest name after the last one
 
 
-def _runs(directory: bytes) -> Iterator[list[bytes]]:
+def _runs(directory: bytes, size: int) -> Iterator[list[bytes]]:
     run: list[bytes] = []
     with os.scandir(directory) as entries:
         for entry in entries:
             name = entry.name
             if name[0] != 0x2E and b"\n" not in name and entry.is_file(follow_symlinks=False):
                 run.append(name)
-                if len(run) == _RUN:
+                if len(run) == size:
                     yield run
                     run = []
     yield run
 
 
-def _first_line_from(descriptor: int, low: int, high: int, wanted: bytes) -> int:
-    """The offset of a line near and not after the first one that is at or past `wanted`.
+def _bisect(descriptor: int, low: int, high: int, wanted: bytes) -> int:
+    """Return the offset of a line near the first one that is not less than `wanted`.
 
-    Every line that begins before `low` is below `wanted`; every one from `high` on is not.
+    That line is not after it. Every line that begins before `low` is less than `wanted`, and none
+    is from `high` on.
     """
     while high - low > _BLOCK // 16:
         middle = (low + high) // 2
-        piece = os.pread(descriptor, 2 * _LONGEST_LINE, middle)
+        piece = os.pread(descriptor, 2 * _MAX_LINE, middle)
         begin = piece.find(b"\n") + 1
         end = piece.find(b"\n", begin)
         if not begin or end < 0:
-            return low  # these are no lines: whoever reads on from there misses no name
+            return low  # these are not lines; reading on from `low` misses no name
         if piece[begin:end] < wanted:
             low = middle + begin
         else:

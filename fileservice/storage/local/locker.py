@@ -1,7 +1,9 @@
 """LocalLocker: the locks of resumable uploads.
 
-A lock is the flock of the file that has the upload's bytes, so the kernel releases it when the
-process that holds it dies. `release-requests/ID` asks its holder to release it.
+    uploads/ID              the bytes; their flock is the lock
+    release-requests/ID     asks the process that holds the lock to release it
+
+The kernel releases a lock when the process that holds it ends.
 """
 
 import fcntl
@@ -11,12 +13,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from fileservice.storage.errors import Locked, NoSuchUpload
-from fileservice.storage.local.directory_lock import lock_directory
+from fileservice.storage.local.directories import lock_directory
 from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.layout import Layout
 from fileservice.storage.local.resumable import LocalResumableWriter
 
 _REQUEST_SECONDS = 10.0
+"""After so long a request lapses: the process that made it is dead."""
 
 
 class LocalLocker:
@@ -36,38 +39,37 @@ class LocalLocker:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if not _is_at(descriptor, path):
-                    raise NoSuchUpload  # removed or published between open and flock
+                    raise NoSuchUpload  # it ended between open and flock
                 writer = LocalResumableWriter(self._layout, descriptor, path)
-                writer.drop_lost()
+                writer.drop_unverified()
                 return writer
             except BaseException as error:
                 os.close(descriptor)
                 if isinstance(error, BlockingIOError):
                     raise Locked from None
-                if isinstance(error, FileNotFoundError):  # it is just being removed
+                if isinstance(error, FileNotFoundError):  # it is being removed
                     raise NoSuchUpload from None
                 raise
 
     def request_release(self, upload: str) -> None:
+        path = self._layout.release_request(upload)
         with translate_errors():
-            descriptor = os.open(
-                self._layout.release_request(upload), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644
-            )
+            descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644)
             try:
-                os.utime(descriptor)  # one that a dead process left counts anew
+                os.utime(descriptor)  # renews a request that a dead process left
             finally:
                 os.close(descriptor)
 
     def release_requests(self) -> list[str]:
-        found = []
+        uploads = []
         with translate_errors(), os.scandir(os.fsdecode(self._layout.release_requests)) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):
                     if time.time() - entry.stat().st_mtime < _REQUEST_SECONDS:
-                        found.append(entry.name)
+                        uploads.append(entry.name)
                     else:
-                        os.unlink(entry.path)  # whoever made it is dead
-        return found
+                        os.unlink(entry.path)
+        return uploads
 
     def cancel_release_request(self, upload: str) -> None:
         with translate_errors(), suppress(FileNotFoundError):
@@ -77,7 +79,8 @@ class LocalLocker:
     def exclusive(self) -> Iterator[None]:
         with ExitStack() as stack:
             with translate_errors():
-                self._layout.identity.require()  # a store that was read-only may lack the directory
+                # A store that was read-only when it was opened may not have the directory yet.
+                self._layout.identity.require()
                 stack.enter_context(lock_directory(self._layout.uploads))
             yield
 

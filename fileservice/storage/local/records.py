@@ -1,7 +1,7 @@
-"""The record of an upload, a file that is always replaced whole.
+"""The record of an upload, a file that is replaced as a whole.
 
-That of one that has ended lies in a directory of its own: whoever counts the others, as each
-creation does, need not look at the many that ended lately.
+The records of uploads that have ended are in a directory of their own. Each creation of an upload
+counts the unfinished ones, and need not look at the many that ended lately.
 """
 
 import errno
@@ -10,46 +10,52 @@ from contextlib import suppress
 
 from fileservice.storage.errors import NoSuchUpload
 from fileservice.storage.local import space, staging
-from fileservice.storage.local.errors import sync_directory
+from fileservice.storage.local.directories import sync_directory
 from fileservice.storage.local.layout import Layout
 
-RECORD = b".json"
+SUFFIX = b".json"
+"""Appended to the path of the bytes, this gives that of the record."""
 
 
 def read(layout: Layout, path: bytes) -> tuple[bytes, float]:
-    """The record of the upload whose bytes are at `path`, and when it was written (Unix seconds).
+    """Return the record of the upload whose bytes are at `path`, and its modification time.
 
-    Raises NoSuchUpload.
+    The time is in seconds since the Unix epoch. Raise NoSuchUpload or OSError.
     """
-    for place in (path + RECORD, ended(layout, path)):
-        with suppress(FileNotFoundError), open(place, "rb", buffering=0) as file:
+    for candidate in (path + SUFFIX, ended_path(layout, path)):
+        with suppress(FileNotFoundError), open(candidate, "rb", buffering=0) as file:
             return file.read(), os.fstat(file.fileno()).st_mtime
     layout.identity.check()
     raise NoSuchUpload
 
 
-def ended(layout: Layout, path: bytes) -> bytes:
-    """Where the record lies when the upload has ended whose bytes were at `path`."""
-    return os.path.join(layout.ended, os.path.basename(path) + RECORD)
+def ended_path(layout: Layout, path: bytes) -> bytes:
+    """Return where the record is once the upload has ended whose bytes were at `path`."""
+    return os.path.join(layout.ended, os.path.basename(path) + SUFFIX)
 
 
 def replace(layout: Layout, path: bytes, record: bytes) -> None:
-    """Have `record` be that of the upload whose bytes are at `path`."""
-    _put(layout, path + RECORD, record)
+    """Create or replace the record of the upload whose bytes are at `path`. Raise OSError."""
+    _write(layout, path + SUFFIX, record)
+
+
+def create_ended(layout: Layout, path: bytes, record: bytes) -> None:
+    """Create the record of an upload that has ended and never had bytes. Raise OSError."""
+    _write(layout, ended_path(layout, path), record)
 
 
 def end(layout: Layout, path: bytes, record: bytes) -> None:
-    """Have `record` be that of the upload whose bytes were at `path`, which has ended."""
+    """Replace the record of an upload that has ended, and move it away. Raise OSError."""
     try:
-        _put(layout, ended(layout, path), record)
-        unlink(path + RECORD)
+        _write(layout, ended_path(layout, path), record)
+        unlink(path + SUFFIX)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        _overwrite(layout, path + RECORD, record)
+        _overwrite(layout, path + SUFFIX, record)
 
 
-def _put(layout: Layout, place: bytes, record: bytes) -> None:
+def _write(layout: Layout, target: bytes, record: bytes) -> None:
     layout.identity.require()
     descriptor, path = staging.create(layout.staging)
     try:
@@ -57,9 +63,9 @@ def _put(layout: Layout, place: bytes, record: bytes) -> None:
             file.write(record)
         if layout.fsync:
             os.fsync(descriptor)
-        os.replace(path, place)
+        os.replace(path, target)
         if layout.fsync:
-            sync_directory(os.path.dirname(place))
+            sync_directory(os.path.dirname(target))
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(path)
@@ -68,18 +74,18 @@ def _put(layout: Layout, place: bytes, record: bytes) -> None:
         os.close(descriptor)
 
 
-def _overwrite(layout: Layout, place: bytes, record: bytes) -> None:
-    """Keep the record of an upload that ends where a disk has no room for another file.
+def _overwrite(layout: Layout, path: bytes, record: bytes) -> None:
+    """Write the record of an ended upload over the old one, on a disk without space for a new file.
 
-    It is written where the one before lies. A power cut may leave neither, and so an upload that
-    there never was; by then it must be of no more use.
+    A power failure may destroy both, and then the upload does not exist; by now it is of no use to
+    its client.
     """
-    descriptor = os.open(place, os.O_WRONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
         if len(record) > status.st_blocks * space.SECTOR:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.pwrite(descriptor, record.ljust(status.st_size), 0)  # JSON may have blanks at its end
+        os.pwrite(descriptor, record.ljust(status.st_size), 0)  # JSON may end with blanks
         if layout.fsync:
             os.fsync(descriptor)
     finally:
@@ -87,7 +93,7 @@ def _overwrite(layout: Layout, place: bytes, record: bytes) -> None:
 
 
 def unlink(*paths: bytes) -> None:
-    """Remove those of the files that are there, one after the other."""
+    """Remove those of the files that exist, in this order."""
     for path in paths:
         with suppress(FileNotFoundError):
             os.unlink(path)

@@ -1,56 +1,91 @@
-"""Room for files: looked for and taken in one step, so that what stays free holds in sum."""
+"""Space of a file system: how much is free, and how it is reserved for a file."""
 
+import ctypes
+import errno
 import os
 
 from fileservice.storage.errors import StorageFull
-from fileservice.storage.local import writeback
-from fileservice.storage.local.directory_lock import lock_directory
+from fileservice.storage.local.directories import lock_directory
 
 SECTOR = 512
-"""What st_blocks counts in, in bytes (stat(2))."""
+"""The unit of st_blocks, in bytes (stat(2))."""
 _SPARE_INODES = 1000
-"""So many, or one in a hundred of a small file system, are left for records and directories."""
+"""This number, or one in a hundred on a small file system, is left for records and directories."""
+_AHEAD_DIVISOR = 8
+"""At most one byte in so many that are free is reserved ahead: other files come, and it may not be
+used."""
+
+_FALLOC_FL_KEEP_SIZE = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+# Not os.posix_fallocate: it changes the size, and writes zeros if the file system cannot allocate.
+_fallocate = getattr(_libc, "fallocate64", None) or getattr(_libc, "fallocate", None)
+if _fallocate:
+    _fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
-def take(locked: bytes, descriptor: int, size: int, *, ahead: int = 0, min_free: int = 0) -> int:
-    """Take the room for `size` bytes of a file, and up to `ahead` more if that is there.
+def reserve(
+    directory: bytes, descriptor: int, size: int, *, ahead: int = 0, min_free: int = 0
+) -> int:
+    """Reserve space for `size` bytes of a file, and for up to `ahead` bytes more.
 
-    `min_free` bytes stay free on the file system. `locked` is the directory whose lock is held.
-    How many bytes of the file there is room for now: fewer where a file system cannot reserve.
-    Raises StorageFull, OSError.
+    The check that `min_free` bytes stay free and the allocation are one step over all processes,
+    under the lock of `directory`. Return how many bytes of the file have space now, which are
+    fewer than `size` if the file system cannot allocate. Raise StorageFull or OSError.
     """
-    taken = _taken(descriptor)
-    if size <= taken:
-        return taken
-    with lock_directory(locked):
-        spare = max(0, free(locked) - min_free)
-        if taken + spare < size:
-            raise StorageFull("there is not enough room left in the storage for this file")
-        # Others come, too, and what is taken ahead may never be used.
-        ahead = min(ahead, (taken + spare - size) // 8)
+    allocated = _allocated(descriptor)
+    if size <= allocated:
+        return allocated
+    with lock_directory(directory):
+        available = max(0, free(directory) - min_free)
+        if allocated + available < size:
+            raise StorageFull("there is not enough space left in the storage for this file")
+        ahead = min(ahead, (allocated + available - size) // _AHEAD_DIVISOR)
         try:
-            writeback.reserve(descriptor, size + ahead)
+            allocate(descriptor, size + ahead)
         except OSError:
             if not ahead:
                 raise
-            writeback.reserve(descriptor, size)
-    return _taken(descriptor)
+            allocate(descriptor, size)
+    return _allocated(descriptor)
+
+
+def allocate(descriptor: int, count: int) -> None:
+    """Allocate space for the first `count` bytes of a file, where the file system can (Linux).
+
+    The size of the file does not change. Raise OSError (ENOSPC, EDQUOT) if there is no space.
+    """
+    # From the end of the file on: XFS demands free space for the whole range that is asked for,
+    # whatever the file has already.
+    size = os.fstat(descriptor).st_size
+    if not _fallocate or count <= size:
+        return
+    while _fallocate(descriptor, _FALLOC_FL_KEEP_SIZE, size, count - size):
+        error = ctypes.get_errno()
+        if error in (errno.EOPNOTSUPP, errno.ENOSYS):
+            return
+        if error != errno.EINTR:
+            raise OSError(error, os.strerror(error))
+
+
+def reserved(status: os.stat_result) -> int:
+    """Return how many bytes of space a file has beyond its size."""
+    return max(0, status.st_blocks * SECTOR - status.st_size)
 
 
 def free(path: bytes) -> int:
-    """Bytes that may still be written to the file system at `path`."""
+    """Return how many bytes may still be written to the file system at `path`."""
     status = os.statvfs(path)
     return status.f_bavail * status.f_frsize
 
 
 def free_inodes(path: bytes) -> int | None:
-    """Files that may still be made there; None where their number has no limit (btrfs)."""
+    """Return how many files may still be created; None if there is no limit (btrfs)."""
     status = os.statvfs(path)
     if not status.f_files:
         return None
     return max(0, status.f_favail - min(_SPARE_INODES, status.f_files // 100))
 
 
-def _taken(descriptor: int) -> int:
+def _allocated(descriptor: int) -> int:
     status = os.fstat(descriptor)
     return max(status.st_blocks * SECTOR, status.st_size)

@@ -1,7 +1,7 @@
-"""Staged files: bytes that are not published yet, each locked for as long as its writer lives.
+"""Staged files: bytes that are not published yet, each locked (flock) while its writer lives.
 
-The lock tells a writer that is slow from one that is dead: the kernel drops it with the process,
-however that ends. So whoever can take the lock of a staged file may remove the file.
+The lock tells a slow writer from a dead one, since the kernel releases it when the process ends,
+for whatever reason. So a process that can lock a staged file may remove it.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ from fileservice.storage.local import foreign_files
 
 
 def create(directory: bytes) -> tuple[int, bytes]:
-    """Make and lock an empty staged file; its descriptor (for reading and writing) and path."""
+    """Create and lock an empty file; return its descriptor (for reading and writing) and path."""
     while True:
         path = os.path.join(directory, secrets.token_hex(16).encode())
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -21,7 +21,7 @@ def create(directory: bytes) -> tuple[int, bytes]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             swept = os.fstat(descriptor).st_nlink == 0
         except BlockingIOError:
-            swept = True  # between open and flock a sweep took it for an orphan
+            swept = True  # a sweep locked it between open and flock, as a file without a writer
         except BaseException:
             os.close(descriptor)
             os.unlink(path)
@@ -32,23 +32,23 @@ def create(directory: bytes) -> tuple[int, bytes]:
 
 
 def sweep(directory: bytes) -> None:
-    """Remove the staged files whose writers are dead; what belongs to other users stays."""
+    """Remove the staged files whose writers are dead, except files of other users."""
     with os.scandir(directory) as entries:
         paths = [entry.path for entry in entries]
     for path in paths:
         try:
             with suppress(FileNotFoundError):
-                _sweep(path)
+                _remove_unlocked(path)
         except PermissionError:
-            foreign_files.tell(path, "it is not looked after")
+            foreign_files.log_once(path, "it is not swept")
 
 
-def _sweep(path: bytes) -> None:
+def _remove_unlocked(path: bytes) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.unlink(path)
     except BlockingIOError:
-        pass  # its writer lives
+        pass  # its writer is alive
     finally:
         os.close(descriptor)

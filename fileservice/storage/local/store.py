@@ -1,15 +1,15 @@
-"""LocalStore: a directory on a local file system, which is the whole database.
+"""LocalStore: a directory of a local file system, which is the whole database.
 
-    ROOT/report.pdf               a published file; put there by whatever means, it is served
-    ROOT/.fileservice/staging/    files on their way in (see staging)
-    ROOT/.fileservice/uploads/    uploads that can be resumed (see uploads)
-    ROOT/.fileservice/ended/      how those ended that did lately (see records)
-    ROOT/.fileservice/release-requests/  whose locks are asked for (see locker)
-    ROOT/.fileservice/names       the index of names (see index)
-    ROOT/.fileservice/identity    which store this is (see identity)
+    ROOT/report.pdf                      a published file; it may be put there by any program
+    ROOT/.fileservice/staging/           files that are being received (see staging)
+    ROOT/.fileservice/uploads/           unfinished resumable uploads (see uploads)
+    ROOT/.fileservice/ended/             the records of uploads that have ended (see records)
+    ROOT/.fileservice/release-requests/  requests to release the lock of an upload (see locker)
+    ROOT/.fileservice/names              the index of names (see index)
+    ROOT/.fileservice/identity           which store this is (see identity)
 
-What is known about a file's content lies in its extended attributes (see attributes). Reading,
-listing and deleting need no room, so they work on a disk that is full or has no inodes left.
+The description of a file's content is in its extended attributes (see attributes). Reading, listing
+and deleting files needs no space, so it works on a disk that is full or has no inodes left.
 """
 
 import errno
@@ -23,49 +23,52 @@ from fileservice.names import BadName, FileName
 from fileservice.storage.errors import NotFound, StorageError, describe_error
 from fileservice.storage.files import Content, Opened, StoredFile
 from fileservice.storage.interface import StagedFile
-from fileservice.storage.local import foreign_files, space, staging
-from fileservice.storage.local.attributes import describe
-from fileservice.storage.local.errors import sync_directory, translate_errors
+from fileservice.storage.local import attributes, foreign_files, space, staging
+from fileservice.storage.local.directories import sync_directory
+from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.index import NameIndex
 from fileservice.storage.local.layout import Layout
 from fileservice.storage.local.locker import LocalLocker
+from fileservice.storage.local.removal import remove_name
 from fileservice.storage.local.uploads import LocalUploads
 from fileservice.storage.local.verify import verify
 from fileservice.storage.local.writer import LocalWriter
 
 _log = logging.getLogger(__name__)
-_WORTH_RESERVING = 1 << 20
-_NOT_LOOKED_AT = Content("application/octet-stream")
+_MIN_RESERVATION = 1 << 20
+"""No space is reserved for a smaller file: it would take longer than to write the file."""
+_UNKNOWN_CONTENT = Content("application/octet-stream")
 _PROBE = bytes(4096)
-_OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class LocalStore:
-    """See the module, and `storage.interface.Store` for what each call guarantees."""
+    """See the module's docstring, and `storage.interface.Store` for what each call guarantees."""
 
     remote = False
 
     def __init__(
         self, root: Path, *, fsync: bool, verified: bool = False, identity: str | None = None
     ) -> None:
-        """The store in `root`, which must have this `identity`, if that is known.
+        """Open the store in `root`, which must have the given `identity`.
 
-        One that is `proved` need not be there, nor work, at this moment. Raises StorageError.
+        With `verified` the store is not verified again, and need not work or even exist at this
+        moment. Raise StorageError.
         """
-        self._layout = layout = layout_of(root, fsync=fsync, identity=identity)
+        self._layout = layout = Layout.under(root, fsync=fsync, identity=identity)
         self._index = NameIndex(layout.root, layout.names, layout.staging)
         self.uploads = LocalUploads(layout)
         self.locker = LocalLocker(layout)
         if not verified:
-            for level, line in verify(layout).messages:
-                _log.log(level, line)
+            for level, message in verify(layout).messages:
+                _log.log(level, message)
         try:
             self.sweep()
         except StorageError as error:
             _log.warning("the store could not be swept at the start: %s", describe_error(error))
 
     def check(self) -> None:
-        # Without a sync: it would wait behind those of all uploads.
+        # This does not sync the file, since that would wait for the syncs of all uploads.
         with translate_errors(self._layout.root):
             self._layout.identity.require()
             descriptor, path = staging.create(self._layout.staging)
@@ -88,7 +91,7 @@ class LocalStore:
             self._layout.identity.require()
             descriptor, path = staging.create(self._layout.staging)
         writer = LocalWriter(self._layout, descriptor, path)
-        if length and length >= _WORTH_RESERVING:
+        if length and length >= _MIN_RESERVATION:
             try:
                 self.reserve_space(writer, length, min_free=min_free)
             except BaseException:
@@ -98,9 +101,10 @@ class LocalStore:
 
     def open(self, name: FileName, *, sequential: bool = False) -> Opened:  # noqa: ARG002
         with translate_errors():
-            descriptor = self._descriptor(name)
+            descriptor = self._open(name)
             try:
-                return Opened(describe(name, descriptor), os.fdopen(descriptor, "rb", buffering=0))
+                file = attributes.read(name, descriptor)
+                return Opened(file, os.fdopen(descriptor, "rb", buffering=0))
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -110,9 +114,9 @@ class LocalStore:
 
     def stat(self, name: FileName) -> StoredFile:
         with translate_errors():
-            descriptor = self._descriptor(name)
+            descriptor = self._open(name)
             try:
-                return describe(name, descriptor)
+                return attributes.read(name, descriptor)
             finally:
                 os.close(descriptor)
 
@@ -122,16 +126,16 @@ class LocalStore:
                 sync_directory(self._layout.root)
 
     def is_taken(self, name: FileName) -> bool:
-        return os.path.lexists(self._layout.of(name))
+        return os.path.lexists(self._layout.published(name))
 
     def delete(self, name: FileName, version: str | None = None) -> None:
         with translate_errors(self._layout.root):
             self._layout.identity.check()
-            descriptor = self._descriptor(name)
+            descriptor = self._open(name)
             try:
-                if version is not None and describe(name, descriptor).version != version:
+                if version is not None and attributes.read(name, descriptor).version != version:
                     raise NotFound(name)
-                self._layout.remove(name, descriptor)
+                remove_name(self._layout, name, descriptor)
             except FileNotFoundError:
                 raise NotFound(name) from None
             finally:
@@ -148,22 +152,22 @@ class LocalStore:
         expected: int | None = None,  # noqa: ARG002
         brief: bool = False,
     ) -> Iterator[StoredFile]:
-        past, within = after.encode(), prefix.encode()
-        wanted = contains.casefold()
+        raw_after, raw_prefix = after.encode(), prefix.encode()
+        folded = contains.casefold()
         with translate_errors(self._layout.root):
             self._layout.identity.check()
-            for raw in self._index.names(max(past, within)):
-                if not raw.startswith(within):
+            for raw in self._index.names(max(raw_after, raw_prefix)):
+                if not raw.startswith(raw_prefix):
                     return
-                if raw == past:
+                if raw == raw_after:
                     continue
                 try:
                     name = FileName.parse_bytes(raw)
-                    if name.encode() != raw or wanted not in name.casefold():
+                    if name.encode() != raw or folded not in name.casefold():
                         continue
-                    file = self._glance(name, raw) if brief else self.stat(name)
+                    file = self._stat_briefly(name, raw) if brief else self.stat(name)
                 except (BadName, NotFound):
-                    continue  # not a name that can be asked for, or deleted meanwhile
+                    continue  # the name is not valid in a request, or the file was deleted
                 yield file
 
     def describe(self, file: StoredFile) -> StoredFile:
@@ -173,13 +177,13 @@ class LocalStore:
         self, staged: StagedFile, size: int, *, ahead: int = 0, min_free: int = 0
     ) -> int | None:
         with translate_errors(), staged.descriptor() as descriptor:
-            return space.take(
+            return space.reserve(
                 self._layout.staging, descriptor, size, ahead=ahead, min_free=min_free
             )
 
     def release_unused_space(self, staged: StagedFile) -> None:
         with translate_errors(), staged.descriptor() as descriptor:
-            os.ftruncate(descriptor, staged.size)  # frees what is reserved beyond it, too
+            os.ftruncate(descriptor, staged.size)  # also frees what is allocated beyond the size
 
     def free_space(self) -> int | None:
         with translate_errors():
@@ -194,36 +198,31 @@ class LocalStore:
             self._layout.identity.check()
             staging.sweep(self._layout.staging)
 
-    def _glance(self, name: FileName, raw: bytes) -> StoredFile:
-        """What one system call tells of a file."""
+    def _stat_briefly(self, name: FileName, raw: bytes) -> StoredFile:
+        """Describe a file by what one system call returns."""
         try:
             status = os.stat(b"%s/%s" % (self._layout.root, raw), follow_symlinks=False)
         except FileNotFoundError:
             raise NotFound(name) from None
         if not S_ISREG(status.st_mode):
             raise NotFound(name)
-        return StoredFile(name, status.st_size, status.st_mtime_ns, _NOT_LOOKED_AT, version="")
+        return StoredFile(name, status.st_size, status.st_mtime_ns, _UNKNOWN_CONTENT, version="")
 
-    def _descriptor(self, name: FileName) -> int:
+    def _open(self, name: FileName) -> int:
+        path = self._layout.published(name)
         try:
-            descriptor = os.open(self._layout.of(name), _OPEN_FILE)
+            descriptor = os.open(path, _OPEN_FLAGS)
         except FileNotFoundError:
-            self._layout.identity.check()  # a store that is gone is a fault, not a missing file
+            self._layout.identity.check()  # the whole store may be missing, which is a fault
             raise NotFound(name) from None
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
                 raise NotFound(name) from None
             if error.errno == errno.EACCES and os.access(self._layout.root, os.R_OK | os.X_OK):
-                # Put there by somebody who keeps it to himself.
-                foreign_files.tell(self._layout.of(name), "it is neither listed nor served")
+                foreign_files.log_once(path, "it is neither listed nor served")
                 raise NotFound(name) from None
             raise
         if not S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise NotFound(name)
         return descriptor
-
-
-def layout_of(root: Path, *, fsync: bool, identity: str | None) -> Layout:
-    """The places of the store in `root`, which has this identity, if it is known."""
-    return Layout.under(os.path.abspath(os.fsencode(root)), fsync=fsync, identity=identity)

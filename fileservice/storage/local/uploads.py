@@ -1,10 +1,9 @@
-"""LocalUploads: uploads that outlive connections and processes, as three files each.
+"""LocalUploads: the bytes and the records of resumable uploads.
 
-    uploads/ID              the bytes, locked (flock) by the one writer while there is one
+    uploads/ID              the bytes, locked (flock) by their writer (see locker)
     uploads/ID.checkpoint   how many of the bytes are on the disk (see checkpoint)
-    uploads/ID.json         the record, always replaced whole
-    ended/ID.json           the record once the upload has ended (see records)
-    release-requests/ID     the lock is asked for (see locker)
+    uploads/ID.json         the record, replaced as a whole (see records)
+    ended/ID.json           the record once the upload has ended
 
 An upload exists as long as it has a record.
 """
@@ -17,9 +16,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from fileservice.storage.errors import NoSuchUpload
-from fileservice.storage.files import StoredUpload, UnfinishedUpload
+from fileservice.storage.files import StoredUpload, UnfinishedUpload, id_of_record
 from fileservice.storage.local import checkpoint, records, space
-from fileservice.storage.local.errors import sync_directory, translate_errors
+from fileservice.storage.local.directories import sync_directory
+from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.layout import UPLOAD_ID, Layout
 
 _log = logging.getLogger(__name__)
@@ -38,49 +38,40 @@ class LocalUploads:
             self._layout.identity.require()
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             try:
-                space.take(self._layout.staging, descriptor, length or 0, min_free=min_free)
+                space.reserve(self._layout.staging, descriptor, length or 0, min_free=min_free)
                 checkpoint.create(path + checkpoint.SUFFIX, descriptor)
                 records.replace(self._layout, path, record)
             except BaseException:
-                records.unlink(path + records.RECORD, path, path + checkpoint.SUFFIX)
+                records.unlink(path + records.SUFFIX, path, path + checkpoint.SUFFIX)
                 raise
             finally:
                 os.close(descriptor)
+        return upload
+
+    def create_ended(self, record: bytes) -> str:
+        upload = id_of_record(record)
+        with translate_errors():
+            records.create_ended(self._layout, self._layout.upload(upload), record)
         return upload
 
     def read(self, upload: str) -> StoredUpload:
         path = self._layout.upload(upload)
         with translate_errors():
             while True:
-                record, touched = records.read(self._layout, path)
+                record, record_modified = records.read(self._layout, path)
                 try:
                     with open(path, "rb", buffering=0) as file:
-                        size = self._synced_size(file.fileno(), path)
+                        size = self._durable_size(file.fileno(), path)
                         modified = os.fstat(file.fileno()).st_mtime
                 except FileNotFoundError:
-                    if records.read(self._layout, path) != (record, touched):
-                        continue  # it ended between the two looks
-                    return StoredUpload(record, 0, touched)
-                return StoredUpload(record, size, max(touched, modified))
+                    if records.read(self._layout, path) != (record, record_modified):
+                        continue  # the upload ended between the two calls
+                    return StoredUpload(record, 0, record_modified)
+                return StoredUpload(record, size, max(record_modified, modified))
 
-    def _synced_size(self, descriptor: int, path: bytes) -> int:
-        """How many bytes of the opened file outlast a power cut; what can be synced, is."""
-        status = os.fstat(descriptor)
-        if not self._layout.fsync or status.st_nlink > 1:  # published: all of it was synced
-            return status.st_size
-        with checkpoint.locked(path + checkpoint.SUFFIX) as known:
-            size = os.fstat(descriptor).st_size
-            if size <= known.offset or not known.vouches(descriptor):
-                return min(size, known.offset)
-            try:
-                os.fsync(descriptor)  # they may be from a process that died before it could
-                known.advance(size, descriptor)
-            except OSError as error:
-                _log.warning("bytes of %r could not be synced: %s", os.fsdecode(path), error)
-                with suppress(OSError):  # a disk that takes nothing more tells the writer, too
-                    known.distrust()
-                return known.offset
-            return size
+    def read_record(self, upload: str) -> bytes:
+        with translate_errors():
+            return records.read(self._layout, self._layout.upload(upload))[0]
 
     def bytes_written(self, upload: str) -> int:
         with translate_errors():
@@ -90,29 +81,11 @@ class LocalUploads:
                 self._layout.identity.check()
                 raise NoSuchUpload from None
 
-    def remove(self, upload: str) -> None:
-        # The record goes first: what has none does not exist, and its bytes are an orphan.
-        with translate_errors():
-            path = self._layout.upload(upload)
-            ended = records.ended(self._layout, path)
-            records.unlink(path + records.RECORD, ended, path, path + checkpoint.SUFFIX)
-            if self._layout.fsync:
-                sync_directory(self._layout.uploads)
-
-    def remove_unreadable(self, upload: str, min_idle: float) -> None:
-        path, touched = self._layout.upload(upload), 0.0
-        with translate_errors():
-            for part in (path, path + records.RECORD, records.ended(self._layout, path)):
-                with suppress(FileNotFoundError):
-                    touched = max(touched, os.stat(part).st_mtime)
-            if time.time() - touched > min_idle:
-                self.remove(upload)
-
     def list_ids(self) -> Iterator[str]:
         with translate_errors():
             for directory in (self._layout.uploads, self._layout.ended):
-                found = {name.partition(".")[0] for name in os.listdir(os.fsdecode(directory))}
-                yield from (upload for upload in found if UPLOAD_ID.fullmatch(upload))
+                ids = {name.partition(".")[0] for name in os.listdir(os.fsdecode(directory))}
+                yield from (upload for upload in ids if UPLOAD_ID.fullmatch(upload))
 
     def list_unfinished(self) -> Iterator[UnfinishedUpload]:
         with translate_errors(), os.scandir(os.fsdecode(self._layout.uploads)) as entries:
@@ -123,10 +96,44 @@ class LocalUploads:
                         yield UnfinishedUpload(
                             upload=entry.name,
                             size=status.st_size,
-                            reserved=max(0, status.st_blocks * space.SECTOR - status.st_size),
+                            reserved=space.reserved(status),
                             modified=status.st_mtime,
                         )
 
-    def read_record(self, upload: str) -> bytes:
+    def remove(self, upload: str) -> None:
+        # The record is removed first: bytes without a record do not count as an upload.
         with translate_errors():
-            return records.read(self._layout, self._layout.upload(upload))[0]
+            path = self._layout.upload(upload)
+            ended = records.ended_path(self._layout, path)
+            records.unlink(path + records.SUFFIX, ended, path, path + checkpoint.SUFFIX)
+            if self._layout.fsync:
+                sync_directory(self._layout.uploads)
+
+    def remove_unreadable(self, upload: str, min_idle: float) -> None:
+        path, modified = self._layout.upload(upload), 0.0
+        with translate_errors():
+            ended = records.ended_path(self._layout, path)
+            for part in (path, path + records.SUFFIX, ended):
+                with suppress(FileNotFoundError):
+                    modified = max(modified, os.stat(part).st_mtime)
+            if time.time() - modified > min_idle:
+                self.remove(upload)
+
+    def _durable_size(self, descriptor: int, path: bytes) -> int:
+        """Return how many bytes of the file survive a power failure, after an attempt to sync."""
+        status = os.fstat(descriptor)
+        if not self._layout.fsync or status.st_nlink > 1:  # all of a published file was synced
+            return status.st_size
+        with checkpoint.locked(path + checkpoint.SUFFIX) as saved:
+            size = os.fstat(descriptor).st_size
+            if size <= saved.offset or not saved.vouches(descriptor):
+                return min(size, saved.offset)
+            try:
+                os.fsync(descriptor)  # the process that wrote them may have died before its sync
+                saved.advance(size, descriptor)
+            except OSError as error:
+                _log.warning("bytes of %r could not be synced: %s", os.fsdecode(path), error)
+                with suppress(OSError):  # if this fails, the writer gets an error as well
+                    saved.distrust()
+                return saved.offset
+            return size

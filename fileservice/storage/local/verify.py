@@ -1,8 +1,8 @@
-"""Proof: whether a directory can be a store, looked at once before the service starts on it.
+"""Verification that a directory can be a store, done once before the service starts on it.
 
-What will not work by itself later is refused: a path that cannot be a directory, a permission that
-is missing, a file system without hard links, another store than the one expected. A disk that is
-read-only or full at the moment is not: it still serves what it has.
+A fault that does not go away by itself is raised: a path that cannot be a directory, a missing
+permission, a file system without hard links, a store other than the expected one. A disk that is
+read-only or full at the moment is only reported, since the files on it can still be served.
 """
 
 import errno
@@ -13,84 +13,90 @@ from contextlib import suppress
 from fileservice.storage.errors import StorageUnavailable
 from fileservice.storage.files import StoreVerification
 from fileservice.storage.local import attributes, staging
-from fileservice.storage.local.errors import sync_directory, translate_errors
+from fileservice.storage.local.directories import sync_directory
+from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.layout import Layout
 
-_LASTING = (
+_PERMANENT = (
     errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EINVAL,
     errno.ENAMETOOLONG, errno.ELOOP,
 )  # fmt: skip
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
-_BEGUN = "the directory {} has become a store, with the identity {}"
-_BEGUN_EMPTY = _BEGUN + "; it was empty: if a file system belongs there, see that it is mounted"
+_CREATED = "the directory {} has become a store, with the identity {}"
+_CREATED_IN_EMPTY_DIRECTORY = (
+    _CREATED + "; it was empty: if a file system belongs there, check that it is mounted"
+)
 _NOT_WRITABLE = (
     "the store {} cannot be written to at present ({}): files are listed and served, and uploads"
     " are refused until it can"
 )
 _WITHOUT_ATTRIBUTES = (
-    "the file system of the store {} has no extended attributes: no digests are kept, and so an"
-    " upload that is repeated because its answer was lost is refused with 409"
+    "the file system of the store {} has no extended attributes: no digests are kept, so an upload"
+    " that is repeated because its response was lost is refused with 409"
 )
 
 
 def verify(layout: Layout) -> StoreVerification:
-    """Make the store, and try out what it is built on. Raises StorageError."""
+    """Create the store if need be, and test what it depends on. Raise StorageError."""
     with translate_errors(layout.root):
         try:
-            lines = _prepare(layout)
+            messages = _prepare(layout)
         except OSError as error:
-            if error.errno in _LASTING:
+            if error.errno in _PERMANENT:
                 raise
-            line = _NOT_WRITABLE.format(os.fsdecode(layout.root), error.strerror)
-            lines = [(logging.WARNING, line)]
-    return StoreVerification(layout.identity.expected, tuple(lines))
+            message = _NOT_WRITABLE.format(os.fsdecode(layout.root), error.strerror)
+            messages = [(logging.WARNING, message)]
+    return StoreVerification(layout.identity.expected, tuple(messages))
 
 
 def _prepare(layout: Layout) -> list[tuple[int, str]]:
-    lines = []
-    made, root = _make(layout.root), os.fsdecode(layout.root)
+    messages = []
+    created, root = _create_root(layout.root), os.fsdecode(layout.root)
     layout.identity.check()
     known = layout.identity.expected
     with os.scandir(layout.root) as entries:
         empty = not any(entries)
     os.makedirs(layout.staging, exist_ok=True)
-    if not _prove_writing(layout.staging):
-        lines.append((logging.WARNING, _WITHOUT_ATTRIBUTES.format(root)))
+    if not _test_writing(layout.staging):
+        messages.append((logging.WARNING, _WITHOUT_ATTRIBUTES.format(root)))
     layout.identity.require()
     if not known:
-        level, form = (
-            (logging.WARNING, _BEGUN_EMPTY) if empty and not made else (logging.INFO, _BEGUN)
+        suspicious = empty and not created
+        level, message = (
+            (logging.WARNING, _CREATED_IN_EMPTY_DIRECTORY)
+            if suspicious
+            else (logging.INFO, _CREATED)
         )
-        lines.append((level, form.format(root, layout.identity.expected)))
-    return lines
+        messages.append((level, message.format(root, layout.identity.expected)))
+    return messages
 
 
-def _make(root: bytes) -> bool:
-    """Make the directory, durably, if it is not there; whether it was not."""
+def _create_root(root: bytes) -> bool:
+    """Create the directory durably if it does not exist; return whether it was created."""
     try:
         os.stat(root)
     except FileNotFoundError:
-        with translate_errors(root):  # what hinders this does not go away by itself
+        with translate_errors(root):  # whatever hinders this does not go away by itself
             os.makedirs(root, exist_ok=True)
-            with suppress(PermissionError):  # who may write to a directory may not always read it
+            with suppress(PermissionError):  # a directory may be writable and not readable
                 sync_directory(os.path.dirname(root))
         return True
     return False
 
 
-def _prove_writing(directory: bytes) -> bool:
-    """Prove that there are hard links; whether there are extended attributes."""
+def _test_writing(directory: bytes) -> bool:
+    """Raise StorageUnavailable if there are no hard links; return whether attributes are kept."""
     descriptor, path = staging.create(directory)
     try:
-        _prove_links(path)
-        return attributes.are_kept(descriptor)
+        _test_links(path)
+        return attributes.are_supported(descriptor)
     finally:
         os.unlink(path)
-        os.close(descriptor)  # last: while it is locked, no other process sweeps it
+        os.close(descriptor)  # last, because no other process sweeps the file while it is locked
 
 
-def _prove_links(path: bytes) -> None:
+def _test_links(path: bytes) -> None:
     try:
         os.link(path, path + b"-link")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""LocalWriter: a staged file that becomes a published one, by a link."""
+"""LocalWriter: a staged file that is published by a hard link."""
 
 import logging
 import os
@@ -10,24 +10,26 @@ from fileservice.names import FileName
 from fileservice.storage.errors import NameTaken
 from fileservice.storage.files import Content, StoredFile
 from fileservice.storage.local import attributes, writeback
-from fileservice.storage.local.errors import sync_directory, translate_errors
+from fileservice.storage.local.directories import sync_directory
+from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.layout import Layout
+from fileservice.storage.local.removal import remove_name
 
 _log = logging.getLogger(__name__)
 
-_WRITEBACK = 16 << 20
+_WRITEBACK_BYTES = 16 << 20
 
 
 class LocalWriter:
-    """See `storage.interface.Writer`; appends to the opened file at `path`."""
+    """Append to the opened file at `path`; see `storage.interface.Writer`."""
 
     def __init__(self, layout: Layout, descriptor: int, path: bytes) -> None:
         self._layout = layout
         self._descriptor = descriptor
         self._path = path
         self.size = os.lseek(descriptor, 0, os.SEEK_END)
-        self._begun = self.size
-        """Up to where writeback has begun."""
+        self._writeback_offset = self.size
+        """Writeback has begun for the bytes before this offset."""
 
     def write(self, block: bytes | memoryview) -> None:
         with translate_errors(self._path):
@@ -36,9 +38,10 @@ class LocalWriter:
                 written = os.write(self._descriptor, rest)
                 self.size += written
                 rest = rest[written:]
-            if self._layout.fsync and self.size - self._begun >= _WRITEBACK:
-                writeback.begin(self._descriptor, self._begun, self.size - self._begun)
-                self._begun = self.size
+            dirty = self.size - self._writeback_offset
+            if self._layout.fsync and dirty >= _WRITEBACK_BYTES:
+                writeback.begin(self._descriptor, self._writeback_offset, dirty)
+                self._writeback_offset = self.size
 
     def read_at(self, count: int, offset: int) -> bytes:
         with translate_errors(self._path):
@@ -49,35 +52,37 @@ class LocalWriter:
         yield self._descriptor
 
     def publish(self, name: FileName, content: Content) -> StoredFile:
-        target = self._layout.of(name)
         with translate_errors(self._path):
             self._layout.identity.require()
-            attributes.record(content, self._descriptor)
+            attributes.write(content, self._descriptor)
             self.sync()
-            linked = self._link(target, name)
+            linked = self._link(name)
             if self._layout.fsync:
                 try:
                     sync_directory(self._layout.root)
                 except OSError:
-                    if linked:  # else it may have been answered for
-                        self._layout.remove(name, self._descriptor)  # it may not last
+                    # The name may not be durable. If an earlier call published it, a client may
+                    # have been told so already.
+                    if linked:
+                        remove_name(self._layout, name, self._descriptor)
                     raise
-            return replace(attributes.describe(name, self._descriptor), content=content)
+            return replace(attributes.read(name, self._descriptor), content=content)
 
-    def _link(self, target: bytes, name: FileName) -> bool:
-        """Give the file its name; whether it had it not."""
+    def _link(self, name: FileName) -> bool:
+        """Give the file its name; return False if it had that name already."""
+        target = self._layout.published(name)
         while True:
             with suppress(FileExistsError):
                 os.link(self._path, target)
                 return True
-            with suppress(FileNotFoundError):  # deleted meanwhile: the name is free
-                # A process may have died between this very link and its answer.
+            with suppress(FileNotFoundError):  # deleted meanwhile, so the name is free
+                # The process that linked this very file may have died before it could say so.
                 if os.path.samestat(os.fstat(self._descriptor), os.lstat(target)):
                     return False
                 raise NameTaken(name)
 
     def sync(self) -> None:
-        """Return when all that was written will outlast a power cut."""
+        """Return when everything that was written will survive a power failure."""
         with translate_errors(self._path):
             if self._layout.fsync:
                 os.fsync(self._descriptor)
@@ -87,7 +92,7 @@ class LocalWriter:
             with suppress(FileNotFoundError):
                 os.unlink(self._path)
         except OSError as error:
-            # The file may be published; what stays behind is swept once this descriptor is closed.
+            # The file may be published. What is left is swept once this descriptor is closed.
             _log.warning("a staged file could not be removed: %s", error)
         finally:
             os.close(self._descriptor)

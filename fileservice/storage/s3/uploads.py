@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 from fileservice.storage.errors import NoSuchUpload, StorageUnavailable
-from fileservice.storage.files import StoredUpload, UnfinishedUpload
+from fileservice.storage.files import StoredUpload, UnfinishedUpload, id_of_record
 from fileservice.storage.s3 import records
 from fileservice.storage.s3.bucket import Bucket, Entry
 from fileservice.storage.s3.calls import RETRY_SECONDS, attempts
@@ -41,6 +41,11 @@ class S3Uploads:
         min_free: int = 0,  # noqa: ARG002
     ) -> str:
         upload = new_id()
+        records.create(self._bucket, folder_of(upload) + RECORD, record)
+        return upload
+
+    def create_ended(self, record: bytes) -> str:
+        upload = id_of_record(record)
         records.create(self._bucket, folder_of(upload) + RECORD, record)
         return upload
 

@@ -18,9 +18,6 @@ _OF_ALL = 3 / 4
 """The unfinished uploads of a client that holds room for more than one may hold half of what
 uploads may use, and all clients' together three quarters of it."""
 
-_NOTHING = 64 * 1024
-"""A file system may hold up to so many bytes for a file for reasons of its own."""
-
 
 class UploadLimits:
     """Lets uploads begin. What it checks and what it does are one step over all processes."""
@@ -34,16 +31,23 @@ class UploadLimits:
 
     def create(self, record: Record) -> str:
         """Begin an upload; its id. Raises TooManyUnfinished, TooManyOfClient, StorageFull."""
-        length = record.length if record.open else None  # what is stored already needs no room
+        length = record.length
         leave_free(self._store, self._policy, length or 0)
         with self._store.locker.exclusive():
-            if record.open:
-                self._admit(record)
+            self._admit(record)
             upload = self._store.uploads.create(
                 record.to_bytes(), length, min_free=self._policy.min_free
             )
             self._unfinished_uploads.add(upload, record)
         return upload
+
+    def keep_ended(self, record: Record) -> str:
+        """Keep an upload that ended as it began, which counts as none; its id.
+
+        Raises StorageFull.
+        """
+        leave_free(self._store, self._policy, 0)  # what is stored already needs no room
+        return self._store.uploads.create_ended(record.to_bytes())
 
     def extend(self, upload: str, record: Record, writer: ResumableWriter, length: int) -> None:
         """Take the room for a `length` that was left open so far. Raises StorageFull."""
@@ -88,9 +92,7 @@ class UploadLimits:
         if free is None:
             return
         own = [
-            found.reserved
-            for found, whose in others
-            if whose == owner and found.reserved > _NOTHING
+            found.reserved for found, whose in others if whose == owner and found.has_reservation
         ]
         held = sum(found.reserved for found, _ in others)
         usable = free + held - self._policy.min_free

@@ -91,13 +91,16 @@ class ResumableUploads:
         protocol_metadata: Mapping[str, str],
         *,
         explicit_completion: bool = False,
+        keep_finished: bool = True,
         client: str = "",
     ) -> Status:
         """Begin an upload; without an `offer` it is a part that others will be joined with.
 
         It is complete with its last byte, an empty one at once, or else, if it `awaits_word`, with
-        blocks that are called the last. `client` is the address of who begins it. Raises what
-        admission raises, StorageFull, TooManyUnfinished and TooManyOfClient.
+        blocks that are called the last. One that repeats a stored file ends at once: its record is
+        kept, or, for a client that is not told of it, nothing without `keep_finished`; then it
+        has no id. `client` is the address of who begins it. Raises what admission raises,
+        StorageFull, TooManyUnfinished and TooManyOfClient.
         """
         stored = None
         if request:
@@ -113,6 +116,10 @@ class ResumableUploads:
             explicit_completion=explicit_completion,
             client=client,
         )
+        if stored:
+            if not keep_finished:
+                return Status("", record, stored.size, self._repository.expires_from_now())
+            return self.status(self._executor.run_io(self._limits.keep_ended, record))
         with self._creating:  # here: those who wait for the other processes take a thread each
             upload = self._executor.run_io(self._limits.create, record)
         return self.status(upload)

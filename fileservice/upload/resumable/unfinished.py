@@ -60,7 +60,7 @@ class UnfinishedUploads:
 
     def add(self, upload: str, record: Record) -> None:
         """Count an upload that was created just now."""
-        self._owners[upload] = owner_of(record) if record.open else None
+        self._owners[upload] = owner_of(record)
         if self._store.remote:
             self._listed.append(UnfinishedUpload(upload, size=None, reserved=0, modified=None))
 

@@ -83,7 +83,12 @@ def begin(service: Service, upload_request: UploadRequest) -> Response:
         upload_request.name, length, digests=digests, create_only=upload_request.create_only
     )
     found = service.resumable_uploads.create(
-        upload_request, length, {}, explicit_completion=True, client=client_address(request.environ)
+        upload_request,
+        length,
+        {},
+        explicit_completion=True,
+        keep_finished=False,  # the answer is the final one, and names no upload
+        client=client_address(request.environ),
     )
     if found.record.finished:
         return _final(service, found, created=False)

@@ -1,8 +1,9 @@
-"""What is counted of an unfinished upload after a power cut, and after a sync that failed."""
+"""Which bytes of an unfinished upload count after a power failure or a failed fsync."""
 
 import errno
 import os
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,326 +13,290 @@ from fileservice.storage import Content, NoSuchUpload, StorageFull, StorageUnava
 from fileservice.storage.local import LocalStore, checkpoint
 
 NAME = FileName.parse("note.txt")
+PLAIN = Content("text/plain")
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path / "store"
-
-
-@pytest.fixture
-def store(directory: Path) -> LocalStore:
-    return LocalStore(directory, fsync=True)
-
-
-@pytest.fixture
-def another(store: LocalStore, directory: Path) -> LocalStore:
-    """The store as another process sees it."""
-    return LocalStore(directory, fsync=True)
-
-
-@pytest.fixture
-def power_cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Have the page cache be another one from now on, and so nothing vouched for by it."""
+def lose_page_cache(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Give the page cache another name from now on, as a power failure does."""
     return lambda: monkeypatch.setattr(checkpoint, "page_cache_of", lambda _: "another-boot")
 
 
-@pytest.fixture
-def syncs_fail(monkeypatch: pytest.MonkeyPatch, directory: Path) -> Callable[[int], None]:
-    """Have the next fsync of an upload's bytes fail, and later ones succeed, as the kernel does."""
-    fsync = os.fsync
-
-    def fail(number: int) -> None:
-        def failing(descriptor: int) -> None:
-            path = Path(f"/proc/self/fd/{descriptor}").readlink()
-            if path.parent.name == "uploads" and not path.suffix and not path.is_dir():
-                monkeypatch.setattr(os, "fsync", fsync)
-                raise OSError(number, os.strerror(number))
-            fsync(descriptor)
-
-        monkeypatch.setattr(os, "fsync", failing)
-
-    return fail
+def path_of(directory: Path, upload: str) -> Path:
+    return directory / ".fileservice/uploads" / upload
 
 
 def bytes_of(directory: Path, upload: str) -> bytes:
-    return (directory / ".fileservice/uploads" / upload).read_bytes()
+    return path_of(directory, upload).read_bytes()
 
 
-def test_bytes_past_the_last_sync_count_no_more_after_a_power_cut(
-    store: LocalStore, directory: Path, power_cut: Callable[[], None]
-) -> None:
-    upload = store.uploads.create(b"record", 100)
-    writer = store.locker.lock(upload)
-    writer.write(b"synced")
-    writer.sync()
-    writer.write(b"\0" * 50)  # the size may reach the disk, and the bytes not
-    writer.close()
-    power_cut()
-    after = LocalStore(directory, fsync=True)
-    assert after.uploads.read(upload).size == 6
-    writer = after.locker.lock(upload)
-    assert writer.size == 6
-    assert bytes_of(directory, upload) == b"synced"
-    writer.write(b" again")
-    writer.sync()
-    writer.close()
-    assert after.uploads.read(upload).size == 12
-    assert bytes_of(directory, upload) == b"synced again"
-
-
-def test_bytes_of_a_process_that_died_count_while_the_machine_lives(
-    store: LocalStore, another: LocalStore, power_cut: Callable[[], None]
-) -> None:
+def begin(store: LocalStore, data: bytes, *, synced: bytes = b"") -> str:
+    """Create an upload with `synced` bytes and then `data`, whose process dies; return its id."""
     upload = store.uploads.create(b"record", None)
-    writer = store.locker.lock(upload)
-    writer.write(b"unsynced")
-    writer.close()
-    assert another.uploads.read(upload).size == 8
-    power_cut()
-    assert another.uploads.read(upload).size == 8  # it was told, so it stays
-
-
-@pytest.mark.parametrize(
-    ("number", "error"),
-    [(errno.EIO, StorageUnavailable), (errno.ENOSPC, StorageFull)],
-    ids=["broken", "full"],
-)
-def test_what_could_not_be_synced_is_not_told_by_a_later_sync(
-    store: LocalStore,
-    another: LocalStore,
-    directory: Path,
-    syncs_fail: Callable[[int], None],
-    number: int,
-    error: type[Exception],
-) -> None:
-    upload = store.uploads.create(b"record", None)
-    writer = store.locker.lock(upload)
-    writer.write(b"synced")
-    writer.sync()
-    writer.write(b"lost")
-    syncs_fail(number)
-    with pytest.raises(error):
-        writer.sync()
-    assert writer.size == 6
-    writer.close()
-    assert another.uploads.read(upload).size == 6
-    assert bytes_of(directory, upload) == b"synced"
-
-
-def test_what_somebody_who_asks_could_not_sync_is_not_told_and_stops_the_writer(
-    store: LocalStore,
-    another: LocalStore,
-    directory: Path,
-    syncs_fail: Callable[[int], None],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    upload = store.uploads.create(b"record", None)
-    writer = store.locker.lock(upload)
-    writer.write(b"lost")
-    syncs_fail(errno.EIO)
-    assert another.uploads.read(upload).size == 0
-    assert another.uploads.read(upload).size == 0
-    assert "could not be synced" in caplog.text
-    writer.write(b" and more")
-    with pytest.raises(StorageUnavailable):
-        writer.sync()
-    writer.write(b"new")
-    writer.sync()
-    writer.close()
-    assert another.uploads.read(upload).size == 3
-    assert bytes_of(directory, upload) == b"new"
-
-
-def test_where_the_lost_bytes_cannot_be_dropped_they_are_not_counted_and_dropped_later(
-    store: LocalStore,
-    another: LocalStore,
-    directory: Path,
-    syncs_fail: Callable[[int], None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    upload = store.uploads.create(b"record", None)
-    writer = store.locker.lock(upload)
-    writer.write(b"lost")
-    syncs_fail(errno.EIO)
-
-    def refuse(descriptor: int, size: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(os, "ftruncate", refuse)
-        with pytest.raises(StorageUnavailable):
+    with closing(store.locker.lock(upload)) as writer:
+        if synced:
+            writer.write(synced)
             writer.sync()
-        writer.close()
-        assert another.uploads.read(upload).size == 0
-        with pytest.raises(StorageUnavailable):
-            another.locker.lock(upload)
-    another.locker.lock(upload).close()
-    assert bytes_of(directory, upload) == b""
+        writer.write(data)
+    return upload
 
 
-def test_a_publication_whose_bytes_cannot_be_synced_publishes_nothing(
-    store: LocalStore, syncs_fail: Callable[[int], None]
-) -> None:
-    upload = store.uploads.create(b"record", None)
-    writer = store.locker.lock(upload)
-    writer.write(b"lost")
-    syncs_fail(errno.EIO)
-    with pytest.raises(StorageUnavailable):
-        writer.publish(NAME, Content("text/plain"))
-    writer.close()
-    assert not store.is_taken(NAME)
+def publish_without_ending(store: LocalStore, content: Content = PLAIN) -> str:
+    """Publish an upload whose process dies before it can end its record; return its id."""
+    upload = begin(store, b"published")
+    with closing(store.locker.lock(upload)) as writer:
+        writer.publish(NAME, content)
+    return upload
 
 
-@pytest.mark.parametrize("asker", ["who asks", "the writer"])
-def test_bytes_whose_checkpoint_does_not_reach_the_disk_are_not_told(
-    store: LocalStore,
-    another: LocalStore,
-    monkeypatch: pytest.MonkeyPatch,
-    asker: str,
-) -> None:
-    upload = store.uploads.create(b"record", None)
-    writer = store.locker.lock(upload)
-    writer.write(b"synced")
-    writer.sync()
-    writer.write(b"more")
-    pwrite = os.pwrite
-
-    def failing(descriptor: int, data: bytes, offset: int) -> int:
-        pwrite(descriptor, data, offset)  # whoever reads it sees it, and a power cut takes it
-        monkeypatch.setattr(os, "pwrite", pwrite)
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr(os, "pwrite", failing)
-    if asker == "the writer":
-        with pytest.raises(StorageUnavailable):
+class TestPowerFailure:
+    def test_unsynced_bytes_do_not_count_and_are_dropped(
+        self, store: LocalStore, directory: Path, lose_page_cache: Callable[[], None]
+    ) -> None:
+        # The size may reach the disk before the bytes.
+        upload = begin(store, b"\0" * 50, synced=b"synced")
+        lose_page_cache()
+        after = LocalStore(directory, fsync=True)
+        assert after.uploads.read(upload).size == 6
+        with closing(after.locker.lock(upload)) as writer:
+            assert writer.size == 6
+            assert bytes_of(directory, upload) == b"synced"
+            writer.write(b" again")
             writer.sync()
-    else:
-        assert store.uploads.read(upload).size == 6
-    writer.close()
-    assert another.uploads.read(upload).size == 6
+        assert after.uploads.read(upload).size == 12
+        assert bytes_of(directory, upload) == b"synced again"
+
+    def test_bytes_that_were_reported_still_count(
+        self, store: LocalStore, another_store: LocalStore, lose_page_cache: Callable[[], None]
+    ) -> None:
+        upload = begin(store, b"unsynced")
+        assert another_store.uploads.read(upload).size == 8
+        lose_page_cache()
+        assert another_store.uploads.read(upload).size == 8
+
+    def test_bytes_written_over_synced_ones_do_not_count(
+        self, store: LocalStore, directory: Path, lose_page_cache: Callable[[], None]
+    ) -> None:
+        upload = store.uploads.create(b"record", None)
+        with closing(store.locker.lock(upload)) as writer:
+            writer.write(b"kept, damaged")
+            writer.sync()
+            writer.truncate(4)
+            writer.write(b"\0" * 9)
+        lose_page_cache()
+        assert LocalStore(directory, fsync=True).uploads.read(upload).size == 4
+
+    def test_published_file_is_never_truncated(
+        self, store: LocalStore, directory: Path, lose_page_cache: Callable[[], None]
+    ) -> None:
+        upload = publish_without_ending(store)
+        lose_page_cache()
+        path_of(directory, f"{upload}.checkpoint").write_bytes(b"\0" * 1024)
+        after = LocalStore(directory, fsync=True)
+        assert after.uploads.read(upload).size == 9
+        after.locker.lock(upload).close()
+        assert (directory / NAME).read_bytes() == b"published"
+
+    @pytest.mark.parametrize("fsync", [True, False])
+    def test_published_file_can_be_published_again(
+        self, directory: Path, lose_page_cache: Callable[[], None], fsync: bool
+    ) -> None:
+        store = LocalStore(directory, fsync=fsync)
+        content = Content("text/plain", sha256=b"a digest of thirty-two bytes ...")
+        upload = publish_without_ending(store, content)
+        published = store.stat(NAME)
+        lose_page_cache()
+        after = LocalStore(directory, fsync=True)
+        with closing(after.locker.lock(upload)) as writer:
+            assert writer.publish(NAME, content) == published
+        assert after.stat(NAME) == published
+        assert (directory / NAME).read_bytes() == b"published"
+
+    def test_all_bytes_count_without_fsync(
+        self, directory: Path, lose_page_cache: Callable[[], None]
+    ) -> None:
+        store = LocalStore(directory, fsync=False)
+        upload = begin(store, b"there")
+        lose_page_cache()
+        assert store.uploads.read(upload).size == 5
+
+    @pytest.mark.parametrize("syncs", [2, 3])  # so that each of the slots is the newest once
+    @pytest.mark.parametrize("damage", [b"", b"\0" * 512, b"\xff" * 512, b"7 7"])
+    def test_torn_slot_leaves_the_slot_before(
+        self, store: LocalStore, directory: Path, damage: bytes, syncs: int
+    ) -> None:
+        upload = store.uploads.create(b"record", None)
+        with closing(store.locker.lock(upload)) as writer:
+            for _ in range(syncs):
+                before = writer.size
+                writer.write(b"more")
+                writer.sync()
+        path = path_of(directory, f"{upload}.checkpoint")
+        slots = [path.read_bytes()[:512], path.read_bytes()[512:]]
+        newest = max(range(2), key=lambda slot: int(slots[slot].split(b" ")[0]))
+        slots[newest] = damage.ljust(512, b"\0")
+        path.write_bytes(b"".join(slots))
+        with checkpoint.locked(os.fsencode(path)) as saved:
+            assert saved.offset == before
 
 
-def test_bytes_that_were_replaced_are_not_vouched_for_by_the_ones_before(
-    store: LocalStore, directory: Path, power_cut: Callable[[], None]
-) -> None:
-    upload = store.uploads.create(b"record", None)
-    writer = store.locker.lock(upload)
-    writer.write(b"kept, damaged")
-    writer.sync()
-    writer.truncate(4)
-    writer.write(b"\0" * 9)
-    writer.close()
-    power_cut()
-    assert LocalStore(directory, fsync=True).uploads.read(upload).size == 4
+class TestFailedSync:
+    @pytest.mark.parametrize(
+        ("number", "error"),
+        [(errno.EIO, StorageUnavailable), (errno.ENOSPC, StorageFull)],
+        ids=["broken", "full"],
+    )
+    def test_unsynced_bytes_are_not_reported_after_a_later_sync(
+        self,
+        store: LocalStore,
+        another_store: LocalStore,
+        directory: Path,
+        fail_next_fsync: Callable[..., None],
+        number: int,
+        error: type[Exception],
+    ) -> None:
+        upload = begin(store, b"", synced=b"synced")
+        with closing(store.locker.lock(upload)) as writer:
+            writer.write(b"lost")
+            fail_next_fsync(path_of(directory, upload), number)
+            with pytest.raises(error):
+                writer.sync()
+            assert writer.size == 6
+        assert another_store.uploads.read(upload).size == 6
+        assert bytes_of(directory, upload) == b"synced"
 
+    def test_sync_that_failed_in_another_process_fails_the_writer(
+        self,
+        store: LocalStore,
+        another_store: LocalStore,
+        directory: Path,
+        fail_next_fsync: Callable[..., None],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        upload = store.uploads.create(b"record", None)
+        with closing(store.locker.lock(upload)) as writer:
+            writer.write(b"lost")
+            fail_next_fsync(path_of(directory, upload))
+            assert another_store.uploads.read(upload).size == 0
+            assert another_store.uploads.read(upload).size == 0
+            assert "could not be synced" in caplog.text
+            writer.write(b" and more")
+            with pytest.raises(StorageUnavailable):
+                writer.sync()
+            writer.write(b"new")
+            writer.sync()
+        assert another_store.uploads.read(upload).size == 3
+        assert bytes_of(directory, upload) == b"new"
 
-def test_a_file_that_is_published_is_never_cut(
-    store: LocalStore, directory: Path, power_cut: Callable[[], None]
-) -> None:
-    upload = store.uploads.create(b"record", None)
-    writer = store.locker.lock(upload)
-    writer.write(b"published")
-    writer.publish(NAME, Content("text/plain"))
-    writer.close()  # and it died before the record said so
-    power_cut()
-    (directory / ".fileservice/uploads" / f"{upload}.checkpoint").write_bytes(b"\0" * 1024)
-    after = LocalStore(directory, fsync=True)
-    assert after.uploads.read(upload).size == 9
-    after.locker.lock(upload).close()
-    assert (directory / NAME).read_bytes() == b"published"
+    def test_unsynced_bytes_that_cannot_be_dropped_do_not_count_and_are_dropped_later(
+        self,
+        store: LocalStore,
+        another_store: LocalStore,
+        directory: Path,
+        fail_next_fsync: Callable[..., None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def refuse(descriptor: int, size: int) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
 
+        upload = store.uploads.create(b"record", None)
+        writer = store.locker.lock(upload)
+        writer.write(b"lost")
+        fail_next_fsync(path_of(directory, upload))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "ftruncate", refuse)
+            with pytest.raises(StorageUnavailable):
+                writer.sync()
+            writer.close()
+            assert another_store.uploads.read(upload).size == 0
+            with pytest.raises(StorageUnavailable):
+                another_store.locker.lock(upload)
+        another_store.locker.lock(upload).close()
+        assert bytes_of(directory, upload) == b""
 
-@pytest.mark.parametrize("fsync", [True, False])
-def test_a_file_that_is_published_can_be_published_again_after_a_power_cut(
-    directory: Path, power_cut: Callable[[], None], fsync: bool
-) -> None:
-    store = LocalStore(directory, fsync=fsync)
-    content = Content("text/plain", sha256=b"a digest of thirty-two bytes ...")
-    upload = store.uploads.create(b"record", None)
-    writer = store.locker.lock(upload)
-    writer.write(b"published")
-    published = writer.publish(NAME, content)
-    writer.close()  # and it died before the record said so
-    power_cut()
-    after = LocalStore(directory, fsync=True)
-    writer = after.locker.lock(upload)
-    assert writer.publish(NAME, content) == published
-    writer.close()
-    assert after.stat(NAME) == published
-    assert (directory / NAME).read_bytes() == b"published"
+    def test_file_whose_bytes_cannot_be_synced_is_not_published(
+        self, store: LocalStore, directory: Path, fail_next_fsync: Callable[..., None]
+    ) -> None:
+        upload = store.uploads.create(b"record", None)
+        with closing(store.locker.lock(upload)) as writer:
+            writer.write(b"lost")
+            fail_next_fsync(path_of(directory, upload))
+            with pytest.raises(StorageUnavailable):
+                writer.publish(NAME, PLAIN)
+        assert not store.is_taken(NAME)
 
-
-def test_a_file_that_was_published_before_outlasts_a_publication_that_fails(
-    store: LocalStore, directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    upload = store.uploads.create(b"record", None)
-    writer = store.locker.lock(upload)
-    writer.write(b"published")
-    writer.publish(NAME, Content("text/plain"))
-    writer.close()  # and its record could not be written: the client was told of success
-
-    def fail(path: bytes) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr("fileservice.storage.local.writer.sync_directory", fail)
-    writer = store.locker.lock(upload)
-    with pytest.raises(StorageUnavailable):
-        writer.publish(NAME, Content("text/plain"))
-    writer.close()
-    assert (directory / NAME).read_bytes() == b"published"
-
-
-@pytest.mark.parametrize("syncs", [2, 3])  # the newest slot is the one or the other
-@pytest.mark.parametrize("damage", [b"", b"\0" * 512, b"\xff" * 512, b"7 7"])
-def test_a_slot_that_a_power_cut_has_torn_leaves_the_one_before(
-    store: LocalStore, directory: Path, damage: bytes, syncs: int
-) -> None:
-    upload = store.uploads.create(b"record", None)
-    writer = store.locker.lock(upload)
-    for _ in range(syncs):
-        before = writer.size
+    @pytest.mark.parametrize("syncing", ["the reader", "the writer"])
+    def test_bytes_whose_checkpoint_cannot_be_written_are_not_reported(
+        self,
+        store: LocalStore,
+        another_store: LocalStore,
+        monkeypatch: pytest.MonkeyPatch,
+        syncing: str,
+    ) -> None:
+        upload = begin(store, b"", synced=b"synced")
+        writer = store.locker.lock(upload)
         writer.write(b"more")
-        writer.sync()
-    writer.close()
-    path = directory / ".fileservice/uploads" / f"{upload}.checkpoint"
-    slots = [path.read_bytes()[:512], path.read_bytes()[512:]]
-    newest = max(range(2), key=lambda slot: int(slots[slot].split(b" ")[0]))
-    slots[newest] = damage.ljust(512, b"\0")
-    path.write_bytes(b"".join(slots))
-    with checkpoint.locked(os.fsencode(path)) as known:
-        assert known.offset == before
+        pwrite = os.pwrite
+
+        def fail_after_writing(descriptor: int, data: bytes, offset: int) -> int:
+            # Every process can read the slot now, and a power failure would destroy it.
+            pwrite(descriptor, data, offset)
+            monkeypatch.setattr(os, "pwrite", pwrite)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        monkeypatch.setattr(os, "pwrite", fail_after_writing)
+        if syncing == "the writer":
+            with pytest.raises(StorageUnavailable):
+                writer.sync()
+        else:
+            assert store.uploads.read(upload).size == 6
+        writer.close()
+        assert another_store.uploads.read(upload).size == 6
+
+    def test_name_whose_directory_cannot_be_synced_is_removed(
+        self, store: LocalStore, directory: Path, fail_next_fsync: Callable[..., None]
+    ) -> None:
+        upload = begin(store, b"data")
+        fail_next_fsync(directory)
+        with (
+            closing(store.locker.lock(upload)) as writer,
+            pytest.raises(StorageUnavailable),
+        ):
+            writer.publish(NAME, PLAIN)
+        assert not store.is_taken(NAME)
+
+    def test_name_that_was_published_before_is_not_removed(
+        self, store: LocalStore, directory: Path, fail_next_fsync: Callable[..., None]
+    ) -> None:
+        # Its client was told of success, though the record could not be ended.
+        upload = publish_without_ending(store)
+        fail_next_fsync(directory)
+        with (
+            closing(store.locker.lock(upload)) as writer,
+            pytest.raises(StorageUnavailable),
+        ):
+            writer.publish(NAME, PLAIN)
+        assert (directory / NAME).read_bytes() == b"published"
 
 
-def test_an_upload_whose_checkpoint_is_gone_is_being_removed(
+def test_upload_without_a_checkpoint_is_being_removed_and_cannot_be_locked(
     store: LocalStore, directory: Path
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    (directory / ".fileservice/uploads" / f"{upload}.checkpoint").unlink()
+    path_of(directory, f"{upload}.checkpoint").unlink()
     assert store.uploads.read(upload).size == 0
     with pytest.raises(NoSuchUpload):
         store.locker.lock(upload)
 
 
-def test_without_fsync_what_is_there_counts(directory: Path, power_cut: Callable[[], None]) -> None:
-    store = LocalStore(directory, fsync=False)
-    upload = store.uploads.create(b"record", None)
-    writer = store.locker.lock(upload)
-    writer.write(b"there")
-    writer.close()
-    power_cut()
-    assert store.uploads.read(upload).size == 5
-
-
-def test_room_that_a_process_took_ahead_and_did_not_give_back_is_not_published(
-    store: LocalStore, another: LocalStore, directory: Path
+def test_space_reserved_ahead_by_a_dead_process_is_not_part_of_the_published_file(
+    store: LocalStore, another_store: LocalStore, directory: Path
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    writer = store.locker.lock(upload)
-    store.reserve_space(writer, 1 << 20, ahead=16 << 20)
-    writer.write(bytes(1 << 20))
-    writer.close()  # it was killed
-    writer = another.locker.lock(upload)
-    writer.publish(NAME, Content("text/plain"))
-    writer.close()
-    assert (directory / NAME).stat().st_blocks * 512 < 2 << 20
+    with closing(store.locker.lock(upload)) as writer:
+        store.reserve_space(writer, 1 << 20, ahead=16 << 20)
+        writer.write(bytes(1 << 20))
+    reserved = path_of(directory, upload).stat().st_blocks * 512
+    with closing(another_store.locker.lock(upload)) as writer:
+        writer.publish(NAME, PLAIN)
+    assert (directory / NAME).stat().st_blocks * 512 < 2 << 20 < reserved

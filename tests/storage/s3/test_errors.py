@@ -62,7 +62,7 @@ def test_reading_goes_on_where_it_was_cut_off(store: Store, proxy: FaultyProxy) 
     write(store)
     for whole in (True, False):
         proxy.resets, proxy.reset_after = 3, 3 << 20
-        opened = store.open(NAME, whole=whole)
+        opened = store.open(NAME, sequential=whole)
         read_back = bytearray()
         with opened.body as body:
             while block := body.read(1 << 18):

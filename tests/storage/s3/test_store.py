@@ -337,13 +337,13 @@ class TestReading:
         self, store: Store, seaweed: Seaweed, prefix: str
     ) -> None:
         for key in ("a.txt", "folder/b.txt", ".hidden.txt", "con.txt"):
-            seaweed.client.put_object(Bucket=BUCKET, Key=f"{prefix}/{key}", ObjectReader=b"theirs")
+            seaweed.client.put_object(Bucket=BUCKET, Key=f"{prefix}/{key}", Body=b"theirs")
         assert names(store) == ["a.txt"]
         file = store.stat(NAME)
         assert (file.size, file.content) == (6, Content("text/plain"))
         assert read(store, NAME) == b"theirs"
         etag = file.version
-        seaweed.client.put_object(Bucket=BUCKET, Key=f"{prefix}/a.txt", ObjectReader=b"others")
+        seaweed.client.put_object(Bucket=BUCKET, Key=f"{prefix}/a.txt", Body=b"others")
         assert store.stat(NAME).version != etag
 
 

@@ -134,6 +134,39 @@ def test_the_repetition_of_a_file_that_is_stored_is_no_unfinished_upload(process
     process.begin()
 
 
+def test_repetitions_of_a_file_that_is_stored_keep_one_record_for_each_client(
+    process: Process, another: Process, root: Path
+) -> None:
+    digests = {"sha-256": hashlib.sha256(b"text").digest()}
+    request = UploadRequest(FileName.parse("a.txt"), 4, digests=digests)
+    first = process.uploads.create(request, 4, {}, client=HERE).upload
+    process.append(first, b"text")
+    told = {
+        each.uploads.create(request, 4, {}, client=client).upload
+        for each in (process, another) * 5
+        for client in (HERE, THERE)
+    }
+    assert len(told) == 2
+    kept = [path.stem for path in (root / ".fileservice/ended").iterdir()]
+    assert sorted(kept) == sorted({first, *told})
+    assert not list((root / ".fileservice/uploads").iterdir())
+    for upload in told:
+        assert another.uploads.status(upload).offset == 4
+
+
+def test_the_repetition_of_a_file_that_nobody_will_ask_for_keeps_nothing(
+    process: Process, root: Path
+) -> None:
+    digests = {"sha-256": hashlib.sha256(b"text").digest()}
+    request = UploadRequest(FileName.parse("a.txt"), 4, digests=digests)
+    process.append(process.uploads.create(request, 4, {}, client=HERE).upload, b"text")
+    kept = sorted((root / ".fileservice").rglob("*"))
+    again = process.uploads.create(request, 4, {}, client=THERE, keep_finished=False)
+    assert again.record.finished
+    assert again.offset == 4
+    assert sorted((root / ".fileservice").rglob("*")) == kept
+
+
 @pytest.mark.parametrize(
     "addresses",
     [

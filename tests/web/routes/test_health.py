@@ -112,7 +112,7 @@ class Bucket:
     """A store that is asked over a network, as far as health knows it; its calls are counted."""
 
     remote = True
-    uploads = None
+    uploads = locker = None
 
     def __init__(self) -> None:
         self.calls = 0

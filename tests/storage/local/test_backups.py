@@ -1,4 +1,4 @@
-"""What docs/operating.md says of backups: which copies keep the digests, and which do not."""
+"""Copies of a store: which ones keep the digests, as docs/operating.md says, and which do not."""
 
 import hashlib
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from fileservice.names import FileName
-from fileservice.storage.interface import Content
-from fileservice.storage.local.attributes import describe, record
+from fileservice.storage import Content
+from fileservice.storage.local import attributes
 
 NAME = FileName.parse("a.txt")
 BYTES = b"text\n"
@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Path:
     os.utime(path, ns=(0, 1_700_000_000_123_456_789))
     descriptor = os.open(path, os.O_RDWR)
     try:
-        record(Content("text/plain", "utf-8", DIGEST), descriptor)
+        attributes.write(Content("text/plain", "utf-8", DIGEST), descriptor)
     finally:
         os.close(descriptor)
     return store
@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Path:
 def digest_in(directory: Path) -> bytes | None:
     descriptor = os.open(directory / NAME, os.O_RDONLY)
     try:
-        return describe(NAME, descriptor).content.sha256
+        return attributes.read(NAME, descriptor).content.sha256
     finally:
         os.close(descriptor)
 
@@ -51,7 +51,7 @@ def digest_in(directory: Path) -> bytes | None:
         ("rsync -rX store/ copy", False),
     ],
 )
-def test_a_copy_keeps_the_digest_if_it_keeps_attributes_and_times(
+def test_copy_with_attributes_and_times_keeps_the_digest(
     store: Path, tool: Callable[[str], str], command: str, kept: bool
 ) -> None:
     if command.startswith("rsync"):
@@ -60,7 +60,7 @@ def test_a_copy_keeps_the_digest_if_it_keeps_attributes_and_times(
     assert digest_in(store.parent / "copy") == (DIGEST if kept else None)
 
 
-def test_bytes_that_change_under_the_same_time_keep_the_old_digest(store: Path) -> None:
+def test_digest_is_not_updated_if_bytes_change_without_their_modification_time(store: Path) -> None:
     status = (store / NAME).stat()
     (store / NAME).write_bytes(b"rot.\n")
     os.utime(store / NAME, ns=(status.st_atime_ns, status.st_mtime_ns))

@@ -1,0 +1,147 @@
+"""Lists of a store with 30,000 files: what they cost, also for other clients."""
+
+import contextlib
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.memory import growth_of
+from tests.support.processes import cpu_seconds
+from tests.support.servers import LiveServer
+from tests.support.wire import Answer, Wire, ask, request
+
+MANY = 30_000
+MIB = 1 << 20
+
+
+def names_in(answer: Answer) -> list[str]:
+    assert answer.status == 200, answer
+    return [file["filename"] for file in answer.json()]
+
+
+@pytest.fixture(scope="module")
+def full_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server of one worker whose store has many files."""
+    store = tmp_path_factory.mktemp("full") / "store"
+    store.mkdir()
+    directory = os.open(store, os.O_RDONLY)
+    for number in range(MANY):
+        os.close(os.open(f"{number:06}.txt", os.O_CREAT | os.O_WRONLY, dir_fd=directory))
+    os.close(directory)
+    server = LiveServer({"STORE_URL": str(store), "WORKERS": "1"})
+    yield server
+    server.stop()
+    shutil.rmtree(store)
+
+
+def page_from(number: int) -> bytes:
+    return request(f"GET /download?limit=100&after={number:06}.txt")
+
+
+def test_a_page_of_many_files_costs_milliseconds(full_server: LiveServer) -> None:
+    (worker,) = full_server.workers()
+    first_files = range(1000, MANY - 1000, 3000)
+    with Wire(full_server) as wire:
+        wire.ask(page_from(0))
+        before = cpu_seconds(worker)
+        for number in first_files:
+            answer = wire.ask(page_from(number))
+            assert names_in(answer) == [f"{number + n:06}.txt" for n in range(1, 101)]
+        seconds = cpu_seconds(worker) - before
+    assert seconds / len(first_files) < 0.020
+
+
+def test_a_page_for_people_costs_milliseconds(full_server: LiveServer) -> None:
+    (worker,) = full_server.workers()
+    with Wire(full_server) as wire:
+        wire.ask(request("GET /upload"))
+        before = cpu_seconds(worker)
+        for _ in range(15):
+            assert wire.ask(request("GET /upload?after=015000.txt")).status == 200
+        seconds = cpu_seconds(worker) - before
+    assert seconds / 15 < 0.030
+
+
+def test_others_are_answered_while_many_files_are_sorted(full_server: LiveServer) -> None:
+    with Wire(full_server) as wire, Wire(full_server) as other:
+        sorting = threading.Thread(
+            target=lambda: wire.ask(request("GET /download?sort=-modified&limit=100"))
+        )
+        sorting.start()
+        answered = 0
+        while sorting.is_alive():
+            assert other.ask(request("GET /healthz")).status == 200
+            answered += 1
+        sorting.join()
+    assert answered > 5
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["warm", "after a change"])
+def test_a_page_looks_at_its_own_files_only(
+    root: None, tool: Callable[[str], str], full_server: LiveServer, changed: bool
+) -> None:
+    (pid,) = full_server.workers()
+    with Wire(full_server) as wire:
+        wire.ask(page_from(0))
+        if changed:
+            ask(full_server, request("PUT /upload/000000a.txt", body=b"text"))
+            ask(full_server, request("DELETE /download/000000a.txt"))
+        command = [tool("strace"), "-f", "-c", "-U", "calls,name", "-p", str(pid)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr
+            assert "attached" in process.stderr.readline()
+            assert len(names_in(wire.ask(page_from(20_000)))) == 100
+            process.send_signal(signal.SIGINT)
+            table = process.stderr.read()
+    calls = {name: int(count) for count, name in re.findall(r"^\s*(\d+)\s+(\w+)$", table, re.M)}
+    looks = {"stat", "lstat", "fstat", "newfstatat", "statx", "openat", "getxattr", "access"}
+    assert calls.get("openat", 0) + calls.get("newfstatat", 0) + calls.get("statx", 0) >= 100
+    assert sum(count for name, count in calls.items() if name in looks) < 1_500, calls
+    assert calls["total"] < 5_000, calls
+
+
+def test_the_whole_list_is_streamed_from_flat_memory(full_server: LiveServer) -> None:
+    with Wire(full_server) as wire:
+        wire.ask(page_from(0))
+        with growth_of(full_server.workers()[0]) as growth:
+            answer = wire.ask(request("GET /download"))
+    assert growth.bytes < 16 * MIB
+    files = json.loads(answer.body)
+    assert [file["filename"] for file in files] == [f"{n:06}.txt" for n in range(MANY)]
+
+
+def test_others_are_served_while_a_client_takes_the_whole_list_slowly(
+    full_server: LiveServer,
+) -> None:
+    with Wire(full_server) as slow, Wire(full_server) as wire:
+        slow.send(request("GET /download"))
+        assert slow.socket.recv(1) == b"H"
+        for _ in range(20):
+            assert wire.ask(request("GET /download/015000.txt")).status == 200
+        slow.reset()
+
+
+def test_an_upload_is_answered_while_many_sort(full_server: LiveServer) -> None:
+    name = "uploaded-meanwhile.txt"
+    with contextlib.ExitStack() as stack:
+        sorting = [stack.enter_context(Wire(full_server)) for _ in range(24)]
+        for wire in sorting:
+            wire.send(request("GET /download?sort=size&limit=1"))
+        assert ask(full_server, request(f"PUT /upload/{name}", body=b"hi\n")).status == 201
+        assert ask(full_server, request("GET /healthz")).status == 200
+        answered, _, _ = select.select([wire.socket for wire in sorting], [], [], 0)
+        sorted_before = [s for s in answered if b" 200 " in s.recv(20, socket.MSG_PEEK)]
+        statuses = [wire.answer().status for wire in sorting]
+    (full_server.store / name).unlink()
+    assert len(sorted_before) < len(sorting) / 3
+    assert set(statuses) <= {200, 503}
+    assert 200 in statuses

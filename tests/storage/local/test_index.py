@@ -1,0 +1,177 @@
+"""The index of names: as complete as the directory, in whatever state its file is."""
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fileservice.names import FileName
+from fileservice.storage.local import LocalStore
+from fileservice.storage.local.index import NameIndex
+from tests.storage.store_contract import names, publish
+
+NAMES = sorted(
+    {
+        bytes(generator.choices(alphabet, k=length)).lstrip(b".") or b"x"
+        for generator in [random.Random(8)]
+        for alphabet in (b"ab", b"a\x01~", bytes(range(0x30, 0x7F)), bytes(range(0x80, 0x100)))
+        for length in (1, 2, 3, 5, 8, 254, 255)
+        for _ in range(60)
+    }
+)
+"""Short and very long names, many with a common prefix, some with bytes less than a newline."""
+RUNS = [1, 7, 100, len(NAMES), 50_000]
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with all NAMES."""
+    return fill(tmp_path_factory.mktemp("crowded"), NAMES)
+
+
+def fill(root: Path, raw_names: list[bytes]) -> Path:
+    """Create empty files, and a directory for the index."""
+    (root / ".index").mkdir(parents=True)
+    for name in raw_names:
+        (root / os.fsdecode(name)).touch()
+    return root
+
+
+def index_of(root: Path, run: int = 50_000) -> NameIndex:
+    scratch = root / ".index"
+    return NameIndex(bytes(root), bytes(scratch / "names"), bytes(scratch), run=run)
+
+
+def make_old(directory: Path) -> None:
+    """Make the directory's last change old enough for its index to be stored."""
+    os.utime(directory, (0, 1_000_000_000))
+
+
+@settings(max_examples=200)
+@given(
+    start=st.sampled_from(NAMES)
+    | st.binary(max_size=4)
+    | st.builds(bytes.__add__, st.sampled_from(NAMES), st.binary(max_size=2))
+    | st.builds(lambda name, n: name[:n], st.sampled_from(NAMES), st.integers(0))
+)
+def test_names_from_any_start_are_found_by_bisection(crowded: Path, start: bytes) -> None:
+    make_old(crowded)
+
+    assert list(index_of(crowded).names(start)) == [name for name in NAMES if name >= start]
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_order_does_not_depend_on_the_number_of_sorted_runs(directory: Path, run: int) -> None:
+    some = NAMES if run > 1 else NAMES[::10]
+    root = fill(directory, some)
+
+    assert list(index_of(root, run).names(b"")) == some
+    assert {path.name for path in (root / ".index").iterdir()} <= {"names"}
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("start", [b"", b"aab", b"~", b"\xff"])
+def test_names_are_the_same_if_no_index_can_be_written(
+    directory: Path, run: int, start: bytes
+) -> None:
+    some = NAMES if run > 1 else NAMES[::10]
+    root = fill(directory, some)
+    (root / ".index").rmdir()
+
+    assert list(index_of(root, run).names(start)) == [name for name in some if name >= start]
+
+
+def test_stored_index_is_used_until_the_directory_changes(
+    store: LocalStore, directory: Path
+) -> None:
+    stored = directory / ".fileservice" / "names"
+    publish(store, "a.txt")
+    make_old(directory)
+
+    assert names(store) == ["a.txt"]
+    first = stored.stat().st_ino
+    assert names(store) == ["a.txt"]
+    assert stored.stat().st_ino == first
+
+    publish(store, "b.txt")
+    assert names(store) == ["a.txt", "b.txt"]
+    os.utime(directory, (0, 1_000_000_001))
+    store.delete(FileName.parse("a.txt"))
+    assert names(store) == ["b.txt"]
+
+
+def test_index_is_not_stored_if_the_last_change_was_a_moment_ago_or_is_in_the_future(
+    store: LocalStore, directory: Path
+) -> None:
+    """A later change within the same tick of the clock would not show."""
+    stored = directory / ".fileservice" / "names"
+    publish(store, "a.txt")
+    os.utime(directory)
+
+    assert names(store) == ["a.txt"]
+    assert not stored.exists()
+    os.utime(directory, (0, 4_000_000_000))
+    assert names(store) == ["a.txt"]
+    assert not stored.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"1 2\nno.txt\n", b"\n\n", b"\xff" * 99])
+def test_file_that_is_not_an_index_is_replaced(
+    store: LocalStore, directory: Path, content: bytes
+) -> None:
+    (directory / ".fileservice" / "names").write_bytes(content)
+    publish(store, "a.txt")
+
+    assert names(store) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda data: bytes(len(data)),
+        lambda data: data[: len(data) // 2],
+        lambda data: data[: data.index(b"\n") + 1],
+        lambda data: data[: data.index(b"\n") + 1] + bytes(len(data)),
+        lambda data: data[:-4096] + bytes(4096),
+        lambda data: data[:-1] + b"x",
+        lambda data: data + b"added.txt\n",
+        lambda data: data.replace(b"0500.txt\n", b"\n05000txt"),
+        lambda data: data.replace(b"0500.txt\n", b""),
+    ],
+    ids="empty zeros half no-lines lines-of-zeros zeros-at-the-end last-byte longer moved "
+    "one-less".split(),
+)
+def test_damaged_index_is_rebuilt(directory: Path, damage: Callable[[bytes], bytes]) -> None:
+    """A power failure can damage it, since it is not synced."""
+    expected = [b"%04d.txt" % number for number in range(1000)]
+    root = fill(directory, expected)
+    make_old(root)
+    assert list(index_of(root).names(b"")) == expected
+    stored = root / ".index" / "names"
+    data = stored.read_bytes()
+    assert damage(data) != data
+
+    stored.write_bytes(damage(data))
+
+    assert list(index_of(root).names(b"0990")) == expected[990:]
+    stored.write_bytes(damage(data))
+    assert list(index_of(root).names(b"")) == expected
+    assert stored.read_bytes() == data
+
+
+def test_damage_is_detected_by_a_process_that_used_the_index_before(directory: Path) -> None:
+    root = fill(directory, NAMES)
+    make_old(root)
+    used = index_of(root)
+    for _ in range(2):
+        assert list(used.names(b"")) == NAMES
+    stored = root / ".index" / "names"
+
+    stored.write_bytes(stored.read_bytes()[:-5000] + bytes(5000))
+
+    assert list(used.names(b"")) == NAMES
