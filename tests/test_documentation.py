@@ -53,3 +53,14 @@ def test_contract_describes_every_route(tmp_path: Path) -> None:
         path = re.sub(r"<\w+:(\w+)>", r"<\1>", rule.rule)
         for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
             assert f"`{method} {path}`" in CONTRACT
+
+
+@pytest.mark.parametrize(
+    "document",
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_files_named_in_a_document_exist(document: Path) -> None:
+    folders = "fileservice|tests|docs|loadtest|cluster"
+    named = re.findall(rf"`((?:{folders})/[\w./-]*)`", document.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
