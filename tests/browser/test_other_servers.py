@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -76,10 +77,18 @@ class Scripts(SimpleHTTPRequestHandler):
         """In silence."""
 
 
+class Origin(ThreadingHTTPServer):
+    """A server that does not report the connections that a closed browser resets."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionResetError):
+            super().handle_error(request, client_address)
+
+
 @pytest.fixture(scope="module")
 def origin() -> Iterator[str]:
     handler = partial(Scripts, directory=str(ROOT / "fileservice" / "web" / "static"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with Origin(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"

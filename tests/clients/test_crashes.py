@@ -25,7 +25,17 @@ def assert_swept(server: LiveServer) -> None:
     eventually(lambda: not server.staged())
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize(
+    ("client", "seed"),
+    [
+        ("tus_js", 0),
+        *(
+            pytest.param(client, seed, marks=pytest.mark.thorough)
+            for client, seed in (("tus_js", 1), ("tuspy", 0), ("tuspy", 1))
+        ),
+    ],
+    indirect=["client"],
+)
 def test_an_upload_survives_kill_9_of_its_workers(
     start_server: Callable[..., LiveServer],
     client: Client,
