@@ -11,8 +11,7 @@ from fileservice.executor import Executor
 from fileservice.gevent_executor import GreenletExecutor, InlineExecutor, ThreadExecutor
 from fileservice.settings import Settings
 from fileservice.storage import Store, open_store
-from fileservice.upload import UploadPolicy
-from fileservice.upload.resumable.service import ResumableUploads
+from fileservice.upload import ResumableUploads, UploadContext, UploadPolicy
 from fileservice.web import problems
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.maintenance import Sweeper
@@ -82,11 +81,10 @@ def _dependencies(settings: Settings, store: Store, executor: Executor) -> Depen
         max_unfinished=settings.max_unfinished_uploads,
         max_unfinished_of_client=settings.max_unfinished_uploads_per_client,
     )
-    resumable_uploads = ResumableUploads(store, policy, executor, settings.upload_expiry)
+    context = UploadContext(store, policy, executor)
+    resumable_uploads = ResumableUploads(context, expiry=settings.upload_expiry)
     return Dependencies(
-        store=store,
-        policy=policy,
-        executor=executor,
+        upload_context=context,
         resumable_uploads=resumable_uploads,
         sweeper=Sweeper(store, resumable_uploads, executor, settings.upload_expiry),
         search_limit=SearchLimit(),

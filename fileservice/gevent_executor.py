@@ -1,7 +1,7 @@
-"""The ways to offload, each for another place that work may wait in.
+"""Executors for gevent's event loop, and one for servers with a thread for each request.
 
-Disks are waited for in threads beside the event loop, networks in the loop itself: patched sockets
-and locks belong to the loop of one thread. A server with a thread for each request needs nothing.
+Work that waits for a disk runs in native threads. Work that waits for a network runs in greenlets,
+because the sockets and locks that gevent has patched belong to the event loop of one thread.
 """
 
 import time
@@ -16,24 +16,24 @@ from gevent import get_hub, monkey
 
 from fileservice.executor import P, T
 
-_THREADS = 10
+_DEFAULT_THREADS = 10
 
 
 class ThreadExecutor:
     """Runs work in native threads while other greenlets go on.
 
-    gevent's own thread pool does the same at two to three times the cost of a call, and every
-    block of every upload is a call.
+    A call of gevent's own thread pool costs two to three times as much, and every block of every
+    upload is a call.
     """
 
-    def __init__(self, threads: int = _THREADS) -> None:
-        # The originals: what gevent puts in their place works for greenlets only.
+    def __init__(self, threads: int = _DEFAULT_THREADS) -> None:
+        # These must not be gevent's patched versions, which only work for greenlets.
         start_thread = monkey.get_original("_thread", "start_new_thread")
-        self._waiting: SimpleQueue[_Future[Any]] = monkey.get_original("queue", "SimpleQueue")()
-        self._since: deque[float] = deque()  # when what waits began to wait
+        self._queue: SimpleQueue[_Future[Any]] = monkey.get_original("queue", "SimpleQueue")()
+        self._submitted: deque[float] = deque()  # when the queued work was submitted
         self._ended: deque[_Future[Any]] = deque()
-        self._news = get_hub().loop.async_()
-        self._news.start(self._wake)
+        self._wake_up = get_hub().loop.async_()
+        self._wake_up.start(self._wake)
         for _ in range(threads):
             start_thread(self._work, ())
 
@@ -41,31 +41,31 @@ class ThreadExecutor:
         return self.submit(function, *args, **kwargs).result()
 
     def run_cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return function(*args, **kwargs)  # it is in a thread already
+        return function(*args, **kwargs)  # this already runs in a thread
 
     def submit(
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> "_Future[T]":
         task = _Future(lambda: function(*args, **kwargs))
-        self._since.append(time.monotonic())
-        self._waiting.put(task)
+        self._submitted.append(time.monotonic())
+        self._queue.put(task)
         return task
 
     def delay(self) -> float:
-        """For how many seconds the work that waits longest for a thread has been waiting."""
+        """Return for how many seconds the oldest work has been waiting for a thread."""
         try:
-            return time.monotonic() - self._since[0]
+            return time.monotonic() - self._submitted[0]
         except IndexError:
             return 0.0
 
     def _work(self) -> None:
         while True:
-            task = self._waiting.get()
-            self._since.popleft()
+            task = self._queue.get()
+            self._submitted.popleft()
             task.run()
             self._ended.append(task)
-            del task  # which would hold its block until there is more to do
-            self._news.send()
+            del task  # or it would keep its block in memory until there is more work
+            self._wake_up.send()
 
     def _wake(self) -> None:
         while self._ended:
@@ -73,7 +73,7 @@ class ThreadExecutor:
 
 
 class GreenletExecutor:
-    """Lets work that waits for a network wait in greenlets; what only computes goes to threads."""
+    """Runs work that waits for a network in greenlets, and work that only computes in threads."""
 
     def __init__(self) -> None:
         self._threads = ThreadExecutor()
@@ -97,12 +97,12 @@ class GreenletExecutor:
         return task
 
     def delay(self) -> float:
-        """The same of what computes; what waits for the network waits for nothing of ours."""
+        """Return the delay of work that only computes; work for the network is never queued."""
         return self._threads.delay()
 
 
 class InlineExecutor:
-    """Runs work at once, where it is."""
+    """Runs work in the thread that submits it."""
 
     def run_io(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)
@@ -119,38 +119,38 @@ class InlineExecutor:
         return task
 
     def delay(self) -> float:
-        """Nothing waits."""
+        """Return 0: no work is ever queued."""
         return 0.0
 
 
 class _Future(Generic[T]):
-    """One piece of work, and what came of it."""
+    """Work that was submitted, and its result or error."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
         self._value: T | None = None
         self._error: BaseException | None = None
-        self._over = False
+        self._is_done = False
         self._waiter: greenlet.greenlet | None = None
 
     def run(self) -> None:
-        """Do the work, in whatever thread."""
+        """Do the work, in any thread."""
         try:
             self._value = self._work()
-        except BaseException as error:  # noqa: BLE001  # raised again where the result is asked for
+        except BaseException as error:  # noqa: BLE001  # result() raises it again
             self._error = error
 
     def wake(self) -> None:
-        """Let the greenlet that waits go on; called by the loop, or where nobody waits yet."""
-        self._over = True
+        """Resume the waiting greenlet; called by the event loop, or by the submitter itself."""
+        self._is_done = True
         if self._waiter:
             self._waiter.switch()
 
     def wait(self) -> None:
-        # A greenlet that is killed meanwhile must still wait: the thread works with what the
-        # greenlet is about to close.
+        # A greenlet that is killed meanwhile must still wait, because the thread uses files that
+        # the greenlet is about to close.
         interruption: BaseException | None = None
-        while not self._over:
+        while not self._is_done:
             self._waiter = greenlet.getcurrent()
             try:
                 get_hub().switch()
@@ -163,7 +163,7 @@ class _Future(Generic[T]):
     def result(self) -> T:
         self.wait()
         if self._error:
-            # What is raised leads to whoever holds this task, and to the blocks of a body.
+            # The frames of the error refer to this task and to the blocks of a body.
             error, self._error = self._error, None
             try:
                 raise error

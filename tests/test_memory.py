@@ -1,4 +1,4 @@
-"""What is over holds no memory: not until the garbage is collected, a hundred uploads later."""
+"""What has ended holds no memory, even before the garbage collector runs."""
 
 import gc
 import weakref
@@ -22,74 +22,74 @@ def fail() -> None:
     raise Failure
 
 
-def assert_forgotten(act: Callable[[], None], failure: type[Exception]) -> None:
-    """What `act` raises, and with it the frames it came through, is gone once it was handled."""
+def assert_freed(act: Callable[[], None], error_type: type[Exception]) -> None:
+    """Assert that the error `act` raises, and thus its frames, are freed once it was handled."""
     gc.collect()
     gc.disable()
     try:
         try:
             act()
-        except failure as error:
-            left = weakref.ref(error)
-        assert left() is None
+        except error_type as error:
+            reference = weakref.ref(error)
+        assert reference() is None
     finally:
         gc.enable()
 
 
-class Broken:
-    """A body that brings some bytes, and then an error."""
+class BrokenBody:
+    """A body that has four bytes, and then an error."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
-        self._begun = False
+        self._has_started = False
 
     def read(self, size: int) -> bytes:
-        if self._begun:
+        if self._has_started:
             raise self._error
-        self._begun = True
+        self._has_started = True
         return b"some"[:size]
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(OSError(), IncompleteBody), (TimeoutError(), TooSlow)]
+    ("error", "expected"), [(OSError(), IncompleteBody), (TimeoutError(), TooSlow)]
 )
-def test_a_body_that_breaks_off(error: Exception, told: type[Exception]) -> None:
+def test_error_of_a_broken_body_is_freed(error: Exception, expected: type[Exception]) -> None:
     def receive() -> None:
-        body = blocks({"wsgi.input": Broken(error), "CONTENT_LENGTH": "10"}, 1.0)
+        body = blocks({"wsgi.input": BrokenBody(error), "CONTENT_LENGTH": "10"}, 1.0)
         assert bytes(next(body)) == b"some"
         next(body)
 
-    assert_forgotten(receive, told)
+    assert_freed(receive, expected)
 
 
-def test_work_that_failed_elsewhere() -> None:
+def test_error_of_submitted_work_is_freed() -> None:
     def work() -> None:
         tasks = [InlineExecutor().submit(fail)]
         for task in tasks:
             task.result()
 
-    assert_forgotten(work, Failure)
+    assert_freed(work, Failure)
 
 
-def test_a_part_that_could_not_be_sent() -> None:
+def test_error_of_a_part_upload_is_freed() -> None:
     def send() -> None:
-        flight = PartUploads()
+        part_uploads = PartUploads()
         try:
-            flight.start(fail)
-            flight.wait_all()
+            part_uploads.start(fail)
+            part_uploads.wait_all()
         finally:
-            flight.end()
+            part_uploads.end()
 
-    assert_forgotten(send, Failure)
+    assert_freed(send, Failure)
 
 
-def test_work_that_was_done_in_a_thread() -> None:
+def test_argument_of_work_in_a_thread_is_freed() -> None:
     class Block:
         pass
 
     block = Block()
-    left = weakref.ref(block)
+    reference = weakref.ref(block)
     ThreadExecutor(threads=1).run_io(id, block)
-    gevent.sleep(0)  # the event loop, which woke us, lets go of it, too
+    gevent.sleep(0)  # the event loop, which woke this greenlet, drops its reference, too
     del block
-    assert left() is None
+    assert reference() is None

@@ -175,14 +175,12 @@ class Store(Protocol):
     def check(self) -> None:
         """Raise the reason why no file can be stored now: StorageUnavailable, StorageFull, Busy."""
 
-    def writer(
-        self, length: int | None = None, *, stream_to: FileName | None = None, min_free: int = 0
-    ) -> Writer:
+    def writer(self, length: int | None = None, *, stream_to: FileName | None = None) -> Writer:
         """Begin a file of exactly `length` bytes, or of unknown length.
 
-        Raise StorageFull at once if a known length does not fit (see `reserve_space`). `stream_to`
-        is a hint: the name that the file will have, given if its bytes need not be read back once
-        there are more than 8 MiB of them. Files whose processes died are removed by `sweep`.
+        No space is reserved for it (see `reserve_space`). `stream_to` is a hint: the name that the
+        file will have, given if its bytes need not be read back once there are more than 8 MiB of
+        them. Files whose processes died are removed by `sweep`.
         """
 
     def open(self, name: FileName, *, sequential: bool = False) -> Opened:

@@ -1,38 +1,69 @@
-"""The way in: every upload, whatever its form, is received here in the same five steps.
+"""The way in: every upload, whatever its form, is received by the same steps.
 
-What may be raised, besides the errors of the store:
-
-    Refused                  see admission
-    ContentMismatch          the bytes are not what the name says
-    DigestMismatch           the bytes are not those that the client declared
-    and whatever the blocks raise when the client stops short
+`receive` takes a file that comes in one request, and `ResumableUploads` one that comes in several.
+Both admit it, write its blocks through a pipeline that inspects them, and publish it. What other
+packages may use is exported here; the errors are drawn as a tree in `fileservice.upload.errors`.
 """
 
-from fileservice.executor import Executor
+from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import (
+    REJECTIONS,
     ContentMismatch,
     DigestMismatch,
     ExtensionNotAllowed,
+    InvalidConcatenation,
+    LengthConflict,
     NoExtension,
+    OffsetMismatch,
     PreconditionNotMet,
+    ResumableUploadError,
     TooLarge,
+    TooManyUnfinished,
+    TooManyUnfinishedOfClient,
+    UploadError,
+    UploadGone,
+    UploadInterrupted,
+    UploadIsFinal,
     UploadRejected,
 )
 from fileservice.upload.policy import UploadPolicy, UploadRequest
 from fileservice.upload.publish import UploadResult
 from fileservice.upload.receive import receive
+from fileservice.upload.resumable.locks import LockTiming
+from fileservice.upload.resumable.service import ResumableUploads
+from fileservice.upload.resumable.session import AppendRequest
+from fileservice.upload.resumable.state import UploadState
+from fileservice.upload.resumable.status import UploadStatus
+from fileservice.upload.verified_blocks import verified_blocks
 
 __all__ = [
+    "REJECTIONS",
+    "AppendRequest",
     "ContentMismatch",
     "DigestMismatch",
-    "Executor",
     "ExtensionNotAllowed",
+    "InvalidConcatenation",
+    "LengthConflict",
+    "LockTiming",
     "NoExtension",
+    "OffsetMismatch",
     "PreconditionNotMet",
+    "ResumableUploadError",
+    "ResumableUploads",
     "TooLarge",
+    "TooManyUnfinished",
+    "TooManyUnfinishedOfClient",
+    "UploadContext",
+    "UploadError",
+    "UploadGone",
+    "UploadInterrupted",
+    "UploadIsFinal",
     "UploadPolicy",
     "UploadRejected",
     "UploadRequest",
     "UploadResult",
+    "UploadState",
+    "UploadStatus",
     "receive",
+    "verified_blocks",
 ]

@@ -1,14 +1,71 @@
-"""The errors of the way in: why a file is not taken."""
+"""The errors of uploads.
+
+UploadError
+├── UploadRejected                  the file is refused, and nothing of it is stored
+│   ├── NoExtension                 its name has no extension
+│   ├── ExtensionNotAllowed         the operator does not accept files with its extension
+│   ├── TooLarge                    it has more bytes than a file may have
+│   ├── PreconditionNotMet          the client asked for a new file, and the name is taken
+│   ├── ContentMismatch             its bytes are not of the type that its extension stands for
+│   └── DigestMismatch              its bytes do not have a digest that the client declared
+└── ResumableUploadError            a request for an upload in several requests is refused
+    ├── TooManyUnfinished           all clients together have as many of them as they may
+    ├── TooManyUnfinishedOfClient   this client has as many of them as it may
+    ├── UploadGone                  the upload was rejected, or it has expired
+    ├── UploadIsFinal               it was concatenated from others, so it takes no bytes
+    ├── OffsetMismatch              the request does not begin where the received bytes end
+    ├── LengthConflict              another length was declared before
+    ├── UploadInterrupted           another request has taken the lock; also a storage.Locked
+    └── InvalidConcatenation        the uploads cannot be concatenated
+
+The errors of the store (`fileservice.storage`) pass through uploads unchanged.
+"""
 
 from collections.abc import Mapping
 
 from fileservice.filetypes import FileType
 from fileservice.names import FileName
-from fileservice.storage import Locked
+from fileservice.storage import Locked, NameTaken
 
 
-class ContentMismatch(Exception):
-    """The content is not of the type that the extension promises."""
+class UploadError(Exception):
+    """An upload, or one request of it, was refused."""
+
+
+class UploadRejected(UploadError):
+    """The file is refused."""
+
+
+class ResumableUploadError(UploadError):
+    """A request for a resumable upload is refused."""
+
+
+class NoExtension(UploadRejected):
+    def __init__(self, name: FileName) -> None:
+        super().__init__(f"the name {name!r} has no extension; give it one, such as {name}.pdf")
+
+
+class ExtensionNotAllowed(UploadRejected):
+    def __init__(self, extension: str, allowed: Mapping[str, FileType]) -> None:
+        super().__init__(f"files with the extension .{extension} are not accepted here")
+        self.extension = extension
+        self.allowed = sorted(allowed)
+
+
+class TooLarge(UploadRejected):
+    """The file has, or would have, more than `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the file has more than the {limit} bytes that are allowed")
+        self.limit = limit
+
+
+class PreconditionNotMet(UploadRejected):
+    """The name is taken, and the client sent If-None-Match: * (RFC 9110 section 13.1.2)."""
+
+
+class ContentMismatch(UploadRejected):
+    """The content is not of the type that the extension stands for."""
 
     def __init__(self, file_type: FileType, found: str) -> None:
         super().__init__(
@@ -19,90 +76,74 @@ class ContentMismatch(Exception):
         self.found = found
 
 
-class UploadRejected(Exception):
-    """The upload is against the rules."""
-
-
-class NoExtension(UploadRejected):
-    def __init__(self, name: FileName) -> None:
-        super().__init__(f"the name {name!r} has no extension; give it one, such as {name}.pdf")
-
-
-class ExtensionNotAllowed(UploadRejected):
-    def __init__(self, extension: str, allowed: Mapping[str, FileType]) -> None:
-        super().__init__(f"files of the kind .{extension} are not taken here")
-        self.extension = extension
-        self.allowed = sorted(allowed)
-
-
-class TooLarge(UploadRejected):
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the file is larger than the {limit} bytes that one may have here")
-        self.limit = limit
-
-
-class PreconditionNotMet(UploadRejected):
-    """The client asked for the upload only if a name is free, and it is not."""
-
-
-class DigestMismatch(Exception):
-    """The bytes that arrived are not the ones the client said it would send."""
+class DigestMismatch(UploadRejected):
+    """The bytes do not have the digest that the client declared (RFC 9530)."""
 
     def __init__(self, algorithm: str) -> None:
         super().__init__(
             f"the {algorithm} of the bytes that arrived is not the one that the request declares;"
-            " they were damaged on the way, or the digest is of something else: send them again"
+            " either they were damaged on the way or the digest is wrong; send them again"
         )
         self.algorithm = algorithm
 
 
-class InvalidConcatenation(Exception):
-    """The parts are not all there, each of them complete."""
+REJECTIONS = (UploadRejected, NameTaken)
+"""The errors that end a resumable upload for good."""
 
 
-class TooManyUnfinished(Exception):
+class TooManyUnfinished(ResumableUploadError):
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"there are {limit} unfinished uploads, as many as there may be; try again later"
+            f"there are {limit} unfinished uploads, and no more are allowed; try again later"
         )
         self.limit = limit
 
 
-class TooManyUnfinishedOfClient(Exception):
+class TooManyUnfinishedOfClient(ResumableUploadError):
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"there are {limit} unfinished uploads from this address, as many as one may have;"
+            f"there are {limit} unfinished uploads from this address, and no more are allowed;"
             " finish them, or end them (DELETE)"
         )
         self.limit = limit
 
 
-class TakenOver(Locked):
-    """This request had to let go.
+class UploadGone(ResumableUploadError):
+    """The upload was rejected, or it has expired; ``str(error)`` gives the reason."""
 
-    Its client may be there still: what took over can be an old request of its own that came late.
-    """
+
+class UploadIsFinal(ResumableUploadError):
+    """A final upload takes no bytes (tus 1.0.0, Concatenation)."""
 
     def __init__(self) -> None:
-        super().__init__("another request has taken this upload over; ask where it stands")
+        super().__init__("this upload was concatenated from others; nothing can be added to it")
 
 
-class UploadGone(Exception):
-    """The upload is no more: it was refused, or has expired; ``str(error)`` says why."""
+class OffsetMismatch(ResumableUploadError):
+    """The request does not begin at `offset`, where the received bytes end."""
 
-
-class Sealed(Exception):
-    def __init__(self) -> None:
-        super().__init__("this upload was joined from others; nothing can be added to it")
-
-
-class OffsetMismatch(Exception):
     def __init__(self, offset: int) -> None:
-        super().__init__(f"the upload stands at byte {offset}; send what follows from there")
+        super().__init__(f"the upload has {offset} bytes; send the bytes that follow them")
         self.offset = offset
 
 
-class LengthConflict(Exception):
+class LengthConflict(ResumableUploadError):
+    """The upload was declared to have another `length`."""
+
     def __init__(self, length: int) -> None:
         super().__init__(f"the upload was declared to have {length} bytes; that cannot be changed")
         self.length = length
+
+
+class UploadInterrupted(ResumableUploadError, Locked):
+    """The request had to release the lock of the upload to another request.
+
+    Its client may still be there: the other request may be one of its own that arrived late.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("another request is continuing this upload; ask for its offset (HEAD)")
+
+
+class InvalidConcatenation(ResumableUploadError):
+    """The uploads are not all complete partial uploads, or one of them is named twice."""

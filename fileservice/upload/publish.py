@@ -1,45 +1,42 @@
-"""Publish: the staged file, complete and inspected, becomes visible under its name."""
+"""Publish: a staged file that is complete and inspected becomes visible under its name."""
 
 from dataclasses import dataclass
 
-from fileservice.executor import RunCpu
-from fileservice.storage import Content, NameTaken, Store, StoredFile, Writer
+from fileservice.storage import Content, NameTaken, StoredFile, Writer
+from fileservice.upload.admit import find_repeated_file, name_taken_error
+from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import DigestMismatch
 from fileservice.upload.inspection.scan import ContentScan
-from fileservice.upload.policy import UploadPolicy, UploadRequest, earlier_upload, taken
+from fileservice.upload.policy import UploadRequest
 
 
 @dataclass(frozen=True, slots=True)
 class UploadResult:
-    """The stored file, and whether this upload stored it (else an earlier one had)."""
+    """The stored file, and whether this upload created it or repeated an earlier one."""
 
     file: StoredFile
     created: bool
 
 
 def publish(
-    request: UploadRequest,
-    policy: UploadPolicy,
-    store: Store,
-    writer: Writer,
-    scan: ContentScan,
-    run_cpu: RunCpu,
+    request: UploadRequest, context: UploadContext, writer: Writer, scan: ContentScan
 ) -> UploadResult:
-    """Judge the whole staged file, and publish it.
+    """Verify the complete staged file and publish it. Blocks.
 
-    Raises ContentMismatch, DigestMismatch, NameTaken or Unmet.
+    `scan` has seen all bytes. Raise ContentMismatch, DigestMismatch, NameTaken or
+    PreconditionNotMet.
     """
-    verdict = scan.verdict(writer, run_cpu)
+    verdict = scan.verdict(writer, context.executor.run_cpu)
     digests = scan.digests()
     for algorithm, declared in request.digests.items():
         if digests[algorithm] != declared:
             raise DigestMismatch(algorithm)
-    sha256 = digests["sha-256"] if policy.digest else None
+    sha256 = digests["sha-256"] if context.policy.digest else None
     try:
         file = writer.publish(request.name, Content(verdict.media_type, verdict.charset, sha256))
     except NameTaken:
-        earlier = earlier_upload(request, store)
-        if not earlier:
-            raise taken(request) from None
-        return UploadResult(earlier, created=False)
+        stored = find_repeated_file(request, context.store)
+        if not stored:
+            raise name_taken_error(request) from None
+        return UploadResult(stored, created=False)
     return UploadResult(file, created=True)

@@ -1,45 +1,53 @@
-"""Receive one file in one request."""
+"""Receive a file that comes in one request."""
 
 from collections.abc import Iterable
 
-from fileservice.executor import Executor
 from fileservice.filetypes import Family
-from fileservice.storage import Store
-from fileservice.upload.inspection.scan import Block, begin_scan
+from fileservice.names import FileName
+from fileservice.storage import Writer
+from fileservice.upload.admit import admit
+from fileservice.upload.context import UploadContext
+from fileservice.upload.inspection.scan import Block, ContentScan, begin_scan
 from fileservice.upload.pipeline import Pipeline
-from fileservice.upload.policy import UploadPolicy, UploadRequest, admit
+from fileservice.upload.policy import UploadRequest
 from fileservice.upload.publish import UploadResult, publish
 
 
 def receive(
-    request: UploadRequest,
-    blocks: Iterable[Block],
-    *,
-    policy: UploadPolicy,
-    store: Store,
-    executor: Executor,
+    request: UploadRequest, blocks: Iterable[Block], context: UploadContext
 ) -> UploadResult:
-    """Take in one file and publish it, or raise and leave nothing behind.
+    """Receive one file and publish it, or raise and store nothing.
 
-    `blocks` is not touched before the offer is admitted, and each block must stay as it is until
-    the next but one is asked for; what it raises when the body is cut short passes through.
-    `offload` runs what blocks away from the event loop.
+    `blocks` is not iterated over before the request is admitted. Each block must stay unchanged
+    until the next but one is asked for. An error that `blocks` raises, such as that of a body which
+    ends early, passes through. Raise what `admit`, `Pipeline.write_all` and `publish` raise.
     """
-    file_type, stored = admit(request, policy, store, executor)
+    file_type, stored = admit(request, context)
     if stored:
         return UploadResult(stored, created=False)
-    judged_whole = file_type.family in (Family.OLE, Family.ZIP)
-    writer = executor.run_io(
-        store.writer,
-        request.length,
-        stream_to=None if judged_whole else request.name,
-        min_free=policy.min_free,
+    executor = context.executor
+    is_read_again = file_type.family in (Family.OLE, Family.ZIP)
+    scan = begin_scan(request, context.policy)
+    writer, pipeline = executor.run_io(
+        _begin, request, context, scan, stream_to=None if is_read_again else request.name
     )
     try:
-        scan = begin_scan(request, policy, file_type)
-        stream = Pipeline(policy, store, writer, scan, executor, length=request.length)
-        stream.pump(blocks)
-        stream.check_room()
-        return executor.run_io(publish, request, policy, store, writer, scan, executor.run_cpu)
+        pipeline.write_all(blocks)
+        pipeline.check_free_space()
+        return executor.run_io(publish, request, context, writer, scan)
     finally:
         executor.run_io(writer.close)
+
+
+def _begin(
+    request: UploadRequest, context: UploadContext, scan: ContentScan, stream_to: FileName | None
+) -> tuple[Writer, Pipeline]:
+    """Open a writer, and reserve the space for a large file. Blocks. Raise StorageFull."""
+    writer = context.store.writer(request.length, stream_to=stream_to)
+    try:
+        pipeline = Pipeline(context, writer, scan, length=request.length)
+        pipeline.reserve_declared_length()
+    except BaseException:
+        writer.close()
+        raise
+    return writer, pipeline

@@ -1,4 +1,4 @@
-"""Verify digests of a body while its blocks pass."""
+"""Verify the digests of a body while its blocks pass."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,8 +14,9 @@ def verified_blocks(
 ) -> Iterator[memoryview]:
     """Yield `blocks`, and raise at their end unless they have the `declared` digests.
 
-    `declared` maps names that `hashlib.new` knows once their hyphens are taken out (sha-256, md5)
-    to digests. What is raised is `mismatch` of the algorithm whose digest differs.
+    `declared` maps the names of algorithms to digests. Without its hyphens, a name is one that
+    `hashlib.new` knows (sha-256, md5). The error is what `mismatch` returns for the name of the
+    algorithm whose digest differs.
     """
     hashes = {
         algorithm: hashlib.new(algorithm.replace("-", ""), usedforsecurity=False)

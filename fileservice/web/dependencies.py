@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from fileservice.executor import Executor
 from fileservice.storage import Store
-from fileservice.upload import UploadPolicy
-from fileservice.upload.resumable.service import ResumableUploads
+from fileservice.upload import ResumableUploads, UploadContext, UploadPolicy
 from fileservice.web.maintenance import Sweeper
 from fileservice.web.search_limit import SearchLimit
 
@@ -14,9 +13,7 @@ from fileservice.web.search_limit import SearchLimit
 class Dependencies:
     """What `app` passes to the routes of every resource."""
 
-    store: Store
-    policy: UploadPolicy
-    executor: Executor
+    upload_context: UploadContext
     resumable_uploads: ResumableUploads
     sweeper: Sweeper
     search_limit: SearchLimit
@@ -26,3 +23,18 @@ class Dependencies:
     """Where clients reach the service; None to derive it from each request."""
     download_redirect: bool
     """Whether a download is redirected to where the store has the file, if it has such a place."""
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+        return self.upload_context.store
+
+    @property
+    def policy(self) -> UploadPolicy:
+        """What uploads are accepted."""
+        return self.upload_context.policy
+
+    @property
+    def executor(self) -> Executor:
+        """Where blocking work runs."""
+        return self.upload_context.executor

@@ -5,7 +5,7 @@ import time
 
 from fileservice.executor import Executor
 from fileservice.storage import StorageError, Store, describe_error
-from fileservice.upload.resumable.service import ResumableUploads
+from fileservice.upload import ResumableUploads
 
 _log = logging.getLogger(__name__)
 _FULL_SWEEP_INTERVAL = 3600.0
@@ -46,7 +46,7 @@ class Sweeper:
                 self._store.sweep()
                 self._uploads.sweep()
             else:
-                self._uploads.sweep_unbegun()
+                self._uploads.sweep_empty()
         except StorageError as error:
             _log.warning("the store could not be swept: %s", describe_error(error))
         except Exception:  # noqa: BLE001  # no request waits for the result

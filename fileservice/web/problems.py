@@ -12,12 +12,11 @@ from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPath
 from werkzeug.http import HTTP_STATUS_CODES
 
-from fileservice import storage
+from fileservice import storage, upload
 from fileservice.names import BadName
 from fileservice.protocols import errors as protocol
 from fileservice.protocols import tus
 from fileservice.protocols.ranges import unsatisfied_range
-from fileservice.upload import errors as upload
 from fileservice.web import errors as web
 from fileservice.web.requests import prefers_html
 from fileservice.web.security_headers import JSON_HEADERS, PAGE_HEADERS
@@ -72,7 +71,7 @@ TABLE = (
     Row("bad-metadata", 400, "The metadata cannot be read", {protocol.BadMetadata: ()}),
     Row("bad-checksum", 400, "The checksum cannot be read", {protocol.BadChecksum: ()}),
     Row("bad-concat", 400, "The parts cannot be joined", {upload.InvalidConcatenation: ()}),
-    Row("forbidden", 403, "Not allowed", {upload.Sealed: ()}),
+    Row("forbidden", 403, "Not allowed", {upload.UploadIsFinal: ()}),
     Row("cross-site", 403, "Pages of other sites may not do this", {web.CrossSite: ()}),
     Row("not-found", 404, "Not found",
         {storage.NotFound: ("name",), web.NoSuchFile: ("name",), storage.NoSuchUpload: (),

@@ -93,7 +93,7 @@ def test_uploads_without_a_byte_do_not_reserve_all_the_space(
     refused = [answer for answer in answers if answer.status != 201]
     assert refused
     assert {answer.code() for answer in refused} == {"storage-full"}
-    assert "promised" in refused[0].json()["detail"]
+    assert "reserved" in refused[0].json()["detail"]
     status = os.statvfs(disk.path)
     assert status.f_bavail * status.f_frsize > free / 2
     assert ask(server, request("PUT /upload/a.txt", body=b"text" * MIB)).status == 201

@@ -1,4 +1,4 @@
-"""receive(): a file is taken in whole and published, or nothing is left of it."""
+"""receive(): a complete file is published, or nothing of it is stored."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -9,25 +9,30 @@ import pytest
 from fileservice import filetypes
 from fileservice.gevent_executor import InlineExecutor
 from fileservice.names import FileName
-from fileservice.storage import Content, NameTaken, StorageFull
+from fileservice.storage import Content, NameTaken, StagedFile, StorageFull
 from fileservice.storage.local import LocalStore
-from fileservice.upload import UploadPolicy, UploadRequest, UploadResult, receive
-from fileservice.upload.errors import (
+from fileservice.upload import (
     ContentMismatch,
     DigestMismatch,
     ExtensionNotAllowed,
     NoExtension,
     PreconditionNotMet,
     TooLarge,
+    UploadContext,
+    UploadPolicy,
+    UploadRequest,
+    UploadResult,
+    receive,
 )
 
 TEXT = b"a line of text\n" * 1000
 OTHER = b"another text\n"
 NAME = FileName.parse("note.txt")
+MIB = 1 << 20
 
 
-class Cut(Exception):
-    """The client went away."""
+class ConnectionCut(Exception):
+    """The client closed the connection before the end of its body."""
 
 
 @pytest.fixture
@@ -36,18 +41,13 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 @pytest.fixture
-def another_store(store: LocalStore, tmp_path: Path) -> LocalStore:
-    """The same files, through the eyes of another process."""
+def other_store(store: LocalStore, tmp_path: Path) -> LocalStore:
+    """The same store in another process."""
     return LocalStore(tmp_path / "store", fsync=False)
 
 
-@pytest.fixture
-def left(tmp_path: Path) -> "Left":
-    return Left(tmp_path / "store")
-
-
-class Left:
-    """What lies in the directory of the store."""
+class Directory:
+    """What is in the directory of the store."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -55,11 +55,16 @@ class Left:
     def published(self) -> set[str]:
         return {path.name for path in self._root.iterdir()} - {".fileservice"}
 
-    def nothing_staged(self) -> bool:
-        return not any((self._root / ".fileservice" / "staging").iterdir())
+    def staged(self) -> set[str]:
+        return {path.name for path in (self._root / ".fileservice" / "staging").iterdir()}
 
-    def nothing(self) -> bool:
-        return not self.published() and self.nothing_staged()
+    def is_empty(self) -> bool:
+        return not self.published() and not self.staged()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Directory:
+    return Directory(tmp_path / "store")
 
 
 def policy(max_size: int = 1 << 30, min_free: int = 0, digest: bool = True) -> UploadPolicy:
@@ -77,17 +82,18 @@ def request(name: str = NAME, length: int | None = None, create_only: bool = Fal
     return UploadRequest(FileName.parse(name), length, digests=declared, create_only=create_only)
 
 
-def take(
+def upload(
     store: LocalStore,
-    offered: UploadRequest,
+    upload_request: UploadRequest,
     blocks: Iterable[bytes] = (TEXT,),
-    by: UploadPolicy | None = None,
+    upload_policy: UploadPolicy | None = None,
 ) -> UploadResult:
-    return receive(offered, blocks, policy=by or policy(), store=store, executor=InlineExecutor())
+    context = UploadContext(store, upload_policy or policy(), InlineExecutor())
+    return receive(upload_request, blocks, context)
 
 
-def untouched() -> Iterator[bytes]:
-    pytest.fail("the body was read before the offer was admitted")
+def never_read() -> Iterator[bytes]:
+    pytest.fail("the body was read")
     yield b""
 
 
@@ -95,12 +101,12 @@ def sha256(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-def stored_under(store: LocalStore, name: str = NAME) -> bytes:
+def content_of(store: LocalStore, name: str = NAME) -> bytes:
     with store.open(FileName.parse(name)).body as body:
         return body.read()
 
 
-def publish_through(store: LocalStore, content: bytes) -> None:
+def publish(store: LocalStore, content: bytes) -> None:
     writer = store.writer()
     try:
         writer.write(content)
@@ -109,58 +115,60 @@ def publish_through(store: LocalStore, content: bytes) -> None:
         writer.close()
 
 
-class TestReceived:
+class TestAccepted:
     @pytest.mark.parametrize("size", [1, 1000, 65536])
-    def test_a_file_is_published_with_what_was_found_out_about_it(
-        self, store: LocalStore, left: Left, size: int
+    def test_file_is_published_with_its_type_and_digest(
+        self, store: LocalStore, directory: Directory, size: int
     ) -> None:
-        blocks = [TEXT[at : at + size] for at in range(0, len(TEXT), size)]
+        blocks = [TEXT[offset : offset + size] for offset in range(0, len(TEXT), size)]
 
-        result = take(store, request(), blocks)
+        result = upload(store, request(), blocks)
 
         assert result.created
         assert result.file.name == NAME
         assert result.file.size == len(TEXT)
         assert result.file.content == Content("text/plain", "utf-8", sha256(TEXT))
-        assert stored_under(store) == TEXT
+        assert content_of(store) == TEXT
         assert store.stat(NAME) == result.file
-        assert left.nothing_staged()
+        assert not directory.staged()
 
     @pytest.mark.parametrize("blocks", [(), (b"",), (b"", b"", b"")])
-    def test_an_empty_text_is_a_file(self, store: LocalStore, blocks: tuple[bytes, ...]) -> None:
-        result = take(store, request(length=0), blocks)
+    def test_empty_text_is_published(self, store: LocalStore, blocks: tuple[bytes, ...]) -> None:
+        result = upload(store, request(length=0), blocks)
 
         assert result.file.size == 0
         assert result.file.content.sha256 == sha256(b"")
 
-    def test_no_digest_is_kept_where_the_operator_wants_none(self, store: LocalStore) -> None:
-        result = take(store, request(), by=policy(digest=False))
+    def test_no_digest_is_stored_if_the_operator_wants_none(self, store: LocalStore) -> None:
+        result = upload(store, request(), upload_policy=policy(digest=False))
 
         assert result.file.content.sha256 is None
         assert store.stat(NAME).content.sha256 is None
 
-    def test_a_declared_digest_is_verified_even_where_none_is_kept(
-        self, store: LocalStore, left: Left
+    def test_declared_digest_is_verified_even_if_none_is_stored(
+        self, store: LocalStore, directory: Directory
     ) -> None:
         with pytest.raises(DigestMismatch):
-            take(store, request(sha256=sha256(OTHER)), by=policy(digest=False))
-        assert left.nothing()
+            upload(store, request(sha256=sha256(OTHER)), upload_policy=policy(digest=False))
+        assert directory.is_empty()
 
-        result = take(store, request(sha256=sha256(TEXT)), by=policy(digest=False))
+        result = upload(store, request(sha256=sha256(TEXT)), upload_policy=policy(digest=False))
 
         assert result.created
         assert result.file.content.sha256 is None
 
-    def test_a_file_may_have_exactly_the_largest_size(self, store: LocalStore) -> None:
+    def test_file_of_exactly_the_maximum_size_is_published(self, store: LocalStore) -> None:
         exact = policy(max_size=len(TEXT))
 
-        assert take(store, request("a.txt"), by=exact).file.size == len(TEXT)
-        assert take(store, request("b.txt", len(TEXT)), by=exact).file.size == len(TEXT)
+        assert upload(store, request("a.txt"), upload_policy=exact).file.size == len(TEXT)
+        assert upload(store, request("b.txt", len(TEXT)), upload_policy=exact).file.size == len(
+            TEXT
+        )
 
 
-class TestRefusedBeforeTheBody:
+class TestRefusedBeforeBody:
     @pytest.mark.parametrize(
-        ("offered", "by", "error"),
+        ("upload_request", "upload_policy", "error"),
         [
             (request("note"), policy(), NoExtension),
             (request("note.exe"), policy(), ExtensionNotAllowed),
@@ -171,21 +179,21 @@ class TestRefusedBeforeTheBody:
             (request(length=1 << 60), policy(max_size=1 << 62), StorageFull),
         ],
     )
-    def test_nothing_is_read_and_nothing_is_left(
+    def test_body_is_not_read_and_nothing_is_stored(
         self,
         store: LocalStore,
-        left: Left,
-        offered: UploadRequest,
-        by: UploadPolicy,
+        directory: Directory,
+        upload_request: UploadRequest,
+        upload_policy: UploadPolicy,
         error: type[Exception],
     ) -> None:
         with pytest.raises(error):
-            take(store, offered, untouched(), by)
+            upload(store, upload_request, never_read(), upload_policy)
 
-        assert left.nothing()
+        assert directory.is_empty()
 
     @pytest.mark.parametrize(
-        ("offered", "error"),
+        ("upload_request", "error"),
         [
             (request(), NameTaken),
             (request(create_only=True), PreconditionNotMet),
@@ -193,70 +201,129 @@ class TestRefusedBeforeTheBody:
             (request(sha256=sha256(OTHER), create_only=True), PreconditionNotMet),
         ],
     )
-    def test_a_taken_name_is_refused_and_its_file_stays(
-        self, store: LocalStore, left: Left, offered: UploadRequest, error: type[Exception]
+    def test_taken_name_is_refused_and_its_file_stays(
+        self,
+        store: LocalStore,
+        directory: Directory,
+        upload_request: UploadRequest,
+        error: type[Exception],
     ) -> None:
-        take(store, request())
+        upload(store, request())
 
         with pytest.raises(error, match="already"):
-            take(store, offered, untouched())
+            upload(store, upload_request, never_read())
 
-        assert stored_under(store) == TEXT
-        assert left.nothing_staged()
+        assert content_of(store) == TEXT
+        assert not directory.staged()
 
     @pytest.mark.parametrize("create_only", [False, True])
-    def test_a_repetition_with_its_digest_is_the_file_that_is_there(
+    def test_repetition_with_its_digest_returns_the_stored_file(
         self, store: LocalStore, create_only: bool
     ) -> None:
-        first = take(store, request())
+        first = upload(store, request())
 
-        again = take(store, request(sha256=sha256(TEXT), create_only=create_only), untouched())
+        again = upload(store, request(sha256=sha256(TEXT), create_only=create_only), never_read())
 
         assert not again.created
         assert again.file == first.file
 
-    def test_a_repetition_cannot_be_told_where_no_digest_is_kept(self, store: LocalStore) -> None:
-        take(store, request(), by=policy(digest=False))
+    def test_repetition_is_refused_if_no_digest_is_stored(self, store: LocalStore) -> None:
+        upload(store, request(), upload_policy=policy(digest=False))
 
         with pytest.raises(NameTaken):
-            take(store, request(sha256=sha256(TEXT)), untouched(), policy(digest=False))
+            upload(store, request(sha256=sha256(TEXT)), never_read(), policy(digest=False))
 
-    @pytest.mark.parametrize("made", ["directory", "dangling link", "link out"])
-    def test_a_name_that_something_else_has_is_taken(
-        self, store: LocalStore, tmp_path: Path, made: str
+    @pytest.mark.parametrize("kind", ["directory", "dangling link", "link out"])
+    def test_name_of_anything_but_a_file_is_taken(
+        self, store: LocalStore, tmp_path: Path, kind: str
     ) -> None:
-        place = tmp_path / "store" / NAME
-        if made == "directory":
-            place.mkdir()
+        path = tmp_path / "store" / NAME
+        if kind == "directory":
+            path.mkdir()
         else:
-            place.symlink_to("/etc/passwd" if made == "link out" else "nowhere")
+            path.symlink_to("/etc/passwd" if kind == "link out" else "nowhere")
 
         with pytest.raises(NameTaken):
-            take(store, request(sha256=sha256(TEXT)), untouched())
+            upload(store, request(sha256=sha256(TEXT)), never_read())
 
 
-class TestRefusedWhileItFlows:
+class TestSpace:
+    @pytest.fixture
+    def reservations(self, store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """The sizes for which space is reserved, in order."""
+        sizes: list[int] = []
+        reserve_space = store.reserve_space
+
+        def record(staged: StagedFile, size: int, **options: int) -> int | None:
+            sizes.append(size)
+            return reserve_space(staged, size, **options)
+
+        monkeypatch.setattr(store, "reserve_space", record)
+        return sizes
+
+    def test_large_declared_length_is_reserved_once_and_before_the_body(
+        self, store: LocalStore, reservations: list[int]
+    ) -> None:
+        def body() -> Iterator[bytes]:
+            assert reservations == [4 * MIB]
+            for _ in range(8):
+                yield b"x" * (MIB // 2)
+
+        upload(store, request(length=4 * MIB), body())
+
+        assert reservations == [4 * MIB]
+
+    def test_small_file_reserves_nothing(self, store: LocalStore, reservations: list[int]) -> None:
+        upload(store, request(length=len(TEXT)))
+        upload(store, request("other.txt"))
+
+        assert reservations == []
+
+    def test_length_that_other_uploads_left_no_space_for_is_refused_before_the_body(
+        self, store: LocalStore, directory: Directory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(store, "free_space", lambda: 1 << 62)  # at the time of admission
+
+        with pytest.raises(StorageFull):
+            upload(store, request(length=1 << 60), never_read(), policy(max_size=1 << 61))
+
+        assert directory.is_empty()
+
+    def test_unreserved_bytes_that_left_too_little_space_are_refused_at_the_end(
+        self, store: LocalStore, directory: Directory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def body() -> Iterator[bytes]:
+            yield TEXT
+            monkeypatch.setattr(store, "free_space", lambda: 0)
+
+        with pytest.raises(StorageFull):
+            upload(store, request(), body(), policy(min_free=1))
+
+        assert directory.is_empty()
+
+
+class TestRefusedInBody:
     def test_one_byte_too_many_is_refused_and_the_rest_is_not_read(
-        self, store: LocalStore, left: Left
+        self, store: LocalStore, directory: Directory
     ) -> None:
         def blocks() -> Iterator[bytes]:
             yield TEXT
             yield b"x"
-            yield b"y"  # one block is received while the one before it is worked on
-            yield from untouched()
+            yield b"y"  # one block is received while the one before it is being written
+            yield from never_read()
 
         with pytest.raises(TooLarge):
-            take(store, request(), blocks(), policy(max_size=len(TEXT)))
+            upload(store, request(), blocks(), policy(max_size=len(TEXT)))
 
-        assert left.nothing()
+        assert directory.is_empty()
 
-    def test_a_declared_length_that_lies_does_not_lift_the_limit(
-        self, store: LocalStore, left: Left
+    def test_wrong_declared_length_does_not_raise_the_limit(
+        self, store: LocalStore, directory: Directory
     ) -> None:
         with pytest.raises(TooLarge):
-            take(store, request(length=1), [TEXT], policy(max_size=len(TEXT) - 1))
+            upload(store, request(length=1), [TEXT], policy(max_size=len(TEXT) - 1))
 
-        assert left.nothing()
+        assert directory.is_empty()
 
     @pytest.mark.parametrize(
         ("name", "content"),
@@ -269,111 +336,113 @@ class TestRefusedWhileItFlows:
         ],
     )
     def test_content_of_another_type_leaves_nothing(
-        self, store: LocalStore, left: Left, name: str, content: bytes
+        self, store: LocalStore, directory: Directory, name: str, content: bytes
     ) -> None:
         with pytest.raises(ContentMismatch):
-            take(
+            upload(
                 store,
                 request(name),
-                [content[at : at + 5000] for at in range(0, len(content), 5000)],
+                [content[offset : offset + 5000] for offset in range(0, len(content), 5000)],
             )
 
-        assert left.nothing()
+        assert directory.is_empty()
 
     @pytest.mark.parametrize("after", [0, 1, 2, 5])
-    def test_a_body_that_breaks_off_leaves_nothing_and_its_error_passes_through(
-        self, store: LocalStore, left: Left, after: int
+    def test_body_that_is_cut_leaves_nothing_and_its_error_passes_through(
+        self, store: LocalStore, directory: Directory, after: int
     ) -> None:
         def blocks() -> Iterator[bytes]:
             for _ in range(after):
                 yield TEXT
-            raise Cut
+            raise ConnectionCut
 
-        with pytest.raises(Cut):
-            take(store, request(), blocks())
+        with pytest.raises(ConnectionCut):
+            upload(store, request(), blocks())
 
-        assert left.nothing()
+        assert directory.is_empty()
 
     @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-    def test_a_declared_digest_must_be_that_of_the_bytes(
-        self, store: LocalStore, left: Left, algorithm: str
+    def test_declared_digest_must_be_that_of_the_bytes(
+        self, store: LocalStore, directory: Directory, algorithm: str
     ) -> None:
         wrong = hashlib.new(algorithm, OTHER).digest()
         right = hashlib.new(algorithm, TEXT).digest()
 
         with pytest.raises(DigestMismatch) as mismatch:
-            take(store, request(**{algorithm: wrong}))
+            upload(store, request(**{algorithm: wrong}))
         assert mismatch.value.algorithm == algorithm.replace("sha", "sha-")
-        assert left.nothing()
+        assert directory.is_empty()
 
-        assert take(store, request(**{algorithm: right})).created
+        assert upload(store, request(**{algorithm: right})).created
 
-    def test_of_two_declared_digests_both_count(self, store: LocalStore, left: Left) -> None:
+    def test_each_of_two_declared_digests_is_verified(
+        self, store: LocalStore, directory: Directory
+    ) -> None:
         right, wrong = hashlib.sha256(TEXT).digest(), hashlib.sha512(OTHER).digest()
 
         with pytest.raises(DigestMismatch, match="sha-512"):
-            take(store, request(sha256=right, sha512=wrong))
+            upload(store, request(sha256=right, sha512=wrong))
 
-        assert left.nothing()
+        assert directory.is_empty()
 
-    def test_a_truncated_digest_is_a_wrong_one(self, store: LocalStore, left: Left) -> None:
+    def test_truncated_digest_is_refused(self, store: LocalStore, directory: Directory) -> None:
         with pytest.raises(DigestMismatch):
-            take(store, request(sha256=sha256(TEXT)[:31]))
+            upload(store, request(sha256=sha256(TEXT)[:31]))
 
-        assert left.nothing()
+        assert directory.is_empty()
 
 
-class TestOvertaken:
-    """The name is free when the upload is admitted, and taken when its last byte is there."""
+class TestNameTakenMeanwhile:
+    """The name is free when the upload is admitted, and taken when its last byte arrives."""
 
     @staticmethod
-    def overtaken(by: LocalStore, content: bytes) -> Iterator[bytes]:
+    def body(other_store: LocalStore, content: bytes) -> Iterator[bytes]:
         yield TEXT[:100]
-        publish_through(by, content)
+        publish(other_store, content)
         yield TEXT[100:]
 
     @pytest.mark.parametrize(
         ("create_only", "error"), [(False, NameTaken), (True, PreconditionNotMet)]
     )
     @pytest.mark.parametrize("declares", [False, True])
-    def test_the_later_one_is_refused_and_the_earlier_one_stays(
-        self, store: LocalStore, another_store: LocalStore, left: Left, create_only: bool,
+    def test_later_upload_is_refused_and_the_earlier_file_stays(
+        self, store: LocalStore, other_store: LocalStore, directory: Directory, create_only: bool,
         error: type[Exception], declares: bool,
     ) -> None:  # fmt: skip
         digests = {"sha256": sha256(TEXT)} if declares else {}
 
         with pytest.raises(error, match="already"):
-            take(
+            upload(
                 store, request(create_only=create_only, **digests),
-                self.overtaken(another_store, OTHER),
+                self.body(other_store, OTHER),
             )  # fmt: skip
 
-        assert stored_under(store) == OTHER
-        assert left.nothing_staged()
+        assert content_of(store) == OTHER
+        assert not directory.staged()
 
-    def test_the_same_bytes_undeclared_are_refused_all_the_same(
-        self, store: LocalStore, another_store: LocalStore
+    def test_same_bytes_without_a_digest_are_refused(
+        self, store: LocalStore, other_store: LocalStore
     ) -> None:
         with pytest.raises(NameTaken):
-            take(store, request(), self.overtaken(another_store, TEXT))
+            upload(store, request(), self.body(other_store, TEXT))
 
     @pytest.mark.parametrize("create_only", [False, True])
-    def test_the_same_bytes_with_their_digest_are_a_repetition(
-        self, store: LocalStore, another_store: LocalStore, left: Left, create_only: bool
+    def test_same_bytes_with_their_digest_return_the_stored_file(
+        self, store: LocalStore, other_store: LocalStore, directory: Directory, create_only: bool
     ) -> None:
         declared = request(sha256=sha256(TEXT), create_only=create_only)
 
-        result = take(store, declared, self.overtaken(another_store, TEXT))
+        result = upload(store, declared, self.body(other_store, TEXT))
 
         assert not result.created
-        assert result.file == another_store.stat(NAME)
-        assert left.nothing_staged()
+        assert result.file == other_store.stat(NAME)
+        assert not directory.staged()
 
-    def test_a_wrong_digest_is_told_before_a_taken_name(
-        self, store: LocalStore, another_store: LocalStore, left: Left
+    def test_wrong_digest_is_reported_rather_than_a_taken_name(
+        self, store: LocalStore, other_store: LocalStore, directory: Directory
     ) -> None:
         with pytest.raises(DigestMismatch):
-            take(store, request(sha256=sha256(OTHER)), self.overtaken(another_store, OTHER))
+            upload(store, request(sha256=sha256(OTHER)), self.body(other_store, OTHER))
 
-        assert left.published() == {NAME}
-        assert left.nothing_staged()
+        assert directory.published() == {NAME}
+        assert not directory.staged()

@@ -30,7 +30,7 @@ class Recorder:
         if self.error:
             raise self.error
 
-    def sweep_unbegun(self) -> None:
+    def sweep_empty(self) -> None:
         self.calls.append("empty uploads")
 
     def run(self) -> list[str]:

@@ -35,8 +35,6 @@ from fileservice.storage.local.verify import verify
 from fileservice.storage.local.writer import LocalWriter
 
 _log = logging.getLogger(__name__)
-_MIN_RESERVATION = 1 << 20
-"""No space is reserved for a smaller file: it would take longer than to write the file."""
 _UNKNOWN_CONTENT = Content("application/octet-stream")
 _PROBE = bytes(4096)
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -82,22 +80,14 @@ class LocalStore:
 
     def writer(
         self,
-        length: int | None = None,
+        length: int | None = None,  # noqa: ARG002
         *,
         stream_to: FileName | None = None,  # noqa: ARG002
-        min_free: int = 0,
     ) -> LocalWriter:
         with translate_errors():
             self._layout.identity.require()
             descriptor, path = staging.create(self._layout.staging)
-        writer = LocalWriter(self._layout, descriptor, path)
-        if length and length >= _MIN_RESERVATION:
-            try:
-                self.reserve_space(writer, length, min_free=min_free)
-            except BaseException:
-                writer.close()
-                raise
-        return writer
+        return LocalWriter(self._layout, descriptor, path)
 
     def open(self, name: FileName, *, sequential: bool = False) -> Opened:  # noqa: ARG002
         with translate_errors():

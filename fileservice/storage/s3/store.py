@@ -52,13 +52,7 @@ class S3Store:
     def check(self) -> None:
         verify.check_bucket(self.client, retry=False)
 
-    def writer(
-        self,
-        length: int | None = None,
-        *,
-        stream_to: FileName | None = None,
-        min_free: int = 0,  # noqa: ARG002  # a bucket has no limit
-    ) -> Writer:
+    def writer(self, length: int | None = None, *, stream_to: FileName | None = None) -> Writer:
         if stream_to is None:
             return SpoolingWriter(self.client, self._metadata_store, length)
         return StreamingWriter(self.client, self._metadata_store, length, stream_to)

@@ -1,1 +1,1 @@
-"""What a file is, found out from its bytes while they pass and before it is published."""
+"""Whether a file is what its name says, determined from its bytes before it is published."""

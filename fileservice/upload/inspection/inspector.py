@@ -1,8 +1,9 @@
-"""Inspection: whether the bytes are what the name's extension says.
+"""Inspector: whether the bytes of a file are what its extension says.
 
-Magic bytes are judged at the head, as soon as it is there, so that a wrong type stops early. Some
-types show only in the finished file: the directory of an OLE document may lie anywhere, that of a
-zip archive lies at its end. Text must be text from its first byte to its last.
+Signatures are checked in the head of the file as soon as it has arrived, so that a wrong type is
+refused early. Some types can only be told from the complete file: the directory of an OLE document
+may be anywhere in it, and that of a zip archive is at its end. Text must be text from the first
+byte to the last.
 """
 
 import json
@@ -22,70 +23,75 @@ from fileservice.upload.inspection import archive
 from fileservice.upload.inspection.text import NotText, TextScan
 
 HEAD = 4096
-"""Bytes at the beginning of a file by which its type is judged while the others still come."""
-_SCANNED = 64 * 1024
-"""Bytes of text that are copied to be scanned: so few that they stay in the processor's cache."""
+"""How many bytes at the beginning of a file are checked while the others are still arriving."""
+_SCAN_SIZE = 64 * 1024
+"""How many bytes of text are copied at a time to be scanned: few enough to stay in the processor's
+cache."""
 _OLE_SIGNATURE = bytes.fromhex("D0CF11E0A1B11AE1")
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
-_PARSED_JSON = 1 << 20
-"""A JSON text up to this size is parsed; of a longer one, its first and last character count."""
-_BINARY_MAGIC = frozenset(
-    name
-    for row in TABLE.values()
-    if row.family not in (Family.TEXT, Family.JSON)
-    for name in row.magic
+_MAX_PARSED_JSON = 1 << 20
+"""A JSON text of up to this many bytes is parsed. Of a longer one, only the first and the last
+character are checked."""
+_TEXT_FAMILIES = (Family.TEXT, Family.JSON)
+_BINARY_MEDIA_TYPES = frozenset(
+    media_type
+    for file_type in TABLE.values()
+    if file_type.family not in _TEXT_FAMILIES
+    for media_type in file_type.magic
 )
-_TEXTUAL = (Family.TEXT, Family.JSON)
-_ONLY_SIGNATURES = magic.MAGIC_NO_CHECK_TEXT  # type: ignore[attr-defined]  # its types forget it
-"""What kind of text a text is, libmagic finds with regular expressions that it compiles anew for
-each file: milliseconds for an answer that nobody asks for."""
+_ONLY_SIGNATURES = magic.MAGIC_NO_CHECK_TEXT  # type: ignore[attr-defined]  # missing in its types
+"""libmagic tells kinds of text apart with regular expressions that it compiles again for each file.
+That takes milliseconds, and the answer is not used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the content is."""
+    """What a file was found to be; `charset` is None for anything but text, or if unknown."""
 
     media_type: str
     charset: str | None
 
 
 class Inspector:
-    """Judges one file of the type that its name promises."""
+    """Inspects one file, which must be of the type that its extension stands for."""
 
     def __init__(self, file_type: FileType) -> None:
         self._type = file_type
         self._head = bytearray()
-        self._judged = False
+        self._is_head_checked = False
         self._first = self._last = b""
-        """Of a long JSON text: its beginning and its end."""
-        self._text = TextScan() if file_type.family in _TEXTUAL else None
+        """The beginning and the end of a JSON text."""
+        self._text = TextScan() if file_type.family in _TEXT_FAMILIES else None
 
     def feed(self, block: bytes | memoryview) -> None:
-        """Look at the next block. Raises ContentMismatch as soon as it is certain."""
+        """Inspect the next block. Raise ContentMismatch as soon as a wrong type is certain."""
         if self._text:
             try:
-                for start in range(0, len(block), _SCANNED):
-                    self._text.feed(bytes(block[start : start + _SCANNED]))
+                for start in range(0, len(block), _SCAN_SIZE):
+                    self._text.feed(bytes(block[start : start + _SCAN_SIZE]))
             except NotText as error:
                 raise ContentMismatch(self._type, str(error)) from None
         if self._type.family is Family.JSON:
             self._first = self._first or bytes(block[:HEAD])
             self._last = (self._last + bytes(block[-HEAD:]))[-HEAD:]
-        if not self._judged:
+        if not self._is_head_checked:
             self._head += block
             if len(self._head) >= HEAD:
-                self._judge_head()
+                self._check_head()
 
-    def judge_by(self, head: bytes) -> None:
-        """Judge by the first bytes of a file, up to HEAD of them, what they can tell."""
+    def feed_head(self, head: bytes) -> None:
+        """Inspect the first HEAD bytes of a file, or all of a shorter one. Raise ContentMismatch.
+
+        The rest of the file cannot be inspected afterwards.
+        """
         self.feed(head)
-        if not self._judged:
-            self._judge_head()
+        if not self._is_head_checked:
+            self._check_head()
 
     def conclude(self, staged: StagedFile, run_cpu: RunCpu) -> Verdict:
-        """Judge the whole file, all of whose bytes have been fed."""
-        if not self._judged:
-            self._judge_head()
+        """Return what the file is, all of whose bytes were fed. Raise ContentMismatch."""
+        if not self._is_head_checked:
+            self._check_head()
         charset = None
         if self._text:
             try:
@@ -98,68 +104,68 @@ class Inspector:
                 self._require(self._is_json(staged, run_cpu), "not a JSON text")
                 charset = None  # RFC 8259 section 11: the media type has no such parameter
             case Family.OLE:
-                found = _identify_file(staged, run_cpu)
-                self._require(found in self._type.magic, found)
+                detected = _identify_file(staged, run_cpu)
+                self._require(detected in self._type.magic, detected)
             case Family.ZIP:
-                found = _identify_file(staged, run_cpu)
-                self._require(archive.is_a(self._type, staged, found), found)
+                detected = _identify_file(staged, run_cpu)
+                self._require(archive.matches(self._type, staged, detected), detected)
         return Verdict(self._type.media_type, charset)
 
-    def _judge_head(self) -> None:
-        head = bytes(self._head[:HEAD])  # no more, so that the verdict is the same for any blocks
-        self._judged = True
+    def _check_head(self) -> None:
+        head = bytes(self._head[:HEAD])  # no more, so that the size of blocks does not matter
+        self._is_head_checked = True
         self._head.clear()
-        found = _identify(head, _ONLY_SIGNATURES if self._text else magic.MAGIC_NONE)
+        detected = _identify(head, _ONLY_SIGNATURES if self._text else magic.MAGIC_NONE)
         match self._type.family:
             case Family.SIGNATURE:
-                self._require(found in self._type.magic, found)
+                self._require(detected in self._type.magic, detected)
             case Family.OLE:
-                self._require(head.startswith(_OLE_SIGNATURE), found)
+                self._require(head.startswith(_OLE_SIGNATURE), detected)
             case Family.ZIP:
-                self._require(head.startswith(_ZIP_SIGNATURES), found)
+                self._require(head.startswith(_ZIP_SIGNATURES), detected)
             case Family.TEXT | Family.JSON:
-                self._require(found not in _BINARY_MAGIC, found)
+                self._require(detected not in _BINARY_MEDIA_TYPES, detected)
 
     def _is_json(self, staged: StagedFile, run_cpu: RunCpu) -> bool:
-        if staged.size <= _PARSED_JSON:
+        if staged.size <= _MAX_PARSED_JSON:
             return run_cpu(_parses, staged.read_at(staged.size, 0))
         first = self._first.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
         last = self._last.rstrip()[-1:]
         return (first, last) in ((b"{", b"}"), (b"[", b"]"), (b'"', b'"'))
 
-    def _require(self, holds: bool, found: str) -> None:
-        if not holds:
-            raise ContentMismatch(self._type, found)
+    def _require(self, condition: bool, detected: str) -> None:
+        if not condition:
+            raise ContentMismatch(self._type, detected)
 
 
 _idle_magic: list[magic.Magic] = []
 
 
 def _identify(head: bytes, flags: int) -> str:
-    """What libmagic calls these bytes; `flags` are its MAGIC_NO_CHECK_*."""
-    libmagic = _borrow(flags)
-    found: str = libmagic.from_buffer(head)
+    """Return the media type that libmagic detects; `flags` are its MAGIC_NO_CHECK_*."""
+    libmagic = _acquire_magic(flags)
+    detected: str = libmagic.from_buffer(head)
     _idle_magic.append(libmagic)
-    return found
+    return detected
 
 
 def _identify_file(staged: StagedFile, run_cpu: RunCpu) -> str:
-    """What libmagic calls the file, of which it may read any part."""
+    """Return the media type that libmagic detects if it may read any part of the file."""
     with staged.descriptor() as descriptor:
         return run_cpu(_identify_descriptor, descriptor)
 
 
 def _identify_descriptor(descriptor: int) -> str:
     os.lseek(descriptor, 0, os.SEEK_SET)
-    libmagic = _borrow(magic.MAGIC_NONE)
-    found: str = libmagic.from_descriptor(descriptor)
+    libmagic = _acquire_magic(magic.MAGIC_NONE)
+    detected: str = libmagic.from_descriptor(descriptor)
     _idle_magic.append(libmagic)
-    return found
+    return detected
 
 
-def _borrow(flags: int) -> magic.Magic:
-    # A cookie of libmagic serves one thread at a time. Taking from a list and appending to it
-    # are atomic, so there are as many as were ever in use at once, and no lock.
+def _acquire_magic(flags: int) -> magic.Magic:
+    # A cookie of libmagic can be used by one thread at a time. Popping from a list and appending
+    # to it are atomic, so no lock is needed, and there are only as many as were used at once.
     try:
         libmagic = _idle_magic.pop()
     except IndexError:
@@ -170,11 +176,11 @@ def _borrow(flags: int) -> magic.Magic:
 
 def _parses(text: bytes) -> bool:
     try:
-        json.loads(text, parse_constant=_refuse_constant, parse_int=str)
+        json.loads(text, parse_constant=_reject_constant, parse_int=str)
     except (ValueError, RecursionError):
         return False
     return True
 
 
-def _refuse_constant(constant: str) -> None:
+def _reject_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")

@@ -1,4 +1,4 @@
-"""Examination: what is found out about a file while its bytes pass, each of them once."""
+"""ContentScan: the type and the digests of a file, determined while its bytes pass once."""
 
 import hashlib
 from collections.abc import Iterable
@@ -12,11 +12,11 @@ from fileservice.upload.policy import UploadPolicy, UploadRequest
 
 Block = bytes | memoryview
 
-_BLOCK = 1 << 20
+_READ_SIZE = 1 << 20
 
 
 class ContentScan:
-    """The digests and the type of one file, of which `size` bytes have been looked at."""
+    """The inspection and the digests of one file, of which the first `size` bytes were scanned."""
 
     def __init__(self, file_type: FileType, algorithms: Iterable[str]) -> None:
         self._inspector = Inspector(file_type)
@@ -27,22 +27,22 @@ class ContentScan:
 
     @property
     def hashes(self) -> bool:
-        """Whether any digest is wanted."""
+        """Whether any digest is computed."""
         return bool(self._hashes)
 
     def inspect(self, block: Block) -> None:
-        """Look at what the next block is. Raises ContentMismatch as soon as that is certain."""
+        """Inspect the next block. Raise ContentMismatch as soon as a wrong type is certain."""
         self._inspector.feed(block)
 
     def hash(self, block: Block) -> None:
-        """Take the next block into the digests."""
+        """Add the next block to the digests."""
         for computed in self._hashes.values():
             computed.update(block)
 
     def catch_up(self, staged: StagedFile, run_cpu: RunCpu) -> None:
-        """Look at what it has not seen of the staged bytes. Raises ContentMismatch."""
+        """Scan the staged bytes that it has not seen. Raise ContentMismatch."""
         while self.size < staged.size:
-            block = staged.read_at(min(_BLOCK, staged.size - self.size), self.size)
+            block = staged.read_at(min(_READ_SIZE, staged.size - self.size), self.size)
             if not block:
                 raise EOFError("the staged file is shorter than it was")
             run_cpu(self.inspect, block)
@@ -50,14 +50,18 @@ class ContentScan:
             self.size += len(block)
 
     def verdict(self, staged: StagedFile, run_cpu: RunCpu) -> Verdict:
-        """What the content is, now that all of it has been seen. Raises ContentMismatch."""
+        """Return what the complete file is, all of which was scanned. Raise ContentMismatch."""
         return self._inspector.conclude(staged, run_cpu)
 
     def digests(self) -> dict[str, bytes]:
-        """The digests of all that has been seen, by their names in RFC 9530."""
+        """Return the digests of all scanned bytes, by their names in RFC 9530."""
         return {name: computed.digest() for name, computed in self._hashes.items()}
 
 
-def begin_scan(request: UploadRequest, policy: UploadPolicy, file_type: FileType) -> ContentScan:
-    """The examination that an offered file has to go through."""
-    return ContentScan(file_type, {*request.digests, *({"sha-256"} if policy.digest else ())})
+def begin_scan(request: UploadRequest, policy: UploadPolicy) -> ContentScan:
+    """Return a scan that computes the digests which the client or the operator wants.
+
+    Raise NoExtension or ExtensionNotAllowed.
+    """
+    algorithms = {*request.digests, *({"sha-256"} if policy.digest else ())}
+    return ContentScan(policy.file_type(request.name), algorithms)

@@ -4,7 +4,7 @@ import codecs
 import re
 
 _CONTROL = frozenset((*range(0x07), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x7F))
-"""What text does not use of the control characters: libmagic draws the line at the same place."""
+"""The control characters that do not occur in text; libmagic has the same list."""
 _TEXT_BYTES = bytes(byte for byte in range(256) if byte not in _CONTROL)
 _CONTROL_CHARACTER = re.compile(f"[{re.escape(''.join(map(chr, sorted(_CONTROL))))}\ufffe]")
 
@@ -14,44 +14,47 @@ class NotText(Exception):
 
 
 class TextScan:
-    """Scans text in UTF-8, in UTF-16 with its byte order mark, or in some 8-bit encoding.
+    """Scans text in UTF-8, in UTF-16 with its byte order mark, or in an 8-bit encoding.
 
-    An 8-bit encoding cannot be proved, only refuted: Latin-1, Windows-1252, Shift JIS and their
-    like pass when no byte is a control character that text does not use.
+    Nothing shows that bytes are in an 8-bit encoding, such as Latin-1, Windows-1252 or Shift JIS.
+    They are accepted if no byte is a control character that does not occur in text.
     """
 
     def __init__(self) -> None:
-        self._begin = b""
+        self._start = b""
         self._decoder: codecs.IncrementalDecoder | None = None
         self._charset: str | None = None
-        self._marked = False
+        self._has_utf8_mark = False
 
     def feed(self, block: bytes) -> None:
-        """Scan the next block. Raises NotText."""
+        """Scan the next block. Raise NotText."""
         if self._decoder is None:
-            block = self._begin + block
-            self._begin = block
+            block = self._start + block
+            self._start = block
             if len(block) < 3:
                 return
-            self._detect()
+            self._detect_encoding()
         self._scan(block, final=False)
 
     def conclude(self) -> str | None:
-        """The charset, None if it is unknown; raises NotText if the text stops in a character."""
+        """Return the charset, or None if it is unknown.
+
+        Raise NotText if the text ends inside a character.
+        """
         if self._decoder is None:
-            self._detect()
-            self._scan(self._begin, final=False)
+            self._detect_encoding()
+            self._scan(self._start, final=False)
         self._scan(b"", final=True)
         return self._charset
 
-    def _detect(self) -> None:
-        if self._begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    def _detect_encoding(self) -> None:
+        if self._start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             self._charset = "utf-16"
         else:
             self._charset = "utf-8"
-        self._marked = self._begin.startswith(codecs.BOM_UTF8)
+        self._has_utf8_mark = self._start.startswith(codecs.BOM_UTF8)
         self._decoder = codecs.getincrementaldecoder(self._charset)()
-        self._begin = self._begin[:3]
+        self._start = self._start[:3]
 
     def _scan(self, block: bytes, *, final: bool) -> None:
         assert self._decoder is not None
@@ -71,6 +74,6 @@ class TextScan:
             try:
                 self._decoder.decode(block, final)
             except UnicodeDecodeError:
-                if self._marked:
+                if self._has_utf8_mark:
                     raise NotText("not valid UTF-8, as its first bytes say it is") from None
                 self._charset = None

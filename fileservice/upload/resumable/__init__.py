@@ -1,1 +1,1 @@
-"""Uploads that come in several requests, and can go on after any of them broke off."""
+"""Uploads that come in several requests and can be continued after any of them was cut off."""

@@ -1,42 +1,41 @@
-"""Examinations: how far this process has looked at the uploads that can be resumed.
+"""ScanCache: the content scans of the resumable uploads that this process received last.
 
-It only saves reading bytes again: another process has to, once.
+The cache only saves time: a process that does not have the scan of an upload reads its bytes once.
 """
 
 from collections import OrderedDict
 
 from fileservice.upload.inspection.scan import ContentScan, begin_scan
-from fileservice.upload.policy import UploadPolicy, type_of
-from fileservice.upload.resumable.record import Record
+from fileservice.upload.policy import UploadPolicy
+from fileservice.upload.resumable.record import UploadRecord
 
-_REMEMBERED = 256
-"""Examinations that a process keeps in mind; each has a few KiB."""
+_MAX_SCANS = 256
+"""How many scans are kept; each takes a few KiB."""
 
 
 class ScanCache:
-    """The examinations of the uploads that this process dealt with last."""
+    """Lends each scan to one request at a time, so it is no cache that `functools` could keep."""
 
     def __init__(self, policy: UploadPolicy) -> None:
         self._policy = policy
-        self._remembered: OrderedDict[str, ContentScan] = OrderedDict()
+        self._scans: OrderedDict[str, ContentScan] = OrderedDict()
 
-    def recall(self, upload: str, record: Record, size: int) -> ContentScan:
-        """Take out what is known of an upload that has `size` bytes; else one that saw nothing.
+    def take(self, upload: str, record: UploadRecord, size: int) -> ContentScan:
+        """Remove and return the scan of an upload with `size` bytes; a new one if there is none.
 
-        Only the writer of the upload may: whoever has it changes it.
+        Only the request that has the lock of the upload may call this, as it changes the scan.
         """
-        remembered = self._remembered.pop(upload, None)
-        if remembered and remembered.size <= size:  # not what is no more
-            return remembered
-        request = record.request()
-        return begin_scan(request, self._policy, type_of(request.name, self._policy))
+        scan = self._scans.pop(upload, None)
+        if scan and scan.size <= size:  # else bytes that it has seen were dropped
+            return scan
+        return begin_scan(record.request(), self._policy)
 
-    def remember(self, upload: str, scan: ContentScan) -> None:
-        """Keep it for the next request."""
-        self._remembered[upload] = scan
-        while len(self._remembered) > _REMEMBERED:
-            self._remembered.popitem(last=False)
+    def put(self, upload: str, scan: ContentScan) -> None:
+        """Keep a scan for the next request."""
+        self._scans[upload] = scan
+        while len(self._scans) > _MAX_SCANS:
+            self._scans.popitem(last=False)
 
-    def forget(self, upload: str) -> None:
-        """Drop what is known of an upload that has ended."""
-        self._remembered.pop(upload, None)
+    def drop(self, upload: str) -> None:
+        """Remove the scan of an upload that has ended."""
+        self._scans.pop(upload, None)

@@ -1,4 +1,4 @@
-"""Joining: complete parts, each uploaded for itself, become one file."""
+"""Concatenate partial uploads to one file (tus 1.0.0, Concatenation)."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from fileservice.executor import Executor
-from fileservice.storage import NoSuchUpload, ResumableWriter, StorageError, Store, describe_error
+from fileservice.storage import NoSuchUpload, ResumableWriter, StorageError, describe_error
+from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import (
     ContentMismatch,
     DigestMismatch,
@@ -14,77 +15,96 @@ from fileservice.upload.errors import (
     UploadGone,
 )
 from fileservice.upload.inspection.inspector import HEAD, Inspector
-from fileservice.upload.policy import UploadPolicy, UploadRequest, type_of
+from fileservice.upload.policy import UploadRequest
 from fileservice.upload.receive import receive
-from fileservice.upload.resumable.record import Record
-from fileservice.upload.resumable.repository import Status, UploadRepository
+from fileservice.upload.resumable.record import UploadKind, UploadRecord
+from fileservice.upload.resumable.repository import UploadRepository
+from fileservice.upload.resumable.session import SessionContext
+from fileservice.upload.resumable.state import UploadState
+from fileservice.upload.resumable.status import UploadStatus
 
 _log = logging.getLogger(__name__)
-_BLOCK = 1 << 20
+_READ_SIZE = 1 << 20
 
 
 def concatenate(
     request: UploadRequest,
     parts: Sequence[str],
     protocol_metadata: Mapping[str, str],
-    *,
-    repository: UploadRepository,
-    policy: UploadPolicy,
-    store: Store,
-    executor: Executor,
-) -> Status:
-    """Publish the bytes of complete parts, one after the other, as one file.
+    context: SessionContext,
+) -> UploadStatus:
+    """Publish the bytes of partial uploads, one after the other, as one file.
 
-    They take the same way in as any file, and are gone afterwards. So are parts that only turn out
-    at their end not to be such a file: each byte that was sent is copied once at the most. Raises
-    NotJoinable, Locked, and what `receive` raises.
+    The bytes are received like those of any other file, and the partial uploads are removed
+    afterwards. They are also removed if the file is rejected after its bytes were copied, so that
+    each byte that was sent is copied once at most. Raise InvalidConcatenation, Locked, and what
+    `receive` raises.
     """
     if len(set(parts)) < len(parts):
-        raise InvalidConcatenation(
-            "a part can stand in a file once only; upload its bytes once more"
-        )
+        raise InvalidConcatenation("a part can be used only once in a file; upload its bytes again")
+    repository, store = context.repository, context.upload.store
+    executor = context.upload.executor
     with ExitStack() as stack:
-        writers: dict[str, ResumableWriter] = {}
+        writers: list[ResumableWriter] = []
         for part in parts:
-            writers[part] = _open(part, repository, store, executor)
-            stack.callback(executor.run_io, writers[part].close)
-        ordered = list(writers.values())
-        _judge_head(request, ordered, policy, executor)
-        request = replace(request, length=sum(writer.size for writer in ordered))
-        record = Record(request.name, request.length, protocol_metadata, is_final=True)
-        # First: what was published must not become an error for want of room for its record.
+            writers.append(_lock(part, context))
+            stack.callback(executor.run_io, writers[-1].close)
+        _check_head(request, writers, context.upload)
+        request = replace(request, length=sum(writer.size for writer in writers))
+        record = UploadRecord(
+            request.name,
+            request.length,
+            protocol_metadata,
+            kind=UploadKind.FINAL,
+            state=UploadState.CONCATENATING,
+        )
+        # The record comes first, so that its want of space is no error after the publication.
         upload = executor.run_io(store.uploads.create, record.to_bytes(), None)
         final_writer = executor.run_io(store.locker.lock, upload)
         stack.callback(executor.run_io, final_writer.close)
         try:
-            result = receive(
-                request, _bytes_of(ordered, executor), policy=policy, store=store, executor=executor
-            )
+            result = receive(request, _read(writers, executor), context.upload)
         except (ContentMismatch, DigestMismatch):
             _remove(repository, upload, *parts)
             raise
         except BaseException:
             _remove(repository, upload)
             raise
-        finished = replace(record, finished=result.file)
-        repository.end_published(upload, final_writer, finished)
+        status = UploadStatus(upload, record, offset=0, expires=0.0).publish(result.file)
+        repository.end_published(final_writer, status)
         _remove(repository, *parts)
-    return Status(upload, finished, result.file.size, repository.expires_from_now())
+    return repository.modified_now(status, status.offset)
 
 
-def _judge_head(
-    request: UploadRequest,
-    writers: Sequence[ResumableWriter],
-    policy: UploadPolicy,
-    executor: Executor,
+def _lock(part: str, context: SessionContext) -> ResumableWriter:
+    """Lock a partial upload. Raise InvalidConcatenation unless it is complete, or Locked."""
+    try:
+        status = context.repository.read(part)
+    except (NoSuchUpload, UploadGone):
+        raise InvalidConcatenation(f"there is no upload {part} to concatenate") from None
+    if status.record.kind is not UploadKind.PARTIAL or status.state is not UploadState.COMPLETE:
+        raise InvalidConcatenation(f"the upload {part} is not a partial one, or it is not complete")
+    return context.upload.executor.run_io(context.upload.store.locker.lock, part)
+
+
+def _check_head(
+    request: UploadRequest, writers: Sequence[ResumableWriter], context: UploadContext
 ) -> None:
-    """Raise ContentMismatch where the first bytes show a wrong type, before anything is copied."""
+    """Raise ContentMismatch if the first bytes are of a wrong type, before anything is copied."""
     head = b""
     for writer in writers:
-        head += executor.run_io(writer.read_at, HEAD - len(head), 0)
+        head += context.executor.run_io(writer.read_at, HEAD - len(head), 0)
         if len(head) == HEAD:
             break
-    executor.run_io(Inspector(type_of(request.name, policy)).judge_by, head)
+    inspector = Inspector(context.policy.file_type(request.name))
+    context.executor.run_io(inspector.feed_head, head)
+
+
+def _read(writers: Sequence[ResumableWriter], executor: Executor) -> Iterator[bytes]:
+    for writer in writers:
+        for offset in range(0, writer.size, _READ_SIZE):
+            count = min(_READ_SIZE, writer.size - offset)
+            yield executor.run_io(writer.read_at, count, offset)
 
 
 def _remove(repository: UploadRepository, *uploads: str) -> None:
@@ -93,22 +113,3 @@ def _remove(repository: UploadRepository, *uploads: str) -> None:
             repository.remove(upload)
         except StorageError as error:
             _log.warning("the upload %s stays until it expires: %s", upload, describe_error(error))
-
-
-def _open(
-    part: str, repository: UploadRepository, store: Store, executor: Executor
-) -> ResumableWriter:
-    try:
-        found = repository.read(part)
-    except (NoSuchUpload, UploadGone):
-        raise InvalidConcatenation(f"there is no upload {part} to join") from None
-    if found.record.name or found.record.is_final or found.offset != found.record.length:
-        raise InvalidConcatenation(f"the upload {part} is not a part, or not complete")
-    return executor.run_io(store.locker.lock, part)
-
-
-def _bytes_of(writers: Sequence[ResumableWriter], executor: Executor) -> Iterator[bytes]:
-    for writer in writers:
-        for offset in range(0, writer.size, _BLOCK):
-            count = min(_BLOCK, writer.size - offset)
-            yield executor.run_io(writer.read_at, count, offset)

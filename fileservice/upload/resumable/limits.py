@@ -1,103 +1,118 @@
-"""Bounds: how many uploads may be unfinished, and how much room may be promised to them.
+"""UploadLimits: how many uploads may be unfinished, and how much space may be reserved for them.
 
-An upload that is created and never sent takes a place in the store, and the room for its declared
-length. So their number has a bound, in all and for each client address; and a client with more than
-one of them cannot have most of the room promised to it.
+An upload that is created and never sent takes a file in the store, and the space for its declared
+length. So the number of unfinished uploads is limited, in all and for each client, and a client
+with more than one of them cannot reserve most of the space.
 """
 
 from collections.abc import Sequence
 
-from fileservice.storage import ResumableWriter, StorageFull, Store, UnfinishedUpload
+from fileservice.storage import ResumableWriter, StorageFull, UnfinishedUpload
+from fileservice.upload.admit import check_free_space
+from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import TooManyUnfinished, TooManyUnfinishedOfClient
-from fileservice.upload.policy import UploadPolicy, leave_free
-from fileservice.upload.resumable.record import Record
-from fileservice.upload.resumable.unfinished import UnfinishedUploads, owner_of
+from fileservice.upload.resumable.record import UploadRecord
+from fileservice.upload.resumable.unfinished import UnfinishedUploads, client_key
 
-_OF_ONE_CLIENT = 1 / 2
-_OF_ALL = 3 / 4
-"""The unfinished uploads of a client that holds room for more than one may hold half of what
-uploads may use, and all clients' together three quarters of it."""
+_MAX_SHARE_OF_CLIENT = 1 / 2
+_MAX_SHARE_OF_ALL = 3 / 4
+"""If a client has reserved space for more than one unfinished upload, those may hold half of the
+usable space, and those of all clients three quarters of it."""
 
 
 class UploadLimits:
-    """Lets uploads begin. What it checks and what it does are one step over all processes."""
+    """Creates uploads. A check and what it allows are one step over all processes."""
 
-    def __init__(
-        self, store: Store, policy: UploadPolicy, unfinished_uploads: UnfinishedUploads
-    ) -> None:
-        self._store = store
-        self._policy = policy
+    def __init__(self, context: UploadContext, unfinished_uploads: UnfinishedUploads) -> None:
+        self._context = context
+        self._store = context.store
+        self._policy = context.policy
         self._unfinished_uploads = unfinished_uploads
 
-    def create(self, record: Record) -> str:
-        """Begin an upload; its id. Raises TooManyUnfinished, TooManyOfClient, StorageFull."""
-        length = record.length
-        leave_free(self._store, self._policy, length or 0)
+    def create(self, record: UploadRecord) -> str:
+        """Create an upload and return its id. Blocks.
+
+        Raise TooManyUnfinished, TooManyUnfinishedOfClient or StorageFull.
+        """
+        check_free_space(self._context, record.length or 0)
         with self._store.locker.exclusive():
-            self._admit(record)
+            self._check(record)
             upload = self._store.uploads.create(
-                record.to_bytes(), length, min_free=self._policy.min_free
+                record.to_bytes(), record.length, min_free=self._policy.min_free
             )
             self._unfinished_uploads.add(upload, record)
         return upload
 
-    def keep_ended(self, record: Record) -> str:
-        """Keep an upload that ended as it began, which counts as none; its id.
+    def create_ended(self, record: UploadRecord) -> str:
+        """Store the record of an upload that is published already, and return its id. Blocks.
 
-        Raises StorageFull.
+        The upload does not count as unfinished. Raise StorageFull.
         """
-        leave_free(self._store, self._policy, 0)  # what is stored already needs no room
+        check_free_space(self._context, 0)  # the file is stored, so it needs no more space
         return self._store.uploads.create_ended(record.to_bytes())
 
-    def extend(self, upload: str, record: Record, writer: ResumableWriter, length: int) -> None:
-        """Take the room for a `length` that was left open so far. Raises StorageFull."""
-        more = length - writer.size
+    def reserve(
+        self, upload: str, record: UploadRecord, writer: ResumableWriter, length: int
+    ) -> None:
+        """Reserve space for an upload whose `length` was unknown. Blocks. Raise StorageFull."""
+        missing = length - writer.size
         with self._store.locker.exclusive():
-            if more > 0:
+            if missing > 0:
                 others = [
-                    pair
-                    for pair in self._unfinished_uploads.unfinished()
-                    if pair[0].upload != upload
+                    (other, client)
+                    for other, client in self._unfinished_uploads.counted()
+                    if other.upload != upload
                 ]
-                self._admit_room(record, more, others)
+                self._check_space(record, missing, others)
             self._store.reserve_space(writer, length, min_free=self._policy.min_free)
 
-    def _admit(self, record: Record) -> None:
-        unfinished = self._unfinished_uploads.unfinished()
-        refusal = self._too_many(record, unfinished)
-        if refusal and self._unfinished_uploads.ask_again():
-            unfinished = self._unfinished_uploads.unfinished()
-            refusal = self._too_many(record, unfinished)
-        if refusal:
-            raise refusal
+    def _check(self, record: UploadRecord) -> None:
+        unfinished = self._unfinished_uploads.counted()
+        error = self._check_number(record, unfinished)
+        if error and self._unfinished_uploads.refresh():
+            unfinished = self._unfinished_uploads.counted()
+            error = self._check_number(record, unfinished)
+        if error:
+            raise error
         if record.length:
-            self._admit_room(record, record.length, unfinished)
+            self._check_space(record, record.length, unfinished)
 
-    def _too_many(
-        self, record: Record, unfinished: Sequence[tuple[UnfinishedUpload, str]]
+    def _check_number(
+        self, record: UploadRecord, unfinished: Sequence[tuple[UnfinishedUpload, str]]
     ) -> Exception | None:
-        in_all, of_client = self._policy.max_unfinished, self._policy.max_unfinished_of_client
-        if in_all is not None and len(unfinished) >= in_all:
-            return TooManyUnfinished(in_all)
-        owner = owner_of(record)
-        if of_client is not None and sum(whose == owner for _, whose in unfinished) >= of_client:
+        """Return the error that refuses one more upload, or None if it is allowed."""
+        of_all, of_client = self._policy.max_unfinished, self._policy.max_unfinished_of_client
+        if of_all is not None and len(unfinished) >= of_all:
+            return TooManyUnfinished(of_all)
+        key = client_key(record.client)
+        if of_client is not None and sum(other == key for _, other in unfinished) >= of_client:
             return TooManyUnfinishedOfClient(of_client)
         return None
 
-    def _admit_room(
-        self, record: Record, more: int, others: Sequence[tuple[UnfinishedUpload, str]]
+    def _check_space(
+        self,
+        record: UploadRecord,
+        missing: int,
+        others: Sequence[tuple[UnfinishedUpload, str]],
     ) -> None:
-        """Let the only upload for which a client has room promised have all that is there."""
-        free, owner = self._store.free_space(), owner_of(record)
+        """Raise StorageFull if `missing` bytes more are too much for the client, or for all.
+
+        The only upload for which a client has reserved space may have all the space there is.
+        """
+        free = self._store.free_space()
         if free is None:
             return
-        own = [
-            found.reserved for found, whose in others if whose == owner and found.has_reservation
+        key = client_key(record.client)
+        by_client = [
+            upload.reserved for upload, client in others if client == key and upload.has_reservation
         ]
-        held = sum(found.reserved for found, _ in others)
-        usable = free + held - self._policy.min_free
-        if own and (sum(own) + more > usable * _OF_ONE_CLIENT or held + more > usable * _OF_ALL):
+        by_all = sum(upload.reserved for upload, _ in others)
+        usable = free + by_all - self._policy.min_free
+        if by_client and (
+            sum(by_client) + missing > usable * _MAX_SHARE_OF_CLIENT
+            or by_all + missing > usable * _MAX_SHARE_OF_ALL
+        ):
             raise StorageFull(
-                "too much room is promised to unfinished uploads already, of this address or of"
+                "too much space is already reserved for unfinished uploads, of this address or of"
                 " all; finish them, end them (DELETE), or try again later"
             )

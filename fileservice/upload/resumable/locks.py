@@ -1,8 +1,9 @@
-"""Takeover: one writer for each upload, and a way for its owner to get past a dead connection.
+"""UploadLocks: at most one request changes an upload, and a client gets past its own dead one.
 
-A phone that lost its connection comes back on a new one while the server still waits on the old.
-So who finds an upload locked watches it for a while: if bytes still come in, the lock holds; if
-not, the writer, in whatever process, is asked to let go, and its body is made to end.
+A phone that lost its connection comes back on a new one while the server still waits on the old
+one. So a request that finds an upload locked watches it for a while. If bytes still arrive, the
+request is refused. If none do, it asks the process that has the lock to release it, and that
+process ends the body of the request that is waiting (compare tusd's Locker and requestUnlock).
 """
 
 import logging
@@ -10,67 +11,78 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from fileservice.executor import Executor
 from fileservice.storage import Locked, ResumableWriter, StorageError, Store, describe_error
-from fileservice.upload.errors import TakenOver
+from fileservice.upload.errors import UploadInterrupted
 from fileservice.upload.inspection.scan import Block
-
-_QUIET_SECONDS = 1.5
-"""Longer than bytes that trickle in are held back before they are written."""
-_LET_GO_SECONDS = 3.0
-_POLL_SECONDS = 0.05
-_WATCH_SECONDS = 0.25
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class LockTiming:
+    """How long requests wait for a lock, in seconds."""
+
+    idle: float = 1.5
+    """For how long no byte must arrive before the lock is asked for. This is longer than the server
+    buffers bytes that arrive slowly before it writes them."""
+    acquire: float = 3.0
+    """After how long a request that cannot get the lock is refused."""
+    poll: float = 0.05
+    """The time between two attempts to get the lock."""
+    watch: float = 0.25
+    """How often the process reads which locks others ask for."""
+
+
 class BodyInterrupt:
-    """A way to end a body, which remembers that it was taken."""
+    """Ends the body of a request, and tells that end from any other."""
 
     def __init__(self, end_body: Callable[[], None]) -> None:
         self._end_body = end_body
-        self._happened = False
+        self._was_called = False
 
     def __call__(self) -> None:
         """End the body."""
-        self._happened = True
+        self._was_called = True
         self._end_body()
 
     def translate(self, blocks: Iterable[Block]) -> Iterator[Block]:
-        """The blocks of the body; raises TakenOver where they fail for being ended here."""
+        """Yield `blocks`; raise UploadInterrupted if they fail because the body was ended here."""
         try:
             yield from blocks
         except Exception as error:
-            if self._happened:
-                raise TakenOver from error
+            if self._was_called:
+                raise UploadInterrupted from error
             raise
 
 
 class UploadLocks:
-    """Hands out the writers of one process."""
+    """Acquires the locks of uploads for one process."""
 
-    def __init__(self, store: Store, executor: Executor) -> None:
+    def __init__(self, store: Store, executor: Executor, timing: LockTiming) -> None:
         self._uploads = store.uploads
         self._locker = store.locker
         self._executor = executor
+        self._timing = timing
         self._interrupts: dict[str, Callable[[], None]] = {}
-        self._begun = threading.Event()
+        self._has_interrupts = threading.Event()
         self._watcher: threading.Thread | None = None
 
     @contextmanager
-    def writer(
+    def lock(
         self, upload: str, interrupt: Callable[[], None], *, preempt: bool = False
     ) -> Iterator[ResumableWriter]:
-        """The one writer of `upload`. Raises NoSuchUpload, Locked.
+        """Hold the lock of `upload`. Raise NoSuchUpload or Locked.
 
-        `interrupt` is called, in another thread, when another request is to take over. `at_once`
-        takes over from a request that still receives, too.
+        `interrupt` is called in another thread when another request asks for the lock. With
+        `preempt`, the lock is asked for even if the request that has it still receives bytes.
         """
-        writer = self._acquire(upload, 0.0 if preempt else _QUIET_SECONDS)
+        writer = self._acquire(upload, 0.0 if preempt else self._timing.idle)
         try:
             self._interrupts[upload] = interrupt
-            self._watch()
+            self._start_watching()
             yield writer
         finally:
             if self._interrupts.get(upload) is interrupt:
@@ -78,66 +90,72 @@ class UploadLocks:
             self._executor.run_io(writer.close)
 
     @contextmanager
-    def free_writer(self, upload: str) -> Iterator[ResumableWriter]:
-        """The one writer of `upload`, if there is none just now. Raises NoSuchUpload, Locked."""
+    def try_lock(self, upload: str) -> Iterator[ResumableWriter]:
+        """Hold the lock of `upload` if it is free. Raise NoSuchUpload or Locked."""
         writer = self._executor.run_io(self._locker.lock, upload)
         try:
             yield writer
         finally:
             self._executor.run_io(writer.close)
 
-    def received(self, upload: str) -> None:
-        """All has come that the writer of `upload` waited for: there is nothing to interrupt."""
+    def disable_interrupt(self, upload: str) -> None:
+        """Let the request that has the lock go on: it has received all bytes."""
         self._interrupts.pop(upload, None)
 
-    def _acquire(self, upload: str, patience: float) -> ResumableWriter:
-        began, size, claimed = time.monotonic(), self._uploads.bytes_written(upload), False
+    def _acquire(self, upload: str, idle: float) -> ResumableWriter:
+        started, size, is_requested = time.monotonic(), None, False
         try:
             while True:
                 try:
                     return self._executor.run_io(self._locker.lock, upload)
                 except Locked:
-                    waited = time.monotonic() - began
-                    # Once asked to let go, the writer keeps what it still has, and grows by that.
-                    moves = not claimed and patience and self._uploads.bytes_written(upload) != size
-                    if moves or waited > _LET_GO_SECONDS:
+                    waited = time.monotonic() - started
+                    # A request that was asked to release the lock still writes what it has, so
+                    # the upload may grow after that.
+                    if idle and not is_requested:
+                        last_size, size = size, self._uploads.bytes_written(upload)
+                        if last_size not in (None, size):
+                            raise
+                    if waited > self._timing.acquire:
                         raise
-                if waited >= patience and not claimed:
+                if waited >= idle and not is_requested:
                     self._executor.run_io(self._locker.request_release, upload)
-                    claimed = True
-                time.sleep(_POLL_SECONDS)
+                    is_requested = True
+                time.sleep(self._timing.poll)
         finally:
-            if claimed:
-                self._withdraw(upload)
+            if is_requested:
+                self._cancel_request(upload)
 
-    def _withdraw(self, upload: str) -> None:
+    def _cancel_request(self, upload: str) -> None:
         try:
             self._executor.run_io(self._locker.cancel_release_request, upload)
-        except StorageError as error:  # it counts for some seconds only
-            _log.warning("a claim could not be taken back: %s", describe_error(error))
+        except StorageError as error:  # the request lapses in some seconds
+            _log.warning("a request for a lock was not cancelled: %s", describe_error(error))
+
+    def _start_watching(self) -> None:
+        if not self._watcher:
+            self._watcher = threading.Thread(
+                target=self._watch, name="upload-lock-watcher", daemon=True
+            )
+            self._watcher.start()
+        self._has_interrupts.set()
 
     def _watch(self) -> None:
-        if not self._watcher:
-            self._watcher = threading.Thread(target=self._look, name="takeover", daemon=True)
-            self._watcher.start()
-        self._begun.set()
-
-    def _look(self) -> None:
-        while self._begun.wait():
-            self._begun.clear()
+        while self._has_interrupts.wait():
+            self._has_interrupts.clear()
             while self._interrupts:
-                self._interrupt_claimed()
-                time.sleep(_WATCH_SECONDS)
+                self._interrupt_requested()
+                time.sleep(self._timing.watch)
 
-    def _interrupt_claimed(self) -> None:
-        asked = dict(self._interrupts)
+    def _interrupt_requested(self) -> None:
+        before = dict(self._interrupts)
         try:
-            release_requests = self._locker.release_requests()
+            requests = self._locker.release_requests()
         except StorageError as error:
-            _log.warning("nobody can take over an upload now: %s", describe_error(error))
+            _log.warning("requests for locks cannot be read: %s", describe_error(error))
             return
-        for upload in release_requests:
-            interrupt = asked.get(upload)
-            # Not one that has come since: it may be the one who claimed.
+        for upload in requests:
+            interrupt = before.get(upload)
+            # A request that got the lock meanwhile may be the one that asked for it.
             if interrupt and self._interrupts.get(upload) is interrupt:
                 interrupt()

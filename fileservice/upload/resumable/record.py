@@ -1,77 +1,92 @@
-"""Record: what is kept beside the bytes of an upload that can be resumed."""
+"""UploadRecord: what is stored beside the bytes of a resumable upload."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Self
 
 from fileservice.names import FileName
 from fileservice.storage import Content, StoredFile
 from fileservice.upload.policy import UploadRequest
+from fileservice.upload.resumable.state import UploadState
 
 
-class Unreadable(Exception):
-    """The bytes are not those of a record, or of one that counts no more."""
+class UnreadableRecord(Exception):
+    """The bytes are not those of an upload record."""
+
+
+class UploadKind(StrEnum):
+    """What an upload is for (tus 1.0.0, Concatenation)."""
+
+    REGULAR = "regular"
+    """Its bytes are a file."""
+    PARTIAL = "partial"
+    """Its bytes are to be concatenated with others; it has no name."""
+    FINAL = "final"
+    """It is the concatenation of partial uploads."""
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One upload; every change makes a new record.
-
-    An upload without a `name` is a part that others will be joined with.
-    """
+class UploadRecord:
+    """One upload. Records are immutable, and every change makes a new one."""
 
     name: FileName | None
+    """The name of the file; None for a partial upload."""
     length: int | None
-    """Bytes that the file will have; None while the client has not said."""
+    """The number of bytes in the file; None until the client declares it."""
     protocol_metadata: Mapping[str, str]
-    """What the protocol wants to find again; of no meaning here."""
+    """Text that belongs to the protocol and has no meaning here."""
+    kind: UploadKind = UploadKind.REGULAR
+    state: UploadState = UploadState.RECEIVING
     digests: Mapping[str, bytes] = field(default_factory=dict)
     """Digests that the file must have, by their names in RFC 9530."""
     verified_size: int | None = None
-    """Only so many bytes count: those after them belong to a block whose checksum is not in yet."""
+    """If not None, only so many bytes count: those after them have an unverified checksum."""
     explicit_completion: bool = False
-    """The client will say when it is complete; until then it is not, whatever its length."""
-    is_final: bool = False
-    """It was put together from other uploads."""
-    finished: StoredFile | None = None
-    """The published file."""
+    """Whether the upload is only complete once the client says so, whatever its length."""
+    file: StoredFile | None = None
+    """The published file; None in any state but PUBLISHED."""
     failure: str | None = None
-    """Why there is no such upload any more."""
+    """Why the file was rejected; None in any state but FAILED."""
     client: str = ""
-    """The address of the client that began it; empty where it has none."""
+    """The IP address of the client that created the upload; empty if it has none."""
 
-    @property
-    def open(self) -> bool:
-        """Whether bytes can still be added, or are waiting to be published or joined."""
-        return self.finished is None and self.failure is None
+    def __post_init__(self) -> None:
+        if (self.kind is UploadKind.PARTIAL) != (self.name is None):
+            raise ValueError("a partial upload, and no other, has no name")
+        if (self.state is UploadState.PUBLISHED) != (self.file is not None):
+            raise ValueError("a published upload, and no other, has a file")
+        if (self.state is UploadState.FAILED) != (self.failure is not None):
+            raise ValueError("a failed upload, and no other, has a reason")
 
     def request(self) -> UploadRequest:
-        """What the client offers, for an upload with a name."""
-        assert self.name
+        """Return what the client declared about its file. The upload must have a name."""
+        assert self.name is not None
         return UploadRequest(self.name, self.length, digests=self.digests)
 
     def to_bytes(self) -> bytes:
-        """As JSON."""
-        finished = self.finished and {
-            "name": self.finished.name,
-            "size": self.finished.size,
-            "modified_ns": self.finished.modified_ns,
-            "media_type": self.finished.content.media_type,
-            "charset": self.finished.content.charset,
-            "sha256": self.finished.content.sha256 and self.finished.content.sha256.hex(),
-            "version": self.finished.version,
+        """Return the record as JSON."""
+        file = self.file and {
+            "name": self.file.name,
+            "size": self.file.size,
+            "modified_ns": self.file.modified_ns,
+            "media_type": self.file.content.media_type,
+            "charset": self.file.content.charset,
+            "sha256": self.file.content.sha256 and self.file.content.sha256.hex(),
+            "version": self.file.version,
         }
         return json.dumps(
             {
                 "name": self.name,
                 "length": self.length,
                 "protocol_metadata": dict(self.protocol_metadata),
+                "kind": self.kind,
+                "state": self.state,
                 "digests": {name: digest.hex() for name, digest in self.digests.items()},
                 "verified_size": self.verified_size,
                 "explicit_completion": self.explicit_completion,
-                "is_final": self.is_final,
-                "finished": finished,
+                "file": file,
                 "failure": self.failure,
                 "client": self.client,
             }
@@ -79,18 +94,20 @@ class Record:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """What `to_bytes` made. Raises Unreadable."""
+        """Return the record that `to_bytes` turned into `data`. Raise UnreadableRecord."""
         try:
             fields: dict[str, Any] = json.loads(data)
             fields["name"] = fields["name"] and FileName.parse(fields["name"])
+            fields["kind"] = UploadKind(fields["kind"])
+            fields["state"] = UploadState(fields["state"])
             fields["digests"] = {n: bytes.fromhex(text) for n, text in fields["digests"].items()}
-            fields["finished"] = fields["finished"] and _stored(**fields["finished"])
+            fields["file"] = fields["file"] and _stored_file(**fields["file"])
             return cls(**fields)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Unreadable(str(error)) from error
+            raise UnreadableRecord(str(error)) from error
 
 
-def _stored(
+def _stored_file(
     *,
     name: str,
     size: int,

@@ -1,9 +1,9 @@
-"""Ledger: the uploads that can be resumed, as their records and bytes in the store tell of them."""
+"""UploadRepository: the resumable uploads, read from their records and bytes in the store."""
 
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fileservice.executor import Executor
 from fileservice.storage import (
@@ -16,32 +16,20 @@ from fileservice.storage import (
     describe_error,
 )
 from fileservice.upload.errors import UploadGone
-from fileservice.upload.resumable.record import Record, Unreadable
-from fileservice.upload.resumable.unfinished import UNBEGUN_SECONDS
+from fileservice.upload.resumable.record import UnreadableRecord, UploadRecord
+from fileservice.upload.resumable.state import UploadState
+from fileservice.upload.resumable.status import UploadStatus
 
 _log = logging.getLogger(__name__)
-_EXPIRED = "the upload has expired; begin it anew"
+_EXPIRED = "the upload has expired; create a new one"
 
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How an upload stands: bytes that are there, and when it expires (Unix seconds)."""
-
-    upload: str
-    record: Record
-    offset: int
-    expires: float
-
-    @property
-    def ready(self) -> bool:
-        """Whether all bytes of a file are there, and it is neither published nor gone."""
-        record = self.record
-        complete = self.offset == record.length and not record.explicit_completion
-        return record.open and bool(record.name) and complete
+EMPTY_UPLOAD_EXPIRY = 600.0
+"""For how many seconds an upload without a byte is kept and counted; clients send the first byte at
+once."""
 
 
 class UploadRepository:
-    """Reads and writes the records; `expiry` is for how many seconds an untouched one counts."""
+    """Reads and writes records; an upload is kept for `expiry` seconds after its last change."""
 
     def __init__(self, store: Store, executor: Executor, expiry: float) -> None:
         self._uploads = store.uploads
@@ -49,56 +37,57 @@ class UploadRepository:
         self._executor = executor
         self._expiry = expiry
 
-    def read(self, upload: str) -> Status:
-        """How an upload stands, in bytes that outlast a power cut. Raises NoSuchUpload, Gone."""
+    def read(self, upload: str) -> UploadStatus:
+        """Return the status of an upload; its offset counts bytes that survive a power failure.
+
+        Raise NoSuchUpload or UploadGone.
+        """
         return self._executor.run_io(self._read, upload)
 
-    def save(self, writer: ResumableWriter, record: Record, length: int | None = None) -> None:
-        """Replace the record; a `length` that is known only now has its room taken."""
+    def save(
+        self, writer: ResumableWriter, record: UploadRecord, length: int | None = None
+    ) -> None:
+        """Replace the record, and reserve space for `length` bytes if that is given."""
         self._executor.run_io(writer.update, record.to_bytes(), length)
 
-    def end(self, writer: ResumableWriter, record: Record) -> None:
-        """Keep only the record, which says how the upload ended."""
-        self._executor.run_io(writer.end, record.to_bytes())
+    def end(self, writer: ResumableWriter, status: UploadStatus) -> None:
+        """Remove the bytes and keep the record, for clients that ask how the upload ended."""
+        self._executor.run_io(writer.end, status.record.to_bytes())
 
-    def end_published(self, upload: str, writer: ResumableWriter, record: Record) -> None:
-        """End an upload whose file is published, which it stays if the record cannot be written."""
+    def end_published(self, writer: ResumableWriter, status: UploadStatus) -> None:
+        """End an upload whose file is published, even if the record cannot be written.
+
+        In that case the next request for the upload publishes it again, which changes nothing, and
+        ends it.
+        """
         try:
-            self.end(writer, record)
+            self.end(writer, status)
         except StorageError as error:
             _log.warning(
-                "the upload %s was published but not ended: %s", upload, describe_error(error)
+                "the upload %s was published but not ended: %s",
+                status.upload,
+                describe_error(error),
             )
 
-    def refuse(self, writer: ResumableWriter, found: Status, refusal: Exception) -> None:
-        """End an upload, and keep the reason for those who ask for it later."""
-        self.end(writer, replace(found.record, failure=str(refusal)))
-
     def remove(self, upload: str) -> None:
-        """Remove all of an upload."""
+        """Remove the bytes and the record of an upload."""
         self._executor.run_io(self._uploads.remove, upload)
 
-    def advanced(self, found: Status, offset: int) -> Status:
-        """The same upload, to which bytes were just added."""
-        return replace(found, offset=offset, expires=self.expires_from_now())
-
-    def expires_from_now(self) -> float:
-        """When an upload expires that is not touched any more, in Unix seconds."""
-        return time.time() + self._expiry
+    def modified_now(self, status: UploadStatus, size: int) -> UploadStatus:
+        """Return the status with the expiry it has if its bytes, now `size`, just changed."""
+        return replace(status, expires=time.time() + self._lifetime(status.record, size))
 
     def sweep(self) -> None:
-        """Remove what nobody has touched for longer than the expiry."""
+        """Remove the uploads that have expired. Blocks."""
         self.sweep_all(self._uploads.list_ids())
 
     def sweep_all(self, uploads: Iterable[str]) -> None:
-        """Remove those of `uploads` that have expired."""
+        """Remove those of `uploads` that have expired. Blocks."""
         for upload in uploads:
             try:
                 self._sweep(upload)
             except StorageError as error:
-                _log.warning(
-                    "the upload %s could not be looked after: %s", upload, describe_error(error)
-                )
+                _log.warning("the upload %s could not be swept: %s", upload, describe_error(error))
 
     def _sweep(self, upload: str) -> None:
         try:
@@ -108,51 +97,55 @@ class UploadRepository:
         except NoSuchUpload:
             self._uploads.remove_unreadable(upload, self._expiry)
 
-    def _read(self, upload: str) -> Status:
+    def _read(self, upload: str) -> UploadStatus:
         stored = self._uploads.read(upload)
         try:
-            record = Record.from_bytes(stored.record)
-        except Unreadable:
+            record = UploadRecord.from_bytes(stored.record)
+        except UnreadableRecord:
             raise NoSuchUpload from None
-        expires = stored.modified + self._lifetime(record, stored)
-        if expires < time.time() and self._expire(upload, record, stored):
-            raise UploadGone(record.failure or _EXPIRED)
-        if record.failure:
+        expires = stored.modified + self._lifetime(record, stored.size)
+        status = UploadStatus(upload, record, _offset(record, stored), expires)
+        has_expired = expires < time.time() and self._expire(status, stored)
+        if record.state is UploadState.FAILED:
             raise UploadGone(record.failure)
-        if record.finished:
-            offset = record.finished.size
-        else:
-            offset = (
-                stored.size
-                if record.verified_size is None
-                else min(stored.size, record.verified_size)
-            )
-        return Status(upload, record, offset, expires)
+        if record.state is UploadState.EXPIRED or has_expired:
+            raise UploadGone(_EXPIRED)
+        return status
 
-    def _lifetime(self, record: Record, stored: StoredUpload) -> float:
-        unbegun = record.open and not stored.size
-        return min(UNBEGUN_SECONDS, self._expiry) if unbegun else self._expiry
+    def _lifetime(self, record: UploadRecord, size: int) -> float:
+        is_empty = not record.state.has_ended and not size
+        return min(EMPTY_UPLOAD_EXPIRY, self._expiry) if is_empty else self._expiry
 
-    def _expire(self, upload: str, record: Record, stored: StoredUpload) -> bool:
-        """Drop the bytes; the record tells of it for as long again, then it goes, too.
+    def _expire(self, status: UploadStatus, stored: StoredUpload) -> bool:
+        """Remove an expired upload and return True, or return False if it is in use.
 
-        That of an upload without a byte goes at once, for there may be very many of them.
+        The record of an upload with bytes is kept for the same time again, and says that it
+        expired. That of one without is removed, because there may be very many of them.
         """
-        if not record.open:
+        upload = status.upload
+        if status.has_ended:
             self._uploads.remove(upload)
             return True
         try:
             writer = self._locker.lock(upload)
         except Locked:
-            return False  # somebody is at it
+            return False
         try:
-            now = self._uploads.read(upload)
-            if (now.record, now.size) != (stored.record, stored.size):
-                return False  # somebody was at it
+            current = self._uploads.read(upload)
+            if (current.record, current.size) != (stored.record, stored.size):
+                return False
             if stored.size:
-                writer.end(replace(record, failure=_EXPIRED).to_bytes())
+                writer.end(status.expire().record.to_bytes())
             else:
                 self._uploads.remove(upload)
             return True
         finally:
             writer.close()
+
+
+def _offset(record: UploadRecord, stored: StoredUpload) -> int:
+    if record.file:
+        return record.file.size
+    if record.verified_size is None:
+        return stored.size
+    return min(stored.size, record.verified_size)

@@ -1,88 +1,63 @@
-"""Resume: the way in for files that come in several requests, which may be cut and go on later.
+"""ResumableUploads: receive files in several requests, each of which may be cut off.
 
-The bytes and a record of each upload lie in the store, and the offset is what lies there. What a
-process remembers beside, how far a file was examined, only saves it reading the bytes again.
+The bytes and a record of each upload are in the store, and the offset is the number of those bytes.
+What a process remembers beside them, how far it has scanned a file, only saves reading them again.
 
-What may be raised, besides the errors of the store (NoSuchUpload and Locked among them) and those
-of `receive`:
+The methods raise the errors of the store (NoSuchUpload and Locked among them), those of `receive`,
+and these:
 
-    Gone             the upload was refused, or it has expired
-    TakenOver        another request went on with it while this one was silent; a kind of Locked
-    OffsetMismatch   the bytes do not begin where the upload stands
-    LengthConflict   the length is not the one declared before
-    Sealed           it was joined from others and takes no bytes
-    NotJoinable      the parts cannot be joined
-    TooManyUnfinished, TooManyOfClient
-                     no more uploads can be begun just now
+    UploadGone             the upload was rejected, or it has expired
+    UploadInterrupted      another request got the lock while this one was silent; a kind of Locked
+    OffsetMismatch         the bytes do not begin where the received bytes end
+    LengthConflict         another length was declared before
+    UploadIsFinal          the upload was concatenated from others and takes no bytes
+    InvalidConcatenation   the uploads cannot be concatenated
+    TooManyUnfinished, TooManyUnfinishedOfClient
+                           no more uploads can be created now
 """
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
-from fileservice.executor import Executor
-from fileservice.storage import NoSuchUpload, StorageError, Store
-from fileservice.upload.errors import (
-    InvalidConcatenation,
-    LengthConflict,
-    OffsetMismatch,
-    Sealed,
-    TakenOver,
-    TooLarge,
-    TooManyUnfinished,
-    TooManyUnfinishedOfClient,
-    UploadGone,
-)
-from fileservice.upload.inspection.scan import Block
-from fileservice.upload.policy import UploadPolicy, UploadRequest, admit
+from fileservice.storage import NoSuchUpload, StorageError
+from fileservice.upload.admit import admit
+from fileservice.upload.context import UploadContext
+from fileservice.upload.errors import OffsetMismatch, TooLarge, UploadGone, UploadIsFinal
+from fileservice.upload.policy import UploadRequest
 from fileservice.upload.resumable import concatenate
 from fileservice.upload.resumable.cache import ScanCache
 from fileservice.upload.resumable.limits import UploadLimits
-from fileservice.upload.resumable.locks import BodyInterrupt, UploadLocks
-from fileservice.upload.resumable.record import Record
-from fileservice.upload.resumable.repository import Status, UploadRepository
-from fileservice.upload.resumable.session import REFUSALS, SessionContext, UploadSession
+from fileservice.upload.resumable.locks import BodyInterrupt, LockTiming, UploadLocks
+from fileservice.upload.resumable.record import UploadKind, UploadRecord
+from fileservice.upload.resumable.repository import UploadRepository
+from fileservice.upload.resumable.session import AppendRequest, SessionContext, UploadSession
+from fileservice.upload.resumable.state import UploadState
+from fileservice.upload.resumable.status import UploadStatus
 from fileservice.upload.resumable.unfinished import UnfinishedUploads
 
 _log = logging.getLogger(__name__)
 
-__all__ = [
-    "REFUSALS",
-    "InvalidConcatenation",
-    "LengthConflict",
-    "OffsetMismatch",
-    "ResumableUploads",
-    "Sealed",
-    "Status",
-    "TakenOver",
-    "TooManyUnfinished",
-    "TooManyUnfinishedOfClient",
-    "UploadGone",
-]
-
 
 class ResumableUploads:
-    """All uploads that can be resumed, as one process sees them.
+    """The resumable uploads of a store, as one process knows them.
 
-    `expiry` is for how long, in seconds, an upload that nobody touches is kept.
+    An upload is kept for `expiry` seconds after its last change.
     """
 
     def __init__(
-        self, store: Store, policy: UploadPolicy, executor: Executor, expiry: float
+        self, context: UploadContext, *, expiry: float, lock_timing: LockTiming | None = None
     ) -> None:
-        self._store = store
-        self._policy = policy
-        self._executor = executor
-        self._repository = UploadRepository(store, executor, expiry)
-        self._locks = UploadLocks(store, executor)
-        self._scans = ScanCache(policy)
-        self._unfinished_uploads = UnfinishedUploads(store)
-        self._limits = UploadLimits(store, policy, self._unfinished_uploads)
-        self._creating = threading.Lock()
-        self._context = SessionContext(
-            store, policy, executor, self._repository, self._scans, self._limits
-        )
+        self._context = context
+        self._executor = context.executor
+        self._repository = UploadRepository(context.store, context.executor, expiry)
+        self._locks = UploadLocks(context.store, context.executor, lock_timing or LockTiming())
+        self._scans = ScanCache(context.policy)
+        self._unfinished_uploads = UnfinishedUploads(context.store)
+        self._limits = UploadLimits(context, self._unfinished_uploads)
+        self._creation_lock = threading.Lock()
+        self._sessions = SessionContext(context, self._repository, self._scans, self._limits)
 
     def create(
         self,
@@ -91,176 +66,150 @@ class ResumableUploads:
         protocol_metadata: Mapping[str, str],
         *,
         explicit_completion: bool = False,
-        keep_finished: bool = True,
+        keep_published: bool = True,
         client: str = "",
-    ) -> Status:
-        """Begin an upload; without an `offer` it is a part that others will be joined with.
+    ) -> UploadStatus:
+        """Create an upload and return its status; without a `request` it is a partial upload.
 
-        It is complete with its last byte, an empty one at once, or else, if it `awaits_word`, with
-        blocks that are called the last. One that repeats a stored file ends at once: its record is
-        kept, or, for a client that is not told of it, nothing without `keep_finished`; then it
-        has no id. `client` is the address of who begins it. Raises what admission raises,
-        StorageFull, TooManyUnfinished and TooManyOfClient.
+        An upload is complete with its last byte, so an empty one is complete at once. With
+        `explicit_completion`, it is complete after a final append. An upload that repeats a stored
+        file is published at once. Without `keep_published`, for a client that will not ask for it,
+        no record of it is stored, and its id is empty. `client` is the address of the client. Raise
+        what `admit` raises, TooManyUnfinished or TooManyUnfinishedOfClient.
         """
         stored = None
         if request:
-            _, stored = admit(request, self._policy, self._store, self._executor)
-        elif length is not None and length > self._policy.max_size:
-            raise TooLarge(self._policy.max_size)
-        record = Record(
+            _, stored = admit(request, self._context)
+        elif length is not None and length > self._context.policy.max_size:
+            raise TooLarge(self._context.policy.max_size)
+        record = UploadRecord(
             name=request.name if request else None,
             length=length,
             protocol_metadata=protocol_metadata,
+            kind=UploadKind.REGULAR if request else UploadKind.PARTIAL,
+            state=UploadState.PUBLISHED if stored else UploadState.RECEIVING,
             digests=request.digests if request else {},
-            finished=stored,
             explicit_completion=explicit_completion,
+            file=stored,
             client=client,
         )
         if stored:
-            if not keep_finished:
-                return Status("", record, stored.size, self._repository.expires_from_now())
-            return self.status(self._executor.run_io(self._limits.keep_ended, record))
-        with self._creating:  # here: those who wait for the other processes take a thread each
+            if not keep_published:
+                status = UploadStatus("", record, stored.size, expires=0.0)
+                return self._repository.modified_now(status, stored.size)
+            return self.status(self._executor.run_io(self._limits.create_ended, record))
+        # Each creation that waits for those of other processes holds a thread, so one waits here.
+        with self._creation_lock:
             upload = self._executor.run_io(self._limits.create, record)
         return self.status(upload)
 
-    def status(self, upload: str) -> Status:
-        """How it stands. Raises NoSuchUpload, Gone; and Locked while it is being published.
+    def status(self, upload: str, *, preempt: bool = False) -> UploadStatus:
+        """Return the status of an upload. Raise NoSuchUpload, UploadGone or Locked.
 
-        All bytes being there is no success yet, and clients take it for one.
-
-        An upload whose last byte is there but which was not published, since its process died just
-        then, is published now; so this may raise what `append` does at the end of an upload.
+        If its process died between the last byte and its publication, the upload is published now,
+        so this may raise what `append` raises at the end of an upload. While an upload is being
+        published, its status is Locked: clients take an offset at the end for a success. With
+        `preempt`, a request that is adding to the upload is ended first.
         """
-        found = self._repository.read(upload)
-        if not found.ready:
-            return found
+        status = self._repository.read(upload)
+        if preempt and not status.has_ended:
+            try:
+                with self._locks.lock(upload, _do_nothing, preempt=True):
+                    pass
+            except NoSuchUpload:
+                return self._status_at_end(upload)
+            status = self._repository.read(upload)
+        if not status.is_publishable:
+            return status
         try:
-            with self._locks.free_writer(upload) as writer:
-                return UploadSession(self._context, upload, writer).finish()
+            with self._locks.try_lock(upload) as writer:
+                return UploadSession(self._sessions, upload, writer).finish()
         except NoSuchUpload:
-            return self._ended(upload)
+            return self._status_at_end(upload)
 
-    def settle(self, upload: str) -> Status:
-        """How it stands once no request is adding to it any more: one that is, is ended."""
-        found = self._repository.read(upload)
-        if not found.record.open:
-            return found
-        try:
-            with self._locks.writer(upload, _nothing, preempt=True):
-                pass
-        except NoSuchUpload:
-            return self._ended(upload)
-        return self.status(upload)
+    def append(self, upload: str, request: AppendRequest) -> UploadStatus:
+        """Add the bytes of a request, publish the file if it is complete, and return the status.
 
-    def _ended(self, upload: str) -> Status:
-        """How an upload ended of which a record was found, but no bytes any more.
-
-        Raises NoSuchUpload where nothing tells.
+        Bytes that arrived before an error are kept, unless the request is atomic.
         """
-        found = self._repository.read(upload)
-        if found.record.open:
-            raise NoSuchUpload
-        return found
-
-    def append(
-        self,
-        upload: str,
-        offset: int,
-        blocks: Iterable[Block],
-        *,
-        content_length: int | None,
-        interrupt: Callable[[], None],
-        length: int | None = None,
-        atomic: bool = False,
-        final: bool = False,
-        preempt: bool = False,
-    ) -> Status:
-        """Add `blocks`, of which `coming` bytes are announced, from `offset` on.
-
-        What arrived before an error stays, unless the blocks count only as a `whole`. `length`
-        says how long the file is, if that was left open; so does the end of blocks that are the
-        `last`. `interrupt` has to make `blocks` end: another request takes over. `at_once`, this
-        one does, from any other.
-        """
-        found = self._repository.read(upload)
-        if found.record.is_final:
-            raise Sealed
-        if found.record.finished:
-            return _finished(found, offset, content_length)
-        interruption = BodyInterrupt(interrupt)
+        status = self._repository.read(upload)
+        if status.record.kind is UploadKind.FINAL:
+            raise UploadIsFinal
+        if status.has_ended:
+            return _accept_empty(request, status)
+        interrupt = BodyInterrupt(request.interrupt)
         with ExitStack() as stack:
             try:
                 writer = stack.enter_context(
-                    self._locks.writer(upload, interruption, preempt=preempt)
+                    self._locks.lock(upload, interrupt, preempt=request.preempt)
                 )
             except NoSuchUpload:
-                return _finished(self._ended(upload), offset, content_length)
-            session = UploadSession(self._context, upload, writer)
-            if session.found.record.finished:  # by the request that had the writer before
-                return _finished(session.found, offset, content_length)
-            blocks = interruption.translate(blocks)
-            session.append(
-                offset, blocks, content_length=content_length, length=length, atomic=atomic
-            )
-            self._locks.received(upload)
-            if final:
-                session.close()
+                return _accept_empty(request, self._status_at_end(upload))
+            session = UploadSession(self._sessions, upload, writer)
+            if session.status.has_ended:  # by the request that had the lock before
+                return _accept_empty(request, session.status)
+            session.append(request, interrupt.translate(request.blocks))
+            self._locks.disable_interrupt(upload)
+            if request.final:
+                session.complete()
             return session.finish()
 
     def concatenate(
         self, request: UploadRequest, parts: Sequence[str], protocol_metadata: Mapping[str, str]
-    ) -> Status:
-        """Publish complete parts as one file; see `joining`."""
-        return concatenate.concatenate(
-            request,
-            parts,
-            protocol_metadata,
-            repository=self._repository,
-            policy=self._policy,
-            store=self._store,
-            executor=self._executor,
-        )
+    ) -> UploadStatus:
+        """Publish partial uploads as one file; see `concatenate.concatenate`."""
+        return concatenate.concatenate(request, parts, protocol_metadata, self._sessions)
 
     def cancel(self, upload: str, *, preempt: bool = False) -> None:
-        """End an upload and free what it holds; a published file stays. Raises Locked, Gone."""
-        found = self._repository.read(upload)
+        """End and remove an upload; a published file stays. Raise Locked or UploadGone."""
+        status = self._repository.read(upload)
         with ExitStack() as stack:
-            if not found.record.finished:
+            if not status.has_ended:
                 try:
-                    stack.enter_context(self._locks.writer(upload, _nothing, preempt=preempt))
+                    stack.enter_context(self._locks.lock(upload, _do_nothing, preempt=preempt))
                 except NoSuchUpload:
-                    self._ended(upload)
-            self.discard(upload)
+                    self._status_at_end(upload)
+            self.remove(upload)
 
     def cancel_if_empty(self, upload: str) -> None:
-        """End an upload that broke off before its first byte: who begins anew loses nothing."""
+        """End an upload that was cut off before its first byte: its client loses nothing."""
         try:
-            found = self._repository.read(upload)
-            if found.record.open and found.offset == 0:
+            status = self._repository.read(upload)
+            if not status.has_ended and status.offset == 0:
                 self.cancel(upload)
         except (UploadGone, StorageError) as error:
             _log.info("the upload %s stays until it expires: %s", upload, error)
 
-    def discard(self, upload: str) -> None:
-        """Remove all of an upload of which nobody was told, and its record."""
-        self._scans.forget(upload)
+    def remove(self, upload: str) -> None:
+        """Remove an upload that no client knows of, without its lock."""
+        self._scans.drop(upload)
         self._repository.remove(upload)
 
     def sweep(self) -> None:
-        """Remove what nobody has touched for longer than the expiry. Blocks."""
+        """Remove all uploads that have expired. Blocks."""
         self._repository.sweep()
 
-    def sweep_unbegun(self) -> None:
-        """Remove only those to which no byte was sent in time, which is cheaper. Blocks."""
-        self._repository.sweep_all(self._unfinished_uploads.perhaps_unbegun())
+    def sweep_empty(self) -> None:
+        """Remove only uploads that have expired without a byte, which is cheaper. Blocks."""
+        self._repository.sweep_all(self._unfinished_uploads.empty_candidates())
+
+    def _status_at_end(self, upload: str) -> UploadStatus:
+        """Return the status of an upload that ended after its record was read.
+
+        Raise NoSuchUpload if there is no record of its end.
+        """
+        status = self._repository.read(upload)
+        if not status.has_ended:
+            raise NoSuchUpload
+        return status
 
 
-def _finished(found: Status, offset: int, content_length: int | None) -> Status:
-    if (offset, content_length) != (found.offset, 0):
-        raise OffsetMismatch(found.offset)
-    return found
+def _accept_empty(request: AppendRequest, status: UploadStatus) -> UploadStatus:
+    """Return the status of a published upload if the request adds nothing to it."""
+    if (request.offset, request.content_length) != (status.offset, 0):
+        raise OffsetMismatch(status.offset)
+    return status
 
 
-def _nothing() -> None:
-    """For those who do not read a body, and end by themselves."""
+def _do_nothing() -> None:
+    """Interrupt a request without a body, which ends by itself."""

@@ -1,216 +1,222 @@
-"""Turn: what the one writer of an upload does to it in one request.
+"""UploadSession: what one request does to an upload while it has the lock.
 
-What may be raised is named in `resume`.
+The errors that may be raised are listed in `service`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from fileservice.executor import Executor
-from fileservice.storage import NameTaken, ResumableWriter, Store
+from fileservice.storage import ResumableWriter
+from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import (
+    REJECTIONS,
     ContentMismatch,
-    DigestMismatch,
     LengthConflict,
     OffsetMismatch,
     TooLarge,
-    UploadRejected,
 )
 from fileservice.upload.inspection.scan import Block, ContentScan
 from fileservice.upload.pipeline import Pipeline
-from fileservice.upload.policy import UploadPolicy
 from fileservice.upload.publish import publish
 from fileservice.upload.resumable.cache import ScanCache
 from fileservice.upload.resumable.limits import UploadLimits
-from fileservice.upload.resumable.repository import Status, UploadRepository
+from fileservice.upload.resumable.record import UploadKind, UploadRecord
+from fileservice.upload.resumable.repository import UploadRepository
+from fileservice.upload.resumable.state import UploadEvent, next_state
+from fileservice.upload.resumable.status import UploadStatus
 
-_WORTH_READING = 1 << 20
-"""So many bytes that another process took in are examined at once, for a wrong type to show."""
-REFUSALS = (UploadRejected, ContentMismatch, DigestMismatch, NameTaken)
-"""What ends an upload whose bytes are all there."""
+_MAX_CATCH_UP = 1 << 20
+"""How many bytes from another process are scanned before more are received, so that a wrong type is
+found early."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """What every turn needs."""
+    """What every session works with."""
 
-    store: Store
-    policy: UploadPolicy
-    executor: Executor
+    upload: UploadContext
     repository: UploadRepository
     scans: ScanCache
     limits: UploadLimits
 
 
+@dataclass(frozen=True, slots=True)
+class AppendRequest:
+    """The bytes that one request adds to an upload."""
+
+    offset: int
+    """Where in the file they begin."""
+    blocks: Iterable[Block]
+    content_length: int | None
+    """The number of bytes in `blocks`; None if the request does not declare it."""
+    interrupt: Callable[[], None]
+    """Makes `blocks` end; called in another thread when another request asks for the lock."""
+    length: int | None = None
+    """The number of bytes in the file, if the request declares it."""
+    atomic: bool = False
+    """Keep all of the bytes or, if `blocks` raises, none of them."""
+    final: bool = False
+    """The upload is complete with these bytes."""
+    preempt: bool = False
+    """Take the lock from another request even if that still receives bytes."""
+
+
 class UploadSession:
-    """Of the one who has the writer; `found` is how the upload stands at each moment of it."""
+    """Changes one upload; `status` is that of the upload at each moment of the session."""
 
     def __init__(self, context: SessionContext, upload: str, writer: ResumableWriter) -> None:
-        self._store = context.store
-        self._policy = context.policy
-        self._executor = context.executor
+        self._context = context.upload
+        self._executor = context.upload.executor
         self._repository = context.repository
         self._scans = context.scans
         self._limits = context.limits
         self._writer = writer
         self._scan: ContentScan | None = None
-        self.found: Status = self._repository.read(upload)
+        self.status: UploadStatus = self._repository.read(upload)
 
-    def append(
-        self,
-        offset: int,
-        blocks: Iterable[Block],
-        *,
-        content_length: int | None,
-        length: int | None,
-        atomic: bool,
-    ) -> None:
-        """Take in blocks from `offset` on; see `Resumption.append`."""
-        if offset != self.found.offset:
-            raise OffsetMismatch(self.found.offset)
-        self._drop_what_does_not_count()
-        if length is not None:
-            self._declare(length)
-        known = self.found.record.length
-        limit = self._policy.max_size if known is None else known
-        if content_length is not None and offset + content_length > limit:
+    def append(self, request: AppendRequest, blocks: Iterable[Block]) -> None:
+        """Add the bytes of a request; `blocks` are those of the request, or a view of them."""
+        next_state(self.status.state, UploadEvent.APPEND)
+        offset = request.offset
+        if offset != self.status.offset:
+            raise OffsetMismatch(self.status.offset)
+        self._drop_bytes_after_offset()
+        if request.length is not None:
+            self._declare_length(request.length)
+        length = self.status.record.length
+        limit = self._context.policy.max_size if length is None else length
+        if request.content_length is not None and offset + request.content_length > limit:
             raise TooLarge(limit)
-        if atomic:
-            # Until all of them are there and proved, those after `offset` do not count.
-            self._repository.save(self._writer, replace(self.found.record, verified_size=offset))
-        self._scan = self._recalled()
-        self._take_in(blocks, known, atomic=atomic)
-        self.found = self._repository.advanced(self.found, self._writer.size)
-        if atomic:
-            self._repository.save(self._writer, self.found.record)
-            self._remember()  # not before: bytes that do not count may be replaced by others
-        if self._writer.size == offset:  # nothing was added, which puts no expiry off
-            self.found = self._repository.read(self.found.upload)
+        if request.atomic:
+            # Until all bytes have arrived and their checksum is verified, they do not count.
+            self._save(replace(self.status.record, verified_size=offset))
+        self._scan = self._begin_scan()
+        self._receive(blocks, atomic=request.atomic)
+        if request.atomic:
+            self._save(replace(self.status.record, verified_size=None))
+            self._keep_scan()  # not before: bytes that do not count may be replaced by others
+        if self._writer.size > offset:  # an empty request does not defer the expiry
+            status = replace(self.status, offset=self._writer.size)
+            self.status = self._repository.modified_now(status, self._writer.size)
 
-    def _drop_what_does_not_count(self) -> None:
-        """Remove bytes whose checksum never came in, and those that could not be synced."""
-        if self._writer.size > self.found.offset:
-            self._take_back(self.found.offset)
-        if self._writer.size != self.found.offset:  # the disk has failed meanwhile
-            raise OffsetMismatch(self._writer.size)
-        if self.found.record.verified_size is not None:
-            self._record(verified_size=None)
+    def complete(self) -> None:
+        """Declare that the file consists of the bytes that are stored now."""
+        self._declare_length(self._writer.size)
+        self._save(replace(self.status.record, explicit_completion=False))
 
-    def _declare(self, length: int) -> None:
-        """The file has this length, if it was left open so far."""
-        known = self.found.record.length
-        if length == known:
-            return
-        if known is not None:
-            raise LengthConflict(known)
-        if length > self._policy.max_size:
-            raise TooLarge(self._policy.max_size)
-        if length < self.found.offset:
-            raise OffsetMismatch(self.found.offset)
-        upload, record = self.found.upload, self.found.record
-        self._executor.run_io(self._limits.extend, upload, record, self._writer, length)
-        self._record(length=length)
-
-    def close(self) -> None:
-        """The client says that what is there now is the file."""
-        self._declare(self._writer.size)
-        self._record(explicit_completion=False)
-
-    def finish(self) -> Status:
-        """Publish the file if all of it is there; how the upload stands then."""
-        if not self.found.ready:
-            return self.found
-        record, upload = self.found.record, self.found.upload
+    def finish(self) -> UploadStatus:
+        """Publish the file if it is complete, and return the status of the upload."""
+        if not self.status.is_publishable:
+            return self.status
         try:
-            scan = self._scan or self._recall()
+            scan = self._scan or self._take_scan()
             self._executor.run_io(scan.catch_up, self._writer, self._executor.run_cpu)
             result = self._executor.run_io(
-                publish,
-                record.request(),
-                self._policy,
-                self._store,
-                self._writer,
-                scan,
-                self._executor.run_cpu,
+                publish, self.status.record.request(), self._context, self._writer, scan
             )
-        except REFUSALS as refusal:
-            self._repository.refuse(self._writer, self.found, refusal)
+        except REJECTIONS as error:
+            self._reject(error)
             raise
         finally:
-            self._scans.forget(upload)
-        record = replace(record, finished=result.file)
-        # If that fails, who asks for the upload later finds its bytes complete, publishes them once
-        # more, to no effect, and ends the record then.
-        self._repository.end_published(upload, self._writer, record)
-        return replace(self.found, record=record)
+            self._scans.drop(self.status.upload)
+        self.status = self.status.publish(result.file)
+        self._repository.end_published(self._writer, self.status)
+        return self.status
 
-    def _record(self, **changes: object) -> None:
-        record = replace(self.found.record, **changes)  # type: ignore[arg-type]
-        self._repository.save(self._writer, record, record.length)
-        self.found = replace(self.found, record=record)
+    def _drop_bytes_after_offset(self) -> None:
+        """Drop bytes whose checksum was never verified, and those that could not be synced."""
+        if self._writer.size > self.status.offset:
+            self._truncate(self.status.offset)
+        if self._writer.size != self.status.offset:  # the disk has failed meanwhile
+            raise OffsetMismatch(self._writer.size)
+        if self.status.record.verified_size is not None:
+            self._save(replace(self.status.record, verified_size=None))
 
-    def _take_in(self, blocks: Iterable[Block], length: int | None, *, atomic: bool) -> None:
-        writer, offset = self._writer, self._writer.size
-        stream = Pipeline(
-            self._policy,
-            self._store,
-            writer,
+    def _declare_length(self, length: int) -> None:
+        """Record the length of the file if it is unknown; else it must be the same."""
+        record = self.status.record
+        if length == record.length:
+            return
+        if record.length is not None:
+            raise LengthConflict(record.length)
+        if length > self._context.policy.max_size:
+            raise TooLarge(self._context.policy.max_size)
+        if length < self._writer.size:
+            raise OffsetMismatch(self._writer.size)
+        self._executor.run_io(
+            self._limits.reserve, self.status.upload, record, self._writer, length
+        )
+        self._save(replace(record, length=length), length)
+
+    def _save(self, record: UploadRecord, length: int | None = None) -> None:
+        """Replace the record, and reserve space for `length` bytes if that is given."""
+        self._repository.save(self._writer, record, length)
+        status = replace(self.status, record=record)
+        self.status = self._repository.modified_now(status, self._writer.size)
+
+    def _reject(self, error: Exception) -> None:
+        self.status = self.status.reject(str(error))
+        self._repository.end(self._writer, self.status)
+
+    def _receive(self, blocks: Iterable[Block], *, atomic: bool) -> None:
+        offset = self._writer.size
+        pipeline = Pipeline(
+            self._context,
+            self._writer,
             self._scan,
-            self._executor,
             size=offset,
-            length=length,
+            length=self.status.record.length,
         )
         try:
-            stream.pump(blocks)
-        except ContentMismatch as refusal:
-            self._scan = None  # it did not see all of the block
+            pipeline.write_all(blocks)
+        except ContentMismatch as error:
+            self._scan = None  # it has not seen all of the block
             if atomic:
-                self._prove(blocks, offset)
-            self._repository.refuse(writer, self.found, refusal)
+                self._verify_rest(blocks, offset)
+            self._reject(error)
             raise
         except BaseException:
             if atomic:
-                self._scan = None  # it has seen what goes
-                self._take_back(offset)
+                self._scan = None  # it has seen bytes that are dropped
+                self._truncate(offset)
             raise
         finally:
-            self._executor.run_io(writer.sync)
+            self._executor.run_io(self._writer.sync)
             if not atomic:
-                self._remember()
+                self._keep_scan()
 
-    def _remember(self) -> None:
-        scan = self._scan
-        if scan and scan.size <= self._writer.size:
-            self._scans.remember(self.found.upload, scan)
-
-    def _prove(self, blocks: Iterable[Block], offset: int) -> None:
-        """Take the rest of `blocks`: if their checksum does not hold, that is what is wrong."""
+    def _verify_rest(self, blocks: Iterable[Block], offset: int) -> None:
+        """Receive the rest of `blocks`: a wrong checksum is a better reason than a wrong type."""
         try:
             for _ in blocks:
                 pass
         except BaseException:
-            self._take_back(offset)
+            self._truncate(offset)
             raise
 
-    def _take_back(self, offset: int) -> None:
-        """Drop the bytes from `offset` on, and their room if nobody knows whether more come."""
-        self._executor.run_io(self._writer.truncate, offset)
-        if self.found.record.length is None:
-            self._executor.run_io(self._store.release_unused_space, self._writer)
+    def _truncate(self, size: int) -> None:
+        """Drop the bytes after `size`, and their space if it is unknown whether more follow."""
+        self._executor.run_io(self._writer.truncate, size)
+        if self.status.record.length is None:
+            self._executor.run_io(self._context.store.release_unused_space, self._writer)
 
-    def _recalled(self) -> ContentScan | None:
-        """What is known of the bytes so far; None for a part, which is not examined."""
-        if not self.found.record.name:
+    def _begin_scan(self) -> ContentScan | None:
+        """Return the scan of the bytes so far; None for a partial upload, which has no type."""
+        if self.status.record.kind is UploadKind.PARTIAL:
             return None
-        scan = self._recall()
-        if self._writer.size - scan.size <= _WORTH_READING:
+        scan = self._take_scan()
+        if self._writer.size - scan.size <= _MAX_CATCH_UP:
             try:
                 self._executor.run_io(scan.catch_up, self._writer, self._executor.run_cpu)
-            except ContentMismatch as refusal:
-                self._repository.refuse(self._writer, self.found, refusal)
+            except ContentMismatch as error:
+                self._reject(error)
                 raise
         return scan
 
-    def _recall(self) -> ContentScan:
-        found = self.found
-        return self._scans.recall(found.upload, found.record, self._writer.size)
+    def _take_scan(self) -> ContentScan:
+        return self._scans.take(self.status.upload, self.status.record, self._writer.size)
+
+    def _keep_scan(self) -> None:
+        scan = self._scan
+        if scan and scan.size <= self._writer.size:
+            self._scans.put(self.status.upload, scan)

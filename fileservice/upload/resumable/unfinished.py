@@ -1,8 +1,7 @@
-"""Census: which uploads are unfinished, and whose they are.
+"""UnfinishedUploads: which uploads are unfinished, and which clients created them.
 
-What a record says of its client never changes, so one process reads each of them once. Over a
-network even a listing is used for some seconds, and whether an upload has ended is only asked again
-where it matters.
+The client in a record never changes, so a process reads each record once. Over a network, a listing
+is used for some seconds, and whether an upload has ended is only read again if it matters.
 """
 
 import ipaddress
@@ -11,111 +10,118 @@ import time
 from collections.abc import Iterator
 
 from fileservice.storage import NoSuchUpload, Store, UnfinishedUpload
-from fileservice.upload.resumable.record import Record, Unreadable
+from fileservice.upload.resumable.record import UnreadableRecord, UploadRecord
+from fileservice.upload.resumable.repository import EMPTY_UPLOAD_EXPIRY
 
-UNBEGUN_SECONDS = 600.0
-"""An upload without a byte counts and is kept for so long: clients begin to send at once."""
-_LISTED_SECONDS = 3.0
-_RECORDS_AT_ONCE = 50
-"""So many records are read for one creation, where each is a request over a network."""
+_LISTING_SECONDS = 3.0
+_MAX_READS = 50
+"""How many records are read for one creation if each is a request over a network."""
+_UNKNOWN = ""
+"""The client of an upload whose record cannot be read, or that has no address."""
 
 
 class UnfinishedUploads:
-    """The unfinished uploads of a store, as one process knows them. All calls may block."""
+    """The unfinished uploads of a store, as one process knows them. Every call may block."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._owners: dict[str, str | None] = {}
-        """Whose an upload is; None for one that has ended."""
-        self._listed: list[UnfinishedUpload] = []
-        self._listed_at = self._asked_again_at = -math.inf
+        self._clients: dict[str, str | None] = {}
+        """The client of each known upload; None for an upload that has ended."""
+        self._listing: list[UnfinishedUpload] = []
+        self._listed_at = self._refreshed_at = -math.inf
 
-    def unfinished(self) -> list[tuple[UnfinishedUpload, str]]:
-        """The unfinished uploads that count, each with its owner.
+    def counted(self) -> list[tuple[UnfinishedUpload, str]]:
+        """Return the unfinished uploads that count, each with the key of its client.
 
-        Over a network those of which this process knows nothing yet are counted as it learns of
-        them, some at a time.
+        Over a network, an upload is not counted before its record was read, and one call reads only
+        some records.
         """
-        found, to_read = [], _RECORDS_AT_ONCE if self._store.remote else math.inf
+        counted, reads_left = [], _MAX_READS if self._store.remote else math.inf
         for upload in self._list():
-            if _is_unbegun(upload):
-                continue  # it goes with the next sweep
-            if upload.upload not in self._owners:
-                to_read -= 1
-            if to_read >= 0 and (owner := self._owner(upload.upload)) is not None:
-                found.append((upload, owner))
-        return found
+            if _is_expired_and_empty(upload):
+                continue  # the next sweep removes it
+            if upload.upload not in self._clients:
+                reads_left -= 1
+            if reads_left >= 0 and (client := self._client(upload.upload)) is not None:
+                counted.append((upload, client))
+        return counted
 
-    def ask_again(self) -> bool:
-        """Ask which uploads have ended since; whether anything may have come of it."""
+    def refresh(self) -> bool:
+        """Over a network, read again which uploads have ended; return whether that was done."""
         now = time.monotonic()
-        if not self._store.remote or now - self._asked_again_at < _LISTED_SECONDS:
+        if not self._store.remote or now - self._refreshed_at < _LISTING_SECONDS:
             return False
-        self._asked_again_at, self._listed_at = now, -math.inf
-        unfinished = [upload for upload, owner in self._owners.items() if owner is not None]
-        for upload in unfinished[:_RECORDS_AT_ONCE]:
-            del self._owners[upload]  # for the others to come first the next time
-            self._owner(upload)
+        self._refreshed_at, self._listed_at = now, -math.inf
+        unfinished = [upload for upload, client in self._clients.items() if client is not None]
+        for upload in unfinished[:_MAX_READS]:
+            del self._clients[upload]  # moves it to the end, so that others come first next time
+            self._client(upload)
         return True
 
-    def add(self, upload: str, record: Record) -> None:
-        """Count an upload that was created just now."""
-        self._owners[upload] = owner_of(record)
+    def add(self, upload: str, record: UploadRecord) -> None:
+        """Count an upload that was just created."""
+        self._clients[upload] = client_key(record.client)
         if self._store.remote:
-            self._listed.append(UnfinishedUpload(upload, size=None, reserved=0, modified=None))
+            self._listing.append(UnfinishedUpload(upload, size=None, reserved=0, modified=None))
 
-    def perhaps_unbegun(self) -> Iterator[str]:
-        """The uploads that may have had no byte for longer than that is allowed."""
+    def empty_candidates(self) -> Iterator[str]:
+        """Return the uploads that may have expired without a byte."""
         for upload in self._store.uploads.list_unfinished():
-            if upload.size is None and self._owners.get(upload.upload) is not None:
-                self._owners.pop(upload.upload, None)  # it may have ended since
-            perhaps = upload.size is None or _is_unbegun(upload)
-            if perhaps and self._owner(upload.upload) is not None:
+            if upload.size is None and self._clients.get(upload.upload) is not None:
+                self._clients.pop(upload.upload, None)  # it may have ended since
+            is_candidate = upload.size is None or _is_expired_and_empty(upload)
+            if is_candidate and self._client(upload.upload) is not None:
                 yield upload.upload
 
     def _list(self) -> list[UnfinishedUpload]:
         now = time.monotonic()
-        if not self._store.remote or now - self._listed_at > _LISTED_SECONDS:
-            self._listed = list(self._store.uploads.list_unfinished())
+        if not self._store.remote or now - self._listed_at > _LISTING_SECONDS:
+            self._listing = list(self._store.uploads.list_unfinished())
             self._listed_at = now
-            for failure in set(self._owners) - {upload.upload for upload in self._listed}:
-                self._owners.pop(failure, None)
-        return self._listed
+            for removed in set(self._clients) - {upload.upload for upload in self._listing}:
+                self._clients.pop(removed, None)
+        return self._listing
 
-    def _owner(self, upload: str) -> str | None:
-        if upload not in self._owners:
-            owner = self._read_owner(upload)
-            if owner == "" and not self._store.remote:
-                return owner  # it is just begun or ended, or its process has died in the middle
-            self._owners[upload] = owner
-            return owner
-        return self._owners.get(upload)
+    def _client(self, upload: str) -> str | None:
+        if upload not in self._clients:
+            client = self._read_client(upload)
+            if client == _UNKNOWN and not self._store.remote:
+                # The upload was just created or removed, or its process died meanwhile.
+                return client
+            self._clients[upload] = client
+            return client
+        return self._clients.get(upload)
 
-    def _read_owner(self, upload: str) -> str | None:
+    def _read_client(self, upload: str) -> str | None:
         try:
-            record = Record.from_bytes(self._store.uploads.read_record(upload))
-        except Unreadable:
-            return ""
+            return _client_of(UploadRecord.from_bytes(self._store.uploads.read_record(upload)))
+        except UnreadableRecord:
+            return _UNKNOWN
         except NoSuchUpload:
-            # The folder of one that is removed may stay, and be listed, over a network.
-            return None if self._store.remote else ""
-        return owner_of(record) if record.open else None
+            # Over a network, the folder of an upload that was removed may stay in listings.
+            return None if self._store.remote else _UNKNOWN
 
 
-def owner_of(record: Record) -> str:
-    """Who is one client: an address of IPv4, or a network of 64 bits of IPv6."""
+def client_key(address: str) -> str:
+    """Return what identifies a client: an IPv4 address, or the /64 network of an IPv6 address.
+
+    A client can choose any address in such a network (RFC 4291 section 2.5.1). The peer of a Unix
+    socket has no address, so all of them are one client.
+    """
     try:
-        address = ipaddress.ip_address(record.client)
-    except ValueError:  # the peer of a Unix socket has none
-        return record.client
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(address.ipv4_mapped or ipaddress.ip_network((int(address), 64), strict=False))
-    return str(address)
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(parsed.ipv4_mapped or ipaddress.ip_network((int(parsed), 64), strict=False))
+    return str(parsed)
 
 
-def _is_unbegun(upload: UnfinishedUpload) -> bool:
-    return (
-        upload.size == 0
-        and upload.modified is not None
-        and time.time() - upload.modified > UNBEGUN_SECONDS
-    )
+def _client_of(record: UploadRecord) -> str | None:
+    return None if record.state.has_ended else client_key(record.client)
+
+
+def _is_expired_and_empty(upload: UnfinishedUpload) -> bool:
+    if upload.size != 0 or upload.modified is None:
+        return False
+    return time.time() - upload.modified > EMPTY_UPLOAD_EXPIRY

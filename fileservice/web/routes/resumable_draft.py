@@ -20,10 +20,16 @@ from fileservice.protocols.errors import (
     MismatchingUploadOffset,
 )
 from fileservice.protocols.resumable_draft import CONTENT_TYPE, complete, number
-from fileservice.upload import UploadRequest
-from fileservice.upload.errors import DigestMismatch, OffsetMismatch, TooLarge
-from fileservice.upload.resumable.service import REFUSALS, Status
-from fileservice.upload.verified_blocks import verified_blocks
+from fileservice.upload import (
+    REJECTIONS,
+    AppendRequest,
+    DigestMismatch,
+    OffsetMismatch,
+    TooLarge,
+    UploadRequest,
+    UploadStatus,
+    verified_blocks,
+)
 from fileservice.web import request_body
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.representations import representation_headers, stored_response
@@ -44,7 +50,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
 
     @blueprint.route(upload_path, methods=["HEAD"])
     def head(upload: str) -> Response:
-        status = uploads.settle(upload)
+        status = uploads.status(upload, preempt=True)
         return _status_response(dependencies, status, {"Cache-Control": "no-store"})
 
     @blueprint.patch(upload_path)
@@ -54,7 +60,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
         if offset is None or final is None:
             raise BadField("Upload-Offset and Upload-Complete are required to append to an upload")
         status = uploads.status(upload)
-        if not status.record.open:
+        if status.has_ended:
             if request_body.declared_length(request.environ) == 0:
                 raise CompletedUpload
             raise InconsistentUploadLength(
@@ -94,10 +100,10 @@ def create(dependencies: Dependencies, upload_request: UploadRequest) -> Respons
         length,
         {},
         explicit_completion=True,
-        keep_finished=False,  # the response is the final one and has no URL of an upload
+        keep_published=False,  # the response is the final one and has no URL of an upload
         client=client_address(request.environ),
     )
-    if status.record.finished:
+    if status.file:
         return _final_response(dependencies, status, created=False)
     informed = False
     try:
@@ -107,13 +113,15 @@ def create(dependencies: Dependencies, upload_request: UploadRequest) -> Respons
         return _append(dependencies, status, 0, final=bool(complete(request.headers)))
     except BaseException as error:
         if not informed:
-            uploads.discard(status.upload)  # the client has no URL, so it cannot resume the upload
+            uploads.remove(status.upload)  # the client has no URL, so it cannot resume the upload
         elif isinstance(error, BodyError):
             uploads.cancel_if_empty(status.upload)
         raise
 
 
-def _inform(dependencies: Dependencies, status: Status, send_interim: SendInterimResponse) -> None:
+def _inform(
+    dependencies: Dependencies, status: UploadStatus, send_interim: SendInterimResponse
+) -> None:
     """Send the URL of the upload in an interim response before reading the body (section 4.2.1)."""
     fields = {
         "Location": _url(dependencies, status),
@@ -136,7 +144,9 @@ def options_response(dependencies: Dependencies, methods: Iterable[str]) -> Resp
     return empty(204, fields)
 
 
-def _append(dependencies: Dependencies, status: Status, offset: int, *, final: bool) -> Response:
+def _append(
+    dependencies: Dependencies, status: UploadStatus, offset: int, *, final: bool
+) -> Response:
     """Append the body of the request; `final` says that it is the rest of the file."""
     environ, uploads = request.environ, dependencies.resumable_uploads
     blocks: Iterable[memoryview] = request_body.blocks(environ, dependencies.idle_timeout)
@@ -144,8 +154,7 @@ def _append(dependencies: Dependencies, status: Status, offset: int, *, final: b
     if declared:
         blocks = verified_blocks(blocks, declared, dependencies.executor, DigestMismatch)
     try:
-        status = uploads.append(
-            status.upload,
+        append_request = AppendRequest(
             offset,
             blocks,
             content_length=request_body.declared_length(environ),
@@ -155,15 +164,16 @@ def _append(dependencies: Dependencies, status: Status, offset: int, *, final: b
             final=final,
             preempt=True,
         )
+        status = uploads.append(status.upload, append_request)
     except OffsetMismatch as mismatch:
         raise MismatchingUploadOffset(mismatch.offset, offset) from None
     except TooLarge:
         uploads.cancel(status.upload)  # section 4.4.2: it would exceed its length, so it is invalid
         raise
-    except REFUSALS:
+    except REJECTIONS:
         _add_upload_complete(final=final)
         raise
-    if status.record.finished:
+    if status.file:
         return _final_response(dependencies, status, created=True)
     if request.method == "PATCH":
         return _status_response(dependencies, status, {})
@@ -181,20 +191,18 @@ def _add_upload_complete(*, final: bool) -> None:
         return response
 
 
-def _final_response(dependencies: Dependencies, status: Status, *, created: bool) -> Response:
+def _final_response(dependencies: Dependencies, status: UploadStatus, *, created: bool) -> Response:
     """Return what a request with the whole file to /upload/<name> would have returned."""
-    assert status.record.finished
-    response = stored_response(
-        status.record.finished, base_url(dependencies.public_url), created=created
-    )
+    assert status.file
+    response = stored_response(status.file, base_url(dependencies.public_url), created=created)
     response.headers["Upload-Complete"] = "?1"
     return response
 
 
 def _status_response(
-    dependencies: Dependencies, status: Status, fields: dict[str, str], *, code: int = 204
+    dependencies: Dependencies, status: UploadStatus, fields: dict[str, str], *, code: int = 204
 ) -> Response:
-    file = status.record.finished
+    file = status.file
     fields = fields | {
         "Upload-Offset": str(status.offset),
         "Upload-Complete": "?1" if file else "?0",
@@ -230,10 +238,10 @@ def _interim_response_sender(upload: Request) -> SendInterimResponse | None:
     return wsgi_extensions.interim_response_sender(upload.environ)
 
 
-def _limit(dependencies: Dependencies, status: Status) -> str:
+def _limit(dependencies: Dependencies, status: UploadStatus) -> str:
     seconds_left = max(0, int(status.expires - time.time()))
     return f"max-size={dependencies.policy.max_size}, max-age={seconds_left}"
 
 
-def _url(dependencies: Dependencies, status: Status) -> str:
+def _url(dependencies: Dependencies, status: UploadStatus) -> str:
     return f"{base_url(dependencies.public_url)}{_PREFIX}{status.upload}"

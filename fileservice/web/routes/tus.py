@@ -10,9 +10,7 @@ from fileservice.protocols import tus
 from fileservice.protocols.conditional import format_date
 from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import BadField, ChecksumMismatch, UnsupportedVersion
-from fileservice.upload import UploadRequest
-from fileservice.upload.resumable.service import Status
-from fileservice.upload.verified_blocks import verified_blocks
+from fileservice.upload import AppendRequest, UploadRequest, UploadStatus, verified_blocks
 from fileservice.web import request_body
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.representations import representation_headers
@@ -84,8 +82,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     def append(upload: str) -> Response:
         request_body.require_content_type(request.environ, tus.CONTENT_TYPE)
         checksum = tus.Checksum.parse(request.headers)
-        status = uploads.append(
-            upload,
+        append_request = AppendRequest(
             tus.offset(request.headers),
             _body_blocks(dependencies, checksum),
             content_length=request_body.declared_length(request.environ),
@@ -93,6 +90,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
             length=tus.number(request.headers, "Upload-Length"),
             atomic=checksum is not None,
         )
+        status = uploads.append(upload, append_request)
         return _response(dependencies, status, {}, code=204)
 
     @blueprint.delete(upload_path)
@@ -103,7 +101,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     return blueprint
 
 
-def _concatenate(dependencies: Dependencies, parts: tuple[str, ...]) -> Status:
+def _concatenate(dependencies: Dependencies, parts: tuple[str, ...]) -> UploadStatus:
     if "Upload-Length" in request.headers or "Upload-Defer-Length" in request.headers:
         raise BadField("a final upload has the length of its parts")
     return dependencies.resumable_uploads.concatenate(
@@ -111,7 +109,7 @@ def _concatenate(dependencies: Dependencies, parts: tuple[str, ...]) -> Status:
     )
 
 
-def _create(dependencies: Dependencies, parts: tuple[str, ...] | None) -> Status:
+def _create(dependencies: Dependencies, parts: tuple[str, ...] | None) -> UploadStatus:
     """Create an upload, and append the body of the request if there is one.
 
     `parts` is () for an upload that is to be concatenated with others, and so has no name.
@@ -128,19 +126,19 @@ def _create(dependencies: Dependencies, parts: tuple[str, ...] | None) -> Status
     status = uploads.create(
         upload_request, length, _protocol_metadata(), client=client_address(request.environ)
     )
-    if content_length == 0 or status.record.finished:
+    if content_length == 0 or status.file:
         return status
     try:
-        return uploads.append(
-            status.upload,
+        append_request = AppendRequest(
             0,
             _body_blocks(dependencies, checksum),
             content_length=content_length,
             interrupt=wsgi_extensions.request_body(request.environ).interrupt,
             atomic=checksum is not None,
         )
+        return uploads.append(status.upload, append_request)
     except BaseException:
-        uploads.discard(status.upload)  # the response has no Location, so nobody can resume it
+        uploads.remove(status.upload)  # the response has no Location, so nobody can resume it
         raise
 
 
@@ -181,10 +179,10 @@ def _upload_request(length: int | None) -> UploadRequest:
 
 
 def _response(
-    dependencies: Dependencies, status: Status, fields: dict[str, str], *, code: int
+    dependencies: Dependencies, status: UploadStatus, fields: dict[str, str], *, code: int
 ) -> Response:
     fields = fields | {"Upload-Offset": str(status.offset)}
-    file = status.record.finished
+    file = status.file
     if file:
         fields |= representation_headers(file)
         fields["Content-Location"] = download_url(base_url(dependencies.public_url), file.name)

@@ -13,9 +13,13 @@ from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import PartialUpload
 from fileservice.protocols.forms import form_file
 from fileservice.storage import NotFound
-from fileservice.upload import UploadRequest, UploadResult, receive
-from fileservice.upload.errors import DigestMismatch
-from fileservice.upload.verified_blocks import verified_blocks
+from fileservice.upload import (
+    DigestMismatch,
+    UploadRequest,
+    UploadResult,
+    receive,
+    verified_blocks,
+)
 from fileservice.web import request_body
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.errors import PreconditionFailed
@@ -93,13 +97,7 @@ def _receive(
 ) -> UploadResult:
     _check_conditions(dependencies, upload_request.name)
     dependencies.sweeper.sweep_if_due()
-    return receive(
-        upload_request,
-        blocks,
-        policy=dependencies.policy,
-        store=dependencies.store,
-        executor=dependencies.executor,
-    )
+    return receive(upload_request, blocks, dependencies.upload_context)
 
 
 def _is_create_only() -> bool:

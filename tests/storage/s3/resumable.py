@@ -3,24 +3,31 @@
 from fileservice import filetypes
 from fileservice.gevent_executor import InlineExecutor
 from fileservice.storage import Store
-from fileservice.upload import UploadPolicy
-from fileservice.upload.resumable.service import ResumableUploads
+from fileservice.upload import (
+    AppendRequest,
+    ResumableUploads,
+    UploadContext,
+    UploadPolicy,
+    UploadStatus,
+)
 
 _POLICY = UploadPolicy(types=filetypes.TABLE, max_size=64 << 20, min_free=0, digest=True)
 
 
 def resumable_uploads(store: Store) -> ResumableUploads:
     """Return the service over a store."""
-    return ResumableUploads(store, _POLICY, InlineExecutor(), 86400.0)
+    return ResumableUploads(UploadContext(store, _POLICY, InlineExecutor()), expiry=86400.0)
 
 
-def append(uploads: ResumableUploads, upload: str, offset: int, *blocks: bytes, **options):
+def append(
+    uploads: ResumableUploads, upload: str, offset: int, *blocks: bytes, **options: bool
+) -> UploadStatus:
     """Append the blocks, whose total length is declared."""
-    return uploads.append(
-        upload,
+    request = AppendRequest(
         offset,
         iter(blocks),
         content_length=sum(map(len, blocks)),
         interrupt=lambda: None,
         **options,
     )
+    return uploads.append(upload, request)

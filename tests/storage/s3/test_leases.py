@@ -23,7 +23,7 @@ from fileservice.storage.s3.errors import PreconditionFailed
 from fileservice.storage.s3.layout import LEASES, piece_key, upload_folder
 from fileservice.storage.s3.lease import Lease
 from fileservice.storage.s3.store import S3Store
-from fileservice.upload import UploadRequest
+from fileservice.upload import AppendRequest, UploadRequest
 from tests.storage.s3.conftest import EXPIRED, ManualHeartbeat, OpenStore
 from tests.storage.s3.resumable import append, resumable_uploads
 from tests.storage.store_contract import NAME, content_of
@@ -275,7 +275,10 @@ def test_offset_is_not_acknowledged_by_a_writer_that_lost_its_lock(
         yield b"x" * 20
 
     def b() -> object:
-        return two.append(upload, 0, body(), content_length=20, interrupt=lambda: None, atomic=True)
+        return two.append(
+            upload,
+            AppendRequest(0, body(), content_length=20, interrupt=lambda: None, atomic=True),
+        )
 
     with ThreadPoolExecutor(1) as thread:
         futures = []

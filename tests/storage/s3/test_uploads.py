@@ -21,9 +21,8 @@ from fileservice.storage.s3.listing import ListedObject
 from fileservice.storage.s3.locker import S3Locker
 from fileservice.storage.s3.pieces import Piece
 from fileservice.storage.s3.store import S3Store
-from fileservice.upload import UploadRequest
+from fileservice.upload import AppendRequest, UploadRequest
 from fileservice.upload.errors import TooLarge, UploadGone
-from fileservice.upload.resumable.record import Record
 from fileservice.upload.resumable.repository import UploadRepository
 from tests.storage.s3.conftest import EXPIRED, OpenStore
 from tests.storage.s3.resumable import append, resumable_uploads
@@ -198,16 +197,12 @@ def test_request_that_preempts_is_not_interrupted_by_its_own_release_request(
 
     with ThreadPoolExecutor(1) as thread:
         first = thread.submit(
-            uploads.append, upload, 0, first_body(), content_length=None, interrupt=interrupted.set
+            uploads.append, upload, AppendRequest(0, first_body(), None, interrupted.set)
         )
         assert receives.wait(20)
         uploads.append(
             upload,
-            5,
-            second_body(),
-            content_length=None,
-            preempt=True,
-            interrupt=second_interrupted.set,
+            AppendRequest(5, second_body(), None, second_interrupted.set, preempt=True),
         )
         first.result(20)
     assert looked.is_set()
@@ -270,8 +265,8 @@ def test_file_never_gets_the_digest_of_other_bytes(
     assert append(two, upload, 0, second, atomic=True).offset == len(second)
     status = append(one, upload, len(second), rest)
     assert read(store, NAME) == second + rest
-    assert status.record.finished
-    assert status.record.finished.content.sha256 == content_of(second + rest).sha256
+    assert status.file
+    assert status.file.content.sha256 == content_of(second + rest).sha256
 
 
 def test_acknowledged_offset_stays_though_too_many_bytes_follow(
@@ -290,7 +285,7 @@ def test_acknowledged_offset_stays_though_too_many_bytes_follow(
         yield b"x" * (12 * MIB)
 
     with pytest.raises(TooLarge):
-        one.append(upload, 0, body(), content_length=None, interrupt=lambda: None)
+        one.append(upload, AppendRequest(0, body(), None, lambda: None))
     assert two.status(upload).offset >= acknowledged[0]
 
 

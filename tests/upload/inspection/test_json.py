@@ -1,0 +1,58 @@
+"""JSON: a short text is parsed, and of a longer one the first and last character checked."""
+
+import json
+
+import pytest
+
+from fileservice.upload.inspection.inspector import Verdict
+from tests.upload.inspection.support import accepts, inspect
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "[]", '"text"', "12.5e-3", "true", "null", ' {"a": [{"b": "\\u20ac €"}]} \r\n'],
+)
+def test_any_json_value_is_accepted(text: str) -> None:
+    assert inspect("json", text.encode()) == Verdict("application/json", None)
+
+
+def test_number_of_any_length_is_accepted() -> None:
+    """RFC 8259 section 6 sets no limit, and that of Python's int must not apply."""
+    assert accepts("json", b'{"modulus": ' + b"7" * 5000 + b"}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [" ", "{", "}{", "{'a': 1}", '{"a": 1,}', "[1] [2]", "NaN", "[Infinity]", "word", '"\n"'],
+)
+def test_invalid_json_is_refused(text: str) -> None:
+    assert not accepts("json", text.encode())
+
+
+def test_deeply_nested_json_raises_no_other_error() -> None:
+    accepts("json", b"[" * 500_000 + b"]" * 500_000)
+
+
+def test_large_json_is_accepted() -> None:
+    large = json.dumps([{"number": n, "text": "x" * 100} for n in range(20_000)]).encode()
+
+    assert accepts(
+        "json", *(large[offset : offset + 65536] for offset in range(0, len(large), 65536))
+    )
+
+
+@pytest.mark.parametrize("cut", [1, 1000])
+def test_large_json_without_its_end_is_refused(cut: int) -> None:
+    large = json.dumps({"rows": ["x" * 100] * 20_000}).encode()
+
+    assert accepts("json", large)
+    assert not accepts("json", large[:-cut])
+
+
+@pytest.mark.parametrize("items", [10, 300_000])
+def test_json_of_any_length_is_accepted_in_utf_8_only(items: int) -> None:
+    """RFC 8259 section 8.1."""
+    text = json.dumps([1] * items)
+
+    assert accepts("json", text.encode())
+    assert not accepts("json", text.encode("utf-16"))
