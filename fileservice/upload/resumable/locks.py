@@ -1,8 +1,8 @@
 """UploadLocks: at most one request changes an upload, and a client gets past its own dead one.
 
 A phone that lost its connection comes back on a new one while the server still waits on the old
-one. So a request that finds an upload locked watches it for a while. If bytes still arrive, the
-request is refused. If none do, it asks the process that has the lock to release it, and that
+one. So a request that finds an upload locked watches for a moment whether it grows. If it does, the
+request is refused. If not, it asks the process that has the lock to release it, and that
 process ends the body of the request that is waiting (compare tusd's Locker and requestUnlock).
 """
 
