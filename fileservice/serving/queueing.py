@@ -4,6 +4,9 @@ The rule is that of CoDel (RFC 8289). A burst makes a queue that empties by itse
 which everything waits for longer than the target, throughout an interval, is a sign of overload;
 from then on, whatever has waited for longer than the target is overdue.
 
+Requests also wait if other processes have the CPU. If they are few, that is no overload: clients
+that each wait for a response before they send the next request are not more than can be served.
+
 New connections wait in the backlog of the listening socket if several workers share it, and in the
 event loop if one worker accepts them all. Requests on open connections wait in the event loop.
 """
@@ -12,6 +15,7 @@ import math
 import socket as sockets
 import struct
 import time
+from collections.abc import Callable
 
 import gevent
 from gevent.socket import socket
@@ -20,9 +24,13 @@ _TARGET = 0.25
 """Seconds that a request may wait."""
 _INTERVAL = 1.0
 """Seconds throughout which every request must have waited longer before one is overdue."""
+FEW_REQUESTS = 50
+"""Nothing is overdue in a worker that has not more requests than this."""
 _MEASURE_SECONDS = 0.1
 _LAST_DATA_SENT = struct.Struct("=44xI")
 """tcpi_last_data_sent in struct tcp_info (linux/tcp.h), in milliseconds."""
+_UNACKED = struct.Struct("=24xI")
+"""tcpi_unacked, which is the length of the backlog if the socket listens (net/ipv4/tcp.c)."""
 
 
 class QueueMonitor:
@@ -36,8 +44,11 @@ class QueueMonitor:
         self._exceeded_since: float | None = None
         self._last_taken = self._last_overdue = -math.inf
 
-    def is_overdue(self, waited: float) -> bool:
-        """Return whether to refuse what is taken from the queue now, after `waited` seconds."""
+    def is_overdue(self, waited: float, requests: int) -> bool:
+        """Return whether to refuse what is taken from the queue now, after `waited` seconds.
+
+        `requests` is how many the worker has, and the backlog with them.
+        """
         now = time.monotonic()
         was_empty = now - waited - self._last_taken > self._pause
         self._last_taken = now
@@ -48,16 +59,20 @@ class QueueMonitor:
             self._exceeded_since = now
         exceeded_throughout = now - self._exceeded_since > _INTERVAL
         was_overloaded = now - self._last_overdue < _INTERVAL
-        if not (exceeded_throughout or was_overloaded):
+        if requests <= FEW_REQUESTS or not (exceeded_throughout or was_overloaded):
             return False
         self._last_overdue = now
         return True
 
 
 class LoopDelay:
-    """How long what is ready to run in the event loop of this thread waits for its turn."""
+    """How long what is ready to run in the event loop of this thread waits for its turn.
 
-    def __init__(self) -> None:
+    `count_requests` returns how many requests the worker has, or has had in the last seconds.
+    """
+
+    def __init__(self, count_requests: Callable[[float], int]) -> None:
+        self._count_requests = count_requests
         self.seconds = 0.0
         """The last measurement."""
         self.is_overdue = False
@@ -69,9 +84,13 @@ class LoopDelay:
         while True:
             due = time.monotonic() + _MEASURE_SECONDS
             gevent.sleep(_MEASURE_SECONDS)
+            fired = time.monotonic()
             gevent.sleep(0)  # timers run before what is ready; this waits with the latter
-            self.seconds = time.monotonic() - due
-            self.is_overdue = self._monitor.is_overdue(self.seconds)
+            now = time.monotonic()
+            self.seconds = now - due
+            # Since the timer fired, each connection has had its turn at most once.
+            requests = self._count_requests(now - fired)
+            self.is_overdue = self._monitor.is_overdue(self.seconds, requests)
 
 
 def seconds_since_handshake(connection: socket) -> float | None:
@@ -82,3 +101,13 @@ def seconds_since_handshake(connection: socket) -> float | None:
         return None
     milliseconds: int = _LAST_DATA_SENT.unpack(info)[0]
     return milliseconds / 1000
+
+
+def backlog_length(listener: socket) -> int:
+    """Return how many connections wait to be accepted; 0 if it is no TCP socket."""
+    try:
+        info = listener.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, _UNACKED.size)
+    except OSError:
+        return 0
+    count: int = _UNACKED.unpack(info)[0]
+    return count

@@ -2,6 +2,7 @@
 
 import mmap
 import time
+from collections import deque
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
@@ -25,7 +26,13 @@ from fileservice.serving.gunicorn_api import (
     tls_context,
 )
 from fileservice.serving.memory import trim_heap
-from fileservice.serving.queueing import LoopDelay, QueueMonitor, seconds_since_handshake
+from fileservice.serving.queueing import (
+    FEW_REQUESTS,
+    LoopDelay,
+    QueueMonitor,
+    backlog_length,
+    seconds_since_handshake,
+)
 
 if TYPE_CHECKING:
     from ssl import SSLContext  # at run time it is the one of before gevent replaced it
@@ -67,8 +74,9 @@ class TransferWorker(BaseWorker):
         self._idle: dict[socket, float] = {}
         self._new: dict[socket, float] = {}
         self._closable: dict[socket, float] = {}
+        self._begun: deque[float] = deque(maxlen=FEW_REQUESTS + 1)  # when the last requests began
         self._accept_queue = QueueMonitor()
-        self._loop_delay = LoopDelay()
+        self._loop_delay = LoopDelay(self._count_requests)
 
     def run(self) -> None:
         """Serve until a stop is requested, then drain and finish within graceful_timeout."""
@@ -151,6 +159,7 @@ class TransferWorker(BaseWorker):
     def count_request(self) -> None:
         """Count a request; after max_requests of them another worker replaces this one."""
         self.nr += 1
+        self._begun.append(time.monotonic())
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
@@ -174,7 +183,19 @@ class TransferWorker(BaseWorker):
         waited = seconds_since_handshake(client)
         if waited is None:
             return self.overdue_seconds()
-        return waited if self._accept_queue.is_overdue(waited) else None
+        if self._accept_queue.is_overdue(waited, self._count_requests()):
+            return waited
+        return self.overdue_seconds()
+
+    def _count_requests(self, seconds: float = 0.0) -> int:
+        """Return how many requests run, or began in the last seconds if more, plus the backlog.
+
+        Those that began are counted up to FEW_REQUESTS + 1.
+        """
+        since = time.monotonic() - seconds
+        running = len(self._pool) - len(self._idle) - len(self._new)
+        served = max(running, sum(begun > since for begun in self._begun))
+        return served + sum(map(backlog_length, self.sockets))
 
     def overdue_seconds(self) -> float | None:
         """Return how long a request on an open connection has waited, if that is too long."""

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -20,7 +22,7 @@ NOTHING = request("GET /nothing")
 PROBE = request("GET /healthz")
 COST = 0.03
 """Seconds, at least, for which every upload blocks the event loop."""
-SECONDS = 4.0
+SECONDS = 5.0
 
 
 def put(name: str) -> bytes:
@@ -44,6 +46,37 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Configure
     )
     yield server
     server.kill()
+
+
+@pytest.fixture
+def server_without_much_cpu(tmp_path: Path) -> Iterator[ConfiguredServer]:
+    """A server with one worker, which has an eighth of a CPU, as others are busy on it."""
+    cpu = min(os.sched_getaffinity(0))
+    pin = f"import os; os.sched_setaffinity(0, [{cpu}])"
+    server = ConfiguredServer(
+        {"STORE_URL": str(tmp_path / "store"), "MIN_FREE_SPACE": "0"},
+        "def post_worker_init(worker):",
+        f"    {pin}",
+        "    import time",
+        "    from fileservice.storage.local.store import LocalStore",
+        "    taken = LocalStore.is_taken",
+        "    def slow(self, name):",
+        "        until = time.thread_time() + 0.005",
+        "        while time.thread_time() < until:",
+        "            pass",
+        "        return taken(self, name)",
+        "    LocalStore.is_taken = slow",
+    )
+    busy = [sys.executable, "-c", f"{pin}\nwhile True: pass"]
+    # The kernel may share the CPU among sessions rather than processes (sched(7), autogroups).
+    others = [subprocess.Popen(busy, start_new_session=True) for _ in range(7)]
+    try:
+        yield server
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+        server.kill()
 
 
 class Arrivals:
@@ -149,3 +182,22 @@ def test_requests_on_kept_connections_get_503_too(server: ConfiguredServer) -> N
     assert health.status == 200
     assert set(statuses) == {201, 503}
     eventually(lambda: ask(server, NOTHING).status == 404)
+
+
+def test_requests_that_wait_because_other_processes_have_the_cpu_are_served(
+    server_without_much_cpu: ConfiguredServer,
+) -> None:
+    """Twenty clients, whose requests the worker alone would serve within 0.1 s."""
+    over = time.monotonic() + SECONDS
+
+    def insist(client: int) -> set[int]:
+        statuses = set()
+        with Wire(server_without_much_cpu) as wire:
+            number = 0
+            while time.monotonic() < over:
+                number += 1
+                statuses.add(wire.ask(put(f"{client}-{number}")).status)
+        return statuses
+
+    with ThreadPoolExecutor(20) as clients:
+        assert set().union(*clients.map(insist, range(20))) == {201}

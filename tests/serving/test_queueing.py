@@ -3,7 +3,7 @@
 import pytest
 
 from fileservice.serving import queueing
-from fileservice.serving.queueing import QueueMonitor
+from fileservice.serving.queueing import FEW_REQUESTS, QueueMonitor
 
 
 class Clock:
@@ -23,12 +23,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def take(monitor: QueueMonitor, clock: Clock, waited: float, seconds: float) -> list[bool]:
+def take(
+    monitor: QueueMonitor, clock: Clock, waited: float, seconds: float, requests: int = 1000
+) -> list[bool]:
     """Take a request that has waited for so long every tenth of a second."""
     overdue = []
     for _ in range(round(seconds * 10)):
         clock.now += 0.1
-        overdue.append(monitor.is_overdue(waited))
+        overdue.append(monitor.is_overdue(waited, requests))
     return overdue
 
 
@@ -66,6 +68,12 @@ def test_overload_ends_after_a_second_of_short_waits(clock: Clock) -> None:
 def test_long_wait_after_an_empty_queue_is_not_overdue(clock: Clock) -> None:
     """A process that was stopped for a while finds requests that have waited for it."""
     monitor = QueueMonitor()
-    assert not monitor.is_overdue(0.5)
+    assert not monitor.is_overdue(0.5, 1000)
     clock.now += 30
-    assert not monitor.is_overdue(20)
+    assert not monitor.is_overdue(20, 1000)
+
+
+def test_long_waits_of_few_requests_are_not_overdue(clock: Clock) -> None:
+    monitor = QueueMonitor()
+    assert not any(take(monitor, clock, waited=3.0, seconds=60, requests=FEW_REQUESTS))
+    assert take(monitor, clock, waited=3.0, seconds=0.1, requests=FEW_REQUESTS + 1) == [True]
