@@ -1,11 +1,13 @@
 """Resumable uploads: their records, and requests to release their locks."""
 
+import fcntl
 import os
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from fileservice.storage import NoSuchUpload
 from fileservice.storage.local import LocalStore
 
 
@@ -41,3 +43,21 @@ def test_release_request_of_a_dead_process_lapses(store: LocalStore, directory: 
 
     assert store.locker.release_requests() == []
     assert not request.exists()
+
+
+@pytest.mark.parametrize("fsync", [True, False])
+def test_upload_that_is_removed_just_before_it_is_locked_does_not_exist(
+    another_store: LocalStore, directory: Path, monkeypatch: pytest.MonkeyPatch, *, fsync: bool
+) -> None:
+    store = LocalStore(directory, fsync=fsync)
+    upload = store.uploads.create(b"record", None)
+    flock = fcntl.flock
+
+    def remove_before_lock(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        another_store.uploads.remove(upload)
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", remove_before_lock)
+    with pytest.raises(NoSuchUpload):
+        store.locker.lock(upload)
