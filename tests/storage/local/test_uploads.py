@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -43,6 +44,39 @@ def test_release_request_of_a_dead_process_lapses(store: LocalStore, directory: 
 
     assert store.locker.release_requests() == []
     assert not request.exists()
+
+
+def test_release_request_that_a_dead_process_left_is_renewed(
+    store: LocalStore, directory: Path
+) -> None:
+    upload = store.uploads.create(b"record", None)
+    store.locker.request_release(upload)
+    request = directory / ".fileservice/release-requests" / upload
+    long_ago = request.stat().st_mtime - 11
+    os.utime(request, (long_ago, long_ago))
+
+    store.locker.request_release(upload)
+
+    assert store.locker.release_requests() == [upload]
+
+
+def test_exclusive_section_excludes_other_processes(
+    store: LocalStore, another_store: LocalStore
+) -> None:
+    left, entered = threading.Event(), threading.Event()
+
+    def enter() -> None:
+        with another_store.locker.exclusive():
+            assert left.is_set()
+            entered.set()
+
+    other = threading.Thread(target=enter)
+    with store.locker.exclusive():
+        other.start()
+        assert not entered.wait(0.1)
+        left.set()
+    other.join(10)
+    assert entered.is_set()
 
 
 @pytest.mark.parametrize("fsync", [True, False])
