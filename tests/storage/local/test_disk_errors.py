@@ -110,6 +110,13 @@ class TestFullDisk:
         assert store.uploads.read(upload).record.strip() == ended
         assert (store.free_space() or 0) >= 400_000
 
+    def test_upload_that_does_not_fit_is_not_created_and_leaves_nothing(
+        self, store: LocalStore, directory: Path
+    ) -> None:
+        with pytest.raises(StorageFull):
+            store.uploads.create(b"record", 1 << 30)
+        assert list((directory / ".fileservice/uploads").iterdir()) == []
+
     def test_record_that_needs_more_space_than_the_disk_has_stays_as_it_was(
         self, store: LocalStore, directory: Path
     ) -> None:

@@ -5,11 +5,12 @@ import os
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fileservice.storage import NoSuchUpload
-from fileservice.storage.local import LocalStore
+from fileservice.storage.local import LocalStore, records
 
 
 def test_upload_that_has_ended_is_not_listed_as_unfinished(
@@ -95,3 +96,23 @@ def test_upload_that_is_removed_just_before_it_is_locked_does_not_exist(
     monkeypatch.setattr(fcntl, "flock", remove_before_lock)
     with pytest.raises(NoSuchUpload):
         store.locker.lock(upload)
+
+
+def test_upload_that_ends_while_it_is_read_is_read_as_ended(
+    store: LocalStore, another_store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = store.uploads.create(b"record", None)
+    with closing(store.locker.lock(upload)) as writer:
+        writer.write(b"bytes")
+    read = records.read
+
+    def end_after(*of: Any) -> tuple[bytes, float]:
+        record = read(*of)
+        monkeypatch.setattr(records, "read", read)
+        with closing(another_store.locker.lock(upload)) as writer:
+            writer.end(b"ended")
+        return record
+
+    monkeypatch.setattr(records, "read", end_after)
+    stored = store.uploads.read(upload)
+    assert (stored.record, stored.size) == (b"ended", 0)
