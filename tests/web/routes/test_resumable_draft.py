@@ -149,6 +149,17 @@ def test_an_error_that_can_be_mended_does_not_have_upload_complete(client: Flask
     assert "Upload-Complete" not in append(client, path, 6, TEXT[6:]).headers
 
 
+def test_an_upload_that_repeats_a_stored_file_leaves_no_record(
+    client: FlaskClient, root: Path
+) -> None:
+    """Its client is not told of an upload that it could ask for."""
+    digest = client.put("/upload/a.txt", data=TEXT).headers["Repr-Digest"]
+    records = set((root / ".fileservice/ended").iterdir())
+    response = create(client, TEXT, **{"Repr-Digest": digest})
+    assert (response.status_code, response.headers["Upload-Complete"]) == (200, "?1")
+    assert set((root / ".fileservice/ended").iterdir()) == records
+
+
 def test_an_upload_that_is_cancelled_is_not_found(client: FlaskClient) -> None:
     path = path_of(create(client, TEXT[:4]))
     assert client.delete(path).status_code == 204
