@@ -104,15 +104,16 @@ def test_a_paused_large_upload_is_resumed_from_its_offset(
 ) -> None:
     tab = open_page()
     tab.expected += STILL_HELD
-    tab.network(20 * MIB)
-    file = make_file("a.bmp", 40 * MIB)
+    tab.network(MIB)
+    file = make_file("a.bmp", 12 * MIB)
     tab.choose(file)
-    tab.wait_until_sent("a.bmp", 0.2)
-    tab.transfer("a.bmp").get_by_text("MiB/s").wait_for()
+    tab.wait_until_sent("a.bmp", 0.1)
+    tab.transfer("a.bmp").get_by_text("/s").wait_for()
     tab.press("Pause", "a.bmp")
     tab.wait_for("a.bmp", "paused")
     assert "paused" in tab.transfer("a.bmp").inner_text()
     patches = len(tab.offsets())
+    tab.network()
     tab.press("Resume", "a.bmp")
     tab.wait_for("a.bmp", "done")
     assert tab.offsets()[patches] > 0
@@ -139,8 +140,8 @@ def test_a_cancelled_upload_is_removed_from_the_page_and_the_server(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
-    tab.network(20 * MIB)
-    tab.choose(make_file("a.bmp", 40 * MIB))
+    tab.network(MIB)
+    tab.choose(make_file("a.bmp", 12 * MIB))
     tab.wait_until_sent("a.bmp", 0.1)
     upload = next(request.url for request in tab.requests if request.method == "PATCH")
     with tab.page.expect_response(lambda answer: answer.request.method == "DELETE") as deletion:
@@ -233,10 +234,10 @@ def test_an_upload_is_resumed_in_a_new_tab_when_its_file_is_chosen_again(
 ) -> None:
     context = new_context()
     first = open_page(context=context)
-    first.network(20 * MIB)
-    file = make_file("a.bmp", 60 * MIB)
+    first.network(MIB)
+    file = make_file("a.bmp", 12 * MIB)
     first.choose(file)
-    first.wait_until_sent("a.bmp", 0.3)
+    first.wait_until_sent("a.bmp", 0.1)
     first.page.close()
     second = open_page(context=context)
     second.expected += STILL_HELD
@@ -255,8 +256,8 @@ def test_an_unfinished_upload_can_be_discarded(
 ) -> None:
     context = new_context()
     first = open_page(context=context)
-    first.network(20 * MIB)
-    first.choose(make_file("a.bmp", 60 * MIB))
+    first.network(MIB)
+    first.choose(make_file("a.bmp", 12 * MIB))
     first.wait_until_sent("a.bmp", 0.1)
     first.page.close()
     second = open_page(context=context)
