@@ -1,7 +1,6 @@
 """Uploads from the page: chosen, dropped, refused, paused, cut, and gone on with."""
 
-import os
-import signal
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 
 from tests.browser.conftest import MIB
 from tests.browser.watched import STILL_HELD, Watched, assert_stored
-from tests.support.processes import open_files
 from tests.support.servers import LiveServer
 
 Open = Callable[..., Watched]
@@ -210,21 +208,17 @@ def test_an_upload_waits_while_the_server_still_holds_its_earlier_request(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
-    tab.expected += ["net::ERR_INTERNET_DISCONNECTED", "423 (Locked)"]
-    tab.network(4 * MIB)
+    tab.expected += ["net::ERR_INTERNET_DISCONNECTED", *STILL_HELD]
+    tab.network(MIB)
     file = make_file("a.bmp", 12 * MIB)
     tab.choose(file)
     tab.wait_until_sent("a.bmp", 0.1)
-    uploads = f"{server.store}/.fileservice/uploads/"
-    (holder,) = [pid for pid in server.workers() if uploads in "".join(open_files(pid))]
-    os.kill(holder, signal.SIGSTOP)
-    try:
-        tab.network(offline=True)
-        tab.wait_for("a.bmp", "retrying")
-        with tab.page.expect_response(lambda answer: answer.status == 423):
-            tab.network()
-    finally:
-        os.kill(holder, signal.SIGCONT)
+    tab.network(offline=True)
+    tab.wait_for("a.bmp", "retrying")
+    (path,) = [p for p in (server.store / ".fileservice/uploads").iterdir() if not p.suffix]
+    with path.open("rb") as held, tab.page.expect_response(lambda answer: answer.status == 423):
+        fcntl.flock(held, fcntl.LOCK_EX)  # as a worker does while it adds to the upload
+        tab.network()
     tab.wait_for("a.bmp", "done")
     assert_stored(server.url, [file])
 
