@@ -125,6 +125,18 @@ def test_a_declared_digest_makes_a_repeated_upload_succeed(client: FlaskClient) 
     assert again.json == first.json
 
 
+def test_a_repeated_upload_that_must_be_new_succeeds_only_with_its_digest(
+    client: FlaskClient,
+) -> None:
+    """Its answer may have been lost, so the file may be the one that this client stored."""
+    only_new = {"If-None-Match": "*"}
+    first = client.put("/upload/a.txt", data=TEXT, headers=only_new)
+    assert first.status_code == 201
+    assert client.put("/upload/a.txt", data=TEXT, headers=only_new).status_code == 412
+    headers = only_new | {"Repr-Digest": first.headers["Repr-Digest"]}
+    assert client.put("/upload/a.txt", data=TEXT, headers=headers).status_code == 200
+
+
 def test_a_digest_of_the_whole_form_is_verified(client: FlaskClient, root: Path) -> None:
     response = client.post("/upload", headers={"Content-Digest": SHA256}, **form("a.txt"))
     assert (response.status_code, response.json["code"]) == (400, "digest-mismatch")
