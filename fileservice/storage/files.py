@@ -1,6 +1,7 @@
 """What a store says about its files and uploads: values without behaviour of a store."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -55,20 +56,13 @@ class StoredFile:
 class Opened:
     """A published file opened for reading; `body` is seekable and must be closed.
 
-    A body that the kernel can send from has a `fileno`. One that is fetched over a network has
-    `seek_range`, as here.
+    A body that the kernel can send from has a `fileno`.
     """
 
     file: StoredFile
     body: BinaryIO
-
-    def seek_range(self, first: int, end: int) -> None:
-        """Move to byte `first`. Hint: what is read next ends before byte `end`."""
-        seek_range = getattr(self.body, "seek_range", None)
-        if seek_range:
-            seek_range(first, end)
-        else:
-            self.body.seek(first)
+    seek_range: Callable[[int, int], object]
+    """Moves `body` to a first byte. Hint: what is read next ends before the second argument."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,10 +70,11 @@ class S3Store:
         try:
             if reservation.is_reservation(head):
                 raise NotFound(name)
-            return Opened(self._metadata_store.describe(name, head), body)  # type: ignore[arg-type]
+            file = self._metadata_store.describe(name, head)
         except BaseException:
             body.close()
             raise
+        return Opened(file, body, body.seek_range)  # type: ignore[arg-type]
 
     def stat(self, name: FileName) -> StoredFile:
         return self._metadata_store.describe(name, self._head_of_file(name))
