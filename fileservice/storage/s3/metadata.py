@@ -28,11 +28,6 @@ IS_SEPARATE = "fileservice-metadata"
 """Key that says that the content is in an object of its own."""
 _NAME = "name"
 _TYPE, _CHARSET, _SHA256 = "fileservice-type", "fileservice-charset", "fileservice-sha256"
-_FIELDS = {
-    _TYPE: re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}"),
-    _CHARSET: re.compile(r"[A-Za-z0-9-]{1,40}"),
-    _SHA256: re.compile(r"[0-9a-f]{64}"),
-}
 _CACHED_OBJECTS = 4096
 
 
@@ -77,17 +72,14 @@ class MetadataStore:
                 fields = self._read(fields.get(ID, ""))
             except (ObjectMissing, ValueError):
                 fields = {}
-        media_type, charset, sha256 = (_valid(fields, field) for field in _FIELDS)
+        media_type, charset, sha256 = (_text(fields, key) for key in (_TYPE, _CHARSET, _SHA256))
+        content = Content.from_text(name, media_type, charset, sha256)
         return StoredFile(
             name=name,
             size=head.size,
             modified_ns=int(head.modified.timestamp()) * 1_000_000_000,
-            content=Content(
-                media_type or media_type_of(name.extension),
-                charset if media_type else None,
-                bytes.fromhex(sha256) if sha256 else None,
-            ),
-            version=sha256 or version_of(head.etag),
+            content=content,
+            version=content.sha256.hex() if content.sha256 else version_of(head.etag),
         )
 
     def _load(self, upload: str) -> Mapping[str, str]:
@@ -119,6 +111,7 @@ def file_of(name: FileName, listed: ListedObject) -> StoredFile:
     )
 
 
-def _valid(fields: Mapping[str, str], field: str) -> str | None:
-    value = fields.get(field)
-    return value if isinstance(value, str) and _FIELDS[field].fullmatch(value) else None
+def _text(fields: Mapping[str, str], key: str) -> str | None:
+    """Return the value of a field; None if it is missing, or no text in a JSON object."""
+    value = fields.get(key)
+    return value if isinstance(value, str) else None
