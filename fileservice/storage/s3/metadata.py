@@ -1,4 +1,4 @@
-"""What the store knows of the content of a file, and where it keeps it.
+"""The description of a file's content, and the objects that it is kept in.
 
 The content of a file that was published in one request is in the user-defined metadata of its
 object. That of a file that was sent in parts was fixed before its bytes arrived (by
@@ -23,7 +23,7 @@ from fileservice.storage.s3.listing import ListedObject
 from fileservice.storage.s3.objects import ObjectHead
 
 ID = "fileservice-id"
-"""Key of the id of the upload that made an object: after a lost answer it shows who succeeded."""
+"""Key of the id of the upload that made an object; after a lost answer it shows who succeeded."""
 IS_SEPARATE = "fileservice-metadata"
 """Key that says that the content is in an object of its own."""
 _NAME = "name"
@@ -54,13 +54,13 @@ class MetadataStore:
         self._read = lru_cache(_CACHED_OBJECTS)(self._load)
 
     def write(self, upload: str, name: FileName, content: Content) -> None:
-        """Keep the content of the file that the upload with this id is about to become."""
+        """Store the content of the file that the upload with this id will become."""
         data = json.dumps(metadata_of(content) | {_NAME: name}).encode()
         seconds = self._client.timing.retry_with_body
         self._client.put_object(METADATA + upload, data, retry_seconds=seconds)
 
     def remove(self, upload: str) -> None:
-        """Remove it, unless the bucket does not answer: then the sweep does."""
+        """Remove the object of an upload; if the bucket does not answer, the sweep does so."""
         with suppress(StorageError):
             self._client.delete_object(METADATA + upload)
 
