@@ -178,8 +178,8 @@ class S3Store:
 def _before_slash(after: str) -> str:
     """Return where a listing must start so that it misses no file past `after`.
 
-    `after` may have a slash, although no name has one. A listing with folders that starts after a
-    key with a slash may leave out files, so it starts before the folder instead.
+    `after` may have a slash, although no name has one. SeaweedFS may leave out files from a listing
+    that starts after a key with a slash (decision 9), so this one starts before the folder.
     """
     head, slash, _ = after.partition("/")
     return f"{head}.\U0010ffff" if slash else head

@@ -124,7 +124,7 @@ def test_a_check_of_a_store_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_less_free_space_than_must_stay_free_raises_storage_full(tmp_path: Path) -> None:
-    with pytest.raises(StorageFull, match="left free"):
+    with pytest.raises(StorageFull, match="must stay free"):
         check_store(LocalStore(tmp_path / "store", fsync=True), 1 << 60)
 
 
