@@ -1,4 +1,4 @@
-"""Uploads from the page: chosen, dropped, refused, paused, cut, and gone on with."""
+"""Uploads from the page: choosing and dropping files, refusals, pauses, cuts and resuming."""
 
 import os
 import signal

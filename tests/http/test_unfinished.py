@@ -1,4 +1,4 @@
-"""Uploads that are begun and not sent: they are few, hold little, and soon go."""
+"""Unfinished uploads: their number and their space are limited, and they expire."""
 
 import os
 import secrets
