@@ -1,4 +1,4 @@
-"""The list on the page: found, sorted, turned, looked at, deleted, and up to date."""
+"""The list on the page: searching, sorting, paging, previews, deletion and refreshing."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Uploads from the page: chosen, dropped, refused, paused, cut, and gone on with."""
+"""Uploads from the page: choosing and dropping files, refusals, pauses, cuts and resuming."""
 
 import fcntl
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def test_dropped_files_are_stored_and_a_disallowed_one_is_reported(
     for file in good:
         tab.wait_for(file.name, "done")
     tab.wait_for("four.exe", "refused")
-    assert "Files named .exe are not taken" in tab.transfer("four.exe").inner_text()
+    assert "Files with the extension .exe are not accepted" in tab.transfer("four.exe").inner_text()
     assert_stored(server.url, good)
     assert server.published() == sorted(file.name for file in good)
     assert not any("four.exe" in request.url for request in tab.requests)
@@ -69,7 +69,7 @@ def test_a_name_that_is_taken_is_refused_before_a_byte_is_sent(
     tab = open_page()
     tab.choose(make_file("a.bmp", size))
     tab.wait_for("a.bmp", "refused")
-    assert "of this name already" in tab.transfer("a.bmp").inner_text()
+    assert "already a file with this name" in tab.transfer("a.bmp").inner_text()
     assert all(request.method == "GET" for request in tab.requests)
 
 
@@ -235,7 +235,7 @@ def test_an_upload_is_resumed_in_a_new_tab_when_its_file_is_chosen_again(
     first.page.close()
     second = open_page(context=context)
     second.expected += STILL_HELD
-    assert "goes on from where it was" in second.transfer("a.bmp").inner_text()
+    assert "Choose the same file again to continue it" in second.transfer("a.bmp").inner_text()
     second.choose(file)
     assert second.transfer("a.bmp").count() == 1
     second.wait_for("a.bmp", "done")

@@ -5,28 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from fileservice.wsgi_extensions import SEND_INTERIM_RESPONSE
-from tests.web.application import TEXT, application, emptied, published
+from tests.web.application import TEXT, published
 
 PARTIAL = {"Content-Type": "application/partial-upload"}
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(scope="module")
-def app(root: Path) -> Flask:
-    return application(root, MAX_FILE_SIZE="16KiB")
-
-
-@pytest.fixture
-def client(app: Flask, root: Path) -> FlaskClient:
-    return emptied(app, root)
+def settings() -> dict[str, str]:
+    return {"MAX_FILE_SIZE": "16KiB"}
 
 
 def create(client: FlaskClient, data: bytes, *, name: str = "a.txt", **fields: str) -> Any:

@@ -5,28 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.web.application import TEXT, application, emptied, published
+from tests.web.application import TEXT, published
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
 SHA256 = "sha-256=:q9Dxa2XxRZ2lIRjVc0MRhDZOXbTWv2ODTJfXNa+lXYM=:"
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(scope="module")
-def app(root: Path) -> Flask:
-    return application(root, MAX_FILE_SIZE="1KiB")
-
-
-@pytest.fixture
-def client(app: Flask, root: Path) -> FlaskClient:
-    return emptied(app, root)
+def settings() -> dict[str, str]:
+    return {"MAX_FILE_SIZE": "1KiB"}
 
 
 def form(name: str, data: bytes = TEXT) -> dict[str, Any]:
