@@ -57,7 +57,9 @@ def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     if match := re.fullmatch(r"\[([^\]]*)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}", text):
         text = match[1] or match[2] or ""
     address = ipaddress.ip_address(text)
-    return getattr(address, "ipv4_mapped", None) or address
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped
+    return address
 
 
 def in_any(text: str, networks: tuple[Network, ...]) -> bool:

@@ -19,6 +19,11 @@ class Family(Enum):
     ZIP = auto()
     """By the members of a ZIP archive, which are listed at its end."""
 
+    @property
+    def is_read_again(self) -> bool:
+        """Whether the complete file is read, of whatever size, and not only its passing bytes."""
+        return self in (Family.OLE, Family.ZIP)
+
 
 @dataclass(frozen=True, slots=True)
 class FileType:

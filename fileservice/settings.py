@@ -102,7 +102,7 @@ class Settings:
         if values.get("download_redirect") and store_url and not has_presigned_urls(str(store_url)):
             problems.append(
                 f"{PREFIX}DOWNLOAD_REDIRECT='true': downloads can only be redirected to a bucket,"
-                f" and {PREFIX}STORE_URL={store_url!r} is a directory"
+                f" and {PREFIX}STORE_URL={store_url!r} names none"
             )
         if problems:
             raise SettingsError(problems)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.disk import Disk
 from tests.support.requirements import require
-from tests.support.reverse_proxies import SET_UPS, Front, front
+from tests.support.reverse_proxies import SET_UPS, ProxiedServer, proxied_server
 from tests.support.seaweed import CREDENTIALS, SeaweedClient, shared_seaweed
 from tests.support.servers import LiveServer, S3LiveServer
 from tests.support.shared import made_once, shared_directory
@@ -148,9 +148,9 @@ def behind(
     nginx: None,
     tmp_path: Path,
     start_server: Callable[..., LiveServer],
-) -> Iterator[Front]:
+) -> Iterator[ProxiedServer]:
     """A server behind nginx, in each of the ways that are documented."""
-    with front(request.param, tmp_path, start_server, WORKERS="1") as found:
+    with proxied_server(request.param, tmp_path, start_server, WORKERS="1") as found:
         yield found
 
 

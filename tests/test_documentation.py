@@ -12,6 +12,7 @@ from fileservice.web.problems import TABLE
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CONTRACT = (ROOT / "docs" / "http.md").read_text()
+OPERATING = (ROOT / "docs" / "operating.md").read_text()
 SETTINGS = {
     name: (default, meaning)
     for name, default, meaning in re.findall(
@@ -53,6 +54,14 @@ def test_contract_describes_every_route(tmp_path: Path) -> None:
         path = re.sub(r"<\w+:(\w+)>", r"<\1>", rule.rule)
         for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
             assert f"`{method} {path}`" in CONTRACT
+
+
+def test_operating_names_the_first_segments_of_all_routes(tmp_path: Path) -> None:
+    app = create_app(Settings.from_environ({f"{PREFIX}STORE_URL": str(tmp_path)}))
+    segments = {f"/{rule.rule.split('/')[1]}" for rule in app.url_map.iter_rules()} - {"/"}
+    own_paths = re.search(r"one of the service's own paths\s+\((.+?)\)", OPERATING, re.DOTALL)
+    assert own_paths
+    assert set(re.findall("`(.+?)`", own_paths[1])) == segments
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What has ended holds no memory, even before the garbage collector runs."""
+"""Work that has ended holds no memory, even before the garbage collector runs."""
 
 import gc
 import weakref

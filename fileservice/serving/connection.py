@@ -36,6 +36,8 @@ _PROXY_FIELDS = frozenset(
     "HTTP_X_FORWARDED_PREFIX HTTP_X_REAL_IP".split()
 )
 """Believed from any client: one that forges them only gets no interim responses."""
+_WITH_CONNECTION_SECONDS = 1.0
+"""A client that sends its first request later opened the connection in advance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Connection:
         self._addr = addr
         self._environs = environs
         self._source = Source(client)
+        self._accepted = time.monotonic()
         self._started = 0.0  # when the request began, on the clock of time.monotonic
         self._request_line = ""
         self._head_start = b""
@@ -173,11 +176,17 @@ class Connection:
             environ[SEND_INTERIM_RESPONSE] = self._send_interim_response
         if self._worker.stopping:
             environ[STOPPING] = True
-        first = request.req_number == 1
-        overdue = self._overdue_seconds if first else self._worker.overdue_seconds()
+        overdue = self._overdue(request)
         if overdue is not None:
             environ[OVERDUE_SECONDS] = overdue
         return environ
+
+    def _overdue(self, request: Request) -> float | None:
+        """Return how long the request waited, if that was too long."""
+        waited_by_client = self._started - self._accepted
+        if request.req_number == 1 and waited_by_client < _WITH_CONNECTION_SECONDS:
+            return self._overdue_seconds
+        return self._worker.overdue_seconds()
 
     def _run_application(self, environ: dict[str, Any], response: TransferResponse) -> bool:
         """Send the application's response; return whether it made one."""

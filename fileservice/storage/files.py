@@ -1,13 +1,19 @@
 """What a store says about its files and uploads: values without behaviour of a store."""
 
 import hashlib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
+from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
 
 PREALLOCATION = 64 * 1024
 """A file system may allocate up to so many bytes to a file that were never asked for."""
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")
+_CHARSET = re.compile(r"[A-Za-z0-9-]{1,40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _YEAR_1, _END_OF_9999 = -62_135_596_800, 253_402_300_799
 
 
@@ -30,6 +36,23 @@ class Content:
     """The name of the text's encoding; None if the file is not text or its encoding is unknown."""
     sha256: bytes | None = None
     """The digest of all bytes; None if it was never computed or is out of date."""
+
+    @classmethod
+    def from_text(
+        cls, name: FileName, media_type: str | None, charset: str | None, sha256: str | None
+    ) -> Self:
+        """Return the content that these texts, which are stored with the file, describe.
+
+        Other programs may write such texts, so one that is not well-formed counts as missing. If
+        there is no media type, it is that of the extension, and the charset is unknown. `sha256`
+        is in hexadecimal digits.
+        """
+        if not media_type or not _MEDIA_TYPE.fullmatch(media_type):
+            media_type, charset = media_type_of(name.extension), None
+        if not charset or not _CHARSET.fullmatch(charset):
+            charset = None
+        digest = bytes.fromhex(sha256) if sha256 and _SHA256.fullmatch(sha256) else None
+        return cls(media_type, charset, digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +78,13 @@ class StoredFile:
 class Opened:
     """A published file opened for reading; `body` is seekable and must be closed.
 
-    A body that the kernel can send from has a `fileno`. One that is fetched over a network has
-    `seek_range`, as here.
+    A body that the kernel can send from has a `fileno`.
     """
 
     file: StoredFile
     body: BinaryIO
-
-    def seek_range(self, first: int, end: int) -> None:
-        """Move to byte `first`. Hint: what is read next ends before byte `end`."""
-        seek_range = getattr(self.body, "seek_range", None)
-        if seek_range:
-            seek_range(first, end)
-        else:
-            self.body.seek(first)
+    seek_range: Callable[[int, int], object]
+    """Moves `body` to a first byte. Hint: what is read next ends before the second argument."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from fileservice.filetypes import Family
 from fileservice.names import FileName
 from fileservice.storage import Writer
 from fileservice.upload.admit import admit
@@ -26,11 +25,9 @@ def receive(
     if stored:
         return UploadResult(stored, created=False)
     executor = context.executor
-    is_read_again = file_type.family in (Family.OLE, Family.ZIP)
     scan = begin_scan(request, context.policy)
-    writer, pipeline = executor.run_io(
-        _begin, request, context, scan, stream_to=None if is_read_again else request.name
-    )
+    stream_to = None if file_type.family.is_read_again else request.name
+    writer, pipeline = executor.run_io(_begin, request, context, scan, stream_to)
     try:
         pipeline.write_all(blocks)
         pipeline.check_free_space()

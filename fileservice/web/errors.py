@@ -13,7 +13,7 @@ RequestError
 
 BodyError (in `protocols.errors`)
 ├── LengthRequired          neither Content-Length nor Transfer-Encoding says that there is a body
-├── TooSlow                 the client sends nothing, or next to nothing
+├── TooSlow                 fewer than 1 KiB arrived within the idle timeout
 └── WrongContentType        Content-Type is not the one that the body must have
 """
 
@@ -88,7 +88,8 @@ class LengthRequired(BodyError):
 class TooSlow(BodyError):
     def __init__(self, seconds: float, minimum: int) -> None:
         super().__init__(
-            f"fewer than {minimum} bytes came in {seconds:g} seconds; nothing is stored, try again"
+            f"fewer than {minimum} bytes arrived within {seconds:g} s; send the file again, or"
+            " continue a resumable upload at its offset"
         )
 
 

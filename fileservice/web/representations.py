@@ -64,6 +64,11 @@ def representation_headers(file: StoredFile) -> dict[str, str]:
     return {"ETag": etag(file)} | ({"Repr-Digest": digest} if digest else {})
 
 
+def completed_upload_headers(file: StoredFile, base: str) -> dict[str, str]:
+    """Return what a response about a complete resumable upload says of the file that it became."""
+    return representation_headers(file) | {"Content-Location": download_url(base, file.name)}
+
+
 def validators(file: StoredFile) -> Validators:
     """Return the validators that the conditions of a request are evaluated against."""
     return Validators(etag=etag(file), modified=file.modified)

@@ -1,11 +1,4 @@
-"""The body of a request as blocks of bytes.
-
-BodyError
-├── LengthRequired   the request has neither Content-Length nor Transfer-Encoding
-├── IncompleteBody   the body ended before its declared end
-├── TooSlow          the client sent less than 1 KiB within the idle timeout
-└── WrongContentType the Content-Type is not the one that the route requires
-"""
+"""The body of a request as blocks of bytes."""
 
 import time
 from collections.abc import Iterator

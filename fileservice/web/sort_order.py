@@ -40,7 +40,7 @@ class SortOrder:
         return _VALUES[self.by](file), file.name
 
     def is_after(self, file: StoredFile, position: Key) -> bool:
-        """Whether `file` follows a position in this order."""
+        """Return whether `file` follows a position in this order."""
         key = self.key(file)
         return key < position if self.descending else key > position
 
@@ -57,7 +57,7 @@ class SortOrder:
         try:
             return int(value), name
         except ValueError:
-            raise BadQuery("after must be the one of a link to the next page") from None
+            raise BadQuery("after must be that of a link to the next page") from None
 
 
 BY_NAME = SortOrder("name")

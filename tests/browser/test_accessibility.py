@@ -1,4 +1,4 @@
-"""The page for everybody: without JavaScript, without a mouse, without eyes, in light and dark."""
+"""The page without JavaScript, by keyboard, with a screen reader, and in light and dark."""
 
 import importlib.util
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The page behind nginx, under a path: whatever is done there, it is done under that path."""
+"""The page behind nginx, under a path: all requests of the page are below that path."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.conftest import MIB
 from tests.browser.watched import Watched, assert_stored
-from tests.support.reverse_proxies import Front
+from tests.support.reverse_proxies import ProxiedServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
@@ -22,7 +22,7 @@ def assert_all_below(tab: Watched, base: str) -> None:
 
 
 def test_files_are_uploaded_listed_seen_and_deleted(
-    behind: Front, open_page: Callable[..., Watched], make_file: Make
+    behind: ProxiedServer, open_page: Callable[..., Watched], make_file: Make
 ) -> None:
     tab = open_page(at=behind)
     small, large = make_file("small.txt"), make_file("large.bmp", 9 * MIB)
@@ -49,16 +49,16 @@ def test_files_are_uploaded_listed_seen_and_deleted(
 
 @pytest.mark.parametrize("behind", ["forwarded fields"], indirect=True)
 def test_an_upload_is_resumed_after_the_page_was_closed(
-    behind: Front,
+    behind: ProxiedServer,
     open_page: Callable[..., Watched],
     new_context: "Callable[..., BrowserContext]",
     make_file: Make,
 ) -> None:
     context, file = new_context(), make_file("large.bmp", 12 * MIB)
     tab = open_page(at=behind, context=context)
-    tab.network(8 * MIB)
+    tab.network(MIB)  # slow enough that the page is closed long before the end
     tab.choose(file)
-    tab.wait_until_sent("large.bmp", 0.2)
+    tab.wait_until_sent("large.bmp", 0.1)
     tab.page.close()
     again = open_page(at=behind, context=context)
     again.choose(file)
@@ -69,7 +69,7 @@ def test_an_upload_is_resumed_after_the_page_was_closed(
 
 
 def test_the_form_leads_back_to_the_page_without_scripts(
-    behind: Front, open_page: Callable[..., Watched], make_file: Make
+    behind: ProxiedServer, open_page: Callable[..., Watched], make_file: Make
 ) -> None:
     tab = open_page(at=behind, java_script_enabled=False)
     tab.choose(make_file("a.txt"))

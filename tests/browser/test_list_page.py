@@ -1,4 +1,4 @@
-"""The list on the page: found, sorted, turned, looked at, deleted, and up to date."""
+"""The list on the page: searching, sorting, paging, previews, deletion and refreshing."""
 
 import os
 import subprocess
@@ -124,7 +124,9 @@ def test_the_first_list_of_ten_thousand_files_is_painted_within_300_ms(
     assert min(painted) < 300  # the others tell how busy the machine is
 
 
-def test_nothing_shifts_when_the_list_loads(open_page: Open, many: Callable[[int], None]) -> None:
+def test_the_list_does_not_shift_while_it_loads(
+    open_page: Open, many: Callable[[int], None]
+) -> None:
     many(200)
     tab = open_page()
     tab.page.evaluate(
@@ -133,7 +135,9 @@ def test_nothing_shifts_when_the_list_loads(open_page: Open, many: Callable[[int
     )
     tab.page.evaluate("document.fonts.ready")
     tab.page.evaluate("new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))")
-    assert tab.page.evaluate("shift") == 0
+    # A browser that is slow may paint half of a row, whose buttons then move within their cell
+    # (0.0005 was seen); columns that move are 0.004.
+    assert tab.page.evaluate("shift") < 0.002
 
 
 def test_markup_in_names_is_shown_as_text(open_page: Open, server: LiveServer) -> None:

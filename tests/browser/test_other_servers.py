@@ -1,4 +1,4 @@
-"""The page's uploader against a tus server that others have written: it speaks tus, not only us."""
+"""The page's uploader against a tus server that others have written."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""kill -9 under real tus clients: what the server had promised it still has."""
+"""kill -9 during uploads by real tus clients: no acknowledged byte is lost."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Uploads one file with tuspy, and prints what became of it as one line of JSON."""
+"""Uploads one file with tuspy, and prints the result as one line of JSON."""
 
 import argparse
 import functools

@@ -1,4 +1,4 @@
-"""Three replicas over one bucket, behind nginx: one service, whichever of them one talks to."""
+"""Three replicas over one bucket, behind nginx, behave as one service."""
 
 import base64
 import contextlib

@@ -1,4 +1,4 @@
-"""MIN_FREE_SPACE holds in sum, whatever the ways that uploads come in, all at once."""
+"""MIN_FREE_SPACE holds for uploads of all kinds together, at the same time."""
 
 import contextlib
 import os

@@ -1,7 +1,7 @@
 """Power cuts in the middle of requests, on a disk that is reached without a cache in between.
 
 ext4 may write down the size of a file before its bytes. Few power cuts show that, so these tests
-prove what must hold after every one: the server still has all bytes up to the acknowledged offset.
+verify what must hold after every one: the server still has all bytes up to the acknowledged offset.
 """
 
 import contextlib

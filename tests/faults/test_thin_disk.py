@@ -1,4 +1,4 @@
-"""A disk that promises room it does not have: writes are taken, and fail when they are synced."""
+"""A thinly provisioned disk: writes succeed, and fail when they are synced."""
 
 import subprocess
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The image's health check finds the service wherever it listens, and tells when it is not well."""
+"""The image's health check finds the service wherever it listens, and reports an unhealthy one."""
 
 import contextlib
 import os

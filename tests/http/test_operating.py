@@ -1,4 +1,4 @@
-"""What an operator meets: disks that become read-only, full or dead, and mounts that are lost."""
+"""The service on disks that become read-only, full or dead, and on mounts that are lost."""
 
 import contextlib
 import os

@@ -1,5 +1,6 @@
 """Resumable uploads by the IETF's draft, interop version 8, on the address of the file itself."""
 
+import threading
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -203,6 +204,28 @@ class TestConcurrency:
         assert append(url, 700, TEXT[700:], last=True).status_code == 201
         assert first.answer().status == 423
         assert client.get("/download/note.txt").content == TEXT
+
+    def test_patch_ends_an_earlier_request_that_still_sends(
+        self, append, silent: tuple[str, Wire]
+    ) -> None:
+        url, first = silent
+        answered = threading.Event()
+
+        def send() -> None:
+            for offset in range(700, len(TEXT) - 10, 10):
+                first.send(TEXT[offset : offset + 10])
+                if answered.wait(0.05):
+                    return
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            answer = append(url, 700, TEXT[700:], last=True)
+        finally:
+            answered.set()
+            sender.join()
+        assert answer.status_code in (201, 409)  # 409: more bytes arrived before the end
+        assert first.answer().status == 423
 
     def test_delete_ends_the_earlier_request(
         self, server: LiveServer, client: httpx.Client, silent: tuple[str, Wire]

@@ -1,6 +1,5 @@
-"""Uploads that are begun and not sent: they are few, hold little, and soon go."""
+"""Unfinished uploads: their number and their space are limited, and they expire."""
 
-import json
 import os
 import secrets
 import subprocess
@@ -144,11 +143,14 @@ def test_a_start_does_not_wait_for_the_sweep_of_abandoned_uploads(
     start_server: Callable[..., LiveServer],
 ) -> None:
     server = start_server(WORKERS="1", FSYNC="false")
-    server.stop()
     uploads = server.store / ".fileservice/uploads"
-    record = json.dumps(
-        {"name": "a.txt", "length": 1000, "labels": {}, "digests": {}, "client": "192.0.2.1"}
-    )
+    with Wire(server) as wire:
+        assert wire.ask(creation(0)).status == 201
+    server.stop()
+    (record_path,) = uploads.glob("*.json")
+    record = record_path.read_text()
+    for path in uploads.iterdir():
+        path.unlink()
     long_ago = time.time() - 2 * 86400
     for _ in range(LEFT_OVER):
         path = uploads / secrets.token_hex(16)

@@ -358,13 +358,18 @@ def test_a_real_document_is_stored_and_served(wire: Wire, sample, name: str) -> 
     assert back.headers["Content-Type"].partition(";")[0] == answer.json()["type"]
 
 
-@pytest.mark.parametrize("real", ["note.pdf", "img.png", "note.docx", "note.doc", "note.html"])
-@pytest.mark.parametrize("claimed", ["pdf", "png", "jpg", "docx", "xlsx", "doc", "json", "zip"])
+WRONG_EXTENSIONS = [
+    (real, claimed)
+    for real in ("note.pdf", "img.png", "note.docx", "note.doc", "note.html")
+    for claimed in ("pdf", "png", "jpg", "docx", "xlsx", "doc", "json", "zip")
+    if not real.endswith(f".{claimed}") and (real, claimed) != ("note.docx", "zip")
+]
+
+
+@pytest.mark.parametrize(("real", "claimed"), WRONG_EXTENSIONS)
 def test_a_document_under_a_wrong_extension_is_refused_with_what_was_found(
     wire: Wire, server: LiveServer, sample, real: str, claimed: str
 ) -> None:
-    if real.endswith("." + claimed) or (real, claimed) == ("note.docx", "zip"):
-        pytest.skip("that is what it is")
     answer = wire.ask(request(f"PUT /upload/a.{claimed}", body=sample(real).read_bytes()))
     assert (answer.status, answer.code()) == (415, "content-mismatch")
     assert f".{claimed}" in answer.json()["detail"]

@@ -1,4 +1,4 @@
-"""The log: one, with nothing in it that its readers or their terminals could be deceived by."""
+"""The log: no text in it can look like another entry, or control a terminal."""
 
 import contextlib
 import re

@@ -4,16 +4,7 @@ import pytest
 
 from fileservice.serving import queueing
 from fileservice.serving.queueing import FEW_REQUESTS, QueueMonitor
-
-
-class Clock:
-    """What time.monotonic returns in the module."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from fileservice.serving.transmit import StallDetector
 from tests.serving.servers import ConfiguredServer, answers
+from tests.support.tus import named
 from tests.support.wire import Wire, ask, assert_holds_only, chunked, eventually, request
 
 LINE = b"a line of text that fills the file\n"
@@ -150,6 +152,23 @@ def test_body_that_stalls_gets_408_after_the_idle_timeout(server: ConfiguredServ
         assert (answer.status, answer.code(), answer.closes()) == (408, "too-slow", True)
         assert IDLE_SECONDS - 0.1 < time.monotonic() - begun < IDLE_SECONDS + 10
     assert_holds_only(server, ["large.txt"])
+
+
+def test_408_for_a_resumable_upload_says_that_it_can_continue(server: ConfiguredServer) -> None:
+    version = "Tus-Resumable: 1.0.0"
+    metadata = named("a.txt")["Upload-Metadata"]
+    fields = (version, "Upload-Length: 100", f"Upload-Metadata: {metadata}")
+    upload = ask(server, request("POST /tus/", *fields, body=b"")).headers["Location"]
+    path = urlsplit(upload).path
+    type_of_bytes = "Content-Type: application/offset+octet-stream"
+    append = ("Upload-Offset: 0", type_of_bytes, version, "Content-Length: 100")
+    with Wire(server) as wire:
+        wire.send(request(f"PATCH {path}", *append) + LINE)
+        answer = wire.answer()
+    assert (answer.status, answer.code()) == (408, "too-slow")
+    assert "continue a resumable upload at its offset" in answer.json()["detail"]
+    status = ask(server, request(f"HEAD {path}", version))
+    assert status.headers["Upload-Offset"] == str(len(LINE))
 
 
 DOWNLOADS = {

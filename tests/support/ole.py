@@ -1,4 +1,4 @@
-"""A grower of OLE compound files ([MS-CFB]): the same streams, with the directory far away.
+"""Enlarges OLE compound files ([MS-CFB]): the same streams, with the directory far away.
 
 Word and Excel leave the directory wherever it came to lie when the file was last saved. `grow`
 does the same to a small document: free sectors follow its own, and behind them come the directory

@@ -20,7 +20,7 @@ def documented_location() -> str:
     return str(lines)
 
 
-class Front:
+class ProxiedServer:
     """A server behind a proxy; `url` is that of the proxy, and has a path."""
 
     def __init__(self, url: str, server: LiveServer) -> None:
@@ -29,9 +29,9 @@ class Front:
 
 
 @contextlib.contextmanager
-def front(
+def proxied_server(
     set_up: str, directory: Path, start_server: Callable[..., LiveServer], **settings: str
-) -> Iterator[Front]:
+) -> Iterator[ProxiedServer]:
     """Run a server with these settings behind nginx, under /files of its host."""
     port = free_port()
     url = f"http://127.0.0.1:{port}/files"
@@ -45,4 +45,4 @@ def front(
         location = f"location /files/ {{ {target} {_BUFFER_NOTHING} }}"
     text = f"events {{}}\nhttp {{\nserver {{ listen 127.0.0.1:{port};\n{location}\n}}\n}}\n"
     with nginx(directory, port, text):
-        yield Front(url, server)
+        yield ProxiedServer(url, server)

@@ -24,6 +24,10 @@ def stored(media_type: str = "text/plain", charset: str | None = None) -> Stored
     return StoredFile(FileName.parse("a.txt"), len(DATA), 1_700_000_000 * 10**9, content, "v1")
 
 
+def opened(body: io.IOBase, file: StoredFile | None = None) -> Opened:
+    return Opened(file or stored(), cast(BinaryIO, body), lambda first, _end: body.seek(first))
+
+
 @pytest.fixture(params=["our server", "another server"])
 def context(request: pytest.FixtureRequest) -> Iterator[str]:
     """The context of a request under either server."""
@@ -33,8 +37,7 @@ def context(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def send_ranges(*ranges: ByteRange, file: StoredFile | None = None) -> Response:
-    body = cast(BinaryIO, io.BytesIO(DATA))
-    return send(Opened(file or stored(), body), ranges, inline=False)
+    return send(opened(io.BytesIO(DATA), file), ranges, inline=False)
 
 
 def body_of(response: Response) -> bytes:
@@ -106,7 +109,7 @@ def test_file_on_a_disk_is_sent_from_its_descriptor_under_our_server(tmp_path: P
         path.open("rb", buffering=0) as file,
         Flask(__name__).test_request_context(environ_overrides={"wsgi.file_wrapper": wrap_file}),
     ):
-        response = send(Opened(stored(), cast(BinaryIO, file)), (ByteRange(5, 14),), inline=False)
+        response = send(opened(file), (ByteRange(5, 14),), inline=False)
         body = response.response
         assert isinstance(body, FileRegions)
         assert (body.descriptor, body.pieces) == (file.fileno(), [FileRegion(5, 10)])
@@ -114,7 +117,7 @@ def test_file_on_a_disk_is_sent_from_its_descriptor_under_our_server(tmp_path: P
 
 def test_closing_the_response_closes_the_file(context: str) -> None:
     body = io.BytesIO(DATA)
-    send(Opened(stored(), cast(BinaryIO, body)), (), inline=False).close()
+    send(opened(body), (), inline=False).close()
     assert body.closed
 
 

@@ -7,36 +7,32 @@ modification time of the file. On a file system without attributes nothing is ke
 
 import errno
 import os
-import re
 
-from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
 from fileservice.storage.files import Content, StoredFile
 
 _UNSUPPORTED = (errno.ENOTSUP, errno.EPERM)
-_MEDIA_TYPE = re.compile(rb"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")
-_CHARSET = re.compile(rb"[A-Za-z0-9-]{1,40}")
-_SHA256 = re.compile(rb"[0-9a-f]{64}")
-_TIMESTAMP = re.compile(rb"-?[0-9]{1,20}\.[0-9]{9}")
 
 
 def read(name: FileName, descriptor: int) -> StoredFile:
     """Describe an opened file by its status and its attributes. Raise OSError."""
     status = os.fstat(descriptor)
-    media_type = _attribute(descriptor, "user.mime_type", _MEDIA_TYPE)
-    digest = None
-    if _attribute(descriptor, "user.shatag.ts", _TIMESTAMP) == _timestamp(status.st_mtime_ns):
-        digest = _attribute(descriptor, "user.shatag.sha256", _SHA256)
+    media_type, charset, digest = _attribute(descriptor, "user.mime_type"), None, None
+    if media_type:
+        charset = _attribute(descriptor, "user.charset")
+    if _attribute(descriptor, "user.shatag.ts") == _timestamp(status.st_mtime_ns):
+        digest = _attribute(descriptor, "user.shatag.sha256")
+    content = Content.from_text(name, media_type, charset, digest)
+    if content.sha256:
+        version = content.sha256.hex()
+    else:
+        version = f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"
     return StoredFile(
         name=name,
         size=status.st_size,
         modified_ns=status.st_mtime_ns,
-        content=Content(
-            media_type=media_type or media_type_of(name.extension),
-            charset=_attribute(descriptor, "user.charset", _CHARSET) if media_type else None,
-            sha256=bytes.fromhex(digest) if digest else None,
-        ),
-        version=digest or f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}",
+        content=content,
+        version=version,
     )
 
 
@@ -68,15 +64,14 @@ def are_supported(descriptor: int) -> bool:
     return True
 
 
-def _attribute(descriptor: int, attribute: str, pattern: re.Pattern[bytes]) -> str | None:
-    """Return the value of an attribute, or None if it does not match: others may write them."""
+def _attribute(descriptor: int, attribute: str) -> str | None:
+    """Return the value of an attribute, or None if the file does not have it."""
     try:
-        value = os.getxattr(descriptor, attribute)
+        return os.getxattr(descriptor, attribute).decode("latin-1")
     except OSError as error:
         if error.errno in (errno.ENODATA, *_UNSUPPORTED):
             return None
         raise
-    return value.decode("ascii") if pattern.fullmatch(value) else None
 
 
 def _timestamp(nanoseconds: int) -> str:

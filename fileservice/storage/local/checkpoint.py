@@ -71,8 +71,11 @@ class Checkpoint:
         """The number of bytes that are on the disk."""
         return self._slot.offset
 
-    def vouches(self, descriptor: int) -> bool:
-        """Return whether the bytes after the offset, in the opened file, are those written."""
+    def is_page_cache_known(self, descriptor: int) -> bool:
+        """Return whether the page cache of the opened file is the one that was recorded.
+
+        If so, the bytes after the offset are those that were written.
+        """
         return self._slot.page_cache == page_cache_of(descriptor)
 
     def advance(self, offset: int, descriptor: int) -> None:
@@ -87,7 +90,7 @@ class Checkpoint:
         """Record that the bytes after the offset were dropped; bytes written from now on count."""
         self._write(self.offset, page_cache_of(descriptor))
 
-    def distrust(self) -> None:
+    def forget_page_cache(self) -> None:
         """Record that the bytes after the offset could not be synced and must not be counted."""
         self._write(self.offset, _NO_PAGE_CACHE)
 
@@ -100,7 +103,7 @@ class Checkpoint:
 def create(path: bytes, descriptor: int) -> None:
     """Create the checkpoint at `path` for a new and empty file opened as `descriptor`.
 
-    It gets all of its space now, so that a full disk cannot prevent that it is written later.
+    It gets all of its space now, so that it can be written later even if the disk is full.
     """
     checkpoint = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
@@ -145,7 +148,7 @@ def _boot_id() -> str:
 
 
 def _mount_id(descriptor: int) -> int:
-    """Return the id of the mount of an opened file (statx(2)); 0 if the kernel does not tell it."""
+    """Return the id of the mount of an opened file (statx(2)); 0 if the kernel does not say."""
     status = ctypes.create_string_buffer(_STATX_SIZE)
     if not _statx or _statx(descriptor, b"", _AT_EMPTY_PATH, _STATX_MNT_ID_UNIQUE, status):
         return 0

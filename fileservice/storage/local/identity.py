@@ -21,7 +21,7 @@ _FORMAT = re.compile(rb"[0-9a-f]{32}\n")
 
 
 class Marker(NamedTuple):
-    """The part of a marker's status that tells it from other markers without reading it."""
+    """The part of a marker's status that distinguishes it from others without reading it."""
 
     device: int
     inode: int

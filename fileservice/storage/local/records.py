@@ -45,7 +45,10 @@ def create_ended(layout: Layout, path: bytes, record: bytes) -> None:
 
 
 def end(layout: Layout, path: bytes, record: bytes) -> None:
-    """Replace the record of an upload that has ended, and move it away. Raise OSError."""
+    """Replace the record of an upload that has ended, and move it to the others that have.
+
+    Raise OSError.
+    """
     try:
         _write(layout, ended_path(layout, path), record)
         unlink(path + SUFFIX)

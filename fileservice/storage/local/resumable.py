@@ -21,7 +21,7 @@ class LocalResumableWriter(LocalWriter):
         if not self._layout.fsync or self._is_published():
             return
         with self._checkpoint() as saved:
-            if not saved.vouches(self._descriptor):
+            if not saved.is_page_cache_known(self._descriptor):
                 self._truncate_to(saved)
 
     def publish(self, name: FileName, content: Content) -> StoredFile:
@@ -36,7 +36,7 @@ class LocalResumableWriter(LocalWriter):
         with translate_errors(self._path):
             if self._layout.fsync:
                 with self._checkpoint() as saved:
-                    if not saved.vouches(self._descriptor):
+                    if not saved.is_page_cache_known(self._descriptor):
                         self._truncate_to(saved)
                     saved.lower(size, self._descriptor)
             self._resize(min(size, self.size))
@@ -55,13 +55,13 @@ class LocalResumableWriter(LocalWriter):
             return
         with translate_errors(self._path), self._checkpoint() as saved:
             try:
-                if not saved.vouches(self._descriptor):
+                if not saved.is_page_cache_known(self._descriptor):
                     raise OSError(errno.EIO, "bytes could not be written to the disk")
                 os.fsync(self._descriptor)
                 saved.advance(self.size, self._descriptor)
             except OSError:
-                with suppress(OSError):  # for other processes, in case the cut fails as well
-                    saved.distrust()
+                with suppress(OSError):  # for other processes, in case truncating fails as well
+                    saved.forget_page_cache()
                 self._truncate_to(saved)
                 raise
 

@@ -1,7 +1,7 @@
 """Staged files: bytes that are not published yet, each locked (flock) while its writer lives.
 
-The lock tells a slow writer from a dead one, since the kernel releases it when the process ends,
-for whatever reason. So a process that can lock a staged file may remove it.
+The lock distinguishes a slow writer from a dead one, since the kernel releases it when the process
+ends, for whatever reason. So a process that can lock a staged file may remove it.
 """
 
 import fcntl

@@ -94,10 +94,11 @@ class LocalStore:
             descriptor = self._open(name)
             try:
                 file = attributes.read(name, descriptor)
-                return Opened(file, os.fdopen(descriptor, "rb", buffering=0))
+                body = os.fdopen(descriptor, "rb", buffering=0)
             except BaseException:
                 os.close(descriptor)
                 raise
+        return Opened(file, body, lambda first, _end: body.seek(first))
 
     def presigned_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:  # noqa: ARG002
         return None

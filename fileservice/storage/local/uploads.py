@@ -126,7 +126,7 @@ class LocalUploads:
             return status.st_size
         with checkpoint.locked(path + checkpoint.SUFFIX) as saved:
             size = os.fstat(descriptor).st_size
-            if size <= saved.offset or not saved.vouches(descriptor):
+            if size <= saved.offset or not saved.is_page_cache_known(descriptor):
                 return min(size, saved.offset)
             try:
                 os.fsync(descriptor)  # the process that wrote them may have died before its sync
@@ -134,6 +134,6 @@ class LocalUploads:
             except OSError as error:
                 _log.warning("bytes of %r could not be synced: %s", os.fsdecode(path), error)
                 with suppress(OSError):  # if this fails, the writer gets an error as well
-                    saved.distrust()
+                    saved.forget_page_cache()
                 return saved.offset
             return size

@@ -62,7 +62,7 @@ class LocalWriter:
                     sync_directory(self._layout.root)
                 except OSError:
                     # The name may not be durable. If an earlier call published it, a client may
-                    # have been told so already.
+                    # already have the answer that says so.
                     if linked:
                         remove_name(self._layout, name, self._descriptor)
                     raise
@@ -76,7 +76,7 @@ class LocalWriter:
                 os.link(self._path, target)
                 return True
             with suppress(FileNotFoundError):  # deleted meanwhile, so the name is free
-                # The process that linked this very file may have died before it could say so.
+                # The process that linked this very file may have died before it recorded that.
                 if os.path.samestat(os.fstat(self._descriptor), os.lstat(target)):
                     return False
                 raise NameTaken(name)

@@ -62,12 +62,13 @@ def publish(
     name: FileName,
     content: Content,
     upload: str,
+    *,
     before_completion: Callable[[], None] = lambda: None,
 ) -> ObjectHead:
     """Make a file of the bytes. Raises NameTaken, NameReserved.
 
     `upload` is the id of the upload. `before_completion` is called when all bytes are in place, and
-    may raise to prevent that the file becomes visible.
+    may raise, so that the file does not become visible.
     """
     target = reservation.Target(name, content_type_of(content), metadata_of(content) | {ID: upload})
     if pieces.size <= PART:

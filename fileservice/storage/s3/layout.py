@@ -1,13 +1,13 @@
 """The keys of a store in a bucket, relative to its prefix.
 
-report.pdf                            a published file; one that others put there is served, too
+report.pdf                            a published file; others may put one there, too
 .fileservice/metadata/ID              what is known of a file that was published in parts (metadata)
-.fileservice/staging/ID/OFFSET        bytes of a file that is judged before it is published (pieces)
+.fileservice/staging/ID/OFFSET        bytes to inspect before they are published (pieces)
 .fileservice/uploads/ID/record        the record of a resumable upload (records)
 .fileservice/uploads/ID/OFFSET        its bytes (pieces)
-.fileservice/leases/ID                who has its lock, while somebody has (lease)
+.fileservice/leases/ID                the process that holds its lock (lease)
 .fileservice/release-requests/ID      another request asks for its lock (locker)
-.fileservice/verify/ID                an object that a starting process tries conditions on (verify)
+.fileservice/verify/ID                an object that conditions are tested with (verify)
 """
 
 import re

@@ -44,15 +44,16 @@ def list_pages(
     after: str = "",
     *,
     folders: bool = False,
-    first_page: int = _LARGEST_PAGE,
+    first_page: int | None = None,
 ) -> Iterator[list[ListedObject | str]]:
     """Yield pages of the objects whose keys begin with `under` (ListObjectsV2).
 
-    They come in the order of the UTF-8 bytes of their keys, from past `after`. With `folders`, the
-    keys that go on with a further slash come once, as the text up to that slash (CommonPrefixes).
-    `first_page` is how many keys the first page has at most.
+    They come in the order of the UTF-8 bytes of their keys, beginning after `after`. With
+    `folders`, keys with a further slash are yielded once, as the text up to that slash
+    (CommonPrefixes).
+    `first_page` is how many keys the first page has at most; None for as many as S3 allows.
     """
-    parameters: dict[str, Any] = {"MaxKeys": first_page}
+    parameters: dict[str, Any] = {"MaxKeys": min(first_page or _LARGEST_PAGE, _LARGEST_PAGE)}
     if folders:
         parameters["Delimiter"] = "/"
     if after:

@@ -1,4 +1,4 @@
-"""What the store knows of the content of a file, and where it keeps it.
+"""The description of a file's content, and the objects that it is kept in.
 
 The content of a file that was published in one request is in the user-defined metadata of its
 object. That of a file that was sent in parts was fixed before its bytes arrived (by
@@ -23,16 +23,11 @@ from fileservice.storage.s3.listing import ListedObject
 from fileservice.storage.s3.objects import ObjectHead
 
 ID = "fileservice-id"
-"""Key of the id of the upload that made an object: after a lost answer it shows who succeeded."""
+"""Key of the id of the upload that made an object; after a lost answer it shows who succeeded."""
 IS_SEPARATE = "fileservice-metadata"
 """Key that says that the content is in an object of its own."""
 _NAME = "name"
 _TYPE, _CHARSET, _SHA256 = "fileservice-type", "fileservice-charset", "fileservice-sha256"
-_FIELDS = {
-    _TYPE: re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}"),
-    _CHARSET: re.compile(r"[A-Za-z0-9-]{1,40}"),
-    _SHA256: re.compile(r"[0-9a-f]{64}"),
-}
 _CACHED_OBJECTS = 4096
 
 
@@ -59,13 +54,13 @@ class MetadataStore:
         self._read = lru_cache(_CACHED_OBJECTS)(self._load)
 
     def write(self, upload: str, name: FileName, content: Content) -> None:
-        """Keep the content of the file that the upload with this id is about to become."""
+        """Store the content of the file that the upload with this id will become."""
         data = json.dumps(metadata_of(content) | {_NAME: name}).encode()
         seconds = self._client.timing.retry_with_body
         self._client.put_object(METADATA + upload, data, retry_seconds=seconds)
 
     def remove(self, upload: str) -> None:
-        """Remove it, unless the bucket does not answer: then the sweep does."""
+        """Remove the object of an upload; if the bucket does not answer, the sweep does so."""
         with suppress(StorageError):
             self._client.delete_object(METADATA + upload)
 
@@ -77,17 +72,14 @@ class MetadataStore:
                 fields = self._read(fields.get(ID, ""))
             except (ObjectMissing, ValueError):
                 fields = {}
-        media_type, charset, sha256 = (_valid(fields, field) for field in _FIELDS)
+        media_type, charset, sha256 = (_text(fields, key) for key in (_TYPE, _CHARSET, _SHA256))
+        content = Content.from_text(name, media_type, charset, sha256)
         return StoredFile(
             name=name,
             size=head.size,
             modified_ns=int(head.modified.timestamp()) * 1_000_000_000,
-            content=Content(
-                media_type or media_type_of(name.extension),
-                charset if media_type else None,
-                bytes.fromhex(sha256) if sha256 else None,
-            ),
-            version=sha256 or version_of(head.etag),
+            content=content,
+            version=content.sha256.hex() if content.sha256 else version_of(head.etag),
         )
 
     def _load(self, upload: str) -> Mapping[str, str]:
@@ -119,6 +111,7 @@ def file_of(name: FileName, listed: ListedObject) -> StoredFile:
     )
 
 
-def _valid(fields: Mapping[str, str], field: str) -> str | None:
-    value = fields.get(field)
-    return value if isinstance(value, str) and _FIELDS[field].fullmatch(value) else None
+def _text(fields: Mapping[str, str], key: str) -> str | None:
+    """Return the value of a field; None if it is missing, or no text in a JSON object."""
+    value = fields.get(key)
+    return value if isinstance(value, str) else None

@@ -29,12 +29,12 @@ class ObjectHead:
             size = int(answer["ContentRange"].rpartition("/")[2])
         modified = answer["LastModified"]
         return cls(
-            size,
-            answer["ETag"],
-            modified,
-            answer.get("ContentType", ""),
-            answer.get("Metadata", {}),
-            (date_of(answer) - modified).total_seconds(),
+            size=size,
+            etag=answer["ETag"],
+            modified=modified,
+            content_type=answer.get("ContentType", ""),
+            metadata=answer.get("Metadata", {}),
+            age=(date_of(answer) - modified).total_seconds(),
         )
 
 

@@ -1,4 +1,4 @@
-"""Parts of multipart uploads on their way: their sizes, their buffers and their requests."""
+"""The parts of a multipart upload: their sizes, their buffers, and the requests that send them."""
 
 import threading
 from collections.abc import Callable

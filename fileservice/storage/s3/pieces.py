@@ -118,7 +118,7 @@ class Pieces:
         self._uploads.end()
 
     def take_buffer(self) -> bytearray:
-        """Return all bytes, none of which were sent yet, and have none from then on."""
+        """Remove all bytes, none of which have been sent, and return them."""
         data, self._buffer = self._buffer, bytearray()
         self.size = 0
         return data

@@ -1,7 +1,7 @@
 """The record of an upload: an object that is replaced as a whole.
 
 Its first line is different each time. An ETag may depend on nothing but the bytes (it is their MD5
-for PutObject), and If-Match must be able to tell a record from an earlier one with equal text.
+for PutObject), and If-Match must distinguish a record from an earlier one with equal text.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
 """Reservation: a small object takes a name, and a multipart upload then replaces it.
 
 PutObject with If-None-Match: * has one winner wherever the condition is honoured at all.
-CompleteMultipartUpload with it has not: SeaweedFS 4.48 checks the condition and then writes, and of
-two requests at the same time both may succeed. So PutObject decides who wins, and completing the
-upload replaces what the winner wrote (If-Match).
+CompleteMultipartUpload with it does not have one: SeaweedFS 4.48 checks the condition and then
+writes, and of two requests at the same time both may succeed. So PutObject decides who wins, and
+completing the upload replaces what the winner wrote (If-Match).
 
 A reservation is not a file: it is not listed, found or served. It lasts only while the upload is
 completed. If its process dies meanwhile, another upload may replace it after `Timing.reservation`.
@@ -50,7 +50,7 @@ def may_be_reservation(listed: ListedObject) -> bool:
 
 
 def is_taken(client: S3Client, name: FileName) -> bool:
-    """Return whether a file has the name. Raises NameReserved while an upload is about to."""
+    """Return whether a file has the name. Raises NameReserved while another upload reserves it."""
     head = _find(client, name)
     if head and is_reservation(head) and not _expired(client, head):
         raise NameReserved(name)
@@ -115,7 +115,7 @@ def release(client: S3Client, name: FileName, etag: str) -> None:
 def _put_new(client: S3Client, target: Target, data: bytes | bytearray) -> str:
     """Write an object where there is none, and return its ETag (PutObject, If-None-Match: *).
 
-    If the name is reserved for another upload, it waits for what becomes of that.
+    If the name is reserved for another upload, wait until that has ended.
     """
     replaced: str | None = None
     for _ in attempts(client.timing.retry):
@@ -150,13 +150,20 @@ def _expired(client: S3Client, reservation: ObjectHead) -> bool:
 def _published(client: S3Client, target: Target, size: int, etag: str) -> ObjectHead:
     """Return the head of a file that was just published, with the time that the bucket gave it.
 
-    Where that cannot be asked, it is what this process knows: the file is stored in any case.
+    If the bucket does not answer, return what this process knows: the file is stored in any case.
     """
     with suppress(StorageUnavailable):
         head = _find(client, target.name)
         if head and head.metadata.get(ID) == target.metadata[ID]:
             return head
-    return ObjectHead(size, etag, datetime.now(UTC), target.content_type, target.metadata, 0.0)
+    return ObjectHead(
+        size=size,
+        etag=etag,
+        modified=datetime.now(UTC),
+        content_type=target.content_type,
+        metadata=target.metadata,
+        age=0.0,
+    )
 
 
 def _find(client: S3Client, name: FileName) -> ObjectHead | None:

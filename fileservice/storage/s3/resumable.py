@@ -66,7 +66,7 @@ class S3ResumableWriter:
         """Send the bytes in memory if the client sends slowly. Raises nothing."""
         now, timing = time.monotonic(), self._client.timing
         due = now - self._written > timing.flush_idle or now - self._flushed > timing.flush
-        if due and self._lock.acquire(blocking=False):  # otherwise a call is at work
+        if due and self._lock.acquire(blocking=False):  # otherwise a call is using the pieces
             try:
                 with suppress(StorageError):  # the next call raises it as well
                     # If the process was suspended, these bytes may belong to no upload any more.
@@ -106,7 +106,12 @@ class S3ResumableWriter:
         try:
             with self._lock:
                 head = assembly.publish(
-                    self._client, self._pieces, name, content, self._upload, self._lease.renew_now
+                    self._client,
+                    self._pieces,
+                    name,
+                    content,
+                    self._upload,
+                    before_completion=self._lease.renew_now,
                 )
         except NameTaken:
             # An earlier process may have published this very upload and died before it said so.

@@ -21,7 +21,6 @@ from fileservice.storage.s3.uploads import S3Uploads
 from fileservice.storage.s3.writer import SpoolingWriter, StreamingWriter
 
 _URL_SECONDS = 300
-_LARGEST_PAGE = 1000
 
 
 class S3Store:
@@ -70,10 +69,11 @@ class S3Store:
         try:
             if reservation.is_reservation(head):
                 raise NotFound(name)
-            return Opened(self._metadata_store.describe(name, head), body)  # type: ignore[arg-type]
+            file = self._metadata_store.describe(name, head)
         except BaseException:
             body.close()
             raise
+        return Opened(file, body, body.seek_range)  # type: ignore[arg-type]
 
     def stat(self, name: FileName) -> StoredFile:
         return self._metadata_store.describe(name, self._head_of_file(name))
@@ -110,7 +110,7 @@ class S3Store:
         if "/" in prefix:
             return
         wanted = contains.casefold()
-        count = _LARGEST_PAGE if expected is None or wanted else min(_LARGEST_PAGE, expected)
+        count = None if wanted else expected
         start = _before_slash(after)
         for page in list_pages(self.client, prefix, start, folders=True, first_page=count):
             for listed in page:
@@ -178,7 +178,8 @@ class S3Store:
 def _before_slash(after: str) -> str:
     """Return where a listing must start so that it misses no file past `after`.
 
-    No name has a slash, but the listing does not go on after a key with one as it would after text.
+    `after` may have a slash, although no name has one. SeaweedFS may leave out files from a listing
+    that starts after a key with a slash (decision 9), so this one starts before the folder.
     """
     head, slash, _ = after.partition("/")
     return f"{head}.\U0010ffff" if slash else head

@@ -39,7 +39,7 @@ class SpoolingWriter:
         self._pieces.write(block)
 
     def take_buffer(self) -> bytearray:
-        """Return all bytes, which must all be in memory, and have none from then on."""
+        """Remove all bytes, which must all be in memory, and return them."""
         return self._pieces.take_buffer()
 
     def read_at(self, count: int, offset: int) -> bytes:
@@ -72,9 +72,9 @@ class StreamingWriter:
         metadata = {ID: self._id, IS_SEPARATE: "1"}
         self._target = reservation.Target(name, media_type_of(name.extension), metadata)
         self._beginning = SpoolingWriter(client, metadata_store, length)
-        """The file as long as it fits into memory."""
+        """Holds the file as long as it fits into memory."""
         self._upload_id: str | None = None
-        """The multipart upload that has the bytes once they do not."""
+        """The multipart upload that the bytes are sent to once they do not fit."""
         self._buffer: PartBuffer | None = None
         self._unused_buffers: list[bytearray] = []
         self._sent = 0

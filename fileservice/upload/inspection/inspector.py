@@ -1,9 +1,9 @@
 """Inspector: whether the bytes of a file are what its extension says.
 
 Signatures are checked in the head of the file as soon as it has arrived, so that a wrong type is
-refused early. Some types can only be told from the complete file: the directory of an OLE document
-may be anywhere in it, and that of a zip archive is at its end. Text must be text from the first
-byte to the last.
+refused early. Some types can only be recognised in the complete file: the directory of an OLE
+document may be anywhere in it, and that of a zip archive is at its end. Text must be text from the
+first byte to the last.
 """
 
 import json
@@ -40,7 +40,7 @@ _BINARY_MEDIA_TYPES = frozenset(
     for media_type in file_type.magic
 )
 _ONLY_SIGNATURES = magic.MAGIC_NO_CHECK_TEXT  # type: ignore[attr-defined]  # missing in its types
-"""libmagic tells kinds of text apart with regular expressions that it compiles again for each file.
+"""libmagic distinguishes kinds of text by regular expressions that it compiles again for each file.
 That takes milliseconds, and the answer is not used."""
 
 

@@ -1,4 +1,4 @@
-"""UploadLocks: at most one request changes an upload, and a client gets past its own dead one.
+"""UploadLocks: at most one request changes an upload, and a client can replace its own dead one.
 
 A phone that lost its connection comes back on a new one while the server still waits on the old
 one. So a request that finds an upload locked watches for a moment whether it grows. If it does, the
@@ -26,10 +26,10 @@ class LockTiming:
     """How long requests wait for a lock, in seconds."""
 
     idle: float = 1.5
-    """For how long no byte must arrive before the lock is asked for. This is longer than the server
-    buffers bytes that arrive slowly before it writes them."""
+    """For how long no byte must arrive before the lock is asked for. Bytes that arrive slowly are
+    buffered for a shorter time before they are written."""
     acquire: float = 3.0
-    """After how long a request that cannot get the lock is refused."""
+    """The time after which a request that cannot get the lock is refused."""
     poll: float = 0.05
     """The time between two attempts to get the lock."""
     watch: float = 0.25
@@ -37,7 +37,7 @@ class LockTiming:
 
 
 class BodyInterrupt:
-    """Ends the body of a request, and tells that end from any other."""
+    """Ends the body of a request, and distinguishes that end from any other."""
 
     def __init__(self, end_body: Callable[[], None]) -> None:
         self._end_body = end_body

@@ -186,7 +186,10 @@ class UploadSession:
                 self._keep_scan()
 
     def _verify_rest(self, blocks: Iterable[Block], offset: int) -> None:
-        """Receive the rest of `blocks`: a wrong checksum is a better reason than a wrong type."""
+        """Receive the rest of `blocks`, which raise if their checksum is wrong.
+
+        Then the bytes were damaged on the way, so they do not show that the type is wrong.
+        """
         try:
             for _ in blocks:
                 pass

@@ -91,6 +91,6 @@ def check_store(store: Store, min_free: int) -> None:
     free = store.free_space()
     if free is not None and free < min_free:
         raise StorageFull(
-            f"less is left in the storage than the {min_free} bytes that are to be left free;"
+            f"the storage has less free space than the {min_free} bytes that must stay free;"
             " nothing more is stored"
         )

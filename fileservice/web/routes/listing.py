@@ -150,7 +150,7 @@ def _at_most_max_sorted(files: Iterator[StoredFile]) -> Iterator[StoredFile]:
 def _whole_list(dependencies: Dependencies, query: Query, base: str) -> Response:
     """Return a response that reads and sends the list in batches."""
     if query.order != BY_NAME:
-        raise BadQuery("the whole list comes by name; for another order, say limit=")
+        raise BadQuery("the whole list is sorted by name; for another order, send limit=")
     batches = _batches(dependencies, query)
     first = next(batches)  # read now, since an error can still be reported
     body = _encode_batches(chain((first,), batches), base)

@@ -32,10 +32,10 @@ from fileservice.upload import (
 )
 from fileservice.web import request_body
 from fileservice.web.dependencies import Dependencies
-from fileservice.web.representations import representation_headers, stored_response
+from fileservice.web.representations import completed_upload_headers, stored_response
 from fileservice.web.requests import client_address
 from fileservice.web.responses import empty
-from fileservice.web.urls import base_url, download_url
+from fileservice.web.urls import base_url
 from fileservice.wsgi_extensions import SendInterimResponse
 
 _INTEROP_VERSION = "8"
@@ -211,8 +211,7 @@ def _status_response(
     if status.record.length is not None:
         fields["Upload-Length"] = str(status.record.length)
     if file:
-        fields |= representation_headers(file)
-        fields["Content-Location"] = download_url(base_url(dependencies.public_url), file.name)
+        fields |= completed_upload_headers(file, base_url(dependencies.public_url))
     return empty(code, fields)
 
 

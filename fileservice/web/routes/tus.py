@@ -13,10 +13,10 @@ from fileservice.protocols.errors import BadField, ChecksumMismatch, Unsupported
 from fileservice.upload import AppendRequest, UploadRequest, UploadStatus, verified_blocks
 from fileservice.web import request_body
 from fileservice.web.dependencies import Dependencies
-from fileservice.web.representations import representation_headers
+from fileservice.web.representations import completed_upload_headers
 from fileservice.web.requests import client_address
 from fileservice.web.responses import empty
-from fileservice.web.urls import base_url, download_url
+from fileservice.web.urls import base_url
 
 _EXTENSIONS = (
     "creation",
@@ -184,8 +184,7 @@ def _response(
     fields = fields | {"Upload-Offset": str(status.offset)}
     file = status.file
     if file:
-        fields |= representation_headers(file)
-        fields["Content-Location"] = download_url(base_url(dependencies.public_url), file.name)
+        fields |= completed_upload_headers(file, base_url(dependencies.public_url))
     else:
         fields["Upload-Expires"] = format_date(int(status.expires))
     return empty(code, fields)

@@ -31,7 +31,7 @@ export function send(method, url, { headers = {}, body = null, signal, onProgres
     let timer
     const restartTimer = (timeout) => {
       clearTimeout(timer)
-      timer = setTimeout(() => fail(new InterruptedError('nothing moved for a while')), timeout)
+      timer = setTimeout(() => fail(new InterruptedError('nothing was sent or received for a while')), timeout)
     }
     const abort = () => fail(signal.reason)
     const offline = () => fail(new InterruptedError('there is no network'))

@@ -72,7 +72,7 @@ async function show(url, { announceResult = false } = {}) {
     if (fetched && fetched.outerHTML !== currentHtml) replaceSection(fetched)
     if (announceResult) announceCount()
   } catch (error) {
-    if (error.name !== 'AbortError' && announceResult) announceError('The list cannot be had just now.')
+    if (error.name !== 'AbortError' && announceResult) announceError('The list cannot be loaded at present.')
   } finally {
     if (requestAborter === aborter) requestAborter = null
   }

@@ -56,7 +56,7 @@ export class Transfer {
       if (error instanceof StoppedError) return
       if (!(error instanceof RefusedError)) console.error(error)
       this.reason = error.message
-      if (error.status === 409 && this.wasRepeated) this.reason += ' It may be this one: an answer was lost.'
+      if (error.status === 409 && this.wasRepeated) this.reason += ' It may be the one that you sent, since a response was lost.'
       this.canRetry = !PERMANENT_STATUSES.includes(error.status)
       this.#setState('refused')
     }
@@ -85,8 +85,8 @@ export class Transfer {
   // Return why the server would refuse a file, as far as the page knows; null otherwise.
   static reasonToRefuse(file, { maxSize, extensions, formatSize }) {
     const [, extension] = /[^.]\.([^.]+)$/.exec(file.name) ?? []
-    if (!extension) return 'The name has no extension; give it the one that fits what is in the file.'
-    if (!extensions.includes(extension.toLowerCase())) return `Files named .${extension} are not taken here.`
+    if (!extension) return 'The name has no extension; give it the one that fits its content.'
+    if (!extensions.includes(extension.toLowerCase())) return `Files with the extension .${extension} are not accepted here.`
     return file.size > maxSize ? `It is larger than ${formatSize(maxSize)}.` : null
   }
 
@@ -99,7 +99,7 @@ export class Transfer {
     const query = new URLSearchParams({ prefix: name, limit: 1 })
     const response = await retry(async () => expect(await send('GET', `download?${query}`, { signal }), 200), signal, this.#onPause)
     if (JSON.parse(response.text)[0]?.filename === name) {
-      throw new RefusedError(409, 'There is a file of this name already. Delete that one, or rename yours.')
+      throw new RefusedError(409, 'There is already a file with this name. Delete it, or rename yours.')
     }
   }
 

@@ -81,7 +81,7 @@ export class TusUpload {
 
 function offsetOf(response) {
   const offset = response.header('Upload-Offset')
-  if (!/^\d+$/.test(offset)) throw new RefusedError(response.status, 'the server does not say how much it has')
+  if (!/^\d+$/.test(offset)) throw new RefusedError(response.status, 'the server did not return the offset of the upload')
   return Number(offset)
 }
 

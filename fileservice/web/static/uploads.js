@@ -106,7 +106,7 @@ function newRow(name) {
 function addUnfinished(key, name, size, url) {
   const row = newRow(name)
   row.dataset.state = 'unfinished'
-  row.querySelector('.details').textContent = `Not finished (${format.size(size)}). Choose the same file again, and it goes on from where it was.`
+  row.querySelector('.details').textContent = `Not finished (${format.size(size)}). Choose the same file again to continue it.`
   setActions(row, name, [
     ['Choose', () => input.click()],
     ['Discard', () => {
@@ -181,7 +181,7 @@ function details(transfer) {
   const progress = `${format.size(sent)} of ${format.size(file.size)}`
   switch (state) {
     case 'waiting':
-      return `${format.size(file.size)}, waiting for its turn`
+      return `${format.size(file.size)}, waiting for other uploads`
     case 'sending':
       if (sent === file.size) return `${format.size(file.size)} sent; being checked and stored`
       return rate ? `${progress} · ${format.size(rate)}/s · ${format.duration((file.size - sent) / rate)} left` : progress

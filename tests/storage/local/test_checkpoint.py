@@ -86,6 +86,30 @@ class TestPowerFailure:
         lose_page_cache()
         assert LocalStore(directory, fsync=True).uploads.read(upload).size == 4
 
+    def test_bytes_written_after_a_process_died_while_truncating_do_not_count(
+        self,
+        store: LocalStore,
+        another_store: LocalStore,
+        monkeypatch: pytest.MonkeyPatch,
+        lose_page_cache: Callable[[], None],
+    ) -> None:
+        ftruncate = os.ftruncate
+
+        def truncate_and_die(descriptor: int, size: int) -> None:
+            ftruncate(descriptor, size)
+            raise KeyboardInterrupt
+
+        upload = begin(store, b"", synced=b"kept, damaged")
+        with closing(store.locker.lock(upload)) as writer, monkeypatch.context() as patch:
+            patch.setattr(os, "ftruncate", truncate_and_die)
+            with pytest.raises(KeyboardInterrupt):
+                writer.truncate(4)
+        with closing(another_store.locker.lock(upload)) as writer:
+            assert writer.size == 4
+            writer.write(b"\0" * 9)
+        lose_page_cache()
+        assert another_store.uploads.read(upload).size == 4
+
     def test_published_file_is_never_truncated(
         self, store: LocalStore, directory: Path, lose_page_cache: Callable[[], None]
     ) -> None:

@@ -97,17 +97,38 @@ class TestFullDisk:
         store.delete(NAME)
         assert names(store) == ["filler"]
 
+    @pytest.mark.parametrize("ended", [b'{"failure": "it has expired"}', b"{}"])
     def test_upload_on_a_disk_without_space_can_end_and_releases_its_space(
-        self, store: LocalStore, directory: Path
+        self, store: LocalStore, directory: Path, ended: bytes
     ) -> None:
         upload = store.uploads.create(b'{"failure": null}', 400_000)
         use_all_space(directory)
         assert store.free_space() == 0
 
         with contextlib.closing(store.locker.lock(upload)) as writer:
-            writer.end(b'{"failure": "it has expired"}')
-        assert store.uploads.read(upload).record.strip() == b'{"failure": "it has expired"}'
+            writer.end(ended)
+        assert store.uploads.read(upload).record.strip() == ended
         assert (store.free_space() or 0) >= 400_000
+
+    def test_upload_that_does_not_fit_is_not_created_and_leaves_nothing(
+        self, store: LocalStore, directory: Path
+    ) -> None:
+        with pytest.raises(StorageFull):
+            store.uploads.create(b"record", 1 << 30)
+        assert list((directory / ".fileservice/uploads").iterdir()) == []
+
+    def test_record_that_needs_more_space_than_the_disk_has_stays_as_it_was(
+        self, store: LocalStore, directory: Path
+    ) -> None:
+        upload = store.uploads.create(b"record", None)
+        use_all_space(directory)
+
+        with (
+            contextlib.closing(store.locker.lock(upload)) as writer,
+            pytest.raises(StorageFull),
+        ):
+            writer.end(bytes(100_000))
+        assert store.uploads.read(upload).record == b"record"
 
     def test_free_space_is_that_of_the_file_system(self, store: LocalStore) -> None:
         before = store.free_space()

@@ -1,4 +1,4 @@
-"""Verification: which directories cannot be a store, and what the operator is told of others."""
+"""Verification: which directories cannot be a store, and what the log says of others."""
 
 import errno
 import os

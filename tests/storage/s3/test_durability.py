@@ -1,4 +1,4 @@
-"""What a store acknowledged survives a power cut, on SeaweedFS set up as the README says."""
+"""What a store acknowledged survives a power cut, on SeaweedFS set up as docs/scaling.md says."""
 
 import hashlib
 import itertools

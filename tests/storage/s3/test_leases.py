@@ -66,6 +66,23 @@ def test_suspended_writer_truncates_and_publishes_nothing(
     writer.close()
 
 
+def test_suspended_writer_publishes_no_file_that_is_stored_by_one_request(
+    suspended_store: S3Store, succeeding_store: S3Store
+) -> None:
+    upload = suspended_store.uploads.create(b"record", None)
+    late = suspended_store.locker.lock(upload)
+    late.write(b"small")
+    late.sync()
+    writer = succeeding_store.locker.lock(upload)
+    with pytest.raises(Locked):
+        late.publish(NAME, Content("text/plain"))
+    late.close()
+    with pytest.raises(NotFound):
+        succeeding_store.stat(NAME)
+    assert writer.publish(NAME, Content("text/plain")).size == 5
+    writer.close()
+
+
 @pytest.mark.parametrize("record", [b"record", b"another"])
 def test_suspended_writer_changes_no_record(
     suspended_store: S3Store, succeeding_store: S3Store, record: bytes

@@ -3,10 +3,12 @@
 import secrets
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
 from fileservice.storage import Content, NameReserved, NameTaken, NotFound
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.errors import OutcomeUnknown
 from fileservice.storage.s3.listing import list_multipart_uploads, list_objects
 from fileservice.storage.s3.store import S3Store
 from tests.storage.s3.conftest import EXPIRED, OpenStore
@@ -89,6 +91,25 @@ def test_publishing_waits_for_what_becomes_of_a_reservation(
     finally:
         writer.close()
     assert seen[0]
+
+
+def test_reservation_is_kept_if_the_bucket_may_still_complete_the_upload(
+    open_s3: OpenStore, another_store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def give_no_answer(**_: object) -> None:
+        raise ConnectionClosedError(endpoint_url="")
+
+    store = open_s3(retry_with_body=0.0)
+    monkeypatch.setattr(store.client.sdk, "complete_multipart_upload", give_no_answer)
+    writer = store.writer(stream_to=NAME)
+    try:
+        writer.write(b"x" * 9 * MIB)
+        with pytest.raises(OutcomeUnknown):
+            writer.publish(NAME, Content("text/plain"))
+    finally:
+        writer.close()
+    with pytest.raises(NameReserved):
+        another_store.is_taken(NAME)
 
 
 @pytest.mark.parametrize("size", [10, 9 * MIB])

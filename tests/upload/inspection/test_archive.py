@@ -78,7 +78,14 @@ def test_open_document_whose_mimetype_is_not_first_and_uncompressed_is_refused(
     assert not accepts(extension, make_zip(parts.items(), zipfile.ZIP_DEFLATED))
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize(
+    "method",
+    [
+        zipfile.ZIP_DEFLATED,
+        pytest.param(zipfile.ZIP_BZIP2, marks=pytest.mark.thorough),
+        pytest.param(zipfile.ZIP_LZMA, marks=pytest.mark.thorough),
+    ],
+)
 @pytest.mark.parametrize("first", [True, False])
 def test_member_of_a_hundred_megabytes_is_not_decompressed(method: int, first: bool) -> None:
     bomb = make_zip([("a", b"a")] * (not first) + [("mimetype", bytes(100 * MIB))], method)

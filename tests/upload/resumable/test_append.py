@@ -9,6 +9,7 @@ import pytest
 
 from fileservice.names import FileName
 from fileservice.storage import NameTaken, NotFound
+from fileservice.storage.local.resumable import LocalResumableWriter
 from fileservice.upload import (
     ContentMismatch,
     LengthConflict,
@@ -65,6 +66,24 @@ def test_bytes_that_arrived_before_a_cut_are_kept(process: Process, other_proces
     other_process.append(upload, 900, TEXT[900:])
 
     assert process.content() == TEXT
+
+
+def test_bytes_are_synced_before_an_append_ends_or_fails(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = process.create()
+    sync, synced = LocalResumableWriter.sync, []
+
+    def record(self: LocalResumableWriter) -> None:
+        sync(self)
+        synced.append(self.size)
+
+    monkeypatch.setattr(LocalResumableWriter, "sync", record)
+    process.append(upload, 0, TEXT[:100])
+    assert synced == [100]
+    with pytest.raises(ConnectionCut):
+        process.append_body(upload, 100, cut_after(TEXT[100:200]))
+    assert synced == [100, 200]
 
 
 def test_bytes_that_all_come_to_one_process_are_not_read_again(

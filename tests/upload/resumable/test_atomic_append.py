@@ -8,7 +8,7 @@ import pytest
 
 from fileservice.storage import Locked
 from fileservice.storage.local.resumable import LocalResumableWriter
-from fileservice.upload import ContentMismatch, UploadGone, UploadState
+from fileservice.upload import ContentMismatch, OffsetMismatch, UploadGone, UploadState
 from tests.upload.resumable.process import (
     NAME,
     TEXT,
@@ -34,23 +34,48 @@ def test_nothing_is_kept_after_a_cut(process: Process) -> None:
     assert process.content() == TEXT
 
 
-def test_unverified_bytes_of_a_killed_process_do_not_count(
-    process: Process, other_process: Process
-) -> None:
+def leave_unverified_bytes(process: Process, upload: str) -> None:
+    """Append 100 bytes, and kill the process when it has written 100 more that do not count."""
+
     def body() -> Iterator[bytes]:
         yield TEXT[100:200]
         yield b""  # by now the block before has been written
         process.executor.is_killed = True
         raise ProcessKilled
 
-    upload = process.create()
     process.append(upload, 0, TEXT[:100])
     with pytest.raises(ProcessKilled):
         process.append_body(upload, 100, body(), atomic=True)
+
+
+def test_unverified_bytes_of_a_killed_process_do_not_count(
+    process: Process, other_process: Process
+) -> None:
+    upload = process.create()
+    leave_unverified_bytes(process, upload)
     assert other_process.store.uploads.bytes_written(upload) == 200
     assert other_process.uploads.status(upload).offset == 100
 
     other_process.append(upload, 100, TEXT[100:])
+
+    assert other_process.content() == TEXT
+
+
+def test_disk_that_loses_more_than_the_unverified_bytes_is_reported_as_another_offset(
+    process: Process, other_process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose_more(self: LocalResumableWriter, size: int) -> None:
+        truncate(self, size - 10)
+
+    upload, truncate = process.create(), LocalResumableWriter.truncate
+    leave_unverified_bytes(process, upload)
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalResumableWriter, "truncate", lose_more)
+        with pytest.raises(OffsetMismatch) as raised:
+            other_process.append(upload, 100, TEXT[100:])
+    assert raised.value.offset == 90
+
+    other_process.append(upload, 90, TEXT[90:])
 
     assert other_process.content() == TEXT
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fileservice.names import FileName
-from fileservice.storage import NoSuchUpload
+from fileservice.storage import NameTaken, NoSuchUpload
 from fileservice.upload import (
     ContentMismatch,
     InvalidConcatenation,
@@ -107,6 +107,20 @@ def test_wrong_type_that_only_shows_at_the_end_removes_the_parts(
     assert stored_kinds(store_path) == set()
     with pytest.raises(InvalidConcatenation):
         concatenate(process, part, name="archive.zip")
+
+
+def test_taken_name_leaves_the_parts_for_another_name_and_no_final_upload(
+    process: Process, store_path: Path
+) -> None:
+    concatenate(process, process.create_partial(b"text"))
+    part = process.create_partial(TEXT)
+    before = set(process.store.uploads.list_ids())
+
+    with pytest.raises(NameTaken):
+        concatenate(process, part)
+
+    assert set(process.store.uploads.list_ids()) == before
+    assert concatenate(process, part, name="other.txt").state is UploadState.PUBLISHED
 
 
 def test_partial_upload_cannot_be_used_twice_in_one_file(process: Process) -> None:

@@ -3,14 +3,14 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from fileservice.storage import Locked
 from fileservice.storage.local.resumable import LocalResumableWriter
-from fileservice.upload import LockTiming, UploadInterrupted
+from fileservice.upload import LockTiming, OffsetMismatch, UploadInterrupted
 from tests.upload.resumable.process import TEXT, ConnectionCut, Process, upload_path, wait_until
 
 NEVER = LockTiming(idle=60.0, acquire=60.0, poll=0.01, watch=0.02)
@@ -23,6 +23,8 @@ class Body:
         self._changed = threading.Semaphore(0)
         self._blocks: list[bytes] = []
         self.was_interrupted = False
+        self.late_blocks: Callable[[], Iterator[bytes]] = lambda: iter(())
+        """Yields what the server had received before the interrupt."""
 
     def send(self, block: bytes) -> None:
         self._blocks.append(block)
@@ -36,6 +38,7 @@ class Body:
         while True:
             self._changed.acquire()
             if self.was_interrupted:
+                yield from self.late_blocks()
                 raise ConnectionCut
             yield self._blocks.pop(0)
 
@@ -90,6 +93,29 @@ def test_request_that_is_silent_is_interrupted(
     assert body.was_interrupted
     assert other_process.content() == TEXT
     assert other_process.store.locker.release_requests() == []
+
+
+def test_silent_request_that_still_writes_what_it_has_received_is_interrupted(
+    other_process: Process, sending: tuple[str, Body], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload, body = sending
+    lock, attempts = other_process.store.locker.lock, []
+
+    def count(upload: str) -> LocalResumableWriter:
+        attempts.append(upload)
+        return lock(upload)
+
+    def write_and_wait() -> Iterator[bytes]:
+        yield TEXT[100:200]
+        attempts.clear()
+        wait_until(lambda: len(attempts) > 2)  # so the other request sees that the upload grew
+
+    monkeypatch.setattr(other_process.store.locker, "lock", count)
+    body.late_blocks = write_and_wait
+    with pytest.raises(OffsetMismatch) as raised:
+        other_process.append(upload, 100, TEXT[100:])
+
+    assert raised.value.offset == 200
 
 
 def test_preempting_request_does_not_wait_for_silence(

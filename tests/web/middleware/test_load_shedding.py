@@ -9,28 +9,24 @@ from flask.testing import FlaskClient
 from fileservice.web.errors import Overloaded
 from fileservice.web.middleware import load_shedding
 from fileservice.wsgi_extensions import OVERDUE_SECONDS
+from tests.support.clock import Clock
 
 
-class Clock:
-    """The delay of the executor, and the time, as a test sets them."""
+class ExecutorClock(Clock):
+    """The time, and the delay of the executor, as a test sets them."""
 
-    def __init__(self) -> None:
-        self.delay = 0.0
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
+    delay = 0.0
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> ExecutorClock:
+    clock = ExecutorClock()
     monkeypatch.setattr(load_shedding, "time", clock)
     return clock
 
 
 @pytest.fixture
-def client(clock: Clock) -> FlaskClient:
+def client(clock: ExecutorClock) -> FlaskClient:
     app = Flask(__name__, static_folder=None)
     app.add_url_rule("/healthz", "healthz", lambda: "ok")
     app.add_url_rule("/upload/a.txt", "upload", lambda: "stored", methods=["PUT"])
@@ -41,14 +37,14 @@ def client(clock: Clock) -> FlaskClient:
 
 @pytest.mark.parametrize("delay", [0.0, 0.4, 0.5])
 def test_requests_are_served_while_calls_wait_for_half_a_second_at_most(
-    client: FlaskClient, clock: Clock, delay: float
+    client: FlaskClient, clock: ExecutorClock, delay: float
 ) -> None:
     clock.delay = delay
     assert client.put("/upload/a.txt").status_code == 200
 
 
 def test_requests_are_refused_while_calls_wait_for_longer(
-    client: FlaskClient, clock: Clock
+    client: FlaskClient, clock: ExecutorClock
 ) -> None:
     clock.delay = 0.6
     assert client.put("/upload/a.txt").status_code == 503
@@ -63,7 +59,7 @@ def test_health_checks_are_never_refused(client: FlaskClient, clock: Clock) -> N
 
 
 def test_refusals_are_logged_once_in_ten_seconds(
-    client: FlaskClient, clock: Clock, caplog: pytest.LogCaptureFixture
+    client: FlaskClient, clock: ExecutorClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock.delay = 1.25
     for _ in range(25):  # seconds

@@ -3,28 +3,16 @@
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from fileservice.storage import NotFound
 from fileservice.storage.local import LocalStore
 from fileservice.web.routes import downloads
-from tests.web.application import TEXT, application, emptied, published
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(scope="module")
-def app(root: Path) -> Flask:
-    return application(root)
+from tests.web.application import TEXT, application, published
 
 
 @pytest.fixture
-def client(app: Flask, root: Path) -> FlaskClient:
-    client = emptied(app, root)
+def client(client: FlaskClient) -> FlaskClient:
     assert client.put("/upload/a.txt", data=TEXT).status_code == 201
     return client
 

@@ -14,6 +14,7 @@ from fileservice.storage import StorageFull, StorageUnavailable
 from fileservice.storage.local import LocalStore
 from fileservice.web.routes import health
 from fileservice.web.routes.health import StoreHealth, check_store
+from tests.support.clock import Clock
 from tests.web.application import application
 
 
@@ -31,16 +32,6 @@ class Check:
         assert self.may_end.wait(30)
         if self.error:
             raise self.error
-
-
-class Clock:
-    """A replacement for the module `time`, whose time passes when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -124,7 +115,7 @@ def test_a_check_of_a_store_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_less_free_space_than_must_stay_free_raises_storage_full(tmp_path: Path) -> None:
-    with pytest.raises(StorageFull, match="left free"):
+    with pytest.raises(StorageFull, match="must stay free"):
         check_store(LocalStore(tmp_path / "store", fsync=True), 1 << 60)
 
 

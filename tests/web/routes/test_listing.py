@@ -5,28 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from fileservice.web.routes import listing
-from tests.web.application import TEXT, application, emptied
+from tests.web.application import TEXT, application
 
 NAMES = ["B.txt", "a.txt", "ab.txt", "c.txt", "\u00e4.txt"]
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(scope="module")
-def app(root: Path) -> Flask:
-    return application(root)
-
-
 @pytest.fixture
-def client(app: Flask, root: Path) -> FlaskClient:
-    client = emptied(app, root)
+def client(client: FlaskClient, root: Path) -> FlaskClient:
     for size, file_name in enumerate(NAMES):
         (root / file_name).write_bytes(TEXT * (1 + size))
     return client

@@ -4,28 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from fileservice.names import FileName
 from fileservice.storage import Content, StoredFile
 from fileservice.web.routes.pages import human_size, preview_kind, utc
-from tests.web.application import TEXT, application, emptied
+from tests.web.application import TEXT
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(scope="module")
-def app(root: Path) -> Flask:
-    return application(root, ALLOWED_EXTENSIONS="txt,pdf")
-
-
-@pytest.fixture
-def client(app: Flask, root: Path) -> FlaskClient:
-    return emptied(app, root)
+def settings() -> dict[str, str]:
+    return {"ALLOWED_EXTENSIONS": "txt,pdf"}
 
 
 def store(root: Path, *names: str) -> None:

@@ -5,28 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from fileservice.wsgi_extensions import SEND_INTERIM_RESPONSE
-from tests.web.application import TEXT, application, emptied, published
+from tests.web.application import TEXT, published
 
 PARTIAL = {"Content-Type": "application/partial-upload"}
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(scope="module")
-def app(root: Path) -> Flask:
-    return application(root, MAX_FILE_SIZE="16KiB")
-
-
-@pytest.fixture
-def client(app: Flask, root: Path) -> FlaskClient:
-    return emptied(app, root)
+def settings() -> dict[str, str]:
+    return {"MAX_FILE_SIZE": "16KiB"}
 
 
 def create(client: FlaskClient, data: bytes, *, name: str = "a.txt", **fields: str) -> Any:
@@ -147,6 +136,17 @@ def test_content_that_is_refused_is_reported_with_upload_complete(
 def test_an_error_that_can_be_mended_does_not_have_upload_complete(client: FlaskClient) -> None:
     path = path_of(create(client, TEXT[:4]))
     assert "Upload-Complete" not in append(client, path, 6, TEXT[6:]).headers
+
+
+def test_an_upload_that_repeats_a_stored_file_leaves_no_record(
+    client: FlaskClient, root: Path
+) -> None:
+    """Its client is not told of an upload that it could ask for."""
+    digest = client.put("/upload/a.txt", data=TEXT).headers["Repr-Digest"]
+    records = set((root / ".fileservice/ended").iterdir())
+    response = create(client, TEXT, **{"Repr-Digest": digest})
+    assert (response.status_code, response.headers["Upload-Complete"]) == (200, "?1")
+    assert set((root / ".fileservice/ended").iterdir()) == records
 
 
 def test_an_upload_that_is_cancelled_is_not_found(client: FlaskClient) -> None:

@@ -6,28 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.web.application import TEXT, application, emptied, published
+from tests.web.application import TEXT, published
 
 VERSION = {"Tus-Resumable": "1.0.0"}
 BYTES = {"Content-Type": "application/offset+octet-stream"}
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(scope="module")
-def app(root: Path) -> Flask:
-    return application(root, MAX_FILE_SIZE="1KiB")
-
-
-@pytest.fixture
-def client(app: Flask, root: Path) -> FlaskClient:
-    return emptied(app, root)
+def settings() -> dict[str, str]:
+    return {"MAX_FILE_SIZE": "1KiB"}
 
 
 def metadata(name: str) -> dict[str, str]:

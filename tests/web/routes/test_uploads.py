@@ -5,28 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.web.application import TEXT, application, emptied, published
+from tests.web.application import TEXT, published
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
 SHA256 = "sha-256=:q9Dxa2XxRZ2lIRjVc0MRhDZOXbTWv2ODTJfXNa+lXYM=:"
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(scope="module")
-def app(root: Path) -> Flask:
-    return application(root, MAX_FILE_SIZE="1KiB")
-
-
-@pytest.fixture
-def client(app: Flask, root: Path) -> FlaskClient:
-    return emptied(app, root)
+def settings() -> dict[str, str]:
+    return {"MAX_FILE_SIZE": "1KiB"}
 
 
 def form(name: str, data: bytes = TEXT) -> dict[str, Any]:
@@ -123,6 +112,18 @@ def test_a_declared_digest_makes_a_repeated_upload_succeed(client: FlaskClient) 
     again = client.put("/upload/a.txt", data=TEXT, headers=headers)
     assert (first.status_code, again.status_code) == (201, 200)
     assert again.json == first.json
+
+
+def test_a_repeated_upload_that_must_be_new_succeeds_only_with_its_digest(
+    client: FlaskClient,
+) -> None:
+    """Its answer may have been lost, so the file may be the one that this client stored."""
+    only_new = {"If-None-Match": "*"}
+    first = client.put("/upload/a.txt", data=TEXT, headers=only_new)
+    assert first.status_code == 201
+    assert client.put("/upload/a.txt", data=TEXT, headers=only_new).status_code == 412
+    headers = only_new | {"Repr-Digest": first.headers["Repr-Digest"]}
+    assert client.put("/upload/a.txt", data=TEXT, headers=headers).status_code == 200
 
 
 def test_a_digest_of_the_whole_form_is_verified(client: FlaskClient, root: Path) -> None:

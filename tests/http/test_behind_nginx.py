@@ -1,4 +1,4 @@
-"""Behind nginx, under a path: every address that the service tells is one that clients can use."""
+"""Behind nginx, under a path: clients can use every address in the responses."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from tests.support.reverse_proxies import Front
+from tests.support.reverse_proxies import ProxiedServer
 from tests.support.servers import LiveServer
 from tests.support.tus import Tus, named
 
@@ -16,14 +16,14 @@ NAME = "a b+c% \u00e4.txt"
 
 
 class Crawl:
-    """What the service tells, by where it was found."""
+    """Addresses that the service returns, by where they were found."""
 
     def __init__(self, base: str) -> None:
         self.client = httpx.Client(base_url=f"{base}/", timeout=30)
         self.found: dict[str, str] = {}
 
     def note(self, where: str, answer: httpx.Response, *fields: str) -> httpx.Response:
-        """Note the addresses in these fields of an answer, each of which it must have."""
+        """Record the addresses in these fields of an answer, each of which it must have."""
         for field in fields:
             value = answer.headers[field]
             if field == "Link":
@@ -42,7 +42,7 @@ class Crawl:
             self.found[f"{where}: curl"] = command
 
 
-def test_every_address_in_every_answer_is_one_of_the_proxy(behind: Front) -> None:
+def test_every_address_in_every_answer_is_one_of_the_proxy(behind: ProxiedServer) -> None:
     crawl = Crawl(behind.url)
     with crawl.client as client:
         crawl.note("root", client.get(""), "Location")
@@ -100,7 +100,7 @@ def test_every_address_in_every_answer_is_one_of_the_proxy(behind: Front) -> Non
     assert len(crawl.found) > 40
 
 
-def test_names_with_any_characters_pass_the_proxy(behind: Front) -> None:
+def test_names_with_any_characters_pass_the_proxy(behind: ProxiedServer) -> None:
     with httpx.Client(timeout=30) as client:
         for name in ("a b.txt", "50%.txt", "a%2Bc+d.txt", "q?#&=.txt", "\u00e4\u20ac.txt"):
             form = client.post(f"{behind.url}/upload", files={"file": (name, name.encode())})
