@@ -59,7 +59,7 @@ def test_an_upload_is_resumed_after_the_page_was_closed(
     tab.network(MIB)  # slow enough that the page is closed long before the end
     tab.choose(file)
     tab.wait_until_sent("large.bmp", 0.1)
-    tab.page.close()
+    tab.close()
     again = open_page(at=behind, context=context)
     again.choose(file)
     again.wait_for("large.bmp", "done")

@@ -232,7 +232,7 @@ def test_an_upload_is_resumed_in_a_new_tab_when_its_file_is_chosen_again(
     file = make_file("a.bmp", 12 * MIB)
     first.choose(file)
     first.wait_until_sent("a.bmp", 0.1)
-    first.page.close()
+    first.close()
     second = open_page(context=context)
     second.expected += STILL_HELD
     assert "Choose the same file again to continue it" in second.transfer("a.bmp").inner_text()
@@ -253,7 +253,7 @@ def test_an_unfinished_upload_can_be_discarded(
     first.network(MIB)
     first.choose(make_file("a.bmp", 12 * MIB))
     first.wait_until_sent("a.bmp", 0.1)
-    first.page.close()
+    first.close()
     second = open_page(context=context)
     with second.page.expect_response(lambda answer: answer.request.method == "DELETE") as deletion:
         second.press("Discard", "a.bmp")
