@@ -68,6 +68,7 @@ def test_an_upload_is_resumed_after_the_page_was_closed(
     assert_all_below(again, behind.url)
 
 
+@pytest.mark.thorough
 def test_the_form_leads_back_to_the_page_without_scripts(
     behind: ProxiedServer, open_page: Callable[..., Watched], make_file: Make
 ) -> None:

@@ -156,13 +156,10 @@ def test_markup_in_names_is_shown_as_text(open_page: Open, server: LiveServer) -
         assert Path(download.value.path()).read_bytes() == b"x"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name",
-    [
-        MARKUP,
-        pytest.param(RIGHT_TO_LEFT, marks=pytest.mark.thorough),
-        pytest.param(LONGEST, marks=pytest.mark.thorough),
-    ],
+    [MARKUP, RIGHT_TO_LEFT, LONGEST],
 )
 def test_files_with_odd_names_can_be_uploaded_and_deleted(
     open_page: Open, server: LiveServer, name: str, tmp_path: Path

@@ -96,7 +96,13 @@ def origin() -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.parametrize("break_at", [0, 40 * MIB], ids=["in one go", "broken off"])
+@pytest.mark.parametrize(
+    "break_at",
+    [
+        pytest.param(0, id="in one go", marks=pytest.mark.thorough),
+        pytest.param(40 * MIB, id="broken off"),
+    ],
+)
 def test_our_uploader_uploads_to_another_tus_server(
     new_context: "Callable[..., BrowserContext]",
     make_file: Callable[..., Path],

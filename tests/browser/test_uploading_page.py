@@ -215,7 +215,8 @@ def test_an_upload_waits_while_the_server_still_holds_its_earlier_request(
     tab.wait_until_sent("a.bmp", 0.1)
     tab.network(offline=True)
     tab.wait_for("a.bmp", "retrying")
-    (path,) = [p for p in (server.store / ".fileservice/uploads").iterdir() if not p.suffix]
+    url = next(request.url for request in tab.requests if request.method == "PATCH")
+    path = server.store / ".fileservice/uploads" / url.rpartition("/")[2]
     with path.open("rb") as held, tab.page.expect_response(lambda answer: answer.status == 423):
         fcntl.flock(held, fcntl.LOCK_EX)  # as a worker does while it adds to the upload
         tab.network()

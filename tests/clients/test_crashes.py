@@ -25,17 +25,8 @@ def assert_swept(server: LiveServer) -> None:
     eventually(lambda: not server.staged())
 
 
-@pytest.mark.parametrize(
-    ("client", "seed"),
-    [
-        ("tus_js", 0),
-        *(
-            pytest.param(client, seed, marks=pytest.mark.thorough)
-            for client, seed in (("tus_js", 1), ("tuspy", 0), ("tuspy", 1))
-        ),
-    ],
-    indirect=["client"],
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", [0, 1])
 def test_an_upload_survives_kill_9_of_its_workers(
     start_server: Callable[..., LiveServer],
     client: Client,
@@ -63,6 +54,9 @@ def test_an_upload_survives_kill_9_of_its_workers(
     assert_swept(server)
 
 
+@pytest.mark.parametrize(
+    "client", ["tus_js", pytest.param("tuspy", marks=pytest.mark.thorough)], indirect=True
+)
 def test_an_upload_survives_kill_9_of_the_server(
     start_server: Callable[..., LiveServer],
     client: Client,

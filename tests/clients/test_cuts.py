@@ -120,7 +120,10 @@ def test_a_client_continues_after_a_late_request_of_its_own_took_the_lock(
     assert_whole(tus_server, "a.txt", file)
 
 
-@pytest.mark.parametrize(("first", "second"), [("tus_js", "tuspy"), ("tuspy", "tus_js")])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("tus_js", "tuspy"), pytest.param("tuspy", "tus_js", marks=pytest.mark.thorough)],
+)
 def test_another_client_continues_from_the_address_of_the_upload(
     tus_server: LiveServer,
     make_text: Callable[..., Path],

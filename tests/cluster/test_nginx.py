@@ -154,6 +154,7 @@ def test_bodies_are_forwarded_as_they_arrive(
     assert got.count(b"~") == 2 * len(half)
 
 
+@pytest.mark.thorough
 def test_nginx_closes_idle_connections_before_the_replicas_do(cluster: Cluster) -> None:
     (limit,) = re.findall(r"^keepalive = (\d+)$", (ROOT / "gunicorn.conf.py").read_text(), re.M)
     assert ask(cluster, request("GET /healthz")).status == 200

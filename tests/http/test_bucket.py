@@ -77,6 +77,7 @@ def test_a_download_is_redirected_to_the_bucket(start: Start) -> None:
         assert there.headers["Content-Disposition"].startswith("attachment;")
 
 
+@pytest.mark.thorough
 def test_memory_does_not_grow_with_uploads_to_a_bucket(start: Start) -> None:
     server = start(WORKERS="1")
     (worker,) = server.workers()
@@ -92,6 +93,7 @@ def test_memory_does_not_grow_with_uploads_to_a_bucket(start: Start) -> None:
     assert growth.bytes < 48 * MIB  # three parts of 8 MiB, and what is under way beside them
 
 
+@pytest.mark.thorough
 def test_a_bucket_that_cannot_be_reached_is_answered_with_503_until_it_can(
     start: Start, seaweed: Seaweed
 ) -> None:
@@ -189,6 +191,7 @@ def padded_zip(archive: bytes, size: int) -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.thorough
 def test_an_upload_to_a_reserved_name_keeps_its_bytes_and_ends_later(
     start: Start, seaweed: Seaweed
 ) -> None:

@@ -138,6 +138,7 @@ def test_inodes_are_left_for_uploads_that_continue_and_end(
         assert wire.ask(request("PUT /upload/a.txt", body=b"text")).status == 201
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("over_a_directory")
 def test_a_start_does_not_wait_for_the_sweep_of_abandoned_uploads(
     start_server: Callable[..., LiveServer],

@@ -29,7 +29,7 @@ def put(name: str) -> bytes:
     return request(f"PUT /upload/{name}.txt", body=LINE)
 
 
-@pytest.fixture(params=["1", "2"])
+@pytest.fixture(params=["1", pytest.param("2", marks=pytest.mark.thorough)])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ConfiguredServer]:
     """A server with one worker or two, on which each upload blocks the event loop."""
     server = ConfiguredServer(

@@ -93,6 +93,7 @@ def start(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], 
         seaweed.stop()
 
 
+@pytest.mark.thorough
 def test_acknowledged_files_and_bytes_survive_a_power_cut(
     disk: Disk, start: Callable[[], Seaweed]
 ) -> None:
