@@ -58,7 +58,7 @@ cluster: $(VENV)/dev ## run three replicas over SeaweedFS behind nginx, as proce
 ##@ Test it
 
 # Most tests wait rather than compute, so there are more processes than processors.
-TEST_PROCESSES ?= 4
+TEST_PROCESSES ?= 5
 PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --durations=10
 FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/local tests/web
 
