@@ -7,13 +7,16 @@ from flask import Flask
 from gevent import monkey
 
 from fileservice import filetypes
+from fileservice.access import anonymous
 from fileservice.executor import Executor
 from fileservice.gevent_executor import GreenletExecutor, InlineExecutor, ThreadExecutor
 from fileservice.settings import Settings
 from fileservice.storage import Store, open_store
 from fileservice.upload import ResumableUploads, UploadContext, UploadPolicy
-from fileservice.web import problems
+from fileservice.web import door, problems
+from fileservice.web.authentication import Authenticator
 from fileservice.web.dependencies import Dependencies
+from fileservice.web.door import Door
 from fileservice.web.maintenance import Sweeper
 from fileservice.web.middleware import (
     cors,
@@ -23,7 +26,7 @@ from fileservice.web.middleware import (
     method_override,
     proxies,
 )
-from fileservice.web.path_parameters import CONVERTERS, parse_path_parameters
+from fileservice.web.path_parameters import CONVERTERS
 from fileservice.web.routes import (
     assets,
     downloads,
@@ -67,7 +70,7 @@ def create_app(
     hosts.register(app, settings.hosts)
     cross_site.register(app, settings.cors_origins, settings.public_url)
     cors.register(app, settings.cors_origins)
-    app.before_request(parse_path_parameters)
+    door.register(app, dependencies.door)
     problems.register(app)
     return app
 
@@ -88,6 +91,7 @@ def _dependencies(settings: Settings, store: Store, executor: Executor) -> Depen
         resumable_uploads=resumable_uploads,
         sweeper=Sweeper(store, resumable_uploads, executor, settings.upload_expiry),
         search_limit=SearchLimit(),
+        door=Door(Authenticator(anonymous(settings.anonymous))),
         idle_timeout=settings.idle_timeout,
         public_url=settings.public_url,
         download_redirect=settings.download_redirect,

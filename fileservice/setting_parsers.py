@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from fileservice import filetypes
+from fileservice.access import Scope
 from fileservice.addresses import Network, is_authority, is_prefix
 from fileservice.storage import check_url
 
@@ -146,6 +147,16 @@ def parse_networks(text: str) -> tuple[Network, ...]:
 def parse_hosts(text: str) -> tuple[str | Network, ...]:
     """Parse a list of host names, ``*.`` and a name, addresses, networks, or ``*``."""
     return tuple(_host(element) for element in _elements(text))
+
+
+def parse_scopes(text: str) -> frozenset[Scope]:
+    """Parse a comma-separated list of scopes, or ``none``."""
+    if text == "none":
+        return frozenset()
+    try:
+        return frozenset(Scope(element) for element in _elements(text))
+    except ValueError:
+        raise ValueError(f"must be none, or of {', '.join(Scope)}, separated by commas") from None
 
 
 def _host(text: str) -> str | Network:

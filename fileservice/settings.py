@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from fileservice import filetypes
+from fileservice.access import Scope
 from fileservice.addresses import Network
 from fileservice.setting_parsers import (
     duration_between,
@@ -24,6 +25,7 @@ from fileservice.setting_parsers import (
     parse_origins,
     parse_positive_size,
     parse_public_url,
+    parse_scopes,
     parse_size,
     parse_store_id,
     parse_store_url,
@@ -73,6 +75,7 @@ class Settings:
     public_url: str | None
     trusted_proxies: tuple[Network, ...]
     allowed_hosts: tuple[str | Network, ...]
+    anonymous: frozenset[Scope]
 
     @property
     def hosts(self) -> tuple[str | Network, ...]:
@@ -172,5 +175,6 @@ VARIABLES: Mapping[str, Variable] = {
     "PUBLIC_URL": Variable("", parse_public_url),
     "TRUSTED_PROXIES": Variable("", parse_networks),
     "ALLOWED_HOSTS": Variable("", parse_hosts),
+    "ANONYMOUS": Variable("list,read,write", parse_scopes),
 }
 """Every setting, by the name of its variable without PREFIX."""

@@ -42,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "PUBLIC_URL": None,
     "TRUSTED_PROXIES": (),
     "ALLOWED_HOSTS": (),
+    "ANONYMOUS": frozenset({"list", "read", "write"}),
 }
 
 VALID: list[tuple[str, str, Any]] = [
@@ -97,6 +98,8 @@ VALID: list[tuple[str, str, Any]] = [
     ("PUBLIC_URL", "https://example.org/a/b.c-d", "https://example.org/a/b.c-d"),
     ("TRUSTED_PROXIES", "10.0.0.1", (ipaddress.ip_network("10.0.0.1/32"),)),
     ("ALLOWED_HOSTS", "*", ("*",)),
+    ("ANONYMOUS", "none", frozenset()),
+    ("ANONYMOUS", "read, delete", frozenset({"read", "delete"})),
     (
         "ALLOWED_HOSTS",
         "files.example.org, *.lan,10.0.0.0/8,[fd00::1]",
@@ -201,6 +204,9 @@ INVALID = [
     ("ALLOWED_HOSTS", "files.*.org"),
     ("ALLOWED_HOSTS", "10.0.0.1/8"),
     ("ALLOWED_HOSTS", "a,"),
+    ("ANONYMOUS", "none,read"),
+    ("ANONYMOUS", "reed"),
+    ("ANONYMOUS", ","),
 ]
 
 

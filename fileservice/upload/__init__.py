@@ -5,6 +5,7 @@ Both admit it, write its blocks through a pipeline that inspects them, and publi
 packages may use is exported here; the errors are drawn as a tree in `fileservice.upload.errors`.
 """
 
+from fileservice.upload.caller import Caller
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import (
     REJECTIONS,
@@ -39,6 +40,7 @@ from fileservice.upload.verified_blocks import verified_blocks
 __all__ = [
     "REJECTIONS",
     "AppendRequest",
+    "Caller",
     "ContentMismatch",
     "DigestMismatch",
     "ExtensionNotAllowed",

@@ -10,8 +10,10 @@ from fileservice.upload.policy import UploadRequest
 def admit(request: UploadRequest, context: UploadContext) -> tuple[FileType, StoredFile | None]:
     """Return the type that the file must have, and the stored file if this is a repetition.
 
-    Raise NoExtension, ExtensionNotAllowed, TooLarge, NameTaken, PreconditionNotMet or StorageFull.
+    Raise what the caller's `authorize` raises, NoExtension, ExtensionNotAllowed, TooLarge,
+    NameTaken, PreconditionNotMet or StorageFull.
     """
+    request.caller.authorize(request.name)
     policy, store = context.policy, context.store
     file_type = policy.file_type(request.name)
     content_length = request.at_least if request.length is None else request.length

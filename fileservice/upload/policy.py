@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from fileservice.filetypes import FileType
 from fileservice.names import FileName
+from fileservice.upload.caller import UNRESTRICTED, Caller
 from fileservice.upload.errors import ExtensionNotAllowed, NoExtension
 
 
@@ -49,3 +50,4 @@ class UploadRequest:
     """Digests that the file must have, by their names in RFC 9530: sha-256, sha-512."""
     create_only: bool = False
     """Report a taken name as a failed precondition (If-None-Match: *)."""
+    caller: Caller = UNRESTRICTED

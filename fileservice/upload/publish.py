@@ -23,14 +23,15 @@ def publish(
 ) -> UploadResult:
     """Verify the complete staged file and publish it. Blocks.
 
-    `scan` has seen all bytes. Raise ContentMismatch, DigestMismatch, NameTaken or
-    PreconditionNotMet.
+    `scan` has seen all bytes. Raise ContentMismatch, DigestMismatch, NameTaken, PreconditionNotMet,
+    or what the caller's `authorize` raises.
     """
     verdict = scan.verdict(writer, context.executor.run_cpu)
     digests = scan.digests()
     for algorithm, declared in request.digests.items():
         if digests[algorithm] != declared:
             raise DigestMismatch(algorithm)
+    request.caller.authorize(request.name)  # rights may have changed since the upload was admitted
     sha256 = digests["sha-256"] if context.policy.digest else None
     try:
         file = writer.publish(request.name, Content(verdict.media_type, verdict.charset, sha256))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fileservice.executor import Executor
 from fileservice.storage import Store
 from fileservice.upload import ResumableUploads, UploadContext, UploadPolicy
+from fileservice.web.door import Door
 from fileservice.web.maintenance import Sweeper
 from fileservice.web.search_limit import SearchLimit
 
@@ -17,6 +18,7 @@ class Dependencies:
     resumable_uploads: ResumableUploads
     sweeper: Sweeper
     search_limit: SearchLimit
+    door: Door
     idle_timeout: float
     """Seconds for which a client may send nothing of a body."""
     public_url: str | None

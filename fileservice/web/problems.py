@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPath
 from werkzeug.http import HTTP_STATUS_CODES
 
-from fileservice import storage, upload
+from fileservice import access, storage, upload
 from fileservice.names import BadName
 from fileservice.protocols import errors as protocol
 from fileservice.protocols import tus
@@ -71,7 +71,9 @@ TABLE = (
     Row("bad-metadata", 400, "The metadata cannot be read", {protocol.BadMetadata: ()}),
     Row("bad-checksum", 400, "The checksum cannot be read", {protocol.BadChecksum: ()}),
     Row("bad-concat", 400, "The parts cannot be joined", {upload.InvalidConcatenation: ()}),
-    Row("forbidden", 403, "Not allowed", {upload.UploadIsFinal: ()}),
+    Row("unauthenticated", 401, "Credentials are needed", {access.Unauthenticated: ()},
+        lambda _: {"WWW-Authenticate": 'Bearer realm="fileservice", Basic realm="fileservice"'}),
+    Row("forbidden", 403, "Not allowed", {access.Forbidden: (), upload.UploadIsFinal: ()}),
     Row("cross-site", 403, "Pages of other sites may not do this", {web.CrossSite: ()}),
     Row("not-found", 404, "Not found",
         {storage.NotFound: ("name",), web.NoSuchFile: ("name",), storage.NoSuchUpload: (),

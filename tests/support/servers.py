@@ -15,6 +15,8 @@ import httpx
 from tests.support.seaweed import BucketPath, SeaweedClient
 
 ROOT = Path(__file__).parents[2]
+DEFAULTS = {"ALLOWED_HOSTS": "*", "ANONYMOUS": "list,read,write,delete"}
+"""Settings of every server for which a test gives no others."""
 _START_SECONDS = 20
 _STOP_SECONDS = 40
 
@@ -39,10 +41,7 @@ class LiveServer:
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("FILESERVICE_", "GUNICORN_"))
-        } | {
-            f"FILESERVICE_{name}": value
-            for name, value in ({"ALLOWED_HOSTS": "*"} | dict(settings)).items()
-        }
+        } | {f"FILESERVICE_{name}": value for name, value in (DEFAULTS | dict(settings)).items()}
         self._environ["FILESERVICE_BIND"] = f"127.0.0.1:{self.port}"
         self._environ["PYTHONWARNINGS"] = "error::ResourceWarning"
         self._command = [*command, sys.executable, "-m", "gunicorn"]

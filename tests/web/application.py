@@ -27,7 +27,13 @@ def application(root: Path, *, redirects: bool = False, **variables: str) -> Fla
 
     With `redirects` it redirects downloads, which the settings allow only for a bucket.
     """
-    environ = {"STORE_URL": str(root), "FSYNC": "false", "MIN_FREE_SPACE": "0"} | variables
+    defaults = {
+        "STORE_URL": str(root),
+        "FSYNC": "false",
+        "MIN_FREE_SPACE": "0",
+        "ANONYMOUS": "list,read,write,delete",
+    }
+    environ = defaults | variables
     settings = Settings.from_environ({PREFIX + name: environ[name] for name in environ})
     app = create_app(replace(settings, download_redirect=redirects))
     app.test_client_class = Client

@@ -19,11 +19,13 @@ from werkzeug.exceptions import (
 )
 
 from fileservice import filetypes, storage
+from fileservice.access import Action
 from fileservice.names import BadName, FileName
 from fileservice.protocols import errors as protocol_errors
 from fileservice.upload import errors as upload_errors
 from fileservice.web import errors as web_errors
 from fileservice.web import problems
+from fileservice.web.door import requires
 from tests.web.application import application
 
 NAME = FileName("a.txt")
@@ -117,6 +119,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
     app = application(tmp_path_factory.mktemp("problems"))
 
     @app.get("/raise")
+    @requires(Action.PUBLIC)
     def fail() -> str:
         raise app.config["ERROR"]
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from fileservice.executor import Executor
 from fileservice.storage import NoSuchUpload, ResumableWriter, StorageError, describe_error
+from fileservice.upload.caller import Caller
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import (
     ContentMismatch,
@@ -47,7 +48,7 @@ def concatenate(
     with ExitStack() as stack:
         writers: list[ResumableWriter] = []
         for part in parts:
-            writers.append(_lock(part, context))
+            writers.append(_lock(part, request.caller, context))
             stack.callback(executor.run_io, writers[-1].close)
         _check_head(request, writers, context.upload)
         request = replace(request, length=sum(writer.size for writer in writers))
@@ -57,6 +58,7 @@ def concatenate(
             protocol_metadata,
             kind=UploadKind.FINAL,
             state=UploadState.CONCATENATING,
+            owner=request.caller.owner,
         )
         # The record comes first, so that its want of space is no error after the publication.
         upload = executor.run_io(store.uploads.create, record.to_bytes(), None)
@@ -76,10 +78,10 @@ def concatenate(
     return repository.modified_now(status, status.offset)
 
 
-def _lock(part: str, context: SessionContext) -> ResumableWriter:
+def _lock(part: str, caller: Caller, context: SessionContext) -> ResumableWriter:
     """Lock a partial upload. Raise InvalidConcatenation unless it is complete, or Locked."""
     try:
-        status = context.repository.read(part)
+        status = context.repository.read(part, caller.owner)
     except (NoSuchUpload, UploadGone):
         raise InvalidConcatenation(f"there is no upload {part} to concatenate") from None
     if status.record.kind is not UploadKind.PARTIAL or status.state is not UploadState.COMPLETE:

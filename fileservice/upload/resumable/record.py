@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from fileservice.names import FileName
 from fileservice.storage import Content, StoredFile
+from fileservice.upload.caller import UNRESTRICTED, Caller
 from fileservice.upload.policy import UploadRequest
 from fileservice.upload.resumable.state import UploadState
 
@@ -49,6 +50,8 @@ class UploadRecord:
     """The published file; None in any state but PUBLISHED."""
     failure: str | None = None
     """Why the file was rejected; None in any state but FAILED."""
+    owner: str = ""
+    """The principal that created the upload and alone may go on with it (see `Caller`)."""
     client: str = ""
     """The IP address of the client that created the upload; empty if it has none."""
 
@@ -60,10 +63,10 @@ class UploadRecord:
         if (self.state is UploadState.FAILED) != (self.failure is not None):
             raise ValueError("a failed upload, and no other, has a reason")
 
-    def request(self) -> UploadRequest:
+    def request(self, caller: Caller = UNRESTRICTED) -> UploadRequest:
         """Return what the client declared about its file. The upload must have a name."""
         assert self.name is not None
-        return UploadRequest(self.name, self.length, digests=self.digests)
+        return UploadRequest(self.name, self.length, digests=self.digests, caller=caller)
 
     def to_bytes(self) -> bytes:
         """Return the record as JSON."""
@@ -88,6 +91,7 @@ class UploadRecord:
                 "explicit_completion": self.explicit_completion,
                 "file": file,
                 "failure": self.failure,
+                "owner": self.owner,
                 "client": self.client,
             }
         ).encode()

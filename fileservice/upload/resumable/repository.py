@@ -37,12 +37,13 @@ class UploadRepository:
         self._executor = executor
         self._expiry = expiry
 
-    def read(self, upload: str) -> UploadStatus:
+    def read(self, upload: str, owner: str | None = None) -> UploadStatus:
         """Return the status of an upload; its offset counts bytes that survive a power failure.
 
-        Raise NoSuchUpload or UploadGone.
+        Raise NoSuchUpload, also if an `owner` is given and the upload belongs to another, or
+        UploadGone.
         """
-        return self._executor.run_io(self._read, upload)
+        return self._executor.run_io(self._read, upload, owner)
 
     def save(
         self, writer: ResumableWriter, record: UploadRecord, length: int | None = None
@@ -97,12 +98,14 @@ class UploadRepository:
         except NoSuchUpload:
             self._uploads.remove_unreadable(upload, self._expiry)
 
-    def _read(self, upload: str) -> UploadStatus:
+    def _read(self, upload: str, owner: str | None = None) -> UploadStatus:
         stored = self._uploads.read(upload)
         try:
             record = UploadRecord.from_bytes(stored.record)
         except UnreadableRecord:
             raise NoSuchUpload from None
+        if owner is not None and record.owner != owner:
+            raise NoSuchUpload
         expires = stored.modified + self._lifetime(record, stored.size)
         status = UploadStatus(upload, record, _offset(record, stored), expires)
         has_expired = expires < time.time() and self._expire(status, stored)

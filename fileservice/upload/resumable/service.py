@@ -6,6 +6,7 @@ What a process remembers beside them, how far it has scanned a file, only saves 
 The methods raise the errors of the store (NoSuchUpload and Locked among them), those of `receive`,
 and these:
 
+    NoSuchUpload           also if the upload belongs to another caller
     UploadGone             the upload was rejected, or it has expired
     UploadInterrupted      another request got the lock while this one was silent; a kind of Locked
     OffsetMismatch         the bytes do not begin where the received bytes end
@@ -23,6 +24,7 @@ from contextlib import ExitStack
 
 from fileservice.storage import NoSuchUpload, StorageError
 from fileservice.upload.admit import admit
+from fileservice.upload.caller import UNRESTRICTED, Caller
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import OffsetMismatch, TooLarge, UploadGone, UploadIsFinal
 from fileservice.upload.policy import UploadRequest
@@ -67,20 +69,22 @@ class ResumableUploads:
         *,
         explicit_completion: bool = False,
         keep_published: bool = True,
-        client: str = "",
+        caller: Caller = UNRESTRICTED,
     ) -> UploadStatus:
         """Create an upload and return its status; without a `request` it is a partial upload.
 
         An upload is complete with its last byte, so an empty one is complete at once. With
         `explicit_completion`, it is complete after a final append. An upload that repeats a stored
         file is published at once. Without `keep_published`, for a client that will not ask for it,
-        no record of it is stored, and its id is empty. `client` is the address of the client. Raise
+        no record of it is stored, and its id is empty. The upload belongs to the `caller`. Raise
         what `admit` raises, TooManyUnfinished or TooManyUnfinishedOfClient.
         """
         stored = None
         if request:
             _, stored = admit(request, self._context)
-        elif length is not None and length > self._context.policy.max_size:
+        else:
+            caller.authorize(None)
+        if not request and length is not None and length > self._context.policy.max_size:
             raise TooLarge(self._context.policy.max_size)
         record = UploadRecord(
             name=request.name if request else None,
@@ -91,19 +95,22 @@ class ResumableUploads:
             digests=request.digests if request else {},
             explicit_completion=explicit_completion,
             file=stored,
-            client=client,
+            client=caller.address,
+            owner=caller.owner,
         )
         if stored:
             if not keep_published:
                 status = UploadStatus("", record, stored.size, expires=0.0)
                 return self._repository.modified_now(status, stored.size)
-            return self.status(self._executor.run_io(self._limits.create_ended, record))
+            return self.status(self._executor.run_io(self._limits.create_ended, record), caller)
         # Each creation that waits for those of other processes holds a thread, so one waits here.
         with self._creation_lock:
             upload = self._executor.run_io(self._limits.create, record)
-        return self.status(upload)
+        return self.status(upload, caller)
 
-    def status(self, upload: str, *, preempt: bool = False) -> UploadStatus:
+    def status(
+        self, upload: str, caller: Caller = UNRESTRICTED, *, preempt: bool = False
+    ) -> UploadStatus:
         """Return the status of an upload. Raise NoSuchUpload, UploadGone or Locked.
 
         If its process died between the last byte and its publication, the upload is published now,
@@ -111,7 +118,7 @@ class ResumableUploads:
         published, its status is Locked: clients take an offset at the end for a success. With
         `preempt`, a request that is adding to the upload is ended first.
         """
-        status = self._repository.read(upload)
+        status = self._repository.read(upload, caller.owner)
         if preempt and not status.has_ended:
             try:
                 with self._locks.lock(upload, _do_nothing, preempt=True):
@@ -123,7 +130,7 @@ class ResumableUploads:
             return status
         try:
             with self._locks.try_lock(upload) as writer:
-                return UploadSession(self._sessions, upload, writer).finish()
+                return UploadSession(self._sessions, upload, writer, caller).finish()
         except NoSuchUpload:
             return self._status_at_end(upload)
 
@@ -132,7 +139,8 @@ class ResumableUploads:
 
         Bytes that arrived before an error are kept, unless the request is atomic.
         """
-        status = self._repository.read(upload)
+        status = self._repository.read(upload, request.caller.owner)
+        request.caller.authorize(status.record.name)
         if status.record.kind is UploadKind.FINAL:
             raise UploadIsFinal
         if status.has_ended:
@@ -145,7 +153,7 @@ class ResumableUploads:
                 )
             except NoSuchUpload:
                 return _accept_empty(request, self._status_at_end(upload))
-            session = UploadSession(self._sessions, upload, writer)
+            session = UploadSession(self._sessions, upload, writer, request.caller)
             if session.status.has_ended:  # by the request that had the lock before
                 return _accept_empty(request, session.status)
             session.append(request, interrupt.translate(request.blocks))
@@ -160,9 +168,9 @@ class ResumableUploads:
         """Publish partial uploads as one file; see `concatenate.concatenate`."""
         return concatenate.concatenate(request, parts, protocol_metadata, self._sessions)
 
-    def cancel(self, upload: str, *, preempt: bool = False) -> None:
+    def cancel(self, upload: str, caller: Caller = UNRESTRICTED, *, preempt: bool = False) -> None:
         """End and remove an upload; a published file stays. Raise Locked or UploadGone."""
-        status = self._repository.read(upload)
+        status = self._repository.read(upload, caller.owner)
         with ExitStack() as stack:
             if not status.has_ended:
                 try:
@@ -171,12 +179,12 @@ class ResumableUploads:
                     self._status_at_end(upload)
             self.remove(upload)
 
-    def cancel_if_empty(self, upload: str) -> None:
+    def cancel_if_empty(self, upload: str, caller: Caller = UNRESTRICTED) -> None:
         """End an upload that was cut off before its first byte: its client loses nothing."""
         try:
-            status = self._repository.read(upload)
+            status = self._repository.read(upload, caller.owner)
             if not status.has_ended and status.offset == 0:
-                self.cancel(upload)
+                self.cancel(upload, caller)
         except (UploadGone, StorageError) as error:
             _log.info("the upload %s stays until it expires: %s", upload, error)
 

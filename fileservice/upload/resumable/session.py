@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from fileservice.storage import ResumableWriter
+from fileservice.upload.caller import UNRESTRICTED, Caller
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import (
     REJECTIONS,
@@ -59,18 +60,22 @@ class AppendRequest:
     """The upload is complete with these bytes."""
     preempt: bool = False
     """Take the lock from another request even if that still receives bytes."""
+    caller: Caller = UNRESTRICTED
 
 
 class UploadSession:
     """Changes one upload; `status` is that of the upload at each moment of the session."""
 
-    def __init__(self, context: SessionContext, upload: str, writer: ResumableWriter) -> None:
+    def __init__(
+        self, context: SessionContext, upload: str, writer: ResumableWriter, caller: Caller
+    ) -> None:
         self._context = context.upload
         self._executor = context.upload.executor
         self._repository = context.repository
         self._scans = context.scans
         self._limits = context.limits
         self._writer = writer
+        self._caller = caller
         self._scan: ContentScan | None = None
         self.status: UploadStatus = self._repository.read(upload)
 
@@ -111,9 +116,8 @@ class UploadSession:
         try:
             scan = self._scan or self._take_scan()
             self._executor.run_io(scan.catch_up, self._writer, self._executor.run_cpu)
-            result = self._executor.run_io(
-                publish, self.status.record.request(), self._context, self._writer, scan
-            )
+            request = self.status.record.request(self._caller)
+            result = self._executor.run_io(publish, request, self._context, self._writer, scan)
         except REJECTIONS as error:
             self._reject(error)
             raise

@@ -10,6 +10,9 @@ from pathlib import Path
 from flask import Blueprint, Response, request, send_from_directory, url_for
 from werkzeug.exceptions import NotFound
 
+from fileservice.access import Action
+from fileservice.web.door import requires
+
 _DIRECTORY = Path(__file__).parent.parent / "static"
 _HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
@@ -24,6 +27,7 @@ def routes() -> Blueprint:
     current = _digest()
 
     @blueprint.get("/assets/<version>/<path:filename>")
+    @requires(Action.PUBLIC)
     def asset(version: str, filename: str) -> Response:
         if version != current:
             raise NotFound

@@ -2,11 +2,13 @@
 
 from flask import Blueprint, Response, request
 
+from fileservice.access import Action
 from fileservice.names import FileName
 from fileservice.protocols.conditional import Outcome, evaluate, range_applies
 from fileservice.protocols.ranges import ByteRange, requested_ranges
 from fileservice.storage import NotFound, Opened
 from fileservice.web.dependencies import Dependencies
+from fileservice.web.door import requires
 from fileservice.web.errors import PreconditionFailed
 from fileservice.web.file_response import not_modified, representation_fields, send
 from fileservice.web.representations import validators
@@ -23,6 +25,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     store = dependencies.store
 
     @blueprint.get("/download/<stored_file:name>")
+    @requires(Action.READ)
     def download(name: FileName) -> Response:
         sequential = (
             request.method == "GET"
@@ -37,6 +40,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
             raise
 
     @blueprint.delete("/download/<stored_file:name>")
+    @requires(Action.DELETE)
     def delete(name: FileName) -> Response:
         requested = conditions()
         while True:

@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify, request
 
+from fileservice.access import Action
 from fileservice.storage import StorageFull, StorageUnavailable, Store
+from fileservice.web.door import requires
 from fileservice.web.errors import ShuttingDown
 from fileservice.web.security_headers import JSON_HEADERS
 from fileservice.wsgi_extensions import is_stopping
@@ -23,6 +25,7 @@ def routes(health: "StoreHealth") -> Blueprint:
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
+    @requires(Action.PUBLIC)
     def check() -> Response:
         if is_stopping(request.environ):
             raise ShuttingDown

@@ -12,8 +12,10 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 
+from fileservice.access import Action
 from fileservice.storage import NotFound, StoredFile
 from fileservice.web.dependencies import Dependencies
+from fileservice.web.door import requires
 from fileservice.web.errors import BadQuery
 from fileservice.web.representations import to_json
 from fileservice.web.security_headers import LIST_HEADERS
@@ -86,6 +88,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     blueprint = Blueprint("listing", __name__)
 
     @blueprint.get("/download")
+    @requires(Action.LIST)
     def listing() -> Response:
         query = Query.parse(request.args)
         base = base_url(dependencies.public_url)

@@ -6,10 +6,12 @@ from urllib.parse import unquote
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 
+from fileservice.access import Action
 from fileservice.names import BadName, FileName
 from fileservice.protocols.chunked_uploaders import is_chunk_test, reject_chunk
 from fileservice.storage import NotFound, StoredFile
 from fileservice.web.dependencies import Dependencies
+from fileservice.web.door import requires
 from fileservice.web.responses import empty
 from fileservice.web.routes import listing
 from fileservice.web.routes.uploads import STORED_COOKIE
@@ -32,10 +34,12 @@ def routes(dependencies: Dependencies) -> Blueprint:
     blueprint.add_app_template_filter(utc)
 
     @blueprint.get("/")
+    @requires(Action.PUBLIC)
     def root() -> Response:
         return redirect(url_for("pages.upload_page"))  # type: ignore[return-value]
 
     @blueprint.get("/upload")
+    @requires(Action.VIEW_PAGE)
     def upload_page() -> Response:
         if is_chunk_test(request.args):
             reject_chunk(request.args)

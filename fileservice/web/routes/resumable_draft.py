@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from flask import Blueprint, Request, Response, after_this_request, request
 
 from fileservice import wsgi_extensions
+from fileservice.access import Action
 from fileservice.protocols.digests import parse_digests
 from fileservice.protocols.errors import (
     BadField,
@@ -32,8 +33,8 @@ from fileservice.upload import (
 )
 from fileservice.web import request_body
 from fileservice.web.dependencies import Dependencies
+from fileservice.web.door import requires
 from fileservice.web.representations import completed_upload_headers, stored_response
-from fileservice.web.requests import client_address
 from fileservice.web.responses import empty
 from fileservice.web.urls import base_url
 from fileservice.wsgi_extensions import SendInterimResponse
@@ -49,17 +50,19 @@ def routes(dependencies: Dependencies) -> Blueprint:
     upload_path = f"{_PREFIX}<upload:upload>"
 
     @blueprint.route(upload_path, methods=["HEAD"])
+    @requires(Action.RESUME)
     def head(upload: str) -> Response:
-        status = uploads.status(upload, preempt=True)
+        status = uploads.status(upload, dependencies.door.caller(request.environ), preempt=True)
         return _status_response(dependencies, status, {"Cache-Control": "no-store"})
 
     @blueprint.patch(upload_path)
+    @requires(Action.RESUME)
     def append(upload: str) -> Response:
         request_body.require_content_type(request.environ, CONTENT_TYPE)
         offset, final = number(request.headers, "Upload-Offset"), complete(request.headers)
         if offset is None or final is None:
             raise BadField("Upload-Offset and Upload-Complete are required to append to an upload")
-        status = uploads.status(upload)
+        status = uploads.status(upload, dependencies.door.caller(request.environ))
         if status.has_ended:
             if request_body.declared_length(request.environ) == 0:
                 raise CompletedUpload
@@ -69,8 +72,9 @@ def routes(dependencies: Dependencies) -> Blueprint:
         return _append(dependencies, status, offset, final=final)
 
     @blueprint.delete(upload_path)
+    @requires(Action.RESUME)
     def cancel(upload: str) -> Response:
-        uploads.cancel(upload, preempt=True)
+        uploads.cancel(upload, dependencies.door.caller(request.environ), preempt=True)
         return empty(204)
 
     return blueprint
@@ -91,9 +95,14 @@ def create(dependencies: Dependencies, upload_request: UploadRequest) -> Respons
     dependencies.sweeper.sweep_if_due()
     uploads = dependencies.resumable_uploads
     length = _declared_length(0)
+    caller = upload_request.caller
     digests = parse_digests("Repr-Digest", request.headers.get("Repr-Digest"))
     upload_request = UploadRequest(
-        upload_request.name, length, digests=digests, create_only=upload_request.create_only
+        upload_request.name,
+        length,
+        digests=digests,
+        create_only=upload_request.create_only,
+        caller=caller,
     )
     status = uploads.create(
         upload_request,
@@ -101,7 +110,7 @@ def create(dependencies: Dependencies, upload_request: UploadRequest) -> Respons
         {},
         explicit_completion=True,
         keep_published=False,  # the response is the final one and has no URL of an upload
-        client=client_address(request.environ),
+        caller=caller,
     )
     if status.file:
         return _final_response(dependencies, status, created=False)
@@ -115,7 +124,7 @@ def create(dependencies: Dependencies, upload_request: UploadRequest) -> Respons
         if not informed:
             uploads.remove(status.upload)  # the client has no URL, so it cannot resume the upload
         elif isinstance(error, BodyError):
-            uploads.cancel_if_empty(status.upload)
+            uploads.cancel_if_empty(status.upload, caller)
         raise
 
 
@@ -149,6 +158,7 @@ def _append(
 ) -> Response:
     """Append the body of the request; `final` says that it is the rest of the file."""
     environ, uploads = request.environ, dependencies.resumable_uploads
+    caller = dependencies.door.caller(environ)
     blocks: Iterable[memoryview] = request_body.blocks(environ, dependencies.idle_timeout)
     declared = parse_digests("Content-Digest", request.headers.get("Content-Digest"))
     if declared:
@@ -163,12 +173,15 @@ def _append(
             atomic=bool(declared),
             final=final,
             preempt=True,
+            caller=caller,
         )
         status = uploads.append(status.upload, append_request)
     except OffsetMismatch as mismatch:
         raise MismatchingUploadOffset(mismatch.offset, offset) from None
     except TooLarge:
-        uploads.cancel(status.upload)  # section 4.4.2: it would exceed its length, so it is invalid
+        uploads.cancel(
+            status.upload, caller
+        )  # section 4.4.2: it would exceed its length, so it is invalid
         raise
     except REJECTIONS:
         _add_upload_complete(final=final)

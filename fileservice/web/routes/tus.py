@@ -5,16 +5,17 @@ from collections.abc import Iterable
 from flask import Blueprint, Response, request
 
 from fileservice import wsgi_extensions
+from fileservice.access import Action
 from fileservice.names import FileName
 from fileservice.protocols import tus
 from fileservice.protocols.conditional import format_date
 from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import BadField, ChecksumMismatch, UnsupportedVersion
-from fileservice.upload import AppendRequest, UploadRequest, UploadStatus, verified_blocks
+from fileservice.upload import AppendRequest, Caller, UploadRequest, UploadStatus, verified_blocks
 from fileservice.web import request_body
 from fileservice.web.dependencies import Dependencies
+from fileservice.web.door import requires
 from fileservice.web.representations import completed_upload_headers
-from fileservice.web.requests import client_address
 from fileservice.web.responses import empty
 from fileservice.web.urls import base_url
 
@@ -48,6 +49,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
 
     @blueprint.route(tus.PREFIX, methods=["OPTIONS"], provide_automatic_options=False)
     @blueprint.route(upload_path, methods=["OPTIONS"], provide_automatic_options=False)
+    @requires(Action.PUBLIC)
     def capabilities(**_upload: object) -> Response:
         return empty(
             204,
@@ -60,6 +62,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
         )
 
     @blueprint.post(tus.PREFIX)
+    @requires(Action.WRITE)
     def create() -> Response:
         dependencies.sweeper.sweep_if_due()
         parts = tus.parts(request.headers)
@@ -68,8 +71,9 @@ def routes(dependencies: Dependencies) -> Blueprint:
         return _response(dependencies, status, {"Location": location}, code=201)
 
     @blueprint.route(upload_path, methods=["HEAD"])
+    @requires(Action.RESUME)
     def head(upload: str) -> Response:
-        status = uploads.status(upload)
+        status = uploads.status(upload, dependencies.door.caller(request.environ))
         length = status.record.length
         fields = {"Cache-Control": "no-store"} | dict(status.record.protocol_metadata)
         if length is None:
@@ -79,6 +83,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
         return _response(dependencies, status, fields, code=200)
 
     @blueprint.patch(upload_path)
+    @requires(Action.RESUME)
     def append(upload: str) -> Response:
         request_body.require_content_type(request.environ, tus.CONTENT_TYPE)
         checksum = tus.Checksum.parse(request.headers)
@@ -89,13 +94,15 @@ def routes(dependencies: Dependencies) -> Blueprint:
             interrupt=wsgi_extensions.request_body(request.environ).interrupt,
             length=tus.number(request.headers, "Upload-Length"),
             atomic=checksum is not None,
+            caller=dependencies.door.caller(request.environ),
         )
         status = uploads.append(upload, append_request)
         return _response(dependencies, status, {}, code=204)
 
     @blueprint.delete(upload_path)
+    @requires(Action.RESUME)
     def terminate(upload: str) -> Response:
-        uploads.cancel(upload, preempt=True)
+        uploads.cancel(upload, dependencies.door.caller(request.environ), preempt=True)
         return empty(204)
 
     return blueprint
@@ -105,7 +112,9 @@ def _concatenate(dependencies: Dependencies, parts: tuple[str, ...]) -> UploadSt
     if "Upload-Length" in request.headers or "Upload-Defer-Length" in request.headers:
         raise BadField("a final upload has the length of its parts")
     return dependencies.resumable_uploads.concatenate(
-        _upload_request(None), parts, _protocol_metadata()
+        _upload_request(None, dependencies.door.caller(request.environ)),
+        parts,
+        _protocol_metadata(),
     )
 
 
@@ -117,15 +126,14 @@ def _create(dependencies: Dependencies, parts: tuple[str, ...] | None) -> Upload
     uploads = dependencies.resumable_uploads
     length = tus.length(request.headers)
     content_length = _content_length()
+    caller = dependencies.door.caller(request.environ)
     if parts is None:
-        upload_request: UploadRequest | None = _upload_request(length)
+        upload_request: UploadRequest | None = _upload_request(length, caller)
     else:
         tus.metadata(request.headers)  # raises BadMetadata
         upload_request = None
     checksum = tus.Checksum.parse(request.headers)
-    status = uploads.create(
-        upload_request, length, _protocol_metadata(), client=client_address(request.environ)
-    )
+    status = uploads.create(upload_request, length, _protocol_metadata(), caller=caller)
     if content_length == 0 or status.file:
         return status
     try:
@@ -135,6 +143,7 @@ def _create(dependencies: Dependencies, parts: tuple[str, ...] | None) -> Upload
             content_length=content_length,
             interrupt=wsgi_extensions.request_body(request.environ).interrupt,
             atomic=checksum is not None,
+            caller=caller,
         )
         return uploads.append(status.upload, append_request)
     except BaseException:
@@ -171,10 +180,13 @@ def _protocol_metadata() -> dict[str, str]:
     return {name: request.headers[name] for name in names if name in request.headers}
 
 
-def _upload_request(length: int | None) -> UploadRequest:
+def _upload_request(length: int | None, caller: Caller) -> UploadRequest:
     filename = tus.metadata(request.headers).get("filename", b"")
     return UploadRequest(
-        FileName.parse_bytes(filename), length, digests=declared_digests(request.headers)
+        FileName.parse_bytes(filename),
+        length,
+        digests=declared_digests(request.headers),
+        caller=caller,
     )
 
 

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, redirect, request, url_for
 
+from fileservice.access import Action
 from fileservice.names import FileName
 from fileservice.protocols.chunked_uploaders import reject_chunk
 from fileservice.protocols.conditional import Outcome, evaluate
@@ -22,6 +23,7 @@ from fileservice.upload import (
 )
 from fileservice.web import request_body
 from fileservice.web.dependencies import Dependencies
+from fileservice.web.door import requires
 from fileservice.web.errors import PreconditionFailed
 from fileservice.web.representations import stored_response, validators
 from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, prefers_html
@@ -40,6 +42,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     blueprint = Blueprint("uploads", __name__)
 
     @blueprint.post("/upload")
+    @requires(Action.WRITE)
     def upload_form() -> Response:
         _refuse_part_of_file()
         length = request_body.declared_length(request.environ)
@@ -55,6 +58,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
             length=None,
             at_least=max(0, (length or 0) - _FORM_OVERHEAD),
             create_only=_is_create_only(),
+            caller=dependencies.door.caller(request.environ),
         )
         result = _receive(dependencies, upload_request, blocks)
         return _redirect_to_page(result) if prefers_html() else _response(dependencies, result)
@@ -62,12 +66,14 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @blueprint.route(
         "/upload/<new_file:name>", methods=["POST", "PUT"], provide_automatic_options=False
     )
+    @requires(Action.WRITE)
     def upload_raw(name: FileName) -> Response:
         upload_request = UploadRequest(
             name=name,
             length=request_body.declared_length(request.environ),
             digests=declared_digests(request.headers),
             create_only=_is_create_only(),
+            caller=dependencies.door.caller(request.environ),
         )
         _refuse_part_of_file()
         if resumable_draft.is_resumable(request):
@@ -79,6 +85,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @blueprint.route(
         "/upload/<new_file:name>", methods=["OPTIONS"], provide_automatic_options=False
     )
+    @requires(Action.PUBLIC)
     def upload_options(**_name: object) -> Response:
         return resumable_draft.options_response(dependencies, ("OPTIONS", "POST", "PUT"))
 

@@ -12,6 +12,7 @@ from fileservice.names import FileName
 from fileservice.storage.local import LocalStore
 from fileservice.upload import (
     AppendRequest,
+    Caller,
     LockTiming,
     ResumableUploads,
     UploadContext,
@@ -66,7 +67,7 @@ class Process:
         self, length: int | None = len(TEXT), name: FileName = NAME, client: str = ""
     ) -> str:
         request = UploadRequest(name, length)
-        return self.uploads.create(request, length, {}, client=client).upload
+        return self.uploads.create(request, length, {}, caller=Caller(address=client)).upload
 
     def create_partial(self, data: bytes) -> str:
         """Create a partial upload of `data`, complete it, and return its id."""

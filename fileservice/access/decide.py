@@ -1,0 +1,22 @@
+"""The decision whether a principal may do something; it reads nothing but its arguments."""
+
+from fileservice.access.errors import Forbidden, Unauthenticated
+from fileservice.access.principals import Principal, PrincipalKind
+from fileservice.access.scopes import Action
+from fileservice.names import FileName
+
+
+def decide(principal: Principal, action: Action, name: FileName | None = None) -> None:
+    """Return if the principal may perform the action, on the file of this name if one is given.
+
+    Raise Unauthenticated if it could after showing credentials, or Forbidden. Whether the file
+    exists plays no part, so the answer does not depend on it.
+    """
+    missing = action.scopes - principal.scopes
+    if missing or (action is Action.VIEW_PAGE and not principal.scopes):
+        if principal.kind is PrincipalKind.ANONYMOUS:
+            raise Unauthenticated
+        if missing:
+            raise Forbidden(scopes=missing)
+    if name is not None and not name.startswith(principal.prefix):
+        raise Forbidden(prefix=principal.prefix)

@@ -1,0 +1,34 @@
+"""The errors of this package.
+
+AccessError
+├── Unauthenticated     there are no credentials and they are needed, or they are wrong
+└── Forbidden           the principal may not do this
+"""
+
+from collections.abc import Iterable
+
+
+class AccessError(Exception):
+    """The request is refused because of who makes it."""
+
+
+class Unauthenticated(AccessError):
+    """Raised for missing credentials and for wrong ones alike, without saying which."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the request needs credentials that are valid now: send the secret of a token as"
+            " Authorization: Bearer, or as the password of Basic with any user name"
+        )
+
+
+class Forbidden(AccessError):
+    """The principal lacks a scope, or the name does not begin with its prefix."""
+
+    def __init__(self, *, scopes: Iterable[str] = (), prefix: str = "") -> None:
+        needed = ", ".join(sorted(scopes))
+        super().__init__(
+            f"this needs the scope {needed}, which these credentials do not have"
+            if needed
+            else f"these credentials are only for names that begin with {prefix!r}"
+        )

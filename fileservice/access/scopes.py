@@ -1,0 +1,36 @@
+"""Scopes, which principals have, and actions, which need them."""
+
+from enum import Enum, StrEnum
+
+
+class Scope(StrEnum):
+    """What a principal may do; the values are those of ANONYMOUS and ACCESS_FILE."""
+
+    LIST = "list"
+    READ = "read"
+    WRITE = "write"
+    DELETE = "delete"
+    SHARE = "share"
+    """Make links."""
+    ADMIN = "admin"
+    """See and revoke the links of all, and read the metrics from other machines."""
+
+
+class Action(Enum):
+    """What a request does; the value is the scopes that it needs, all of them."""
+
+    PUBLIC = "public", frozenset[Scope]()
+    """Show something that is no secret, such as a style sheet or the page for signing in."""
+    VIEW_PAGE = "view page", frozenset[Scope]()
+    """Show the page, which contains what its reader may see and offers what the reader may do."""
+    LIST = "list", frozenset({Scope.LIST})
+    READ = "read", frozenset({Scope.READ})
+    WRITE = "write", frozenset({Scope.WRITE})
+    RESUME = "resume", frozenset({Scope.WRITE})
+    """Ask for, append to or end an unfinished upload, which must be the principal's own."""
+    DELETE = "delete", frozenset({Scope.DELETE})
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """The scopes that the action needs."""
+        return self.value[1]

@@ -1,0 +1,30 @@
+"""Caller: on whose behalf an upload is made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fileservice.names import FileName
+
+
+def _allow_all(_name: FileName | None) -> None:
+    """Allow everything, where there is no access control."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request of an upload."""
+
+    owner: str = ""
+    """Identifies the principal; an unfinished upload belongs to the one that created it."""
+    address: str = ""
+    """The IP address of the client; empty if it has none."""
+    authorize: Callable[[FileName | None], None] = _allow_all
+    """Raises an error if the principal may not, or no longer, store a file under this name.
+
+    None stands for a partial upload, which has no name. It is called when an upload is admitted
+    and again at the last moment before its file is published.
+    """
+
+
+UNRESTRICTED = Caller()
+"""The caller where there is no access control, such as in a program that uses this package."""

@@ -1,0 +1,55 @@
+"""The door: no request gets to a view without a decision."""
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from fileservice.access import Action, Scope, anonymous
+from fileservice.web import door
+from fileservice.web.authentication import Authenticator
+from fileservice.web.door import Door, requires
+from tests.web.application import application
+
+
+def test_a_view_that_declares_no_action_is_an_error_at_start() -> None:
+    app = Flask(__name__)
+    app.add_url_rule(
+        "/forgotten", view_func=test_a_view_that_declares_no_action_is_an_error_at_start
+    )
+    with pytest.raises(TypeError, match="does not declare its action"):
+        door.register(app, Door(Authenticator(anonymous(Scope))))
+
+
+def test_a_view_that_is_registered_later_and_declares_no_action_is_never_called(
+    tmp_path: Path,
+) -> None:
+    app = application(tmp_path)
+    app.add_url_rule("/forgotten", view_func=lambda: "reached")
+    assert app.test_client().get("/forgotten").status_code == 500
+
+
+def test_the_decision_comes_before_the_path_is_parsed(tmp_path: Path) -> None:
+    client = application(tmp_path, ANONYMOUS="none").test_client()
+    for path in ("/download/a.txt", "/download/%00", "/download/a/b"):
+        assert client.get(path).status_code == 401
+
+
+def test_options_need_no_credentials(tmp_path: Path) -> None:
+    client = application(tmp_path, ANONYMOUS="none").test_client()
+    assert client.options("/upload/a.txt").status_code == 204
+
+
+def test_wrong_credentials_do_not_make_a_request_anonymous(tmp_path: Path) -> None:
+    client = application(tmp_path).test_client()
+    assert client.get("/download").status_code == 200
+    response = client.get("/download", headers={"Authorization": "Bearer wrong"})
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_requires_marks_the_view_itself() -> None:
+    @requires(Action.READ)
+    def view() -> None: ...
+
+    assert door.declared_action(view) is Action.READ
