@@ -11,7 +11,7 @@ from fileservice import listener_file
 from fileservice.serving.gunicorn_api import add_settings
 from fileservice.serving.log import ACCESS_FORMAT, Log
 from fileservice.serving.worker import CLEANUP_SECONDS, TransferWorker, mark_replaced
-from fileservice.settings import PREFIX, Settings, SettingsError
+from fileservice.settings import PREFIX, Settings, SettingsError, check_access_file
 from fileservice.storage import StorageError, describe_error, verify_store
 
 try:
@@ -19,7 +19,7 @@ try:
 except SettingsError as _error:
     sys.exit(str(_error))
 
-wsgi_app = "fileservice.app:create_app(verified=True)"  # on_starting verifies the store
+wsgi_app = "fileservice.app:create_app(verified=True)"  # on_starting verifies what it needs
 bind = _settings.bind
 workers = _settings.workers
 worker_class = TransferWorker
@@ -76,8 +76,12 @@ def _verify_store(output):
 
 
 def on_starting(server):
-    """Verify that the store is fit for use before any worker is started."""
+    """Verify that the store and ACCESS_FILE are fit for use before any worker is started."""
     add_settings(server.cfg, globals())
+    try:
+        check_access_file(_settings)
+    except SettingsError as error:
+        sys.exit(str(error))
     # Workers inherit what this process imports, and the SDK for S3 must not be imported before
     # gevent has replaced the worker's sockets and locks. So a child process verifies the store.
     result, child_output = os.pipe()

@@ -7,10 +7,10 @@ from flask import Flask
 from gevent import monkey
 
 from fileservice import filetypes
-from fileservice.access import anonymous
+from fileservice.access import AccessFile, anonymous
 from fileservice.executor import Executor
 from fileservice.gevent_executor import GreenletExecutor, InlineExecutor, ThreadExecutor
-from fileservice.settings import Settings
+from fileservice.settings import Settings, check_access_file
 from fileservice.storage import Store, open_store
 from fileservice.upload import ResumableUploads, UploadContext, UploadPolicy
 from fileservice.web import door, problems
@@ -47,9 +47,12 @@ def create_app(
     """Return the service as a WSGI application. Raises SettingsError, StorageUnavailable.
 
     Without `settings`, they are read from the environment. Without `store`, the one that the
-    settings name is opened; it may be unreachable at this moment if it was `verified` before.
+    settings name is opened. If the store and ACCESS_FILE were `verified` before, they need not be
+    usable at this moment.
     """
     settings = settings or Settings.from_environ(os.environ)
+    if not verified:
+        check_access_file(settings)
     store = store or open_store(
         settings.store_url, fsync=settings.fsync, verified=verified, identity=settings.store_id
     )
@@ -57,7 +60,8 @@ def create_app(
     app = Flask("fileservice", static_folder=None, template_folder="web/templates")
     app.url_map.merge_slashes = False  # a name with a slash is refused rather than changed
     app.url_map.converters |= CONVERTERS
-    dependencies = _dependencies(settings, store, executor)
+    access_file = AccessFile(settings.access_file) if settings.access_file else None
+    dependencies = _dependencies(settings, store, executor, access_file)
     for resource in (uploads, downloads, listing, pages, tus, resumable_draft):
         app.register_blueprint(resource.routes(dependencies))
     app.register_blueprint(health.routes(_health(settings, store, executor)))
@@ -75,7 +79,9 @@ def create_app(
     return app
 
 
-def _dependencies(settings: Settings, store: Store, executor: Executor) -> Dependencies:
+def _dependencies(
+    settings: Settings, store: Store, executor: Executor, access_file: AccessFile | None
+) -> Dependencies:
     policy = UploadPolicy(
         types=filetypes.select(settings.allowed_extensions),
         max_size=settings.max_file_size,
@@ -91,7 +97,7 @@ def _dependencies(settings: Settings, store: Store, executor: Executor) -> Depen
         resumable_uploads=resumable_uploads,
         sweeper=Sweeper(store, resumable_uploads, executor, settings.upload_expiry),
         search_limit=SearchLimit(),
-        door=Door(Authenticator(anonymous(settings.anonymous))),
+        door=Door(Authenticator(anonymous(settings.anonymous), access_file)),
         idle_timeout=settings.idle_timeout,
         public_url=settings.public_url,
         download_redirect=settings.download_redirect,

@@ -9,14 +9,14 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from fileservice import filetypes
 from fileservice.access import Scope
 from fileservice.addresses import Network, is_authority, is_prefix
+from fileservice.quantities import parse_duration, parse_size
 from fileservice.storage import check_url
 
-_SIZE_UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-_DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MAX_SOCKET_PATH = 107
 """Bytes that a Unix socket's path may have (unix(7): sun_path, without the terminating zero)."""
 
@@ -35,14 +35,6 @@ def parse_count(text: str) -> int:
     raise ValueError("must be a whole number above 0")
 
 
-def parse_size(text: str) -> int:
-    """Parse a size such as ``500MiB``; return bytes."""
-    match = re.fullmatch(r"([0-9]{1,18})\s*([A-Za-z]*)", text)
-    if not match or match[2] not in _SIZE_UNITS:
-        raise ValueError("must be a size such as 500MiB or 5GiB (KiB, MiB, GiB, TiB, or bytes)")
-    return int(match[1]) * _SIZE_UNITS[match[2]]
-
-
 def parse_positive_size(text: str) -> int:
     """Parse a size above 0; return bytes."""
     size = parse_size(text)
@@ -54,20 +46,20 @@ def parse_positive_size(text: str) -> int:
 def duration_between(minimum: str, maximum: str) -> Callable[[str], float]:
     """Return a parser of durations between these two, both included; it returns seconds."""
 
-    def parse_duration(text: str) -> float:
-        seconds = _seconds(text)
-        if not _seconds(minimum) <= seconds <= _seconds(maximum):
+    def parse(text: str) -> float:
+        seconds = parse_duration(text)
+        if not parse_duration(minimum) <= seconds <= parse_duration(maximum):
             raise ValueError(f"must be between {minimum} and {maximum}")
         return seconds
 
-    return parse_duration
+    return parse
 
 
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([smhd])", text)
-    if not match:
-        raise ValueError("must be a duration such as 30s, 5m, 24h or 7d")
-    return float(match[1]) * _DURATION_UNITS[match[2]]
+def parse_path(text: str) -> Path | None:
+    """Return an absolute path; None for an empty text."""
+    if "\0" in text:
+        raise ValueError("must be a path")
+    return Path(text).absolute() if text else None
 
 
 def parse_store_url(text: str) -> str:

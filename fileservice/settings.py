@@ -11,8 +11,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from fileservice import filetypes
-from fileservice.access import Scope
+from fileservice.access import AccessFileError, Scope, read_rules
 from fileservice.addresses import Network
+from fileservice.quantities import parse_size
 from fileservice.setting_parsers import (
     duration_between,
     parse_bind,
@@ -23,10 +24,10 @@ from fileservice.setting_parsers import (
     parse_hosts,
     parse_networks,
     parse_origins,
+    parse_path,
     parse_positive_size,
     parse_public_url,
     parse_scopes,
-    parse_size,
     parse_store_id,
     parse_store_url,
 )
@@ -76,6 +77,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...]
     allowed_hosts: tuple[str | Network, ...]
     anonymous: frozenset[Scope]
+    access_file: Path | None
 
     @property
     def hosts(self) -> tuple[str | Network, ...]:
@@ -110,6 +112,20 @@ class Settings:
         if problems:
             raise SettingsError(problems)
         return cls(**values)  # type: ignore[arg-type]  # the parsers give the fields' types
+
+
+def check_access_file(settings: Settings) -> None:
+    """Raise SettingsError if ACCESS_FILE is set and cannot be read or has mistakes. Blocks.
+
+    This is for the start of the service: later, a file with mistakes does not stop it.
+    """
+    if settings.access_file is None:
+        return
+    try:
+        read_rules(settings.access_file)
+    except AccessFileError as error:
+        variable = f"{PREFIX}ACCESS_FILE={str(settings.access_file)!r}"
+        raise SettingsError([f"{variable}: {problem}" for problem in error.problems]) from None
 
 
 def usable_cpus() -> int:
@@ -176,5 +192,6 @@ VARIABLES: Mapping[str, Variable] = {
     "TRUSTED_PROXIES": Variable("", parse_networks),
     "ALLOWED_HOSTS": Variable("", parse_hosts),
     "ANONYMOUS": Variable("list,read,write", parse_scopes),
+    "ACCESS_FILE": Variable("", parse_path),
 }
 """Every setting, by the name of its variable without PREFIX."""

@@ -3,6 +3,7 @@
 import dataclasses
 import ipaddress
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "TRUSTED_PROXIES": (),
     "ALLOWED_HOSTS": (),
     "ANONYMOUS": frozenset({"list", "read", "write"}),
+    "ACCESS_FILE": None,
 }
 
 VALID: list[tuple[str, str, Any]] = [
@@ -100,6 +102,8 @@ VALID: list[tuple[str, str, Any]] = [
     ("ALLOWED_HOSTS", "*", ("*",)),
     ("ANONYMOUS", "none", frozenset()),
     ("ANONYMOUS", "read, delete", frozenset({"read", "delete"})),
+    ("ACCESS_FILE", "/etc/fileservice/access.toml", Path("/etc/fileservice/access.toml")),
+    ("ACCESS_FILE", "access.toml", Path("access.toml").absolute()),
     (
         "ALLOWED_HOSTS",
         "files.example.org, *.lan,10.0.0.0/8,[fd00::1]",
@@ -207,6 +211,7 @@ INVALID = [
     ("ANONYMOUS", "none,read"),
     ("ANONYMOUS", "reed"),
     ("ANONYMOUS", ","),
+    ("ACCESS_FILE", "access\0.toml"),
 ]
 
 

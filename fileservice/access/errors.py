@@ -3,6 +3,8 @@
 AccessError
 ├── Unauthenticated     there are no credentials and they are needed, or they are wrong
 └── Forbidden           the principal may not do this
+
+AccessFileError         ACCESS_FILE cannot be read, or has mistakes
 """
 
 from collections.abc import Iterable
@@ -32,3 +34,14 @@ class Forbidden(AccessError):
             if needed
             else f"these credentials are only for names that begin with {prefix!r}"
         )
+
+
+class AccessFileError(Exception):
+    """ACCESS_FILE cannot be used; `problems` has one sentence for each mistake.
+
+    They name tokens and people, so they are for the operator and never part of an answer.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems

@@ -26,6 +26,10 @@ class Quota:
     files: int | None = None
 
 
+UNLIMITED = Quota()
+"""The quota of those who may store any amount."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who makes a request, and what it may do."""
@@ -36,7 +40,7 @@ class Principal:
     scopes: frozenset[Scope]
     prefix: str = ""
     """The principal may touch only names that begin with this, in NFC."""
-    quota: Quota = Quota()
+    quota: Quota = UNLIMITED
 
     @property
     def id(self) -> str:
