@@ -70,7 +70,7 @@ def test_file_of_a_process_that_has_ended_is_ignored(temporary: Path) -> None:
     listener_file.write([("127.0.0.1", 8000)], tls=False)
     [path] = temporary.iterdir()
     ended = subprocess.Popen(["true"])
-    ended.wait(10)
+    ended.wait(60)
     path.rename(path.with_name(f"fileservice-{os.getuid()}-{ended.pid}.json"))
     assert listener_file.read_all() == []
 

@@ -111,7 +111,7 @@ def test_body_of_another_server_is_interrupted_by_its_connection(name: str) -> N
         )
         reader.start()
         body.interrupt()
-        reader.join(10)
+        reader.join(60)
         assert counts == [0]
 
 

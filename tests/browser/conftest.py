@@ -36,7 +36,7 @@ def new_context(chromium: "Browser") -> "Iterator[Callable[..., BrowserContext]]
 
     def make(**options: object) -> "BrowserContext":
         contexts.append(chromium.new_context(locale=options.pop("locale", "en-GB"), **options))
-        contexts[-1].set_default_timeout(20_000)
+        contexts[-1].set_default_timeout(60_000)
         return contexts[-1]
 
     yield make

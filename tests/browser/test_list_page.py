@@ -1,5 +1,6 @@
 """The list on the page: searching, sorting, paging, previews, deletion and refreshing."""
 
+import math
 import os
 import subprocess
 from collections.abc import Callable
@@ -17,17 +18,18 @@ RIGHT_TO_LEFT = "تقرير مالي.txt"
 LONGEST = "é" * 125 + "x.txt"
 
 
+def fill(server: LiveServer, count: int) -> None:
+    """Store this many files, whose sizes and times are in no order of their names."""
+    for number in range(count):
+        path = server.store / f"file-{number:05}.txt"
+        path.write_bytes(b"x" * (number * 7919 % 1000))
+        os.utime(path, (1_700_000_000, 1_700_000_000 + number * 104_729 % 100_000))
+
+
 @pytest.fixture
 def many(server: LiveServer) -> Callable[[int], None]:
-    """Fill the store with this many files, whose sizes and times are in no order of their names."""
-
-    def fill(count: int) -> None:
-        for number in range(count):
-            path = server.store / f"file-{number:05}.txt"
-            path.write_bytes(b"x" * (number * 7919 % 1000))
-            os.utime(path, (1_700_000_000, 1_700_000_000 + number * 104_729 % 100_000))
-
-    return fill
+    """Fill the store of the shared server with this many files."""
+    return lambda count: fill(server, count)
 
 
 def test_many_files_are_listed_a_page_at_a_time(
@@ -104,24 +106,34 @@ def test_typing_in_the_search_field_filters_the_list_on_the_server(
     tab.page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 100")
 
 
+def painted_after(tab: Watched) -> float:
+    """Reload the page, and return after how many milliseconds it is painted for the first time."""
+    tab.page.reload()
+    milliseconds: float = tab.page.evaluate(
+        "new Promise((resolve) => new PerformanceObserver((list) =>"
+        " resolve(list.getEntriesByName('first-contentful-paint')[0].startTime))"
+        ".observe({ type: 'paint', buffered: true }))"
+    )
+    return milliseconds
+
+
 @pytest.mark.thorough
-def test_the_first_list_of_ten_thousand_files_is_painted_within_300_ms(
-    open_page: Open, many: Callable[[int], None]
+def test_the_first_of_ten_thousand_files_are_painted_as_soon_as_a_hundred(
+    open_page: Open, server: LiveServer, start_server: Callable[..., LiveServer]
 ) -> None:
-    many(10_000)
-    tab = open_page()  # the index of names is made once
-    painted = []
-    for _ in range(7):
-        tab.page.reload()
-        painted.append(
-            tab.page.evaluate(
-                "new Promise((resolve) => new PerformanceObserver((list) =>"
-                " resolve(list.getEntriesByName('first-contentful-paint')[0].startTime))"
-                ".observe({ type: 'paint', buffered: true }))"
-            )
-        )
-    assert len(tab.names()) == 100
-    assert min(painted) < 300  # the others tell how busy the machine is
+    """The two pages are loaded in turn, and the fastest of each counts. The more the machine has to
+    do meanwhile, the more often they are loaded."""
+    crowded = start_server(WORKERS="2")
+    fill(server, 100)
+    fill(crowded, 10_000)
+    few, many = open_page(), open_page(at=crowded)
+    assert len(few.names()) == len(many.names()) == 100
+    painted: list[tuple[float, float]] = []
+    fastest = [0.0, math.inf]
+    while len(painted) < 3 or (fastest[1] > 2 * fastest[0] and len(painted) < 15):
+        painted.append((painted_after(few), painted_after(many)))
+        fastest = [min(times) for times in zip(*painted, strict=True)]
+    assert fastest[1] <= 2 * fastest[0], painted
 
 
 def test_the_list_does_not_shift_while_it_loads(

@@ -14,8 +14,8 @@ from typing import Self
 from tests.clients.traffic import Conversation, Traffic
 
 _BLOCK = 64 * 1024
-_CONNECT_SECONDS = 10
-_WAIT_SECONDS = 20
+_CONNECT_SECONDS = 60
+_WAIT_SECONDS = 60
 
 
 class _Ended(Exception):

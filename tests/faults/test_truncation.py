@@ -157,7 +157,7 @@ def test_silent_uploads_are_answered_with_408_and_leave_nothing(hasty_server: Li
         for name, piece in bodies.items():
             wires[name].send(piece)
         for name, wire in wires.items():
-            assert select.select([wire.socket], [], [], 10)[0], f"no answer when silent {name}"
+            assert select.select([wire.socket], [], [], 30)[0], f"no answer when silent {name}"
             answer = wire.answer()
             assert (answer.status, answer.code()) == (408, "too-slow"), name
     assert_absent(hasty_server)

@@ -45,11 +45,11 @@ class Service:
 
     def check(self) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            CHECK, cwd=ROOT, env=self.environ, capture_output=True, text=True, timeout=20
+            CHECK, cwd=ROOT, env=self.environ, capture_output=True, text=True, timeout=60
         )
 
     def becomes_healthy(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (done := self.check()).returncode:
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, done.stderr + self.log.read_text()
@@ -60,7 +60,7 @@ class Service:
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_service_is_found_by_its_bind(start, host: str) -> None:
     [path] = service.written()
     assert path.stat().st_mode & 0o777 == 0o600
     service.process.terminate()
-    assert service.process.wait(20) == 0
+    assert service.process.wait(60) == 0
     assert service.written() == []
     assert service.check().returncode == 1
     assert service.check().stderr == "unhealthy: no service runs here, or it is not ready yet\n"
@@ -109,7 +109,7 @@ def test_a_service_over_tls_is_found(start, tool, tmp_path: Path) -> None:
         + ["-nodes", "-subj", "/CN=files.example", "-keyout", str(key), "-out", str(certificate)],
         check=True,
         capture_output=True,
-        timeout=20,
+        timeout=60,
     )
     start(
         FILESERVICE_BIND=f"127.0.0.1:{free_port()}",

@@ -248,10 +248,10 @@ def test_a_disk_that_hangs_is_unhealthy_while_files_are_still_served(
     subprocess.run([fsfreeze, "-f", str(disk.path)], check=True)
     try:
         eventually(lambda: not is_healthy(server))
-        for _ in range(5):
-            begin = time.monotonic()
+        begin = time.monotonic()
+        for _ in range(20):
             assert problem(server, HEALTH) == UNAVAILABLE
-            assert time.monotonic() - begin < 2.5  # only the first one waits, for three seconds
+        assert time.monotonic() - begin < 30  # only the first one waits, for three seconds
         assert ask(server, GET).body == TEXT
     finally:
         subprocess.run([fsfreeze, "-u", str(disk.path)], check=True)
@@ -271,7 +271,7 @@ def test_health_checks_do_not_wait_for_uploads_whose_fsync_is_slow(
     server = start_server(WORKERS="1")
     (pid,) = server.workers()
     log = tmp_path / "calls"
-    slow = [tool("strace"), "-f", "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=3000000"]
+    slow = [tool("strace"), "-f", "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=60000000"]
     with (
         subprocess.Popen(
             [*slow, "-o", str(log), "-p", str(pid)], stderr=subprocess.PIPE, text=True
@@ -285,12 +285,11 @@ def test_health_checks_do_not_wait_for_uploads_whose_fsync_is_slow(
                 upload = uploads.enter_context(Wire(server))
                 upload.send(request(f"PUT /upload/{number}.txt", body=TEXT))
             eventually(lambda: log.read_text().count("fsync(") >= 10)  # all threads wait
-            begin = time.monotonic()
             assert is_healthy(server)
-            assert time.monotonic() - begin < 2.5
-            assert server.published() == []
+            assert server.published() == []  # not one of them has ended meanwhile
         finally:
             server.kill()
+            strace.kill()  # otherwise it waits until the delays are over
             strace.wait(30)
 
 
@@ -311,7 +310,7 @@ def test_health_checks_share_one_probe_of_the_disk_a_second(
 
         def ask_on(_: int) -> int:
             asked = 0
-            while time.monotonic() < begin + 2.5:
+            while asked < 10 or time.monotonic() < begin + 2.5:
                 assert is_healthy(server)
                 asked += 1
             return asked
@@ -322,8 +321,7 @@ def test_health_checks_share_one_probe_of_the_disk_a_second(
         server.kill()
         strace.wait(30)
     looks = log.read_text().count(str(server.store / ".fileservice/staging"))
-    assert asked > 20
-    assert 2 <= looks <= seconds + 1
+    assert 2 <= looks <= seconds + 1 < asked
 
 
 # Other users

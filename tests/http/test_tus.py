@@ -349,9 +349,9 @@ class TestExtensions:
             url = answer.headers["Location"]
             assert parsedate_to_datetime(answer.headers["Upload-Expires"])
             assert "Upload-Expires" in tus.patch(url, 0, TEXT[:9]).headers
-            eventually(lambda: tus.head(url).status_code == 410, 20)
+            eventually(lambda: tus.head(url).status_code == 410)
             assert not server.keeps_bytes_of(url.rpartition("/")[2])
-            eventually(lambda: tus.head(url).status_code == 404, 20)
+            eventually(lambda: tus.head(url).status_code == 404)
 
     @pytest.mark.usefixtures("over_a_directory")
     def test_a_request_without_bytes_does_not_put_off_the_expiry(

@@ -66,6 +66,7 @@ class TlsServer(ConfiguredServer):
             f"certfile = {str(certificate)!r}",
             f"keyfile = {str(key)!r}",
             "head_timeout = 2",
+            "keepalive = 200",
         )
 
     def start(self) -> None:
@@ -113,7 +114,7 @@ def _connections() -> Iterator[str]:
 def answers(wire: Wire) -> list[Answer]:
     """Return all responses that arrive before the server closes the connection."""
     found = []
-    wire.socket.settimeout(10)
+    wire.socket.settimeout(30)
     while True:
         try:
             if not wire._reader.peek(1):

@@ -252,7 +252,7 @@ def in_new_hub(act: Any) -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -290,7 +290,7 @@ def test_hub_calls_print_exception_with_the_server_that_cannot_accept() -> None:
         server = Full(("127.0.0.1", 0), handle=lambda *_: None)
         server.start()
         with gevent.socket.create_connection(server.address):
-            assert over.wait(5)
+            assert over.wait(50)
         server.stop()
 
     in_new_hub(act)

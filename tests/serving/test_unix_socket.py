@@ -22,13 +22,13 @@ def test_unix_socket_is_open_to_owner_and_group_only(tmp_path: Path) -> None:
     }
     server = subprocess.Popen([sys.executable, "-m", "gunicorn"], cwd=ROOT, env=environ)
     try:
-        eventually(path.exists, 20)
+        eventually(path.exists)
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(20)
+            client.settimeout(60)
             client.connect(str(path))
             client.sendall(request("GET /healthz", "Connection: close"))
             assert client.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
     finally:
         server.send_signal(signal.SIGTERM)
-        assert server.wait(20) == 0
+        assert server.wait(60) == 0

@@ -17,8 +17,8 @@ from tests.support.seaweed import BucketPath, SeaweedClient
 ROOT = Path(__file__).parents[2]
 DEFAULTS = {"ALLOWED_HOSTS": "*", "ANONYMOUS": "list,read,write,delete"}
 """Settings of every server for which a test gives no others."""
-_START_SECONDS = 20
-_STOP_SECONDS = 40
+_START_SECONDS = 60
+_STOP_SECONDS = 60
 
 
 def free_port() -> int:

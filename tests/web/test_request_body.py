@@ -1,15 +1,16 @@
 """The body of a request as blocks, from a server that offers a RequestBody."""
 
-import time
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from fileservice.protocols.errors import IncompleteBody
+from fileservice.web import request_body
 from fileservice.web.errors import LengthRequired, TooSlow, WrongContentType
 from fileservice.web.request_body import blocks, declared_length, require_content_type
 from fileservice.wsgi_extensions import REQUEST_BODY
+from tests.support.clock import Clock
 
 LINE = b"a line of text\n"
 
@@ -95,9 +96,13 @@ def test_body_below_the_minimum_rate_raises_too_slow() -> None:
         received(body(*[b"a"] * 100, length=100, fast=False), idle_timeout=0)
 
 
-def test_time_that_the_reader_of_the_blocks_takes_does_not_count() -> None:
-    for _ in blocks(body(*[LINE] * 4, length=60, fast=False), idle_timeout=0.1):
-        time.sleep(0.06)  # the reader is slow
+def test_time_that_the_reader_of_the_blocks_takes_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(request_body, "time", clock)
+    for _ in blocks(body(*[LINE] * 4, length=60, fast=False), idle_timeout=1):
+        clock.now += 60  # the reader is slow
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class DeleteContract:
         try:
             writer.publish(NAME, content_of(b""))
             deleting.start()
-            deleting.join(timeout=5)
+            deleting.join(timeout=60)
             blocked = deleting.is_alive()
         finally:
             writer.close()

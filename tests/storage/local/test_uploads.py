@@ -76,7 +76,7 @@ def test_exclusive_section_excludes_other_processes(
         other.start()
         assert not entered.wait(0.1)
         left.set()
-    other.join(10)
+    other.join(60)
     assert entered.is_set()
 
 

@@ -144,7 +144,7 @@ def test_file_made_of_pieces_survives_a_power_cut(
     writer.close()
     disk.power_up()
 
-    again = open_at(start(), read=1.0)
+    again = open_at(start(), read=5.0)
     survived = not lost(again, {NAME: hashlib.sha256(data).digest()})
     assert survived == (copy == "false")
 

@@ -25,7 +25,7 @@ NAME = FileName.parse("note.txt")
 TEXT = b"a line of text\n" * 1000
 DAY = 86400.0
 POLICY = UploadPolicy(types=filetypes.TABLE, max_size=1 << 20, min_free=0, digest=True)
-TIMING = LockTiming(idle=0.3, acquire=5.0, poll=0.01, watch=0.02)
+TIMING = LockTiming(idle=0.3, acquire=30.0, poll=0.01, watch=0.02)
 
 
 class ConnectionCut(Exception):
@@ -126,8 +126,8 @@ def cut_after(*blocks: bytes) -> Iterator[bytes]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Return once `condition` holds; fail after ten seconds."""
-    deadline = time.monotonic() + 10
+    """Return once `condition` holds; fail after a minute."""
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

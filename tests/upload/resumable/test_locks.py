@@ -62,7 +62,7 @@ def sending(process: Process) -> Iterator[tuple[str, Body]]:
     yield upload, body
     by_request = body.was_interrupted
     body.interrupt()
-    thread.join(10)
+    thread.join(60)
     assert [type(error) for error in errors] == [UploadInterrupted if by_request else ConnectionCut]
 
 
@@ -71,15 +71,25 @@ def test_request_that_still_receives_bytes_keeps_the_lock(
 ) -> None:
     upload, body = sending
     patient = Process(store_path, timing=NEVER)
-    timer = threading.Timer(0.1, body.send, [TEXT[100:200]])
-    timer.start()
-    started = time.monotonic()
+    refused = threading.Event()
 
-    with pytest.raises(Locked):
-        patient.append(upload, 100, TEXT[100:])
+    def send() -> None:
+        for offset in range(100, len(TEXT) - 1):
+            body.send(TEXT[offset : offset + 1])
+            if refused.wait(0.05):
+                return
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    started = time.monotonic()
+    try:
+        with pytest.raises(Locked):
+            patient.append(upload, 100, TEXT[100:])
+    finally:
+        refused.set()
+        sender.join()
 
     assert time.monotonic() - started < 30  # it did not wait for silence
-    timer.join()
     assert not body.was_interrupted
 
 

@@ -75,13 +75,13 @@ def test_upload_that_is_being_published_is_locked_and_not_interrupted(
 
     def publish_later(self: LocalResumableWriter, *arguments: object) -> object:
         publishing.set()
-        assert may_publish.wait(10)
+        assert may_publish.wait(60)
         return publish(self, *arguments)
 
     monkeypatch.setattr(LocalResumableWriter, "publish", publish_later)
     sender = threading.Thread(target=process.append, args=(upload, 0, TEXT))
     sender.start()
-    assert publishing.wait(10)
+    assert publishing.wait(60)
     started = time.monotonic()
     with pytest.raises(Locked):
         other_process.uploads.status(upload)
