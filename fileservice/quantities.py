@@ -17,6 +17,15 @@ def parse_size(text: str) -> int:
     return int(match[1]) * _SIZE_UNITS[match[2]]
 
 
+def format_size(size: int) -> str:
+    """Return a size in bytes as `parse_size` reads it, in the largest unit without a fraction."""
+    units = [(unit, factor) for unit, factor in _SIZE_UNITS.items() if factor > 1]
+    for unit, factor in reversed(units):
+        if size and size % factor == 0:
+            return f"{size // factor}{unit}"
+    return f"{size}B"
+
+
 def parse_duration(text: str) -> float:
     """Parse a duration such as ``30s``, ``24h`` or ``7d``; return seconds."""
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([smhd])", text)
