@@ -76,7 +76,9 @@ class Log(BaseLogger):  # type: ignore[misc]  # gunicorn has no types
     ) -> dict[str, Any]:
         """Return the values that the format of the access log can name.
 
-        In addition to gunicorn's there is `outcome`, and durations may exceed a day.
+        In addition to gunicorn's there is `outcome`, and durations may exceed a day. The user is
+        whom the application has found (REMOTE_USER, RFC 3875 section 4.1.11), not whom the client
+        claims to be: a client that is set up wrongly sends a secret there.
         """
         seconds = request_time.total_seconds()
         # The responses of gunicorn's own workers have neither `delivered` nor `outcome`.
@@ -84,6 +86,7 @@ class Log(BaseLogger):  # type: ignore[misc]  # gunicorn has no types
         atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
         return atoms | {
             "h": atoms["h"] or "-",
+            "u": environ.get("REMOTE_USER") or "-",
             "r": atoms["r"].strip() or "-",
             "s": atoms["s"] or "-",
             "b": str(sent),

@@ -61,6 +61,8 @@ class Door:
         Raise Unauthenticated or Forbidden.
         """
         principal = self._authenticator.identify(environ)
+        if principal.name:
+            environ["REMOTE_USER"] = principal.id  # for the access log
         decide(principal, action)
         environ[_PRINCIPAL] = principal
         return principal

@@ -1,5 +1,6 @@
 """The log: no text in it can look like another entry, or control a terminal."""
 
+import base64
 import contextlib
 import re
 import socket
@@ -21,10 +22,13 @@ ACCESS = re.compile(
 )
 FAULT = """
 import fileservice.web.routes.health
-def _fail(service):
+from fileservice.access import Action
+from fileservice.web.door import requires
+def _fail(*_):
     import flask
     blueprint = flask.Blueprint("ops", __name__)
     @blueprint.get("/healthz")
+    @requires(Action.PUBLIC)
     def health():
         if flask.request.args.get("fail"):
             raise RuntimeError(flask.request.args["fail"])
@@ -103,6 +107,15 @@ def test_quotation_marks_and_control_characters_are_escaped_in_the_access_log(
     wanted = request("GET /healthz?quoted", "User-Agent: AGENT").replace(b"AGENT", agent)
     assert ask(server, wanted).status == 200
     assert server.accessed("quoted")["agent"] == ('a\\\\\\" \\"200\\" \xc2\\x9b \xe2\\x80\xa8')
+
+
+def test_access_log_has_no_credentials_not_even_a_user_name_that_is_wrong(
+    server: LoggedServer,
+) -> None:
+    pair = base64.b64encode(b"fs_secret-in-the-wrong-place:").decode()
+    assert ask(server, request("GET /download?wrong", f"Authorization: Basic {pair}")).status == 401
+    assert server.accessed("wrong")["user"] == "-"
+    assert "fs_secret" not in server.accesses.read_text() + server.errors.read_text()
 
 
 @pytest.mark.parametrize(

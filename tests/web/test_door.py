@@ -1,14 +1,16 @@
 """The door: no request gets to a view without a decision."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
-from fileservice.access import Action, Scope, anonymous
+from fileservice.access import AccessFile, Action, Forbidden, Scope, anonymous
 from fileservice.web import door
 from fileservice.web.authentication import Authenticator
 from fileservice.web.door import Door, requires
+from tests.access.rules import SECRET, token
 from tests.web.application import application
 
 
@@ -46,6 +48,20 @@ def test_wrong_credentials_do_not_make_a_request_anonymous(tmp_path: Path) -> No
     response = client.get("/download", headers={"Authorization": "Bearer wrong"})
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_door_says_who_asks_for_the_access_log_also_if_it_refuses(tmp_path: Path) -> None:
+    path = tmp_path / "access.toml"
+    path.write_text(token(scopes='["list"]'))
+    authenticator = Authenticator(anonymous(Scope), AccessFile(path))
+    for action in (Action.LIST, Action.DELETE):
+        environ = {"HTTP_AUTHORIZATION": f"Bearer {SECRET}"}
+        with suppress(Forbidden):
+            Door(authenticator).admit(environ, action)
+        assert environ["REMOTE_USER"] == "token:ci"
+    environ = {}
+    Door(authenticator).admit(environ, Action.LIST)
+    assert "REMOTE_USER" not in environ
 
 
 def test_requires_marks_the_view_itself() -> None:
