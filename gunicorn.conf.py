@@ -4,10 +4,13 @@ import json
 import math
 import os
 import resource
+import stat
 import sys
 import traceback
 
 from fileservice import listener_file
+from fileservice.access import Scope
+from fileservice.addresses import parse_address
 from fileservice.serving.gunicorn_api import add_settings
 from fileservice.serving.log import ACCESS_FORMAT, Log
 from fileservice.serving.worker import CLEANUP_SECONDS, TransferWorker, mark_replaced
@@ -82,6 +85,11 @@ def on_starting(server):
         check_access_file(_settings)
     except SettingsError as error:
         sys.exit(str(error))
+    if _settings.access_file and _settings.access_file.stat().st_mode & stat.S_IWOTH:
+        server.log.warning(
+            "FILESERVICE_ACCESS_FILE=%r: every user of this machine may change it",
+            str(_settings.access_file),
+        )
     # Workers inherit what this process imports, and the SDK for S3 must not be imported before
     # gevent has replaced the worker's sockets and locks. So a child process verifies the store.
     result, child_output = os.pipe()
@@ -105,6 +113,31 @@ def on_starting(server):
         server.log.warning(
             "FILESERVICE_FSYNC=false: an upload that was answered 201 may be lost in a power cut"
         )
+
+
+def when_ready(server):
+    """Say what clients without credentials may do, and warn where others can reach the service."""
+    server.log.info("clients without credentials may %s", _in_words(_settings.anonymous))
+    changes = _settings.anonymous - {Scope.LIST, Scope.READ}
+    addresses = [listener.sock.getsockname() for listener in server.LISTENERS]
+    reachable = [address for address in addresses if not _is_local(address)]
+    if changes and reachable:
+        server.log.warning(
+            "ANYBODY WHO CAN REACH %s MAY %s FILES WITHOUT CREDENTIALS."
+            " Set FILESERVICE_ANONYMOUS=list,read or none, and FILESERVICE_ACCESS_FILE.",
+            " OR ".join(f"{address[0]} PORT {address[1]}" for address in reachable),
+            _in_words(changes).upper(),
+        )
+
+
+def _in_words(scopes):
+    names = [str(scope) for scope in Scope if scope in scopes]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names) or "do nothing"
+
+
+def _is_local(address):
+    """Whether only this machine can connect: the address is a loopback one or a Unix socket."""
+    return isinstance(address, str | bytes) or parse_address(address[0]).is_loopback
 
 
 def pre_fork(server, _worker):
