@@ -64,7 +64,7 @@ def create_app(
     dependencies = _dependencies(settings, store, executor, access_file)
     for resource in (uploads, downloads, listing, pages, tus, resumable_draft):
         app.register_blueprint(resource.routes(dependencies))
-    app.register_blueprint(health.routes(_health(settings, store, executor)))
+    app.register_blueprint(health.routes(_health(settings, store, executor), access_file))
     app.register_blueprint(assets.routes())
     # What these do before a request, they do in this order. A request passes `proxies` before
     # `method_override`, since WSGI middleware that is registered later is called earlier.

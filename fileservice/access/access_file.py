@@ -51,6 +51,7 @@ class AccessFile:
         self._variable = f"FILESERVICE_ACCESS_FILE={str(path)!r}"
         self._refreshing = threading.Lock()
         self._rules = AccessRules.empty()
+        self._has_rules = False
         self._error: str | None = None
         self._state: _State | None = None
         self._seen: _State | None = None
@@ -100,12 +101,13 @@ class AccessFile:
             self._rules = read_rules(self._path)
         except AccessFileError as error:
             if str(error) != self._error:
-                _log.error("%s: %s; the rules stay as they were", self._variable, error)
+                effect = "the rules stay as they were" if self._has_rules else "it names nobody yet"
+                _log.error("%s: %s; %s", self._variable, error, effect)
             self._error = str(error)
             return
         if self._error:
             _log.warning("%s: there are no mistakes any more", self._variable)
-        self._error = None
+        self._has_rules, self._error = True, None
 
 
 class _State(NamedTuple):

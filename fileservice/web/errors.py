@@ -9,6 +9,7 @@ RequestError
 ├── PreconditionFailed      a condition of the request is false (RFC 9110 section 13.1)
 ├── Overloaded              other requests have been waiting for too long
 ├── TooManySearches         other requests search or sort the list
+├── NotReady                the service should get no requests now
 └── ShuttingDown            the service is about to stop
 
 BodyError (in `protocols.errors`)
@@ -71,6 +72,10 @@ class TooManySearches(RequestError):
         super().__init__(
             "other requests are searching or sorting the list just now; try again in a moment"
         )
+
+
+class NotReady(RequestError):
+    """The service does not work as it should; ``str(error)`` says why."""
 
 
 class ShuttingDown(RequestError):

@@ -117,6 +117,7 @@ TABLE = (
         retry_after=2),
     Row("storage-unavailable", 503, "The storage does not answer",
         {storage.StorageUnavailable: ()}, retry_after=10),
+    Row("not-ready", 503, "The service is not ready", {web.NotReady: ()}, retry_after=10),
     Row("shutting-down", 503, "The service is being stopped",
         {web.ShuttingDown: ()}, retry_after=10),
     Row("storage-full", 507, "The storage is full", {storage.StorageFull: ()}),

@@ -3,12 +3,14 @@
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fileservice.access import AccessFile, AccessFileError, read_rules
+from fileservice.access import access_file as access_file_module
 from tests.access.rules import SECRET, token
 from tests.support.wire import eventually
 
@@ -45,6 +47,63 @@ def test_change_is_seen(path: Path, change: Callable[[Path, str], None]) -> None
     change(path, token(secret=OTHER))
     eventually(lambda: access_file.rules().authenticate(OTHER))
     assert not access_file.rules().authenticate(SECRET)
+
+
+class Clock:
+    """Replaces the module `time`: both clocks go on only if the test says so."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        self.began = time.time()
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    def time(self) -> float:
+        return self.began + self.passed
+
+
+@pytest.mark.parametrize("change", [write_in_place, replace])
+def test_change_is_seen_within_a_second_and_the_file_is_looked_at_twice_a_second(
+    path: Path, change: Callable[[Path, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(path)
+    monkeypatch.setattr(access_file_module, "time", clock := Clock())
+    looks: list[float] = []
+    look = access_file_module._State.of
+    monkeypatch.setattr(
+        access_file_module._State, "of", lambda path: looks.append(clock.passed) or look(path)
+    )
+    access_file = AccessFile(path)
+    for _ in range(1000):
+        clock.passed += 0.01
+        access_file.rules()
+    assert len(looks) <= 10 / 0.4 + 3
+    clock.began = time.time() - clock.passed
+    change(path, token(secret=OTHER))
+    begun = clock.passed
+    while not access_file.rules().authenticate(OTHER):
+        clock.passed += 0.01
+        assert clock.passed - begun < 1
+    assert not access_file.rules().authenticate(SECRET)
+
+
+def test_file_that_is_being_written_is_not_read_before_it_is_complete(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_file_module, "time", clock := Clock())
+    access_file = AccessFile(path)
+    clock.passed += 10
+    access_file.rules()
+    clock.began = time.time() - clock.passed
+    path.write_text("")  # valid, and names nobody
+    clock.passed += 0.1
+    assert access_file.rules().authenticate(SECRET)
+    path.write_text(token() + token("other", secret=OTHER))
+    for _ in range(100):
+        clock.passed += 0.01
+        assert access_file.rules().authenticate(SECRET)
+    assert access_file.rules().authenticate(OTHER)
 
 
 def test_change_of_a_mounted_config_map_is_seen(tmp_path: Path) -> None:

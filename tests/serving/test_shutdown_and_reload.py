@@ -137,6 +137,7 @@ def test_draining_server_serves_requests_and_fails_health_checks(start: Start) -
         answer = ask(server, PROBE)
         assert (answer.code(), answer.closes()) == ("shutting-down", True)
         assert "being stopped" in answer.json()["detail"]
+        assert ask(server, request("GET /readyz")).code() == "shutting-down"
         answer = kept.ask(request("PUT /upload/late.txt", body=LINE))
         assert (answer.status, answer.closes()) == (201, True)
         assert ask(server, request("GET /download/late.txt")).body == LINE

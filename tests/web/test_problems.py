@@ -87,6 +87,7 @@ MEMBERS: dict[Exception, dict[str, object]] = {
     web_errors.LengthRequired(): {},
     web_errors.TooSlow(1.0, 1024): {},
     web_errors.WrongContentType("text/plain"): {"expected": "text/plain"},
+    web_errors.NotReady("because"): {},
     web_errors.ShuttingDown(): {},
     web_errors.TooManySearches(): {},
 }
@@ -172,6 +173,7 @@ HEADER_FIELDS: dict[Exception, dict[str, str]] = {
     storage.Busy("no descriptors"): {"Retry-After": "2"},
     storage.StorageUnavailable("gone"): {"Retry-After": "10"},
     upload_errors.TooManyUnfinishedOfClient(2): {"Retry-After": "60"},
+    web_errors.NotReady("because"): {"Retry-After": "10"},
     web_errors.ShuttingDown(): {"Retry-After": "10"},
     NotFound(): {},
     upload_errors.LengthConflict(10): {},

@@ -13,6 +13,7 @@ _log = logging.getLogger(__name__)
 _MAX_DELAY = 0.5
 """Seconds that a blocking call may wait for a thread before new requests are refused."""
 _LOG_INTERVAL = 10.0
+_CHECKS = ("/healthz", "/readyz")
 
 
 def register(app: Flask, delay: Callable[[], float]) -> None:
@@ -29,7 +30,7 @@ def register(app: Flask, delay: Callable[[], float]) -> None:
         nonlocal last_logged
         overdue = overdue_seconds(request.environ)
         seconds = delay() if overdue is None else overdue
-        if (overdue is None and seconds <= _MAX_DELAY) or request.path == "/healthz":
+        if (overdue is None and seconds <= _MAX_DELAY) or request.path in _CHECKS:
             return
         now = time.monotonic()
         if now - last_logged >= _LOG_INTERVAL:

@@ -1,4 +1,4 @@
-"""GET /healthz: whether files can be stored now.
+"""GET /healthz: whether files can be stored now; GET /readyz: whether all is as it should be.
 
 All clients that ask share one check of the store, and none waits long for a check that hangs.
 """
@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify, request
 
-from fileservice.access import Action
-from fileservice.storage import StorageFull, StorageUnavailable, Store
+from fileservice.access import AccessFile, Action
+from fileservice.storage import StorageError, StorageFull, StorageUnavailable, Store
 from fileservice.web.door import requires
-from fileservice.web.errors import ShuttingDown
+from fileservice.web.errors import NotReady, ShuttingDown
 from fileservice.web.security_headers import JSON_HEADERS
 from fileservice.wsgi_extensions import is_stopping
 
@@ -20,21 +20,42 @@ _CHECK_SECONDS = 3.0
 """A check must end within this time, since clients have time limits as well."""
 
 
-def routes(health: "StoreHealth") -> Blueprint:
-    """Return the route for health checks."""
+def routes(health: "StoreHealth", access_file: AccessFile | None) -> Blueprint:
+    """Return the routes for health checks."""
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
     @requires(Action.PUBLIC)
-    def check() -> Response:
-        if is_stopping(request.environ):
-            raise ShuttingDown
+    def check_health() -> Response:
+        _require_running()
         health.require()
-        response = jsonify(status="ok")
-        response.headers.update(JSON_HEADERS)
-        return response
+        return _ok()
+
+    @blueprint.get("/readyz")
+    @requires(Action.PUBLIC)
+    def check_readiness() -> Response:
+        _require_running()
+        try:
+            health.require()
+        except StorageError as error:
+            raise NotReady(str(error)) from error
+        if access_file and access_file.error:
+            # Strangers may ask, and the mistakes name tokens and people: only the log has them.
+            raise NotReady("ACCESS_FILE cannot be read or has mistakes, which are in the log")
+        return _ok()
 
     return blueprint
+
+
+def _require_running() -> None:
+    if is_stopping(request.environ):
+        raise ShuttingDown
+
+
+def _ok() -> Response:
+    response = jsonify(status="ok")
+    response.headers.update(JSON_HEADERS)
+    return response
 
 
 class StoreHealth:

@@ -1,4 +1,4 @@
-"""GET /healthz: one check of the store for all clients, and no waiting for one that hangs."""
+"""GET /healthz and /readyz: one check of the store for all, and no waiting for one that hangs."""
 
 import threading
 import time
@@ -15,6 +15,7 @@ from fileservice.storage.local import LocalStore
 from fileservice.web.routes import health
 from fileservice.web.routes.health import StoreHealth, check_store
 from tests.support.clock import Clock
+from tests.support.wire import eventually
 from tests.web.application import application
 
 
@@ -157,3 +158,33 @@ def test_all_workers_together_check_a_bucket_once_a_second(clock: Clock) -> None
         clock.now += 0.5
 
     assert bucket.checks == 3
+
+
+def test_service_is_ready_while_the_store_is_healthy_and_the_access_file_is_read(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "access.toml"
+    path.write_text("")
+    client = application(tmp_path / "store", ACCESS_FILE=str(path)).test_client()
+    response = client.get("/readyz")
+    assert (response.status_code, response.json) == (200, {"status": "ok"})
+    assert response.headers["Cache-Control"] == "no-store"
+    path.write_text("[tokens.secretive]\n")
+    eventually(lambda: client.get("/readyz").status_code == 503)
+    response = client.get("/readyz")
+    assert response.json["code"] == "not-ready"
+    assert response.headers["Retry-After"] == "10"
+    assert "secretive" not in response.text
+    assert client.get("/healthz").status_code == 200
+
+
+def test_service_whose_store_is_full_is_not_ready(tmp_path: Path) -> None:
+    response = application(tmp_path, MIN_FREE_SPACE="900TiB").test_client().get("/readyz")
+    assert (response.status_code, response.json["code"]) == (503, "not-ready")
+    assert "must stay free" in response.json["detail"]
+
+
+def test_credentials_are_not_needed_to_ask_for_the_health(tmp_path: Path) -> None:
+    client = application(tmp_path, ANONYMOUS="none").test_client()
+    for path in ("/healthz", "/readyz"):
+        assert client.get(path).status_code == 200
