@@ -31,7 +31,7 @@ from fileservice.setting_parsers import (
     parse_store_id,
     parse_store_url,
 )
-from fileservice.storage import has_presigned_urls
+from fileservice.storage import directory_of, has_presigned_urls
 
 PREFIX = "FILESERVICE_"
 
@@ -109,6 +109,14 @@ class Settings:
                 f"{PREFIX}DOWNLOAD_REDIRECT='true': downloads can only be redirected to a bucket,"
                 f" and {PREFIX}STORE_URL={store_url!r} names none"
             )
+        access_file = values.get("access_file")
+        if isinstance(access_file, Path) and store_url:
+            directory = directory_of(str(store_url))
+            if directory and access_file.resolve().is_relative_to(directory.resolve()):
+                problems.append(
+                    f"{PREFIX}ACCESS_FILE={str(access_file)!r}: must be outside of"
+                    f" {PREFIX}STORE_URL={store_url!r}, whose files are served and can be replaced"
+                )
         if problems:
             raise SettingsError(problems)
         return cls(**values)  # type: ignore[arg-type]  # the parsers give the fields' types

@@ -260,6 +260,18 @@ def test_redirecting_downloads_without_a_bucket_is_reported() -> None:
     assert read(DOWNLOAD_REDIRECT="true", STORE_URL="s3://bucket/a").download_redirect is True
 
 
+def test_access_file_inside_the_store_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "link.toml").symlink_to("store/access.toml")
+    for name in ("store/access.toml", "store/.fileservice/a", "store/../store/a", "link.toml"):
+        [problem] = problems_of(STORE_URL=str(tmp_path / "store"), ACCESS_FILE=str(tmp_path / name))
+        assert problem.startswith(f"FILESERVICE_ACCESS_FILE={str(tmp_path / name)!r}: must be out")
+    [problem] = problems_of(ACCESS_FILE="data/access.toml")
+    assert "FILESERVICE_STORE_URL='./data'" in problem
+    read(STORE_URL=str(tmp_path / "store"), ACCESS_FILE=str(tmp_path / "store.toml"))
+    read(STORE_URL="s3://bucket/a?region=r", ACCESS_FILE="data/access.toml")
+
+
 SERVICE_DISCOVERY = {
     "FILESERVICE_SERVICE_HOST": "10.96.0.17",
     "FILESERVICE_SERVICE_PORT": "8000",

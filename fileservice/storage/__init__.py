@@ -12,7 +12,13 @@ from fileservice.storage.errors import (
     StorageUnavailable,
     describe_error,
 )
-from fileservice.storage.factory import check_url, has_presigned_urls, open_store, verify_store
+from fileservice.storage.factory import (
+    check_url,
+    directory_of,
+    has_presigned_urls,
+    open_store,
+    verify_store,
+)
 from fileservice.storage.files import (
     Content,
     Opened,
@@ -54,6 +60,7 @@ __all__ = [
     "Writer",
     "check_url",
     "describe_error",
+    "directory_of",
     "has_presigned_urls",
     "open_store",
     "verify_store",

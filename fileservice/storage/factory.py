@@ -25,6 +25,11 @@ def has_presigned_urls(url: str) -> bool:
     return _is_bucket(url)
 
 
+def directory_of(url: str) -> Path | None:
+    """Return the directory with the files of the store at `url`; None for a bucket."""
+    return None if _is_bucket(url) else Path(url)
+
+
 def verify_store(url: str, *, fsync: bool, identity: str | None = None) -> StoreVerification:
     """Verify that the store at `url` is fit to be used, and return its identity.
 
