@@ -1,5 +1,8 @@
 """Every mistake in ACCESS_FILE is found and named, and no secret is in a message."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from fileservice.access import AccessFileError, AccessRules, Quota, parse_prefix
@@ -101,6 +104,15 @@ def test_hash_of_another_form_is_reported_and_not_repeated(value: str) -> None:
     [problem] = problems(f'[tokens.ci]\nhash = "{value}"\nscopes = []')
     assert problem.startswith("[tokens.ci] hash: must be sha256: and 64 hexadecimal digits")
     assert value not in problem
+
+
+def test_example_in_the_documentation_can_be_read() -> None:
+    document = Path(__file__).parents[2] / "docs" / "security.md"
+    [example] = re.findall(r"```toml\n(.+?)```", document.read_text(), re.DOTALL)
+    found = rules(example)
+    assert found.tokens["ci"].prefix == "ci-"
+    assert list(found.users) == ["ada@example.org"]
+    assert list(found.groups) == ["staff"]
 
 
 def test_prefix_is_normalised_as_names_are() -> None:
