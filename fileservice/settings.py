@@ -112,7 +112,7 @@ class Settings:
         access_file = values.get("access_file")
         if isinstance(access_file, Path) and store_url:
             directory = directory_of(str(store_url))
-            if directory and access_file.resolve().is_relative_to(directory.resolve()):
+            if directory and _real(access_file).is_relative_to(_real(directory)):
                 problems.append(
                     f"{PREFIX}ACCESS_FILE={str(access_file)!r}: must be outside of"
                     f" {PREFIX}STORE_URL={store_url!r}, whose files are served and can be replaced"
@@ -161,6 +161,11 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
             hint = f"; did you mean {PREFIX}{similar[0]}?" if similar else ""
             problems.append(f"{variable}: there is no such setting{hint}")
     return problems
+
+
+def _real(path: Path) -> Path:
+    """Return the path without symbolic links; unlike Path.resolve, also of a loop of them."""
+    return Path(os.path.realpath(path))
 
 
 def _is_loopback(bind: str) -> bool:

@@ -266,6 +266,8 @@ def test_access_file_inside_the_store_is_reported(tmp_path: Path) -> None:
     for name in ("store/access.toml", "store/.fileservice/a", "store/../store/a", "link.toml"):
         [problem] = problems_of(STORE_URL=str(tmp_path / "store"), ACCESS_FILE=str(tmp_path / name))
         assert problem.startswith(f"FILESERVICE_ACCESS_FILE={str(tmp_path / name)!r}: must be out")
+    (tmp_path / "loop").symlink_to("loop")
+    read(ACCESS_FILE=str(tmp_path / "loop"))
     [problem] = problems_of(ACCESS_FILE="data/access.toml")
     assert "FILESERVICE_STORE_URL='./data'" in problem
     read(STORE_URL=str(tmp_path / "store"), ACCESS_FILE=str(tmp_path / "store.toml"))

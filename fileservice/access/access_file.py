@@ -54,13 +54,9 @@ class AccessFile:
         self._has_rules = False
         self._error: str | None = None
         self._state: _State | None = None
-        self._seen: _State | None = None
-        self._seen_at = 0.0
+        self._changed_since: float | None = None
         self._next_check = 0.0
-        state = _State.of(path)
-        self._read()
-        if state.is_settled():
-            self._state = state  # otherwise it is read again soon
+        self._read(_State.of(path))
 
     @property
     def error(self) -> str | None:
@@ -82,21 +78,22 @@ class AccessFile:
 
     def _refresh(self) -> None:
         state, now = _State.of(self._path), time.monotonic()
+        self._next_check = now + _CHECK_SECONDS
         if state == self._state:
-            self._next_check = now + _CHECK_SECONDS
             return
-        if state != self._seen:
-            self._seen, self._seen_at = state, now
-        # The clock of a file server may differ, so what has been seen unchanged for so long counts.
-        if state.is_settled() or now - self._seen_at >= _WRITING_SECONDS:
-            # The state is taken before the file is read, so a change meanwhile is seen next time.
-            self._state = state
-            self._next_check = now + _CHECK_SECONDS
-            self._read()
+        if self._changed_since is None:
+            self._changed_since = now
+        # A file that never settles, or has its times from another clock, is read all the same.
+        if state.is_settled() or now - self._changed_since >= _CHECK_SECONDS:
+            self._changed_since = None
+            self._read(state)
         else:
             self._next_check = now + _WRITING_SECONDS
 
-    def _read(self) -> None:
+    def _read(self, state: "_State") -> None:
+        """Read the file, which was in this state a moment ago."""
+        # A change within the same tick of the clock cannot be seen, so the file is read once more.
+        self._state = state if state.is_settled() else None
         try:
             self._rules = read_rules(self._path)
         except AccessFileError as error:

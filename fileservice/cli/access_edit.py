@@ -61,7 +61,7 @@ _Edit = Callable[[str, AccessRules], tuple[str, AccessRules]]
 def _edit(path: Path, edit: _Edit, *, may_create: bool) -> bool:
     """Replace the file by what `edit` makes of it, and verify that it means what it should."""
     try:
-        path = path.resolve()  # a symbolic link stays one
+        path = Path(os.path.realpath(path))  # a symbolic link stays one
         with _locked(path.parent):
             try:
                 before = path.read_bytes().decode("utf-8")

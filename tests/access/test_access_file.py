@@ -106,6 +106,21 @@ def test_file_that_is_being_written_is_not_read_before_it_is_complete(
     assert access_file.rules().authenticate(OTHER)
 
 
+def test_file_that_changes_all_the_time_is_read_all_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_file_module, "time", clock := Clock())
+    access_file = AccessFile(path)
+    clock.passed += 10
+    access_file.rules()
+    begun = clock.passed
+    while not access_file.rules().authenticate(OTHER):
+        clock.passed += 0.05
+        clock.began = time.time() - clock.passed
+        replace(path, token(secret=OTHER))
+        assert clock.passed - begun < 1.5
+
+
 def test_change_of_a_mounted_config_map_is_seen(tmp_path: Path) -> None:
     """Kubernetes replaces the symbolic link to the directory that has the files."""
     for name, secret in (("..1", SECRET), ("..2", OTHER)):
@@ -163,11 +178,13 @@ def test_file_that_is_broken_from_the_beginning_names_nobody(path: Path) -> None
 
 def test_reading_reports_what_cannot_be_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "large").write_bytes(b"#" * (16 << 20) + b"\n")
     for name, problem in [
         ("fifo", "it is not a file"),
         ("", "it is not a file"),
         ("missing", "it cannot be read: No such file or directory"),
+        ("loop", "it cannot be read: Too many levels of symbolic links"),
         ("large", "it has more than 16777216 bytes"),
     ]:
         with pytest.raises(AccessFileError) as raised:

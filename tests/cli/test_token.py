@@ -199,6 +199,10 @@ def test_directory_that_is_missing_is_reported(path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert "No such file or directory" in done.stderr
+    path.symlink_to(path.name)
+    done = run("token", "new", "a", "--scopes", "read", access_file=path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
 
 
 def test_revoked_token_is_gone_and_the_rest_is_as_it_was(path: Path) -> None:
