@@ -60,12 +60,14 @@ cluster: $(VENV)/dev ## run three replicas over SeaweedFS behind nginx, as proce
 # Most tests wait rather than compute, so there are more processes than processors.
 TEST_PROCESSES ?= 5
 PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --durations=10
-FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/local tests/web
+# Hypothesis tries fewer examples in the profile `fast` (tests/conftest.py).
+FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/local tests/web \
+	--ignore=tests/storage/local/test_processes.py --hypothesis-profile=fast
 
 test: $(VENV)/dev ## run at least one test of every behaviour, in less than 4 minutes
 	$(PYTEST) -m "not thorough"
 
-test-fast: $(VENV)/dev ## run the tests that need no server, in less than a minute
+test-fast: $(VENV)/dev ## run the tests that need no server, in less than 20 s
 	$(BIN)/pytest --numprocesses=2 -m "not thorough" $(FAST_TESTS)
 
 test-thorough: $(VENV)/dev ## run the tests that `make test` leaves out

@@ -28,6 +28,9 @@ hypothesis.settings.register_profile(
     ],
 )
 hypothesis.settings.load_profile("fileservice")
+hypothesis.settings.register_profile(
+    "fast", hypothesis.settings.get_profile("fileservice"), max_examples=20
+)
 
 HERE = Path(__file__).parent
 SAMPLES = HERE / "samples"

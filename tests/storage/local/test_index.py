@@ -24,6 +24,7 @@ NAMES = sorted(
     }
 )
 """Short and very long names, many with a common prefix, some with bytes less than a newline."""
+SOME_NAMES = NAMES[::10]
 RUNS = [1, 7, 100, len(NAMES), 50_000]
 
 
@@ -31,6 +32,12 @@ RUNS = [1, 7, 100, len(NAMES), 50_000]
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with all NAMES."""
     return fill(tmp_path_factory.mktemp("crowded"), NAMES)
+
+
+@pytest.fixture(scope="module")
+def sparse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with some of the NAMES."""
+    return fill(tmp_path_factory.mktemp("sparse"), SOME_NAMES)
 
 
 def fill(root: Path, raw_names: list[bytes]) -> Path:
@@ -41,9 +48,9 @@ def fill(root: Path, raw_names: list[bytes]) -> Path:
     return root
 
 
-def index_of(root: Path, run: int = 50_000) -> NameIndex:
-    scratch = root / ".index"
-    return NameIndex(bytes(root), bytes(scratch / "names"), bytes(scratch), run=run)
+def index_of(root: Path, run: int = 50_000, scratch: str = ".index") -> NameIndex:
+    """The index of the names in `root`, in its directory `scratch`."""
+    return NameIndex(bytes(root), bytes(root / scratch / "names"), bytes(root / scratch), run=run)
 
 
 def make_old(directory: Path) -> None:
@@ -65,24 +72,28 @@ def test_names_from_any_start_are_found_by_bisection(crowded: Path, start: bytes
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_order_does_not_depend_on_the_number_of_sorted_runs(directory: Path, run: int) -> None:
-    some = NAMES if run > 1 else NAMES[::10]
-    root = fill(directory, some)
+def test_order_does_not_depend_on_the_number_of_sorted_runs(
+    crowded: Path, sparse: Path, run: int
+) -> None:
+    root, expected = (crowded, NAMES) if run > 1 else (sparse, SOME_NAMES)
+    (root / ".index" / "names").unlink(missing_ok=True)
 
-    assert list(index_of(root, run).names(b"")) == some
+    assert list(index_of(root, run).names(b"")) == expected
     assert {path.name for path in (root / ".index").iterdir()} <= {"names"}
 
 
 @pytest.mark.parametrize("run", RUNS)
-@pytest.mark.parametrize("start", [b"", b"aab", b"~", b"\xff"])
+@pytest.mark.parametrize(
+    "start",
+    [b"aab", *(pytest.param(one, marks=pytest.mark.thorough) for one in (b"", b"~", b"\xff"))],
+)
 def test_names_are_the_same_if_no_index_can_be_written(
-    directory: Path, run: int, start: bytes
+    crowded: Path, sparse: Path, run: int, start: bytes
 ) -> None:
-    some = NAMES if run > 1 else NAMES[::10]
-    root = fill(directory, some)
-    (root / ".index").rmdir()
+    root, names = (crowded, NAMES) if run > 1 else (sparse, SOME_NAMES)
+    index = index_of(root, run, scratch=".missing")
 
-    assert list(index_of(root, run).names(start)) == [name for name in some if name >= start]
+    assert list(index.names(start)) == [name for name in names if name >= start]
 
 
 def test_stored_index_is_used_until_the_directory_changes(
@@ -119,6 +130,15 @@ def test_index_is_not_stored_if_the_last_change_was_a_moment_ago_or_is_in_the_fu
     assert not stored.exists()
 
 
+NUMBERED = [b"%04d.txt" % number for number in range(1000)]
+
+
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the names NUMBERED."""
+    return fill(tmp_path_factory.mktemp("numbered"), NUMBERED)
+
+
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"1 2\nno.txt\n", b"\n\n", b"\xff" * 99])
 def test_file_that_is_not_an_index_is_replaced(
     store: LocalStore, directory: Path, content: bytes
@@ -146,10 +166,9 @@ def test_file_that_is_not_an_index_is_replaced(
     ids="empty zeros half no-lines lines-of-zeros zeros-at-the-end last-byte longer moved "
     "one-less".split(),
 )
-def test_damaged_index_is_rebuilt(directory: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_damaged_index_is_rebuilt(numbered: Path, damage: Callable[[bytes], bytes]) -> None:
     """A power failure can damage it, since it is not synced."""
-    expected = [b"%04d.txt" % number for number in range(1000)]
-    root = fill(directory, expected)
+    expected, root = NUMBERED, numbered
     make_old(root)
     assert list(index_of(root).names(b"")) == expected
     stored = root / ".index" / "names"
@@ -164,8 +183,8 @@ def test_damaged_index_is_rebuilt(directory: Path, damage: Callable[[bytes], byt
     assert stored.read_bytes() == data
 
 
-def test_damage_is_detected_by_a_process_that_used_the_index_before(directory: Path) -> None:
-    root = fill(directory, NAMES)
+def test_damage_is_detected_by_a_process_that_used_the_index_before(crowded: Path) -> None:
+    root = crowded
     make_old(root)
     used = index_of(root)
     for _ in range(2):
