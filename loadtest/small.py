@@ -129,7 +129,11 @@ def _growth(server: Contender, action: Callable[[], None]) -> int:
 
 
 def slow_clients(bench: Bench) -> None:
-    """Measure how fast a small file is served beside a thousand slow uploads."""
+    """Measure how fast a small file is served beside a thousand slow uploads.
+
+    Each upload begins when the server has accepted the one before, and then sends ten bytes a
+    second: the clients are many and slow, and the requests are not more than can be served.
+    """
     with contenders.fileservice(bench.base, workers=bench.workers, IDLE_TIMEOUT="60s") as server:
         (server.files / "small.txt").write_bytes(b"x" * 1024)
         path = f"{server.get}small.txt"
@@ -140,19 +144,25 @@ def slow_clients(bench: Bench) -> None:
             wire.begin_put(server.port, f"{server.put}put-{number}.txt", MIB, b"some text\n")
             for number in range(_SLOW_CLIENTS)
         ]
-        latencies = []
+        latencies, refused, turns = [], 0, 0
         start = time.monotonic()
-        while time.monotonic() - start < _PROBE_SECONDS:
-            for upload in uploads[len(latencies) % 10 :: 10]:
-                upload.send(b"more text\n")
+        while (elapsed := time.monotonic() - start) < _PROBE_SECONDS:
+            if turns <= 10 * elapsed:  # a tenth of the uploads sends every tenth of a second
+                for upload in uploads[turns % 10 :: 10]:
+                    upload.send(b"more text\n")
+                turns += 1
             started = time.monotonic()
-            wire.get(server.port, path, 1024)
+            try:
+                wire.get(server.port, path, 1024)
+            except wire.Refused:
+                refused += 1
             latencies.append((time.monotonic() - started) * 1000)
         grown = server.memory() - before
         for upload in uploads:
             upload.close()
     p99 = statistics.quantiles(latencies, n=100)[98]
     bench.judge_limit(f"{_SLOW_CLIENTS} trickling uploads: p99 of a probe", p99, 100, "ms")
+    bench.judge_limit("the same: probes refused with 503", refused, 0, f"of {len(latencies)}")
     bench.judge_limit("the same: memory for each", grown / _SLOW_CLIENTS / 1024, 128, "KiB")
 
 

@@ -15,12 +15,18 @@ class Unexpected(Exception):
     """The answer is not the expected one."""
 
 
+class Refused(Unexpected):
+    """The server has too much to do, and says so (503)."""
+
+
 def get(port: int, path: str, size: int, byte_range: str | None = None) -> None:
-    """Download `path`; the answer must have `size` bytes."""
+    """Download `path`; the answer must have `size` bytes. Raises Refused."""
     extra = f"Range: bytes={byte_range}\r\n" if byte_range else ""
     with _connect(port) as connection:
         connection.sendall(_head("GET", path, extra + "Connection: close\r\n"))
         status, fields, received_early = _read_head(connection)
+        if status == 503:
+            raise Refused(f"GET {path}: {status} with {fields}")
         if status != (206 if byte_range else 200) or fields.get("content-length") != str(size):
             raise Unexpected(f"GET {path}: {status} with {fields}")
         left = size - received_early
@@ -112,9 +118,15 @@ def tus_patch(port: int, path: str, source: Path, step: int) -> None:
 
 
 def begin_put(port: int, path: str, length: int, first: bytes) -> socket.socket:
-    """Begin an upload with the bytes `first` and return its connection."""
+    """Begin an upload with the bytes `first` and return its connection.
+
+    The server has accepted the upload and waits for its bytes: it has sent 100 Continue.
+    """
     connection = _connect(port)
-    connection.sendall(_head("PUT", path, f"Content-Length: {length}\r\n") + first)
+    fields = f"Content-Length: {length}\r\nExpect: 100-continue\r\n"
+    connection.sendall(_head("PUT", path, fields))
+    _expect(connection, f"PUT {path}", (100,))
+    connection.sendall(first)
     return connection
 
 
