@@ -1,8 +1,14 @@
 """receive(): a complete file is published, or nothing of it is stored."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,6 +17,7 @@ from fileservice.gevent_executor import InlineExecutor
 from fileservice.names import FileName
 from fileservice.storage import Content, NameTaken, StagedFile, StorageFull
 from fileservice.storage.local import LocalStore
+from fileservice.storage.local.writer import LocalWriter
 from fileservice.upload import (
     ContentMismatch,
     DigestMismatch,
@@ -227,6 +234,44 @@ class TestRefusedBeforeBody:
         assert not again.created
         assert again.file == first.file
 
+    def test_repetition_is_acknowledged_only_once_the_name_is_durable(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The process that published the file may have died before it synced the directory."""
+        store = LocalStore(tmp_path / "store", fsync=True)
+        upload(store, request())
+        synced: list[int] = []
+        monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+
+        upload(store, request(sha256=sha256(TEXT)), never_read())
+
+        assert synced == [(tmp_path / "store").stat().st_ino]
+
+    def test_repetition_of_a_file_that_is_replaced_meanwhile_is_refused(
+        self, store: LocalStore, other_store: LocalStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def replace_file() -> None:
+            other_store.delete(NAME)
+            publish(other_store, OTHER)
+
+        upload(store, request())
+        monkeypatch.setattr(store, "sync_names", replace_file)
+
+        with pytest.raises(NameTaken):
+            upload(store, request(sha256=sha256(TEXT)), never_read())
+
+        assert content_of(store) == OTHER
+
+    def test_file_is_refused_if_there_is_space_for_no_more_files(
+        self, store: LocalStore, directory: Directory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(store, "free_files", lambda: 0)
+
+        with pytest.raises(StorageFull, match="inodes"):
+            upload(store, request(), never_read())
+
+        assert directory.is_empty()
+
     def test_repetition_is_refused_if_no_digest_is_stored(self, store: LocalStore) -> None:
         upload(store, request(), upload_policy=policy(digest=False))
 
@@ -279,6 +324,32 @@ class TestSpace:
 
         assert reservations == []
 
+    def test_undeclared_length_is_reserved_in_few_steps_and_what_is_not_used_is_released(
+        self, store: LocalStore, reservations: list[int], tmp_path: Path
+    ) -> None:
+        upload(store, request(), [b"x" * (MIB // 8)] * 64)  # 8 MiB
+
+        assert 1 < len(reservations) < 8
+        assert store.stat(NAME).size == 8 * MIB
+        assert (tmp_path / "store" / NAME).stat().st_blocks * 512 < 8 * MIB + MIB // 2
+
+    @pytest.mark.parametrize(("free", "is_reserved"), [(8 << 30, False), ((8 << 30) - 1, True)])
+    @pytest.mark.parametrize("min_free", [0, 1 << 30])
+    def test_small_file_reserves_space_only_if_space_is_scarce(
+        self,
+        store: LocalStore,
+        reservations: list[int],
+        monkeypatch: pytest.MonkeyPatch,
+        free: int,
+        is_reserved: bool,
+        min_free: int,
+    ) -> None:
+        monkeypatch.setattr(store, "free_space", lambda: min_free + free)
+
+        upload(store, request(), [b"x" * 70_000], policy(min_free=min_free))
+
+        assert bool(reservations) == is_reserved
+
     def test_length_that_other_uploads_left_no_space_for_is_refused_before_the_body(
         self, store: LocalStore, directory: Directory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -300,6 +371,55 @@ class TestSpace:
             upload(store, request(), body(), policy(min_free=1))
 
         assert directory.is_empty()
+
+
+class ThreadExecutor(InlineExecutor):
+    """Submitted work runs in threads; `is_awaited` is set once somebody waits for it."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self.is_awaited = threading.Event()
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        future = self._threads.submit(function, *args, **kwargs)
+
+        def wait() -> None:
+            self.is_awaited.set()
+            futures.wait([future])
+
+        return SimpleNamespace(wait=wait, result=future.result)
+
+
+def test_staged_file_is_closed_only_once_no_thread_writes_to_it(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the thread could write to another file, which has its descriptor by then."""
+    begun, events = threading.Event(), []
+    write, close = LocalWriter.write, LocalWriter.close
+
+    def write_later(self: LocalWriter, block: bytes | memoryview) -> None:
+        begun.set()
+        assert executor.is_awaited.wait(30)
+        write(self, block)
+        events.append("written")
+
+    def close_now(self: LocalWriter) -> None:
+        events.append("closed")
+        executor.is_awaited.set()
+        close(self)
+
+    def body() -> Iterator[bytes]:
+        yield TEXT
+        assert begun.wait(30)
+        raise ConnectionCut
+
+    monkeypatch.setattr(LocalWriter, "write", write_later)
+    monkeypatch.setattr(LocalWriter, "close", close_now)
+    with ThreadPoolExecutor(1) as threads:
+        executor = ThreadExecutor(threads)
+        with pytest.raises(ConnectionCut):
+            receive(request(), body(), UploadContext(store, policy(), executor))
+    assert events == ["written", "closed"]
 
 
 class TestRefusedInBody:

@@ -1,6 +1,8 @@
-"""Deletion of a name that belongs to another file by the time it is removed."""
+"""Deletion of a name that belongs to another file by the time it is removed, and its durability."""
 
 import fcntl
+import os
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +28,19 @@ def test_file_that_replaces_another_just_before_its_deletion_is_not_deleted(
         store.delete(NAME, version)
 
     assert read(store, NAME) == b"new"
+
+
+def test_directory_is_synced_once_the_name_is_removed(
+    store: LocalStore, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store, NAME)
+    names_when_synced = []
+
+    def record(descriptor: int) -> None:
+        assert os.path.samestat(os.fstat(descriptor), directory.stat())
+        names_when_synced.append(os.listdir(descriptor))
+
+    monkeypatch.setattr(os, "fsync", record)
+    store.delete(NAME)
+
+    assert names_when_synced == [[".fileservice"]]

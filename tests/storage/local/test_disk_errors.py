@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fileservice.storage import Busy, StorageFull, StorageUnavailable
-from fileservice.storage.local import LocalStore
+from fileservice.storage.local import LocalStore, attributes
 from tests.storage.local.conftest import Mount
 from tests.storage.store_contract import NAME, names, publish, read
 
@@ -169,6 +169,21 @@ def test_check_on_a_disk_that_removes_nothing_leaks_no_descriptor(
     for _ in range(5):
         with pytest.raises(StorageUnavailable):
             store.check()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_file_that_cannot_be_described_is_closed(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    publish(store, NAME)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    monkeypatch.setattr(attributes, "read", fail)
+    for call in (lambda: store.open(NAME), lambda: store.stat(NAME)):
+        with pytest.raises(StorageUnavailable):
+            call()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 

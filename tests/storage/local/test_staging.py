@@ -1,6 +1,7 @@
 """Staged files: they disappear with their writers, however those end."""
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -114,4 +115,39 @@ def test_listing_leaves_no_staged_file(store: LocalStore, staged_files: StagedFi
     for expected in (next(store.list()).name, *(file.name for file in store.list())):
         assert expected == "a.txt"
 
+    assert staged_files() == []
+
+
+@pytest.mark.parametrize("sweep", ["has ended", "has begun"])
+def test_staged_file_that_is_swept_before_it_is_locked_is_replaced_by_another(
+    store: LocalStore,
+    another_store: LocalStore,
+    staged_files: StagedFiles,
+    monkeypatch: pytest.MonkeyPatch,
+    sweep: str,
+) -> None:
+    """Without a lock it looks like the file of a dead writer."""
+    flock = fcntl.flock
+    swept: list[Path] = []
+
+    def sweep_before_lock(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        swept.extend(staged_files())
+        if sweep == "has ended":
+            another_store.sweep()
+            flock(descriptor, operation)
+        else:
+            with swept[0].open() as opened_by_sweep:
+                flock(opened_by_sweep, fcntl.LOCK_EX)
+                try:
+                    flock(descriptor, operation)
+                finally:
+                    swept[0].unlink()
+
+    monkeypatch.setattr(fcntl, "flock", sweep_before_lock)
+    publish(store, NAME)
+
+    assert len(swept) == 1
+    assert not swept[0].exists()
+    assert read(store, NAME) == b"data"
     assert staged_files() == []

@@ -17,6 +17,7 @@ from fileservice.storage import (
     StorageError,
     StorageUnavailable,
 )
+from fileservice.storage.s3 import lease as lease_module
 from fileservice.storage.s3 import records
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import PreconditionFailed
@@ -27,6 +28,7 @@ from fileservice.upload import AppendRequest, UploadRequest
 from tests.storage.s3.conftest import EXPIRED, ManualHeartbeat, OpenStore
 from tests.storage.s3.resumable import append, resumable_uploads
 from tests.storage.store_contract import NAME, content_of
+from tests.support.clock import Clock
 from tests.support.wire import eventually
 
 MIB = 1 << 20
@@ -349,3 +351,31 @@ def test_publication_that_takes_long_costs_no_writer_its_lock(
         assert published.result(60).size == 9 * MIB
     large.close()
     other.close()
+
+
+def test_lease_is_trusted_from_the_beginning_of_the_request_that_renewed_it(
+    open_s3: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bucket counts from some moment of the request, so another writer may have the lease by
+    the time of the answer."""
+    client, clock = open_s3(lease_trusted=5.0).client, Clock()
+    monkeypatch.setattr(lease_module, "time", clock)
+    put_object, requests, seconds = S3Client.put_object, [], 6.0
+
+    def take_long(self: S3Client, key: str, *arguments, **options) -> str:
+        requests.append(key)
+        etag = put_object(self, key, *arguments, **options)
+        clock.now += seconds
+        return etag
+
+    lease = Lease(client, secrets.token_hex(16))
+    monkeypatch.setattr(S3Client, "put_object", take_long)
+    lease.acquire()
+    for count in (2, 3):  # the answers to the earlier requests came too late
+        lease.ensure_held()
+        assert len(requests) == count
+    seconds = 4.0
+    for _ in range(2):
+        lease.ensure_held()
+    assert len(requests) == 4
+    lease.release()

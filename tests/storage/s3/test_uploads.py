@@ -315,3 +315,22 @@ def test_text_that_is_no_id_names_no_upload(store: S3Store, upload: str) -> None
             call(upload)
     with pytest.raises(NotFound):
         store.stat(NAME)
+
+
+def test_upload_that_another_process_publishes_just_before_the_lock_is_given_has_ended(
+    store: S3Store, another_store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = resumable_uploads(store), resumable_uploads(another_store)
+    data = b"some text"
+    upload = one.create(UploadRequest(NAME, len(data)), len(data), {}).upload
+    lock = another_store.locker.lock
+
+    def publish_before_lock(upload: str) -> object:
+        monkeypatch.setattr(another_store.locker, "lock", lock)
+        assert append(one, upload, 0, data).file
+        return lock(upload)
+
+    monkeypatch.setattr(another_store.locker, "lock", publish_before_lock)
+    status = append(two, upload, len(data))  # nothing, at the end
+    assert status.file
+    assert status.file.size == status.offset == len(data)

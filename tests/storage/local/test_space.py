@@ -1,0 +1,60 @@
+"""Reservations of space by several processes, and on disks that have less than they say."""
+
+import contextlib
+import errno
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from fileservice.storage import StorageFull
+from fileservice.storage.local import LocalStore, space
+from tests.storage.local.conftest import Mount
+
+MIB = 1 << 20
+
+
+def test_reservations_of_two_processes_leave_the_minimum_of_free_space(
+    mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = mount("tmpfs", "size=12m") / "store"
+    store, another_store = (LocalStore(directory, fsync=False) for _ in range(2))
+    allocate = space.allocate
+    second: list[Future[int | None]] = []
+
+    with (
+        ThreadPoolExecutor(1) as thread,
+        contextlib.closing(store.writer()) as one,
+        contextlib.closing(another_store.writer()) as two,
+    ):
+
+        def reserve_meanwhile(descriptor: int, count: int) -> None:
+            monkeypatch.setattr(space, "allocate", allocate)
+            second.append(thread.submit(another_store.reserve_space, two, 6 * MIB, min_free=MIB))
+            with pytest.raises(TimeoutError):
+                second[0].result(0.3)  # it waits until the first one is done
+            allocate(descriptor, count)
+
+        monkeypatch.setattr(space, "allocate", reserve_meanwhile)
+        assert store.reserve_space(one, 6 * MIB, min_free=MIB) == 6 * MIB
+        with pytest.raises(StorageFull):
+            second[0].result(30)
+        assert (store.free_space() or 0) >= MIB
+
+
+def test_space_is_reserved_without_what_is_ahead_if_that_is_refused(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quota may leave less than the file system says is free."""
+    allocate = space.allocate
+
+    def refuse_more(descriptor: int, count: int) -> None:
+        if count > MIB:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        allocate(descriptor, count)
+
+    monkeypatch.setattr(space, "allocate", refuse_more)
+    with contextlib.closing(store.writer()) as writer:
+        assert (store.reserve_space(writer, MIB, ahead=MIB) or 0) >= MIB
+        with pytest.raises(StorageFull):
+            store.reserve_space(writer, 2 * MIB)
