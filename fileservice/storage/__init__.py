@@ -29,6 +29,7 @@ from fileservice.storage.files import (
 )
 from fileservice.storage.interface import (
     Locker,
+    PrivateFiles,
     ResumableWriter,
     StagedFile,
     Store,
@@ -46,6 +47,7 @@ __all__ = [
     "NoSuchUpload",
     "NotFound",
     "Opened",
+    "PrivateFiles",
     "ResumableWriter",
     "StagedFile",
     "StorageError",

@@ -1,8 +1,9 @@
 """The interface of a store; every store passes the suite in tests/storage/store_contract.py.
 
-A store has three parts. `Store` holds published files, which are immutable. `Uploads` holds the
+A store has four parts. `Store` holds published files, which are immutable. `Uploads` holds the
 bytes and records of resumable uploads. `Locker` decides who may change one of those uploads. (See
-docs/decisions/0013-locks-of-uploads.md for why the writer of an upload is its lock.)
+docs/decisions/0013-locks-of-uploads.md for why the writer of an upload is its lock.) `PrivateFiles`
+holds what the service keeps for itself.
 
 Some parameters are hints. A store may ignore a hint, and a caller may not rely on its effect. The
 docstrings call each of them one.
@@ -157,6 +158,37 @@ class Locker(Protocol):
         """
 
 
+class PrivateFiles(Protocol):
+    """Small files of the service itself, such as a key. Clients can neither list nor fetch them.
+
+    A file never changes. Its key is a name, or a folder, a slash and a name, all of letters, digits
+    and hyphens. In a directory, only the user of the service may read it.
+    """
+
+    def read(self, key: str) -> bytes | None:
+        """Return the content of a file; None if it does not exist."""
+
+    def create(self, key: str, data: bytes) -> bytes:
+        """Create a file durably unless it exists, and return what is in it now.
+
+        If any number of processes create a file, all of them return the same bytes. Raise
+        StorageFull.
+        """
+
+    def exists(self, key: str, *, max_age: float = 0.0) -> bool:
+        """Return whether a file exists.
+
+        `max_age` is a hint: the answer may be what was true so many seconds ago, if it is about a
+        file that another process creates or removes.
+        """
+
+    def list(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder, in no order."""
+
+    def remove(self, key: str) -> None:
+        """Remove a file, whether it exists or not."""
+
+
 class Store(Protocol):
     """A flat set of immutable files. Every call may block, and may raise StorageUnavailable."""
 
@@ -167,6 +199,10 @@ class Store(Protocol):
     @property
     def locker(self) -> Locker:
         """The locks of the resumable uploads."""
+
+    @property
+    def private_files(self) -> PrivateFiles:
+        """What the service keeps for itself."""
 
     @property
     def remote(self) -> bool:

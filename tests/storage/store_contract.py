@@ -17,6 +17,7 @@ from tests.storage.contract.files import (
 )
 from tests.storage.contract.housekeeping import HousekeepingContract
 from tests.storage.contract.list import ListContract
+from tests.storage.contract.private_files import PrivateFilesContract
 from tests.storage.contract.publish import PublishContract
 from tests.storage.contract.read import ReadContract
 from tests.storage.contract.uploads import LockerContract, UploadsContract
@@ -41,5 +42,6 @@ class StoreContract(
     UploadsContract,
     LockerContract,
     HousekeepingContract,
+    PrivateFilesContract,
 ):
     """All tests of the contract."""

@@ -49,6 +49,10 @@ class Layout:
         """Return the path of the published file with this name."""
         return os.path.join(self.root, name.encode())
 
+    def private(self, key: str) -> bytes:
+        """Return the path of a private file, or of a folder of them."""
+        return os.path.join(os.path.dirname(self.staging), key.encode())
+
     def upload(self, upload: str) -> bytes:
         """Return the path of the bytes of this upload. Raise NoSuchUpload if it is not an id."""
         return os.path.join(self.uploads, _upload_id(upload))

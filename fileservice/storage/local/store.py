@@ -7,6 +7,7 @@
     ROOT/.fileservice/release-requests/  requests to release the lock of an upload (see locker)
     ROOT/.fileservice/names              the index of names (see index)
     ROOT/.fileservice/identity           which store this is (see identity)
+    ROOT/.fileservice/KEY                a small file of the service itself (see private_files)
 
 The description of a file's content is in its extended attributes (see attributes). Reading, listing
 and deleting files needs no space, so it works on a disk that is full or has no inodes left.
@@ -29,6 +30,7 @@ from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.index import NameIndex
 from fileservice.storage.local.layout import Layout
 from fileservice.storage.local.locker import LocalLocker
+from fileservice.storage.local.private_files import LocalPrivateFiles
 from fileservice.storage.local.removal import remove_name
 from fileservice.storage.local.uploads import LocalUploads
 from fileservice.storage.local.verify import verify
@@ -57,6 +59,7 @@ class LocalStore:
         self._index = NameIndex(layout.root, layout.names, layout.staging)
         self.uploads = LocalUploads(layout)
         self.locker = LocalLocker(layout)
+        self.private_files = LocalPrivateFiles(layout)
         if not verified:
             for level, message in verify(layout).messages:
                 _log.log(level, message)

@@ -8,6 +8,7 @@ report.pdf                            a published file; others may put one there
 .fileservice/leases/ID                the process that holds its lock (lease)
 .fileservice/release-requests/ID      another request asks for its lock (locker)
 .fileservice/verify/ID                an object that conditions are tested with (verify)
+.fileservice/KEY                      a small object of the service itself (private_files)
 """
 
 import re
@@ -15,6 +16,7 @@ import secrets
 
 from fileservice.storage.errors import NoSuchUpload
 
+PRIVATE = ".fileservice/"
 METADATA = ".fileservice/metadata/"
 STAGING = ".fileservice/staging/"
 UPLOADS = ".fileservice/uploads/"

@@ -16,6 +16,7 @@ from fileservice.storage.s3.locker import S3Locker
 from fileservice.storage.s3.metadata import ID, IS_SEPARATE, MetadataStore, file_of
 from fileservice.storage.s3.object_reader import ObjectReader
 from fileservice.storage.s3.objects import ObjectHead
+from fileservice.storage.s3.private_files import S3PrivateFiles
 from fileservice.storage.s3.timing import Timing
 from fileservice.storage.s3.uploads import S3Uploads
 from fileservice.storage.s3.writer import SpoolingWriter, StreamingWriter
@@ -44,6 +45,7 @@ class S3Store:
             verify.verify(self.client)
         self._metadata_store = MetadataStore(self.client)
         self.uploads = S3Uploads(self.client)
+        self.private_files = S3PrivateFiles(self.client)
         self.locker = S3Locker(
             self.client, self._metadata_store, heartbeat or Heartbeat(timing.heartbeat_interval)
         )

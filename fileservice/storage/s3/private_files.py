@@ -1,0 +1,56 @@
+"""Small objects of the service itself, which no client can fetch through it."""
+
+import time
+from contextlib import suppress
+
+from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
+from fileservice.storage.s3.layout import PRIVATE
+from fileservice.storage.s3.listing import list_objects
+
+
+class S3PrivateFiles:
+    """Objects below `.fileservice/` in the bucket of a store; see `interface.PrivateFiles`."""
+
+    def __init__(self, client: S3Client) -> None:
+        self._client = client
+        self._listings: dict[str, tuple[float, frozenset[str]]] = {}
+        """Of each folder: when it was listed last, and the keys that were in it."""
+
+    def read(self, key: str) -> bytes | None:
+        try:
+            return self._client.read_object(PRIVATE + key)[1]
+        except ObjectMissing:
+            return None
+
+    def create(self, key: str, data: bytes) -> bytes:
+        existing = self.read(key)
+        if existing is not None:
+            return existing
+        # If it exists now, another process was faster, or the answer to this request was lost.
+        with suppress(PreconditionFailed):
+            self._client.put_object(PRIVATE + key, data, if_none_match="*")
+        self._listings.pop(_folder(key), None)
+        created = self.read(key)
+        return data if created is None else created  # another process may have removed it
+
+    def exists(self, key: str, *, max_age: float = 0.0) -> bool:
+        folder, now = _folder(key), time.monotonic()
+        listed_at, keys = self._listings.get(folder, (now - max_age, frozenset[str]()))
+        if now - listed_at >= max_age:
+            keys = frozenset(listed.key for listed in list_objects(self._client, PRIVATE + folder))
+            self._listings[folder] = (now, keys)
+        return PRIVATE + key in keys
+
+    def list(self, folder: str) -> list[str]:
+        listed = list_objects(self._client, f"{PRIVATE}{folder}/")
+        return [entry.key.rpartition("/")[2] for entry in listed]
+
+    def remove(self, key: str) -> None:
+        with suppress(ObjectMissing):
+            self._client.delete_object(PRIVATE + key)
+
+
+def _folder(key: str) -> str:
+    """Return what precedes the last segment of a key, with the slash."""
+    return key[: key.rindex("/") + 1] if "/" in key else ""
