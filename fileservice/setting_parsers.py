@@ -13,10 +13,11 @@ from pathlib import Path
 
 from fileservice import filetypes
 from fileservice.access import Scope
-from fileservice.addresses import Network, is_authority, is_prefix
+from fileservice.addresses import Network, host_of, is_authority, is_prefix
 from fileservice.quantities import parse_duration, parse_size
 from fileservice.storage import check_url
 
+_MIN_SECRET_LENGTH = 32
 _MAX_SOCKET_PATH = 107
 """Bytes that a Unix socket's path may have (unix(7): sun_path, without the terminating zero)."""
 
@@ -149,6 +150,61 @@ def parse_scopes(text: str) -> frozenset[Scope]:
         return frozenset(Scope(element) for element in _elements(text))
     except ValueError:
         raise ValueError(f"must be none, or of {', '.join(Scope)}, separated by commas") from None
+
+
+def read_secret(path: str) -> str:
+    """Return the secret in a file, without the end of its line."""
+    try:
+        secret = Path(path).read_text("utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8") from None
+    if not secret:
+        raise ValueError("the file is empty")
+    return secret
+
+
+def parse_secret_key(text: str) -> bytes | None:
+    """Return the bytes of a secret of at least 32 characters; None for an empty text."""
+    if text and len(text) < _MIN_SECRET_LENGTH:
+        raise ValueError(
+            f"must have at least {_MIN_SECRET_LENGTH} characters, which nobody can guess,"
+            " such as the output of: openssl rand -hex 32"
+        )
+    return text.encode() or None
+
+
+def parse_issuer(text: str) -> str | None:
+    """Check the URL of an OpenID provider (OpenID Connect Discovery 1.0, section 2)."""
+    match = re.fullmatch(r"(https?)://([^/?#]+)(/[!-~]*)?", text) if text else None
+    if text and (not match or not is_authority(match[2]) or "?" in text or "#" in text):
+        raise ValueError("must be the URL of an OpenID provider such as https://login.example.org")
+    if match and match[1] == "http" and not is_loopback(host_of(match[2])):
+        raise ValueError("must be https, unless the provider runs on this machine")
+    return text or None
+
+
+def parse_client_credential(text: str) -> str | None:
+    """Check the id or the secret of a client of OAuth 2.0 (RFC 6749, appendix A)."""
+    if not re.fullmatch(r"[ -~]*", text):
+        raise ValueError("must consist of printable ASCII characters")
+    return text or None
+
+
+def parse_claim(text: str) -> str:
+    """Check the name of a claim."""
+    if not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("must be the name of a claim such as groups")
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, without brackets, is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _host(text: str) -> str | Network:

@@ -1,11 +1,10 @@
 """Settings: read once from the environment; all errors in them are reported together."""
 
 import difflib
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -16,20 +15,26 @@ from fileservice.addresses import Network
 from fileservice.quantities import parse_size
 from fileservice.setting_parsers import (
     duration_between,
+    is_loopback,
     parse_bind,
     parse_boolean,
+    parse_claim,
+    parse_client_credential,
     parse_count,
     parse_digest,
     parse_extensions,
     parse_hosts,
+    parse_issuer,
     parse_networks,
     parse_origins,
     parse_path,
     parse_positive_size,
     parse_public_url,
     parse_scopes,
+    parse_secret_key,
     parse_store_id,
     parse_store_url,
+    read_secret,
 )
 from fileservice.storage import directory_of, has_presigned_urls
 
@@ -78,6 +83,11 @@ class Settings:
     allowed_hosts: tuple[str | Network, ...]
     anonymous: frozenset[Scope]
     access_file: Path | None
+    secret_key: bytes | None = field(repr=False)
+    oidc_issuer: str | None
+    oidc_client_id: str | None
+    oidc_client_secret: str | None = field(repr=False)
+    oidc_groups_claim: str
 
     @property
     def hosts(self) -> tuple[str | Network, ...]:
@@ -87,7 +97,9 @@ class Settings:
         machines, that is, unless it listens on a loopback address. The names that the machine has
         for itself, such as localhost, are served in any case.
         """
-        if not self.allowed_hosts and not _is_loopback(self.bind):
+        if not self.allowed_hosts and not is_loopback(
+            self.bind.rpartition(":")[0].strip("[]").lower()
+        ):
             return ("*",)
         public_host = urlsplit(self.public_url or "").hostname
         return (*self.allowed_hosts, *((public_host,) if public_host else ()))
@@ -99,10 +111,19 @@ class Settings:
         problems = _unknown_variables(environ)
         for name, variable in VARIABLES.items():
             text = environ.get(PREFIX + name) or variable.default
+            path = environ.get(PREFIX + name + _FILE) if variable.is_secret else None
+            label = f"{name}{_FILE}={path!r}" if path else f"{name}={text!r}"
             try:
+                if path and text:
+                    raise ValueError(f"{PREFIX}{name} is set as well; set one of them")
+                if path:
+                    text = read_secret(path)
+                elif variable.is_secret:
+                    label = name  # the log does not have the value
                 values[name.lower()] = variable.parse(text)
             except ValueError as error:
-                problems.append(f"{PREFIX}{name}={text!r}: {error}")
+                problems.append(f"{PREFIX}{label}: {error}")
+        problems += _oidc_problems(values)
         store_url = values.get("store_url")
         if values.get("download_redirect") and store_url and not has_presigned_urls(str(store_url)):
             problems.append(
@@ -136,6 +157,24 @@ def check_access_file(settings: Settings) -> None:
         raise SettingsError([f"{variable}: {problem}" for problem in error.problems]) from None
 
 
+def _oidc_problems(values: Mapping[str, object]) -> list[str]:
+    """Return what is missing to sign in with OpenID Connect, if any of it is set."""
+    issuer, client_id = values.get("oidc_issuer"), values.get("oidc_client_id")
+    if "oidc_issuer" not in values or "oidc_client_id" not in values:
+        return []  # that is reported already
+    problems = []
+    if issuer and not client_id:
+        problems.append(f"{PREFIX}OIDC_ISSUER={issuer!r}: {PREFIX}OIDC_CLIENT_ID must be set, too")
+    if issuer and not values.get("access_file", True):
+        problems.append(
+            f"{PREFIX}OIDC_ISSUER={issuer!r}: {PREFIX}ACCESS_FILE must be set, too: it says what"
+            " people may do who sign in"
+        )
+    if not issuer and (client_id or values.get("oidc_client_secret")):
+        problems.append(f"{PREFIX}OIDC_CLIENT_ID and the secret need {PREFIX}OIDC_ISSUER")
+    return problems
+
+
 def usable_cpus() -> int:
     """Return how many CPUs this process may use: its affinity, bounded by its cgroup's quota."""
     cpus = len(os.sched_getaffinity(0))
@@ -154,7 +193,7 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
     problems = []
     for variable in sorted(environ):
         name = variable.removeprefix(PREFIX)
-        if name == variable or name in VARIABLES:
+        if name == variable or name in VARIABLES or name in _SECRET_FILES:
             continue
         if not _SERVICE_DISCOVERY.fullmatch(f"{name}={environ[variable]}"):
             similar = difflib.get_close_matches(name, VARIABLES, n=1)
@@ -168,19 +207,13 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _is_loopback(bind: str) -> bool:
-    host = bind.rpartition(":")[0].strip("[]").lower()
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 class Variable(NamedTuple):
     """A variable: its default, as one would write it in the environment, and its parser."""
 
     default: str
     parse: Callable[[str], object]
+    is_secret: bool = False
+    """The variable NAME_FILE can name a file that has the value, and no error shows the value."""
 
 
 VARIABLES: Mapping[str, Variable] = {
@@ -206,5 +239,13 @@ VARIABLES: Mapping[str, Variable] = {
     "ALLOWED_HOSTS": Variable("", parse_hosts),
     "ANONYMOUS": Variable("list,read,write", parse_scopes),
     "ACCESS_FILE": Variable("", parse_path),
+    "SECRET_KEY": Variable("", parse_secret_key, is_secret=True),
+    "OIDC_ISSUER": Variable("", parse_issuer),
+    "OIDC_CLIENT_ID": Variable("", parse_client_credential),
+    "OIDC_CLIENT_SECRET": Variable("", parse_client_credential, is_secret=True),
+    "OIDC_GROUPS_CLAIM": Variable("groups", parse_claim),
 }
 """Every setting, by the name of its variable without PREFIX."""
+
+_FILE = "_FILE"
+_SECRET_FILES = {name + _FILE for name, variable in VARIABLES.items() if variable.is_secret}

@@ -27,6 +27,11 @@ def test_readme_describes_exactly_the_existing_settings() -> None:
     assert README.count(f"| `{PREFIX}") == len(VARIABLES)
 
 
+def test_readme_names_the_file_of_every_secret() -> None:
+    for name, variable in VARIABLES.items():
+        assert (f"`{PREFIX}{name}_FILE`" in README) == variable.is_secret
+
+
 @pytest.mark.parametrize("name", VARIABLES)
 def test_readme_gives_the_default_of_a_setting(name: str) -> None:
     default = VARIABLES[name].default

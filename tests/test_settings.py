@@ -45,6 +45,11 @@ DEFAULTS: dict[str, Any] = {
     "ALLOWED_HOSTS": (),
     "ANONYMOUS": frozenset({"list", "read", "write"}),
     "ACCESS_FILE": None,
+    "SECRET_KEY": None,
+    "OIDC_ISSUER": None,
+    "OIDC_CLIENT_ID": None,
+    "OIDC_CLIENT_SECRET": None,
+    "OIDC_GROUPS_CLAIM": "groups",
 }
 
 VALID: list[tuple[str, str, Any]] = [
@@ -104,6 +109,8 @@ VALID: list[tuple[str, str, Any]] = [
     ("ANONYMOUS", "read, delete", frozenset({"read", "delete"})),
     ("ACCESS_FILE", "/etc/fileservice/access.toml", Path("/etc/fileservice/access.toml")),
     ("ACCESS_FILE", "access.toml", Path("access.toml").absolute()),
+    ("SECRET_KEY", "k" * 32, b"k" * 32),
+    ("OIDC_GROUPS_CLAIM", "https://example.org/roles", "https://example.org/roles"),
     (
         "ALLOWED_HOSTS",
         "files.example.org, *.lan,10.0.0.0/8,[fd00::1]",
@@ -212,12 +219,33 @@ INVALID = [
     ("ANONYMOUS", "reed"),
     ("ANONYMOUS", ","),
     ("ACCESS_FILE", "access\0.toml"),
+    ("SECRET_KEY", "k" * 31),
+    ("OIDC_ISSUER", "login.example.org"),
+    ("OIDC_ISSUER", "http://login.example.org"),
+    ("OIDC_ISSUER", "https://login.example.org/?a=b"),
+    ("OIDC_ISSUER", "https://login.example.org#a"),
+    ("OIDC_ISSUER", "https://me@login.example.org"),
+    ("OIDC_CLIENT_ID", "caf\u00e9"),
+    ("OIDC_CLIENT_SECRET", "secret\n"),
+    ("OIDC_GROUPS_CLAIM", "my groups"),
 ]
+
+
+def outcome(**variables: str) -> str:
+    """Return the text of the settings, or of the error that reports what is wrong with them."""
+    try:
+        return repr(read(**variables))
+    except SettingsError as error:
+        return str(error)
+
+
+SECRETS = {name for name, variable in VARIABLES.items() if variable.is_secret}
 
 
 def test_every_variable_has_a_default_a_valid_and_an_invalid_value_here() -> None:
     assert set(DEFAULTS) == set(VARIABLES)
-    assert {name for name, _, _ in VALID} | {"DOWNLOAD_REDIRECT"} == set(VARIABLES)
+    depend_on_others = {"DOWNLOAD_REDIRECT", "OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"}
+    assert {name for name, _, _ in VALID} | depend_on_others == set(VARIABLES)
     assert {name for name, _ in INVALID} == set(VARIABLES)
 
 
@@ -238,8 +266,9 @@ def test_valid_value_is_parsed(name: str, text: str, value: Any) -> None:
 def test_invalid_value_is_reported_with_its_name_and_text(name: str, text: str) -> None:
     [problem] = problems_of(**{name: text})
 
-    assert problem.startswith(f"FILESERVICE_{name}={text!r}: ")
-    assert len(problem) > len(f"FILESERVICE_{name}={text!r}: ")
+    beginning = f"FILESERVICE_{name}: " if name in SECRETS else f"FILESERVICE_{name}={text!r}: "
+    assert problem.startswith(beginning)
+    assert len(problem) > len(beginning)
 
 
 def test_ipv6_address_without_brackets_is_reported_with_the_right_form() -> None:
@@ -272,6 +301,80 @@ def test_access_file_inside_the_store_is_reported(tmp_path: Path) -> None:
     assert "FILESERVICE_STORE_URL='./data'" in problem
     read(STORE_URL=str(tmp_path / "store"), ACCESS_FILE=str(tmp_path / "store.toml"))
     read(STORE_URL="s3://bucket/a?region=r", ACCESS_FILE="data/access.toml")
+
+
+def test_secret_is_read_from_the_file_that_a_variable_names(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("k" * 40 + "\n")
+
+    assert read(SECRET_KEY_FILE=str(file)).secret_key == b"k" * 40
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_no_value_of_a_secret_is_in_an_error_or_in_the_text_of_the_settings(
+    name: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    for secret in ("hunter2\N{EURO SIGN}", "hunter2\n"):
+        file.write_text(secret)
+        for variables in (
+            {name: secret},
+            {f"{name}_FILE": str(file)},
+            {name: secret, f"{name}_FILE": str(file)},
+        ):
+            assert "hunter2" not in outcome(**variables)
+    assert "hunter2" not in outcome(**{name: "hunter2" * 10})
+
+
+def test_file_of_a_secret_that_cannot_be_used_is_reported_with_its_path(tmp_path: Path) -> None:
+    empty, binary = tmp_path / "empty", tmp_path / "binary"
+    empty.write_text("\n")
+    binary.write_bytes(b"\xff" * 40)
+    for path, reason in (
+        (empty, "the file is empty"),
+        (binary, "the file is not UTF-8"),
+        (tmp_path / "none", "No such file"),
+        (tmp_path, "the file cannot be read"),
+    ):
+        [problem] = problems_of(SECRET_KEY_FILE=str(path))
+        assert problem.startswith(f"FILESERVICE_SECRET_KEY_FILE={str(path)!r}: ")
+        assert reason in problem
+
+
+def test_secret_that_is_given_twice_is_reported(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("a" * 40)
+    [problem] = problems_of(SECRET_KEY="b" * 40, SECRET_KEY_FILE=str(file))
+
+    assert "set one of them" in problem
+    assert "aaa" not in problem
+    assert "bbb" not in problem
+
+
+def test_only_secrets_can_be_given_by_a_file() -> None:
+    [problem] = problems_of(WORKERS_FILE="/dev/null")
+
+    assert problem.startswith("FILESERVICE_WORKERS_FILE: there is no such setting")
+
+
+def test_issuer_and_client_of_openid_connect_are_set_together() -> None:
+    issuer = "https://login.example.org/realms/a/"
+    rest = {"OIDC_CLIENT_ID": "files", "ACCESS_FILE": "access.toml"}
+    settings = read(OIDC_ISSUER=issuer, OIDC_CLIENT_SECRET="a b~", **rest)
+    assert (settings.oidc_issuer, settings.oidc_client_id) == (issuer, "files")
+    assert settings.oidc_client_secret == "a b~"
+    assert read(OIDC_ISSUER=issuer, **rest).oidc_client_secret is None
+    for here in ("http://localhost:9400", "http://127.0.0.1:9400", "http://[::1]:9400"):
+        assert read(OIDC_ISSUER=here, **rest).oidc_issuer == here
+
+    [without_file] = problems_of(OIDC_ISSUER=issuer, OIDC_CLIENT_ID="files")
+    assert "FILESERVICE_ACCESS_FILE must be set, too" in without_file
+    [without_client] = problems_of(OIDC_ISSUER=issuer, ACCESS_FILE="access.toml")
+    assert "FILESERVICE_OIDC_CLIENT_ID must be set, too" in without_client
+    for variables in ({"OIDC_CLIENT_ID": "files"}, {"OIDC_CLIENT_SECRET": "hunter2"}):
+        [without_issuer] = problems_of(**variables)
+        assert "need FILESERVICE_OIDC_ISSUER" in without_issuer
+        assert "hunter2" not in without_issuer
 
 
 SERVICE_DISCOVERY = {
