@@ -1,7 +1,7 @@
 """Access: who may do what.
 
 A request is made by a `Principal`, which has scopes. `AccessRules` find the principal of a secret,
-and `AccessFile` reads them. Every route declares the `Action` of its requests, and `decide` says
+and `AccessFile` reads them. People who have signed in have a `Session`. Every route declares the `Action` of its requests, and `decide` says
 whether the principal may perform it. What other packages may use is exported here; the errors are
 drawn as a tree in `fileservice.access.errors`.
 """
@@ -13,6 +13,10 @@ from fileservice.access.principals import UNLIMITED, Principal, PrincipalKind, Q
 from fileservice.access.rules import AccessRules, Grant, Token
 from fileservice.access.rules_parser import check_token_name, parse_prefix, parse_rules
 from fileservice.access.scopes import Action, Scope
+from fileservice.access.secret_key import SecretKey
+from fileservice.access.session_store import SessionStore
+from fileservice.access.sessions import Session
+from fileservice.access.signing import serializer
 
 __all__ = [
     "UNLIMITED",
@@ -27,6 +31,9 @@ __all__ = [
     "PrincipalKind",
     "Quota",
     "Scope",
+    "SecretKey",
+    "Session",
+    "SessionStore",
     "Token",
     "Unauthenticated",
     "anonymous",
@@ -35,4 +42,5 @@ __all__ = [
     "parse_prefix",
     "parse_rules",
     "read_rules",
+    "serializer",
 ]
