@@ -1,14 +1,21 @@
 """Access: who may do what.
 
 A request is made by a `Principal`, which has scopes. `AccessRules` find the principal of a secret,
-and `AccessFile` reads them. People who have signed in have a `Session`. Every route declares the `Action` of its requests, and `decide` says
-whether the principal may perform it. What other packages may use is exported here; the errors are
-drawn as a tree in `fileservice.access.errors`.
+and `AccessFile` reads them. A person who has signed in has a `Session`. Every route declares the
+`Action` of its requests, and `decide` says whether the principal may perform it. What other
+packages may use is exported here; the errors are drawn as a tree in `fileservice.access.errors`.
 """
 
 from fileservice.access.access_file import AccessFile, read_rules
 from fileservice.access.decide import decide
-from fileservice.access.errors import AccessError, AccessFileError, Forbidden, Unauthenticated
+from fileservice.access.errors import (
+    AccessError,
+    AccessFileError,
+    Forbidden,
+    Unauthenticated,
+    UnusableClaims,
+)
+from fileservice.access.openid import Authorization, person_of
 from fileservice.access.principals import UNLIMITED, Principal, PrincipalKind, Quota, anonymous
 from fileservice.access.rules import AccessRules, Grant, Token
 from fileservice.access.rules_parser import check_token_name, parse_prefix, parse_rules
@@ -25,6 +32,7 @@ __all__ = [
     "AccessFileError",
     "AccessRules",
     "Action",
+    "Authorization",
     "Forbidden",
     "Grant",
     "Principal",
@@ -36,11 +44,13 @@ __all__ = [
     "SessionStore",
     "Token",
     "Unauthenticated",
+    "UnusableClaims",
     "anonymous",
     "check_token_name",
     "decide",
     "parse_prefix",
     "parse_rules",
+    "person_of",
     "read_rules",
     "serializer",
 ]

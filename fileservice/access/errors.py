@@ -2,7 +2,8 @@
 
 AccessError
 ├── Unauthenticated     there are no credentials and they are needed, or they are wrong
-└── Forbidden           the principal may not do this
+├── Forbidden           the principal may not do this
+└── UnusableClaims      an OpenID provider does not say who a person is
 
 AccessFileError         ACCESS_FILE cannot be read, or has mistakes
 """
@@ -33,6 +34,14 @@ class Forbidden(AccessError):
             f"this needs the scope {needed}, which these credentials do not have"
             if needed
             else f"these credentials are only for names that begin with {prefix!r}"
+        )
+
+
+class UnusableClaims(AccessError):
+    def __init__(self) -> None:
+        super().__init__(
+            "the OpenID provider has neither verified your email nor given you an identifier that"
+            " cannot be taken for one"
         )
 
 

@@ -5,6 +5,7 @@ each request, so it never outlives the token, the user or the group that it come
 """
 
 import secrets
+import time
 from dataclasses import dataclass
 
 from itsdangerous import BadData
@@ -34,18 +35,18 @@ class Session:
     """The groups of a person when it signed in, as far as the rules named them then."""
 
     @classmethod
-    def of_token(cls, name: str, rules: AccessRules, now: float) -> "Session":
+    def of_token(cls, name: str, rules: AccessRules, now: float | None = None) -> "Session":
         """Begin a session of whoever has shown the secret of this token, which the rules name."""
         fingerprint = rules.fingerprint(name) or ""
-        return cls(_new_id(), int(now) + LIFETIME, PrincipalKind.TOKEN, name, fingerprint)
+        return cls(_new_id(), _end(now), PrincipalKind.TOKEN, name, fingerprint)
 
     @classmethod
     def of_person(
-        cls, name: str, groups: tuple[str, ...], rules: AccessRules, now: float
+        cls, name: str, groups: tuple[str, ...], rules: AccessRules, now: float | None = None
     ) -> "Session":
         """Begin a session of a person who is in these groups."""
         named = tuple(sorted(rules.groups.keys() & set(groups)))
-        return cls(_new_id(), int(now) + LIFETIME, PrincipalKind.PERSON, name, groups=named)
+        return cls(_new_id(), _end(now), PrincipalKind.PERSON, name, groups=named)
 
     def principal(self, rules: AccessRules) -> Principal | None:
         """Return the principal as the rules have it now; None if they do not name it."""
@@ -60,7 +61,7 @@ def seal(session: Session, secret_key: bytes) -> str:
         session.id, session.expires, session.kind, session.name, session.fingerprint,
         session.groups,
     )  # fmt: skip
-    return serializer(secret_key, _PURPOSE).dumps(fields)  # type: ignore[no-any-return]
+    return serializer(secret_key, _PURPOSE).dumps(fields)
 
 
 def unseal(text: str, secret_key: bytes, now: float) -> Session | None:
@@ -77,3 +78,7 @@ def unseal(text: str, secret_key: bytes, now: float) -> Session | None:
 
 def _new_id() -> str:
     return secrets.token_hex(16)
+
+
+def _end(now: float | None) -> int:
+    return int(time.time() if now is None else now) + LIFETIME

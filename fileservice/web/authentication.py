@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from fileservice.access import AccessFile, AccessRules, Principal, Unauthenticated
+from fileservice.access import AccessFile, AccessRules, Principal, Session, Unauthenticated
 from fileservice.protocols.credentials import parse_authorization
+from fileservice.web.session_cookie import SessionCookie
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -12,28 +13,48 @@ if TYPE_CHECKING:
 class Authenticator:
     """Finds the principal from the credentials of a request. Threads may share it."""
 
-    def __init__(self, anonymous: Principal, access_file: AccessFile | None = None) -> None:
+    def __init__(
+        self,
+        anonymous: Principal,
+        access_file: AccessFile | None = None,
+        session_cookie: SessionCookie | None = None,
+    ) -> None:
         """`anonymous` is the principal of requests without credentials.
 
         Without an `access_file` there are no others, and all credentials are wrong.
         """
         self._anonymous = anonymous
         self._access_file = access_file
+        self._session_cookie = session_cookie
 
     def identify(self, environ: "WSGIEnvironment") -> Principal:
         """Return the principal; raise Unauthenticated if there are credentials and they are wrong.
 
-        Wrong credentials never make a request anonymous: their owner would not notice that they
-        have expired.
+        Authorization comes first, since the client has chosen it, and then the session. Wrong
+        credentials never make a request anonymous: their owner would not notice that they have
+        expired. But a browser keeps sending a session that is over, so that counts as none.
         """
         authorization = environ.get("HTTP_AUTHORIZATION")
         if authorization is None:
-            return self._anonymous
+            session = self.session(environ)
+            return (session.principal(self.rules()) if session else None) or self._anonymous
         # Credentials that are malformed are looked up like all others, and take the same time.
-        principal = self._rules().authenticate(parse_authorization(authorization) or "")
+        principal = self.rules().authenticate(parse_authorization(authorization) or "")
         if principal is None:
             raise Unauthenticated
         return principal
 
-    def _rules(self) -> AccessRules:
+    def session(self, environ: "WSGIEnvironment") -> Session | None:
+        """Return the session of a request that has no other credentials. Raises StorageError."""
+        if self._session_cookie is None or "HTTP_AUTHORIZATION" in environ:
+            return None
+        return self._session_cookie.read(environ)
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether anybody can have credentials."""
+        return self._access_file is not None
+
+    def rules(self) -> AccessRules:
+        """Return the rules as they are now."""
         return self._access_file.rules() if self._access_file else AccessRules.empty()

@@ -49,6 +49,11 @@ def principal_of(environ: "WSGIEnvironment") -> Principal:
     return principal
 
 
+def known_principal(environ: "WSGIEnvironment") -> Principal | None:
+    """Return the principal of a request; None if it has not passed the door."""
+    return environ.get(_PRINCIPAL)
+
+
 class Door:
     """Decides for each request, and decides again when an upload is about to be published."""
 

@@ -4,6 +4,11 @@ RequestError
 ├── BadAddress              Host, or an X-Forwarded field of a trusted proxy, is invalid
 ├── BadQuery                an argument in the query string is invalid
 ├── CrossSite               a page of another site sent a request that would change something
+├── ForeignForm             a form did not come from a page of this service
+├── SignInRejected          the token that a person has signed in with is wrong
+├── SignInFailed            the way to the OpenID provider and back was not gone as it should be
+├── ProviderUnavailable     the OpenID provider does not answer, or not as it should
+├── UnknownPerson           a person has signed in, and the rules name neither it nor its groups
 ├── WrongHost               Host names a host that is not the service's
 ├── NoSuchFile              no file can have the name in the path
 ├── PreconditionFailed      a condition of the request is false (RFC 9110 section 13.1)
@@ -39,6 +44,44 @@ class CrossSite(RequestError):
             "the request comes from a page of another site; for pages that may upload and delete,"
             " name their origin in FILESERVICE_CORS_ORIGINS; where this is the service's own page,"
             " FILESERVICE_PUBLIC_URL must be the address that the browser shows"
+        )
+
+
+class ForeignForm(RequestError):
+    def __init__(self) -> None:
+        super().__init__(
+            "this form is accepted only from the page of the service itself, and the request does"
+            " not say that it comes from there (Sec-Fetch-Site, Origin or Referer)"
+        )
+
+
+class SignInRejected(RequestError):
+    """`return_to` is the path to which the person returns after signing in."""
+
+    def __init__(self, return_to: str) -> None:
+        super().__init__(
+            "this is not a token that is valid now; check that all of it was copied, or ask for a"
+            " new one"
+        )
+        self.return_to = return_to
+
+
+class SignInFailed(RequestError):
+    """``str(error)`` says why; it contains nothing that the request or the provider said."""
+
+
+class ProviderUnavailable(RequestError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"people cannot sign in with the OpenID provider at present: {reason}; try again later"
+        )
+
+
+class UnknownPerson(RequestError):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"you have signed in as {name!r}, and neither you nor a group of yours has been given"
+            " any rights here; ask the operator of this service for them"
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, Response, render_template
+from flask import Flask, Response, render_template, request, url_for
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPath
 from werkzeug.http import HTTP_STATUS_CODES
@@ -18,7 +18,7 @@ from fileservice.protocols import errors as protocol
 from fileservice.protocols import tus
 from fileservice.protocols.ranges import unsatisfied_range
 from fileservice.web import errors as web
-from fileservice.web.requests import prefers_html
+from fileservice.web.requests import is_by_script, prefers_html
 from fileservice.web.security_headers import JSON_HEADERS, PAGE_HEADERS
 
 _log = logging.getLogger(__name__)
@@ -49,6 +49,19 @@ def _allow(error: MethodNotAllowed) -> Mapping[str, str]:
     return {"Allow": ", ".join(sorted(error.valid_methods))} if error.valid_methods else {}
 
 
+def _challenges(error: Exception) -> str:
+    """Return the ways to authenticate (RFC 9110 section 11.6.1).
+
+    Browsers ask for a password when Basic is among them. That is of no use in the middle of what
+    the script of a page does, which leads to the page for signing in, and on that page itself.
+    """
+    basic = () if isinstance(error, web.SignInRejected) or is_by_script() else (_BASIC,)
+    return ", ".join((_BEARER, *basic))
+
+
+_BEARER = 'Bearer realm="fileservice"'
+_BASIC = 'Basic realm="fileservice"'
+
 TABLE = (
     Row("no-file", 400, "No file in the form", {protocol.NoFile: ()}),
     Row("one-file-only", 400, "One file at a time", {protocol.MultipleFiles: ()}),
@@ -71,10 +84,15 @@ TABLE = (
     Row("bad-metadata", 400, "The metadata cannot be read", {protocol.BadMetadata: ()}),
     Row("bad-checksum", 400, "The checksum cannot be read", {protocol.BadChecksum: ()}),
     Row("bad-concat", 400, "The parts cannot be joined", {upload.InvalidConcatenation: ()}),
-    Row("unauthenticated", 401, "Credentials are needed", {access.Unauthenticated: ()},
-        lambda _: {"WWW-Authenticate": 'Bearer realm="fileservice", Basic realm="fileservice"'}),
-    Row("forbidden", 403, "Not allowed", {access.Forbidden: (), upload.UploadIsFinal: ()}),
-    Row("cross-site", 403, "Pages of other sites may not do this", {web.CrossSite: ()}),
+    Row("sign-in-failed", 400, "You are not signed in",
+        {web.SignInFailed: (), access.UnusableClaims: ()}),
+    Row("unauthenticated", 401, "Credentials are needed",
+        {access.Unauthenticated: (), web.SignInRejected: ()},
+        lambda error: {"WWW-Authenticate": _challenges(error)}),
+    Row("forbidden", 403, "Not allowed",
+        {access.Forbidden: (), upload.UploadIsFinal: (), web.UnknownPerson: ()}),
+    Row("cross-site", 403, "Pages of other sites may not do this",
+        {web.CrossSite: (), web.ForeignForm: ()}),
     Row("not-found", 404, "Not found",
         {storage.NotFound: ("name",), web.NoSuchFile: ("name",), storage.NoSuchUpload: (),
          NoSuchPath: ()}),
@@ -118,6 +136,8 @@ TABLE = (
     Row("storage-unavailable", 503, "The storage does not answer",
         {storage.StorageUnavailable: ()}, retry_after=10),
     Row("not-ready", 503, "The service is not ready", {web.NotReady: ()}, retry_after=10),
+    Row("provider-unavailable", 503, "Signing in does not work at present",
+        {web.ProviderUnavailable: ()}, retry_after=30),
     Row("shutting-down", 503, "The service is being stopped",
         {web.ShuttingDown: ()}, retry_after=10),
     Row("storage-full", 507, "The storage is full", {storage.StorageFull: ()}),
@@ -136,7 +156,12 @@ def register(app: Flask) -> None:
 
 
 def problem_response(error: Exception) -> Response:
-    """Return the response that reports `error`: JSON, or a page for clients that prefer HTML."""
+    """Return the response that reports `error`: JSON, or a page for clients that prefer HTML.
+
+    Who opens the page and needs credentials is redirected to the page for signing in.
+    """
+    if isinstance(error, access.Unauthenticated) and _is_opening_page():
+        return _to_sign_in()
     listed = next(kind for kind in type(error).__mro__ if kind in _BY_ERROR)
     row, members = _BY_ERROR[listed], _BY_ERROR[listed].raised[listed]
     fields = row.header_fields(error)
@@ -150,7 +175,7 @@ def problem_response(error: Exception) -> Response:
         **_detail(error, row),
         **{name: getattr(error, name.replace("-", "_")) for name in members},
     }
-    response = _page(problem) if prefers_html() else _json(problem)
+    response = _page(problem, error) if prefers_html() else _json(problem)
     response.status = f"{row.status} {HTTP_STATUS_CODES.get(row.status, row.title)}"
     response.headers["Vary"] = "Accept"
     if row.retry_after:
@@ -181,6 +206,25 @@ def _json(problem: Mapping[str, object]) -> Response:
     )
 
 
-def _page(problem: Mapping[str, object]) -> Response:
-    html = render_template("problem.html", problem=problem)
+def _page(problem: Mapping[str, object], error: Exception) -> Response:
+    if isinstance(error, web.SignInRejected):
+        html = render_template("sign_in.html", problem=problem, return_to=error.return_to)
+    else:
+        html = render_template("problem.html", problem=problem)
     return Response(html, mimetype="text/html", headers=PAGE_HEADERS)
+
+
+def _is_opening_page() -> bool:
+    """Return whether a person opens the page, without credentials that are wrong."""
+    is_page = request.endpoint == "pages.upload_page" and request.method in ("GET", "HEAD")
+    is_person = prefers_html() and not is_by_script()
+    return is_page and is_person and "Authorization" not in request.headers
+
+
+def _to_sign_in() -> Response:
+    query = request.query_string.decode("latin-1")
+    return_to = request.path + ("?" + query if query else "")
+    location = url_for("sign_in.sign_in_page", next=return_to)
+    return Response(
+        status=302, headers={"Location": location, "Vary": "Accept", "Cache-Control": "no-store"}
+    )

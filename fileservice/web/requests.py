@@ -28,6 +28,18 @@ def prefers_html() -> bool:
     )
 
 
+def is_by_script() -> bool:
+    """Return whether the script of a page sent the request (Fetch Metadata, section 2.1).
+
+    Browsers do not say so over a connection that is not encrypted. But there, too, they say which
+    page a request comes from, and programs other than browsers do not.
+    """
+    destination = request.headers.get("Sec-Fetch-Dest")
+    if destination is not None:
+        return destination.strip().lower() == "empty"
+    return "Referer" in request.headers and not prefers_html()
+
+
 def conditions() -> Conditions:
     """Return the conditions of the request (RFC 9110 section 13.1)."""
     fields = request.environ

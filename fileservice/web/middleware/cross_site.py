@@ -6,16 +6,13 @@ in it, so a form on any page could store files here.
 
 from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Flask, request
 
 from fileservice.web.errors import CrossSite
+from fileservice.web.own_pages import is_from_own_page
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-_OWN_SITE = ("same-origin", "none")
-"""Values of Sec-Fetch-Site: a page of the service sent the request, or the user began it."""
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def register(app: Flask, origins: Collection[str], public_url: str | None) -> None:
@@ -32,34 +29,12 @@ def is_foreign(
 ) -> bool:
     """Return whether a request changes something and comes from a page that may not do so.
 
-    Browsers say where a request comes from in Sec-Fetch-Site (Fetch Metadata, section 2.3). Those
-    that do not know the field, or whose connection is not encrypted, say it in Origin (Fetch
-    standard, section 3.2). A client that sends neither is not a browser. `origins` are those whose
-    pages may change something; `*` stands for all.
+    A client that does not say where a request comes from is not a browser. `origins` are those
+    whose pages may change something; `*` stands for all.
     """
     if environ["REQUEST_METHOD"] in _SAFE_METHODS:
         return False
-    site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")
-    if site is not None:
-        own = site.strip().lower() in _OWN_SITE
-    else:
-        own = origin is None or _is_own(origin, environ.get("HTTP_HOST", ""), public_url)
-    return not own and "*" not in origins and origin not in origins
-
-
-def _is_own(origin: str, host: str, public_url: str | None) -> bool:
-    authority = _authority(origin)
-    if not authority:
-        return False  # `null`, the origin of pages that conceal theirs
-    # The schemes are not compared: a proxy may have ended the encryption.
-    default = _DEFAULT_PORTS.get(origin.partition(":")[0], "")
-    return authority in (host.lower().removesuffix(default), _authority(public_url or ""))
-
-
-def _authority(url: str) -> str:
-    """Return the host and port of a URL, without the port if it is the default of the scheme."""
-    try:
-        parts = urlsplit(url.lower())
-    except ValueError:
-        return ""
-    return parts.netloc.removesuffix(_DEFAULT_PORTS.get(parts.scheme, ""))
+    if is_from_own_page(environ, public_url) is not False:
+        return False
+    origin = environ.get("HTTP_ORIGIN")
+    return "*" not in origins and origin not in origins

@@ -1,0 +1,102 @@
+"""GET and POST /sign-in, POST /sign-out: the page for signing in with a token."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from flask import Blueprint, Response, render_template, request
+
+from fileservice.access import Action, PrincipalKind, Session
+from fileservice.protocols.errors import BadForm
+from fileservice.storage import StorageError
+from fileservice.web import request_body
+from fileservice.web.authentication import Authenticator
+from fileservice.web.door import known_principal, requires
+from fileservice.web.errors import SignInRejected
+from fileservice.web.local_path import DEFAULT, local_path
+from fileservice.web.security_headers import PAGE_HEADERS
+from fileservice.web.sign_in import SignIn
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_MAX_FORM_SIZE = 8 << 10
+
+
+def routes(
+    sign_in: SignIn, authenticator: Authenticator, idle_timeout: float, provider: str | None
+) -> Blueprint:
+    """Return the routes. `provider` is the name of the OpenID provider, if there is one."""
+    blueprint = Blueprint("sign_in", __name__)
+
+    @blueprint.app_context_processor
+    def of_every_page() -> dict[str, object]:
+        return {"viewer": Viewer.of(request.environ, authenticator), "provider": provider}
+
+    @blueprint.get("/sign-in")
+    @requires(Action.PUBLIC)
+    def sign_in_page() -> Response:
+        html = render_template("sign_in.html", return_to=local_path(request.args.get("next", "")))
+        return Response(html, mimetype="text/html", headers=PAGE_HEADERS)
+
+    @blueprint.post("/sign-in")
+    @requires(Action.PUBLIC)
+    def sign_in_with_token() -> Response:
+        sign_in.require_own_form(request.environ)
+        form = _read_form(request.environ, idle_timeout)
+        return_to = local_path(form.get("next", ""))
+        rules = authenticator.rules()
+        principal = rules.authenticate(form.get("token", "").strip())
+        if principal is None:
+            raise SignInRejected(return_to)
+        session = Session.of_token(principal.name, rules)
+        return sign_in.begin(request.environ, session, return_to)
+
+    @blueprint.post("/sign-out")
+    @requires(Action.PUBLIC)
+    def sign_out() -> Response:
+        sign_in.require_own_form(request.environ)
+        return sign_in.end(request.environ, DEFAULT)
+
+    return blueprint
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who reads a page."""
+
+    name: str
+    """Empty if that is unknown."""
+    can_sign_in: bool
+    can_sign_out: bool
+
+    @classmethod
+    def of(cls, environ: "WSGIEnvironment", authenticator: Authenticator) -> "Viewer":
+        """Return who reads a page, which may report that nobody could be found out."""
+        principal = known_principal(environ)
+        if principal is None:
+            return cls("", can_sign_in=False, can_sign_out=False)
+        if principal.kind is PrincipalKind.ANONYMOUS:
+            return cls("", can_sign_in=authenticator.has_rules, can_sign_out=False)
+        try:
+            session = authenticator.session(environ)
+        except StorageError:
+            session = None
+        is_token = principal.kind is PrincipalKind.TOKEN
+        name = f"token {principal.name}" if is_token else principal.name
+        return cls(name, can_sign_in=False, can_sign_out=session is not None)
+
+
+def _read_form(environ: "WSGIEnvironment", idle_timeout: float) -> dict[str, str]:
+    """Return the fields of a small form. Raises BodyError."""
+    request_body.require_content_type(environ, "application/x-www-form-urlencoded")
+    body = b""
+    for block in request_body.blocks(environ, idle_timeout):
+        body += block
+        if len(body) > _MAX_FORM_SIZE:
+            break
+    try:
+        fields = parse_qs(body[:_MAX_FORM_SIZE].decode("ascii", "replace"), max_num_fields=10)
+    except ValueError as error:
+        raise BadForm("the form has too many fields") from error
+    return {name: values[0] for name, values in fields.items()}
