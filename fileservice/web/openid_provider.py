@@ -19,6 +19,7 @@ from authlib.integrations.base_client import BaseApp, OAuth2Mixin, OAuthError, O
 from authlib.integrations.requests_client import OAuth2Session
 from joserfc.errors import BadSignatureError, JoseError
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from fileservice.access import Authorization
 from fileservice.web.errors import ProviderUnavailable, SignInFailed
@@ -35,6 +36,13 @@ _CLOCK_DIFFERENCE = 60
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
                "Ed25519", "EdDSA")  # fmt: skip
 """Signatures by a private key; with others, who knows our secret or nothing could sign."""
+
+
+_ERRORS = (
+    requests.RequestException,
+    *(ValueError, KeyError, TypeError, AttributeError, RuntimeError),
+)
+"""What requests raises, and what Authlib raises for an answer that is not what it must be."""
 
 
 class OpenIDProvider:
@@ -87,7 +95,7 @@ class OpenIDProvider:
         except JoseError as error:
             _log.warning("an ID token of the OpenID provider is not valid: %s", error.error)
             raise SignInFailed("what the OpenID provider says about you is not valid") from None
-        except (requests.RequestException, ValueError, KeyError, RuntimeError) as error:
+        except _ERRORS as error:
             raise self._unavailable(error) from None
 
     def _claims(self, client: "_Client", token: Mapping[str, Any], nonce: str) -> dict[str, Any]:
@@ -127,7 +135,7 @@ class OpenIDProvider:
             try:
                 client.load_server_metadata()
                 check_metadata(client.server_metadata, self._issuer)
-            except (requests.RequestException, ValueError) as error:
+            except _ERRORS as error:
                 self._next_try = time.monotonic() + _RETRY_SECONDS
                 raise self._unavailable(error) from None
             self._client, self._expires = client, now + _METADATA_SECONDS
@@ -167,12 +175,15 @@ class _BoundedAdapter(HTTPAdapter):
         options |= {"stream": True, "timeout": _WAIT_SECONDS}
         deadline = time.monotonic() + _ANSWER_SECONDS
         response = super().send(request, **options)
-        with response.raw as raw:
-            data = b""
-            while block := raw.read1(1 << 16):
-                data += block
-                if len(data) > _MAX_ANSWER or time.monotonic() > deadline:
-                    raise requests.Timeout(f"the answer of {request.url} has no end")
+        data = b""
+        try:
+            with response.raw as raw:
+                while block := raw.read1(1 << 16):
+                    data += block
+                    if len(data) > _MAX_ANSWER or time.monotonic() > deadline:
+                        raise requests.Timeout(f"the answer of {request.url} has no end")
+        except HTTPError as error:
+            raise requests.ConnectionError(error) from error
         response.raw = io.BytesIO(data)
         return response
 

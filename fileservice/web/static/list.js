@@ -3,6 +3,7 @@
 import { announce, announceError } from './announce.js'
 import { copy } from './clipboard.js'
 import * as format from './format.js'
+import { onSignedIn, signedOut } from './session.js'
 
 const REFRESH_INTERVAL = 10_000 // ms; shows what others have stored
 const MIN_IDLE_FACTOR = 20 // the pause is at least so many times as long as the last refresh took
@@ -30,6 +31,7 @@ export function start() {
     search()
   })
   addEventListener('popstate', () => show(location.href, { announceResult: true }))
+  onSignedIn(refresh)
   refreshRepeatedly()
   document.addEventListener('visibilitychange', () => document.hidden || refresh())
   preview.addEventListener('close', () => preview.querySelector('.view').replaceChildren())
@@ -67,7 +69,8 @@ async function show(url, { announceResult = false } = {}) {
   const aborter = (requestAborter = new AbortController())
   try {
     const response = await fetch(url, { headers: { Accept: 'text/html' }, signal: aborter.signal })
-    if (!response.ok) return
+    if (response.status === 401 || response.redirected) signedOut() // to the page for signing in
+    if (!response.ok || response.redirected) return
     const fetched = new DOMParser().parseFromString(await response.text(), 'text/html').getElementById('files')
     if (fetched && fetched.outerHTML !== currentHtml) replaceSection(fetched)
     if (announceResult) announceCount()
@@ -148,6 +151,10 @@ async function confirmAndDelete(file) {
   const neighbour = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector('[data-do=delete]')
   try {
     const response = await fetch(file.href, { method: 'DELETE', headers: { Accept: 'application/problem+json' } })
+    if (response.status === 401) {
+      signedOut()
+      return
+    }
     if (!response.ok && response.status !== 404) {
       announceError(`${name} is still there. ${(await response.json()).detail}`)
       return

@@ -22,6 +22,7 @@ export class Transfer {
     this.reason = ''
     this.canRetry = true
     this.wasRepeated = false
+    this.isSignedOut = false // whether that is why it is paused
     this.sha256 = null
     this.samples = []
     this.tus = file.size > MAX_SINGLE_REQUEST ? this.#tusUpload() : null
@@ -54,6 +55,12 @@ export class Transfer {
       this.#setState('done')
     } catch (error) {
       if (error instanceof StoppedError) return
+      if (error.status === 401) {
+        this.isSignedOut = true
+        this.reason = 'sign in to continue'
+        this.#setState('paused')
+        return
+      }
       if (!(error instanceof RefusedError)) console.error(error)
       this.reason = error.message
       if (error.status === 409 && this.wasRepeated) this.reason += ' It may be the one that you sent, since a response was lost.'
@@ -64,10 +71,12 @@ export class Transfer {
   }
 
   pause() {
+    this.reason = ''
     this.#stop('paused')
   }
 
   resume() {
+    this.isSignedOut = false
     this.#setState('waiting')
   }
 

@@ -2,6 +2,7 @@
 import { announce, announceError } from './announce.js'
 import { copy } from './clipboard.js'
 import * as format from './format.js'
+import { onSignedIn, signedOut } from './session.js'
 import { Transfer } from './transfer.js'
 import { terminate } from './tus.js'
 import * as unfinished from './unfinished.js'
@@ -36,6 +37,10 @@ export function start(stored) {
   })
   for (const [key, { name, size, url }] of unfinished.entries()) addUnfinished(key, name, size, url)
   acceptDrops()
+  onSignedIn(() => {
+    for (const transfer of rows.keys()) if (transfer.isSignedOut) transfer.resume()
+    startWaiting()
+  })
 }
 
 function acceptDrops() {
@@ -91,6 +96,9 @@ function onEnd(transfer) {
     onStored()
   } else if (transfer.state === 'refused') {
     announceError(`${transfer.file.name} was not stored. ${transfer.reason}`)
+  } else if (transfer.isSignedOut) {
+    signedOut()
+    return // the others would be refused as well
   }
   startWaiting()
 }
@@ -188,7 +196,7 @@ function details(transfer) {
     case 'retrying':
       return `${progress} · trying again: ${transfer.reason}`
     case 'paused':
-      return `${progress} · paused`
+      return `${progress} · paused${transfer.reason && `: ${transfer.reason}`}`
     case 'refused':
       return `Not stored. ${transfer.reason}`
     default:

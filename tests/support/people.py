@@ -1,0 +1,57 @@
+"""People who sign in at a real server, without a browser."""
+
+from pathlib import Path
+
+import httpx
+
+from tests.access.rules import SECRET, token
+from tests.support.servers import LiveServer
+from tests.support.wire import eventually
+
+ADA = '[users."ada@example.org"]\nscopes = ["list", "read", "write", "delete"]\n'
+STAFF = '[groups.staff]\nscopes = ["list", "read"]\n'
+CI = token("ci", SECRET, '["list", "read", "write"]')
+
+
+class AccessFileOnDisk:
+    """The ACCESS_FILE of a server."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.write(CI + ADA + STAFF)
+
+    def write(self, text: str) -> None:
+        """Replace the file, as an editor does."""
+        draft = self.path.with_suffix(".draft")
+        draft.write_text(text)
+        draft.replace(self.path)
+
+
+def browser(server: LiveServer) -> httpx.Client:
+    """A client that keeps cookies and prefers HTML; it does not follow redirects."""
+    return httpx.Client(base_url=server.url, headers={"Accept": "text/html"}, timeout=30)
+
+
+def sign_in(client: httpx.Client, secret: str = SECRET, **fields: str) -> httpx.Response:
+    """Send the form of the page for signing in."""
+    own = {"Origin": str(client.base_url).rstrip("/")}
+    return client.post("/sign-in", data={"token": secret, **fields}, headers=own)
+
+
+def sign_out(client: httpx.Client) -> httpx.Response:
+    """Press the button for signing out."""
+    own = {"Origin": str(client.base_url).rstrip("/")}
+    return client.post("/sign-out", headers=own)
+
+
+def status(server: LiveServer, cookies: httpx.Cookies, times: int = 1) -> set[int]:
+    """The statuses of the list, for the owner of these cookies, on connections of their own."""
+    return {
+        httpx.get(f"{server.url}/download", cookies=dict(cookies), timeout=30).status_code
+        for _ in range(times)
+    }
+
+
+def await_status(server: LiveServer, cookies: httpx.Cookies, expected: int) -> None:
+    """Wait until every worker answers a request for the list with this status."""
+    eventually(lambda: status(server, cookies, times=8) == {expected})
