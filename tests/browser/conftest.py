@@ -90,3 +90,25 @@ def make_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture(params=["light", pytest.param("dark", marks=pytest.mark.thorough)])
+def scheme(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def assert_accessible() -> Callable[[Watched], None]:
+    """axe-core finds nothing wrong, in anything it can check."""
+    if not importlib.util.find_spec("axe_playwright_python"):
+        require("axe-core is not installed: accessibility was not tested")
+    from axe_playwright_python.sync_playwright import Axe
+
+    axe = Axe()
+
+    def check(tab: Watched) -> None:
+        results = axe.run(tab.page)
+        assert results.response["passes"]
+        assert results.violations_count == 0, results.generate_report()
+
+    return check

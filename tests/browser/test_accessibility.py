@@ -1,6 +1,5 @@
 """The page without JavaScript, by keyboard, with a screen reader, and in light and dark."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,33 +8,10 @@ import pytest
 
 from tests.browser.conftest import MIB
 from tests.browser.watched import Watched, assert_stored
-from tests.support.requirements import require
 from tests.support.servers import ROOT, LiveServer
 
 Open = Callable[..., Watched]
 Make = Callable[..., Path]
-
-
-@pytest.fixture(params=["light", pytest.param("dark", marks=pytest.mark.thorough)])
-def scheme(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="session")
-def assert_accessible() -> Callable[[Watched], None]:
-    """axe-core finds nothing wrong, in anything it can check."""
-    if not importlib.util.find_spec("axe_playwright_python"):
-        require("axe-core is not installed: accessibility was not tested")
-    from axe_playwright_python.sync_playwright import Axe
-
-    axe = Axe()
-
-    def check(tab: Watched) -> None:
-        results = axe.run(tab.page)
-        assert results.response["passes"]
-        assert results.violations_count == 0, results.generate_report()
-
-    return check
 
 
 def test_axe_finds_nothing_wrong_in_any_state_of_the_page(
