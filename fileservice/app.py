@@ -72,27 +72,23 @@ def create_app(
     app.url_map.merge_slashes = False  # a name with a slash is refused rather than changed
     app.url_map.converters |= CONVERTERS
     secret_key = SecretKey(store.private_files, settings.secret_key)
-    sessions = SessionStore(secret_key, store.private_files)
-    session_cookie = SessionCookie(sessions, Cookies(settings.public_url))
+    cookies = Cookies(settings.public_url)
+    session_cookie = SessionCookie(SessionStore(secret_key, store.private_files), cookies)
     access_file = AccessFile(settings.access_file) if settings.access_file else None
     authenticator = Authenticator(anonymous(settings.anonymous), access_file, session_cookie)
     dependencies = _dependencies(settings, store, executor, authenticator)
     for resource in (uploads, downloads, listing, pages, tus, resumable_draft):
         app.register_blueprint(resource.routes(dependencies))
-    browser_sessions = SignIn(sessions, session_cookie, executor, settings.public_url)
+    browser_sign_in = SignIn(session_cookie, executor, settings.public_url)
     provider = _openid_provider(settings)
+    label = provider.label if provider else None
     app.register_blueprint(
-        sign_in.routes(
-            browser_sessions,
-            authenticator,
-            settings.idle_timeout,
-            provider.label if provider else None,
-        )
+        sign_in.routes(browser_sign_in, authenticator, settings.idle_timeout, label)
     )
     if provider:
-        flow = Flow(secret_key, Cookies(settings.public_url))
+        flow = Flow(secret_key, cookies)
         app.register_blueprint(
-            oidc.routes(provider, flow, browser_sessions, authenticator, settings.public_url)
+            oidc.routes(provider, flow, browser_sign_in, authenticator, settings.public_url)
         )
     app.register_blueprint(health.routes(_health(settings, store, executor), access_file))
     app.register_blueprint(assets.routes())

@@ -1,10 +1,12 @@
 """Signed texts: values that a browser keeps for the service and cannot change."""
 
 import hashlib
+from functools import lru_cache
 
 from itsdangerous import URLSafeSerializer
 
 
+@lru_cache(maxsize=16)
 def serializer(secret_key: bytes, purpose: str) -> URLSafeSerializer:
     """Return what signs values for one purpose, so that they are invalid for any other.
 

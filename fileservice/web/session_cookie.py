@@ -18,13 +18,13 @@ class SessionCookie:
     """The session of a request, and of a response."""
 
     def __init__(self, sessions: SessionStore, cookies: Cookies) -> None:
-        self._sessions = sessions
+        self.sessions = sessions
         self._cookies = cookies
 
     def read(self, environ: "WSGIEnvironment") -> Session | None:
         """Return the session that is valid now. Raises StorageError."""
         text = self._cookies.get(environ, _NAME)
-        return self._sessions.find(text) if text else None
+        return self.sessions.find(text) if text else None
 
     def set(
         self, response: Response, environ: "WSGIEnvironment", text: str, session: Session

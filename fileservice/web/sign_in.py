@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from flask import Response
 
-from fileservice.access import Session, SessionStore
+from fileservice.access import Session
 from fileservice.executor import Executor
 from fileservice.web.errors import ForeignForm
 from fileservice.web.own_pages import is_from_own_page
@@ -17,14 +17,7 @@ if TYPE_CHECKING:
 class SignIn:
     """Begins and ends sessions."""
 
-    def __init__(
-        self,
-        sessions: SessionStore,
-        cookie: SessionCookie,
-        executor: Executor,
-        public_url: str | None,
-    ) -> None:
-        self._sessions = sessions
+    def __init__(self, cookie: SessionCookie, executor: Executor, public_url: str | None) -> None:
         self._cookie = cookie
         self._executor = executor
         self._public_url = public_url
@@ -46,7 +39,7 @@ class SignIn:
         Raises StorageError.
         """
         self._end(environ)
-        text = self._executor.run_io(self._sessions.begin, session)
+        text = self._executor.run_io(self._cookie.sessions.begin, session)
         response = _redirect(environ, return_to)
         self._cookie.set(response, environ, text, session)
         return response
@@ -61,7 +54,7 @@ class SignIn:
     def _end(self, environ: "WSGIEnvironment") -> None:
         session = self._cookie.read(environ)
         if session:
-            self._executor.run_io(self._sessions.end, session)
+            self._executor.run_io(self._cookie.sessions.end, session)
 
 
 def _redirect(environ: "WSGIEnvironment", path: str) -> Response:

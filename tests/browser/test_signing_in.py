@@ -110,7 +110,9 @@ def test_person_signs_in_at_the_provider(new_context: NewContext, member: LiveSe
     assert "ada@example.org" in page.get_by_role("banner").inner_text()
 
 
-def test_person_without_rights_is_told_so(new_context: NewContext, member: LiveServer) -> None:
+def test_person_without_rights_reads_that_it_has_none(
+    new_context: NewContext, member: LiveServer
+) -> None:
     page = new_context().new_page()
     page.goto(f"{member.url}/upload")
     sign_in_at_provider(page, "somebody")

@@ -186,7 +186,7 @@ def test_person_comes_back_to_paths_of_the_service_only(
     assert answer.headers["Location"] == "/upload"
 
 
-def test_person_whom_nobody_has_given_rights_is_told_so(
+def test_person_whom_nobody_has_given_rights_reads_that_it_has_none(
     provider: IdentityProvider, visit: Visit
 ) -> None:
     provider.describe("eve", email="eve@example.org", email_verified=True, groups=["visitors"])
