@@ -26,6 +26,7 @@ from fileservice.web.middleware import (
     method_override,
     proxies,
 )
+from fileservice.web.origins import AllowedOrigins
 from fileservice.web.path_parameters import CONVERTERS
 from fileservice.web.routes import (
     assets,
@@ -72,8 +73,9 @@ def create_app(
     proxies.register(app, settings.trusted_proxies, settings.public_url)
     load_shedding.register(app, executor.delay)
     hosts.register(app, settings.hosts)
-    cross_site.register(app, settings.cors_origins, settings.public_url)
-    cors.register(app, settings.cors_origins)
+    origins = AllowedOrigins(settings.cors_origins)
+    cross_site.register(app, origins, settings.public_url)
+    cors.register(app, origins)
     door.register(app, dependencies.door)
     problems.register(app)
     return app

@@ -1,6 +1,7 @@
 """Values that several routes read from a request."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from flask import request
 
@@ -54,6 +55,6 @@ def mark_trusted_peer(environ: "WSGIEnvironment") -> None:
     environ[_TRUSTED_PEER] = True
 
 
-def has_trusted_peer(environ: "WSGIEnvironment") -> bool:
+def has_trusted_peer(environ: Mapping[str, Any]) -> bool:
     """Return whether the request was received from a trusted proxy, whoever its client is."""
     return environ.get(_TRUSTED_PEER) is True

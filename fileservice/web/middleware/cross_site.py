@@ -1,16 +1,18 @@
 """Refuse requests that change something and come from pages of other sites.
 
-Whoever can reach the service may use it. A browser reaches it on behalf of every page that is open
-in it, so a form on any page could store files here.
+A browser reaches the service on behalf of every page that is open in it, and adds what shows who
+its user is. A form on any page could otherwise store files here, with the rights of whoever opens
+the page: those of strangers at least.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, request
 
 from fileservice.web.errors import CrossSite
+from fileservice.web.origins import AllowedOrigins
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _OWN_SITE = ("same-origin", "none")
@@ -18,7 +20,7 @@ _OWN_SITE = ("same-origin", "none")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
-def register(app: Flask, origins: Collection[str], public_url: str | None) -> None:
+def register(app: Flask, origins: AllowedOrigins, public_url: str | None) -> None:
     """Make `app` raise CrossSite for such a request before its view is called."""
 
     @app.before_request
@@ -27,15 +29,13 @@ def register(app: Flask, origins: Collection[str], public_url: str | None) -> No
             raise CrossSite
 
 
-def is_foreign(
-    environ: Mapping[str, Any], origins: Collection[str], public_url: str | None
-) -> bool:
+def is_foreign(environ: Mapping[str, Any], origins: AllowedOrigins, public_url: str | None) -> bool:
     """Return whether a request changes something and comes from a page that may not do so.
 
     Browsers say where a request comes from in Sec-Fetch-Site (Fetch Metadata, section 2.3). Those
     that do not know the field, or whose connection is not encrypted, say it in Origin (Fetch
     standard, section 3.2). A client that sends neither is not a browser. `origins` are those whose
-    pages may change something; `*` stands for all.
+    pages may change something.
     """
     if environ["REQUEST_METHOD"] in _SAFE_METHODS:
         return False
@@ -44,7 +44,7 @@ def is_foreign(
         own = site.strip().lower() in _OWN_SITE
     else:
         own = origin is None or _is_own(origin, environ.get("HTTP_HOST", ""), public_url)
-    return not own and "*" not in origins and origin not in origins
+    return not own and origins.permission(environ) is None
 
 
 def _is_own(origin: str, host: str, public_url: str | None) -> bool:

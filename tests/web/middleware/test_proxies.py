@@ -11,6 +11,7 @@ from werkzeug.test import create_environ, run_wsgi_app
 from fileservice.addresses import is_authority
 from fileservice.app import create_app
 from fileservice.settings import PREFIX, Settings
+from tests.web.application import UnreadableBody
 
 PROXY = "10.0.0.1"
 CLIENT = "192.0.2.7"
@@ -194,15 +195,6 @@ class TestTrustedProxy:
         assert (
             url_of_file(client, peer=CLIENT, **{field: ".."}) == "http://inner:8000/download/a.txt"
         )
-
-
-class UnreadableBody:
-    """A body that fails the test if it is read."""
-
-    def read(self, *_size: int) -> bytes:
-        raise AssertionError("the body was read")
-
-    readline = readinto = __iter__ = read
 
 
 @pytest.mark.parametrize(
