@@ -50,6 +50,10 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
 # The application interprets X-Forwarded-*; it knows which proxies to trust (TRUSTED_PROXIES).
 forwarded_allow_ips = ""
 secure_scheme_headers = {}
+# WSGI has one name for X-Remote-User and X_Remote_User. A proxy that removes the first one from
+# what clients send leaves the second one. Fields with underscores are dropped, whoever sends them.
+header_map = "drop"
+forwarder_headers = ""
 
 
 def on_reload(server):

@@ -17,6 +17,7 @@ from fileservice.web import door, problems
 from fileservice.web.authentication import Authenticator
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import Door
+from fileservice.web.identity_fields import IdentityFields
 from fileservice.web.maintenance import Sweeper
 from fileservice.web.middleware import (
     cors,
@@ -62,7 +63,9 @@ def create_app(
     app.url_map.merge_slashes = False  # a name with a slash is refused rather than changed
     app.url_map.converters |= CONVERTERS
     access_file = AccessFile(settings.access_file) if settings.access_file else None
-    dependencies = _dependencies(settings, store, executor, access_file)
+    identity_fields = IdentityFields(settings.identity_header, settings.identity_groups_header)
+    authenticator = Authenticator(anonymous(settings.anonymous), access_file, identity_fields)
+    dependencies = _dependencies(settings, store, executor, authenticator)
     for resource in (uploads, downloads, listing, pages, tus, resumable_draft):
         app.register_blueprint(resource.routes(dependencies))
     app.register_blueprint(health.routes(_health(settings, store, executor), access_file))
@@ -73,16 +76,16 @@ def create_app(
     proxies.register(app, settings.trusted_proxies, settings.public_url)
     load_shedding.register(app, executor.delay)
     hosts.register(app, settings.hosts)
-    origins = AllowedOrigins(settings.cors_origins)
+    origins = AllowedOrigins(settings.cors_origins, identity_fields)
     cross_site.register(app, origins, settings.public_url)
-    cors.register(app, origins)
+    cors.register(app, origins, identity_fields.names)
     door.register(app, dependencies.door)
     problems.register(app)
     return app
 
 
 def _dependencies(
-    settings: Settings, store: Store, executor: Executor, access_file: AccessFile | None
+    settings: Settings, store: Store, executor: Executor, authenticator: Authenticator
 ) -> Dependencies:
     policy = UploadPolicy(
         types=filetypes.select(settings.allowed_extensions),
@@ -99,7 +102,7 @@ def _dependencies(
         resumable_uploads=resumable_uploads,
         sweeper=Sweeper(store, resumable_uploads, executor, settings.upload_expiry),
         search_limit=SearchLimit(),
-        door=Door(Authenticator(anonymous(settings.anonymous), access_file)),
+        door=Door(authenticator),
         idle_timeout=settings.idle_timeout,
         public_url=settings.public_url,
         download_redirect=settings.download_redirect,

@@ -17,6 +17,13 @@ from fileservice.addresses import Network, is_authority, is_prefix
 from fileservice.quantities import parse_duration, parse_size
 from fileservice.storage import check_url
 
+_OTHER_FIELDS = frozenset(
+    "accept access-control-request-headers access-control-request-method authorization connection"
+    " content-length content-type cookie expect host origin referer sec-fetch-site te trailer"
+    " transfer-encoding upgrade user-agent via x-forwarded-for x-forwarded-host x-forwarded-prefix"
+    " x-forwarded-proto x-http-method-override".split()
+)
+"""Header fields by which no proxy names people: clients send them, or the service uses them."""
 _MAX_SOCKET_PATH = 107
 """Bytes that a Unix socket's path may have (unix(7): sun_path, without the terminating zero)."""
 
@@ -134,6 +141,20 @@ def parse_origins(text: str) -> tuple[str, ...]:
 def parse_networks(text: str) -> tuple[Network, ...]:
     """Parse a list of addresses and networks."""
     return tuple(ipaddress.ip_network(element) for element in _elements(text))
+
+
+def parse_identity_field(text: str) -> str | None:
+    """Check the name of a header field by which a proxy names people; None for an empty text.
+
+    Servers and proxies do not agree on what an underscore in a name means, so it has none.
+    """
+    if not text:
+        return None
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*", text):
+        raise ValueError("must be the name of a header field, of letters, digits and hyphens")
+    if text.lower() in _OTHER_FIELDS:
+        raise ValueError("is a header field that means something else")
+    return text
 
 
 def parse_hosts(text: str) -> tuple[str | Network, ...]:

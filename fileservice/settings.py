@@ -22,6 +22,7 @@ from fileservice.setting_parsers import (
     parse_digest,
     parse_extensions,
     parse_hosts,
+    parse_identity_field,
     parse_networks,
     parse_origins,
     parse_path,
@@ -78,6 +79,8 @@ class Settings:
     allowed_hosts: tuple[str | Network, ...]
     anonymous: frozenset[Scope]
     access_file: Path | None
+    identity_header: str | None
+    identity_groups_header: str | None
 
     @property
     def hosts(self) -> tuple[str | Network, ...]:
@@ -103,23 +106,57 @@ class Settings:
                 values[name.lower()] = variable.parse(text)
             except ValueError as error:
                 problems.append(f"{PREFIX}{name}={text!r}: {error}")
-        store_url = values.get("store_url")
-        if values.get("download_redirect") and store_url and not has_presigned_urls(str(store_url)):
-            problems.append(
-                f"{PREFIX}DOWNLOAD_REDIRECT='true': downloads can only be redirected to a bucket,"
-                f" and {PREFIX}STORE_URL={store_url!r} names none"
-            )
-        access_file = values.get("access_file")
-        if isinstance(access_file, Path) and store_url:
-            directory = directory_of(str(store_url))
-            if directory and _real(access_file).is_relative_to(_real(directory)):
-                problems.append(
-                    f"{PREFIX}ACCESS_FILE={str(access_file)!r}: must be outside of"
-                    f" {PREFIX}STORE_URL={store_url!r}, whose files are served and can be replaced"
-                )
+        problems += _store_conflicts(values) + _identity_conflicts(values)
         if problems:
             raise SettingsError(problems)
         return cls(**values)  # type: ignore[arg-type]  # the parsers give the fields' types
+
+
+def _store_conflicts(values: Mapping[str, object]) -> list[str]:
+    """Say which settings do not go with STORE_URL."""
+    store_url, problems = values.get("store_url"), []
+    if not store_url:
+        return []
+    if values.get("download_redirect") and not has_presigned_urls(str(store_url)):
+        problems.append(
+            f"{PREFIX}DOWNLOAD_REDIRECT='true': downloads can only be redirected to a bucket,"
+            f" and {PREFIX}STORE_URL={store_url!r} names none"
+        )
+    access_file, directory = values.get("access_file"), directory_of(str(store_url))
+    if not isinstance(access_file, Path) or not directory:
+        return problems
+    if _real(access_file).is_relative_to(_real(directory)):
+        problems.append(
+            f"{PREFIX}ACCESS_FILE={str(access_file)!r}: must be outside of"
+            f" {PREFIX}STORE_URL={store_url!r}, whose files are served and can be replaced"
+        )
+    return problems
+
+
+def _identity_conflicts(values: Mapping[str, object]) -> list[str]:
+    """Say what is missing for the identity headers; a setting that is invalid is not missing."""
+    name, groups = values.get("identity_header"), values.get("identity_groups_header")
+    problems = []
+    header = f"{PREFIX}IDENTITY_HEADER={name!r}"
+    if name and values.get("trusted_proxies") == ():
+        problems.append(
+            f"{header}: every client could send this field and be whoever it names;"
+            f" list the proxies that set it in {PREFIX}TRUSTED_PROXIES"
+        )
+    if name and values.get("access_file", "") is None:
+        problems.append(
+            f"{header}: nobody whom it names could do anything;"
+            f" say in {PREFIX}ACCESS_FILE what people and groups may do"
+        )
+    header = f"{PREFIX}IDENTITY_GROUPS_HEADER={groups!r}"
+    if groups and values.get("identity_header", "") is None:
+        problems.append(
+            f"{header}: there are no groups without a person;"
+            f" name the field that names people in {PREFIX}IDENTITY_HEADER"
+        )
+    if groups and name and str(groups).lower() == str(name).lower():
+        problems.append(f"{header}: is the field of {PREFIX}IDENTITY_HEADER")
+    return problems
 
 
 def check_access_file(settings: Settings) -> None:
@@ -206,5 +243,7 @@ VARIABLES: Mapping[str, Variable] = {
     "ALLOWED_HOSTS": Variable("", parse_hosts),
     "ANONYMOUS": Variable("list,read,write", parse_scopes),
     "ACCESS_FILE": Variable("", parse_path),
+    "IDENTITY_HEADER": Variable("", parse_identity_field),
+    "IDENTITY_GROUPS_HEADER": Variable("", parse_identity_field),
 }
 """Every setting, by the name of its variable without PREFIX."""

@@ -45,6 +45,8 @@ DEFAULTS: dict[str, Any] = {
     "ALLOWED_HOSTS": (),
     "ANONYMOUS": frozenset({"list", "read", "write"}),
     "ACCESS_FILE": None,
+    "IDENTITY_HEADER": None,
+    "IDENTITY_GROUPS_HEADER": None,
 }
 
 VALID: list[tuple[str, str, Any]] = [
@@ -212,12 +214,25 @@ INVALID = [
     ("ANONYMOUS", "reed"),
     ("ANONYMOUS", ","),
     ("ACCESS_FILE", "access\0.toml"),
+    ("IDENTITY_HEADER", "X_Remote_User"),
+    ("IDENTITY_HEADER", "X-Remote-User:"),
+    ("IDENTITY_HEADER", "X-Remote-User, X-Email"),
+    ("IDENTITY_HEADER", "-X"),
+    ("IDENTITY_HEADER", "Rémote-User"),
+    ("IDENTITY_HEADER", "Authorization"),
+    ("IDENTITY_HEADER", "x-forwarded-for"),
+    ("IDENTITY_GROUPS_HEADER", "X Remote Groups"),
+    ("IDENTITY_GROUPS_HEADER", "Cookie"),
 ]
+
+
+NEEDING_OTHERS = {"DOWNLOAD_REDIRECT", "IDENTITY_HEADER", "IDENTITY_GROUPS_HEADER"}
+"""Settings that are valid only together with others."""
 
 
 def test_every_variable_has_a_default_a_valid_and_an_invalid_value_here() -> None:
     assert set(DEFAULTS) == set(VARIABLES)
-    assert {name for name, _, _ in VALID} | {"DOWNLOAD_REDIRECT"} == set(VARIABLES)
+    assert {name for name, _, _ in VALID} | NEEDING_OTHERS == set(VARIABLES)
     assert {name for name, _ in INVALID} == set(VARIABLES)
 
 
@@ -272,6 +287,54 @@ def test_access_file_inside_the_store_is_reported(tmp_path: Path) -> None:
     assert "FILESERVICE_STORE_URL='./data'" in problem
     read(STORE_URL=str(tmp_path / "store"), ACCESS_FILE=str(tmp_path / "store.toml"))
     read(STORE_URL="s3://bucket/a?region=r", ACCESS_FILE="data/access.toml")
+
+
+PROXY = {"TRUSTED_PROXIES": "10.0.0.1", "ACCESS_FILE": "access.toml"}
+
+
+def test_identity_headers_are_read_with_trusted_proxies_and_an_access_file() -> None:
+    settings = read(IDENTITY_HEADER="Remote-User", IDENTITY_GROUPS_HEADER="Remote-Groups", **PROXY)
+
+    assert settings.identity_header == "Remote-User"
+    assert settings.identity_groups_header == "Remote-Groups"
+
+
+def test_an_identity_header_that_anybody_could_send_is_reported() -> None:
+    [problem] = problems_of(IDENTITY_HEADER="Remote-User", ACCESS_FILE="access.toml")
+
+    assert problem.startswith("FILESERVICE_IDENTITY_HEADER='Remote-User': every client could send")
+    assert "FILESERVICE_TRUSTED_PROXIES" in problem
+
+
+def test_an_identity_header_without_rights_for_anybody_is_reported() -> None:
+    [problem] = problems_of(IDENTITY_HEADER="Remote-User", TRUSTED_PROXIES="10.0.0.1")
+
+    assert problem.startswith("FILESERVICE_IDENTITY_HEADER='Remote-User': nobody")
+    assert "FILESERVICE_ACCESS_FILE" in problem
+
+
+def test_a_groups_header_without_an_identity_header_is_reported() -> None:
+    [problem] = problems_of(IDENTITY_GROUPS_HEADER="Remote-Groups", **PROXY)
+
+    assert "FILESERVICE_IDENTITY_HEADER" in problem
+
+
+def test_one_field_for_the_person_and_the_groups_is_reported() -> None:
+    fields = {"IDENTITY_HEADER": "Remote-User", "IDENTITY_GROUPS_HEADER": "remote-user"}
+    [problem] = problems_of(**fields, **PROXY)
+
+    assert problem.startswith("FILESERVICE_IDENTITY_GROUPS_HEADER='remote-user': ")
+
+
+def test_an_invalid_setting_is_not_reported_as_missing() -> None:
+    problems = problems_of(
+        IDENTITY_HEADER="Remote-User", TRUSTED_PROXIES="proxy", ACCESS_FILE="a\0"
+    )
+
+    assert [problem.partition("=")[0] for problem in problems] == [
+        "FILESERVICE_TRUSTED_PROXIES",
+        "FILESERVICE_ACCESS_FILE",
+    ]
 
 
 SERVICE_DISCOVERY = {

@@ -8,7 +8,14 @@ drawn as a tree in `fileservice.access.errors`.
 
 from fileservice.access.access_file import AccessFile, read_rules
 from fileservice.access.decide import decide
-from fileservice.access.errors import AccessError, AccessFileError, Forbidden, Unauthenticated
+from fileservice.access.errors import (
+    AccessError,
+    AccessFileError,
+    Forbidden,
+    InvalidIdentity,
+    Unauthenticated,
+)
+from fileservice.access.identity import Identity
 from fileservice.access.principals import UNLIMITED, Principal, PrincipalKind, Quota, anonymous
 from fileservice.access.rules import AccessRules, Grant, Token
 from fileservice.access.rules_parser import check_token_name, parse_prefix, parse_rules
@@ -23,6 +30,8 @@ __all__ = [
     "Action",
     "Forbidden",
     "Grant",
+    "Identity",
+    "InvalidIdentity",
     "Principal",
     "PrincipalKind",
     "Quota",

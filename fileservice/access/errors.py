@@ -2,6 +2,7 @@
 
 AccessError
 ├── Unauthenticated     there are no credentials and they are needed, or they are wrong
+├── InvalidIdentity     what a trusted proxy says about the person is invalid
 └── Forbidden           the principal may not do this
 
 AccessFileError         ACCESS_FILE cannot be read, or has mistakes
@@ -22,6 +23,13 @@ class Unauthenticated(AccessError):
             "the request needs credentials that are valid now: send the secret of a token as"
             " Authorization: Bearer, or as the password of Basic with any user name"
         )
+
+
+class InvalidIdentity(AccessError):
+    """A proxy has not named exactly one person; `reason` says what the field is, after its name."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"a field by which the proxy names who makes the request {reason}")
 
 
 class Forbidden(AccessError):

@@ -10,7 +10,7 @@ a person), and would give the rights of that person to every page.
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from fileservice.web.requests import has_trusted_peer
+from fileservice.web.identity_fields import IdentityFields
 
 _ANY = "*"
 
@@ -18,11 +18,13 @@ _ANY = "*"
 class AllowedOrigins:
     """The origins whose pages may use the service."""
 
-    def __init__(self, origins: Collection[str], identity_field: str | None = None) -> None:
-        """`*` among the `origins` stands for all. A proxy names people in `identity_field`."""
+    def __init__(
+        self, origins: Collection[str], identity_fields: IdentityFields | None = None
+    ) -> None:
+        """`*` among the `origins` stands for all."""
         self._named = frozenset(origins) - {_ANY}
         self._any = _ANY in origins
-        self._identity_key = identity_field and f"HTTP_{identity_field.upper().replace('-', '_')}"
+        self._identity_fields = identity_fields or IdentityFields(None)
 
     def __bool__(self) -> bool:
         return self._any or bool(self._named)
@@ -45,6 +47,4 @@ class AllowedOrigins:
         authorization: str | None = environ.get("HTTP_AUTHORIZATION")
         if authorization is not None:
             return authorization.partition(" ")[0].lower() != "bearer"
-        if "HTTP_COOKIE" in environ:
-            return True
-        return self._identity_key in environ and has_trusted_peer(environ)
+        return "HTTP_COOKIE" in environ or self._identity_fields.are_in(environ)

@@ -63,6 +63,7 @@ TABLE = (
         {upload.DigestMismatch: ("algorithm",)}),
     Row("bad-request", 400, "The request makes no sense",
         {web.BadQuery: (), web.BadAddress: (), protocol.BadField: (),
+         access.InvalidIdentity: (),
          upload.LengthConflict: ("length",), BadRequest: ()}),
     Row("inconsistent-upload-length", 400, "Inconsistent Upload Length Values",
         {protocol.InconsistentUploadLength: ()}, type_prefix=_IANA),
