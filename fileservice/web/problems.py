@@ -34,14 +34,16 @@ class Row:
     raised: Mapping[type[Exception], tuple[str, ...]]
     """The error classes. The names are those of the extension members that the problem of such an
     error has (section 3.2); the values are attributes of the error, with _ where a name has -."""
-    header_fields: Callable[[Any], Mapping[str, str]] = lambda _: {}
-    """Make further header fields from the error."""
+    header_fields: Callable[[Any], Mapping[str, str | list[str]]] = lambda _: {}
+    """Make further header fields from the error; each element of a list is a line of its own."""
     retry_after: int | None = None
     """Seconds."""
     type_prefix: str = "urn:fileservice:problem:"
     """The URI of the problem type (section 3.1.1) is this, followed by the code."""
 
 
+_CHALLENGES = ['Bearer realm="fileservice"', 'Basic realm="fileservice"']
+"""Two lines of one field, since Chromium does not look for a second challenge in a line."""
 _IANA = "https://iana.org/assignments/http-problem-types#"
 
 
@@ -73,7 +75,7 @@ TABLE = (
     Row("bad-checksum", 400, "The checksum cannot be read", {protocol.BadChecksum: ()}),
     Row("bad-concat", 400, "The parts cannot be joined", {upload.InvalidConcatenation: ()}),
     Row("unauthenticated", 401, "Credentials are needed", {access.Unauthenticated: ()},
-        lambda _: {"WWW-Authenticate": 'Bearer realm="fileservice", Basic realm="fileservice"'}),
+        lambda _: {"WWW-Authenticate": _CHALLENGES}),
     Row("forbidden", 403, "Not allowed", {access.Forbidden: (), upload.UploadIsFinal: ()}),
     Row("cross-site", 403, "Pages of other sites may not do this", {web.CrossSite: ()}),
     Row("not-found", 404, "Not found",

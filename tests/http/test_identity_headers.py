@@ -257,7 +257,9 @@ def test_fields_that_clients_forge_do_not_get_through_the_proxy(
     signed_in.server.clear()
     # A token instead of a cookie gets past the proxy's question, and no name with it.
     bearer = [("Authorization", "Bearer wrong"), *forged]
-    assert signed_in.ask("GET", "/download", headers=bearer).status_code == 401
+    refused = signed_in.ask("GET", "/download", headers=bearer)
+    assert refused.status_code == 401
+    assert len(refused.headers.get_list("WWW-Authenticate")) == 2
     bearer = [("Authorization", f"Bearer {SECRET}"), *forged]
     assert signed_in.ask("GET", "/download", headers=bearer).status_code == 200
     assert signed_in.ask("GET", "/download/a.txt", headers=bearer).status_code == 403
