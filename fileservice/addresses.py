@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -10,7 +11,7 @@ _AUTHORITY = re.compile(
     r"(?::(?P<port>[0-9]{0,5}))?"
 )
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~@:+-]+)*")
-_ZONE = re.compile(r"(?P<address>[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)%[A-Za-z0-9._~-]+")
+_ZONE = re.compile(r"(?P<address>[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)%[A-Za-z0-9._~-]{1,64}")
 """An IPv6 address with a zone (RFC 6874 section 2)."""
 _MAX_NAME_LENGTH = 253
 """Characters in a DNS name; each label of it has at most 63 (RFC 1035 section 2.3.4)."""
@@ -69,11 +70,12 @@ def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return address.ipv4_mapped or address
 
 
+@lru_cache(maxsize=1024)
 def in_any(text: str, networks: tuple[Network, ...]) -> bool:
     """Return whether the address `text` is in one of the networks. Raises ValueError.
 
     An IPv4 address and its IPv4-mapped IPv6 address, which dual-stack sockets report, are the same
-    address; likewise for networks.
+    address; likewise for networks. The results are kept: the same proxies send many requests.
     """
     address = _as_ipv6(ipaddress.ip_network(parse_address(text)))
     return any(address.subnet_of(_as_ipv6(network)) for network in networks)
