@@ -12,6 +12,7 @@ import pytest
 
 from cluster.run import nginx as run_nginx
 from tests.access.rules import SECRET, token
+from tests.support.reverse_proxies import behind_sign_in
 from tests.support.servers import LiveServer, free_port
 from tests.support.tus import VERSION, named
 
@@ -244,6 +245,44 @@ def test_a_page_of_another_site_changes_nothing_and_reads_nothing(
         assert visited.send("GET", "/download", credentials=credentials) == "TypeError"
         assert visited.send("GET", "/download/kept.txt", credentials=credentials) == "TypeError"
     visited.assert_unchanged()
+
+
+@pytest.mark.parametrize("origins", ["", thorough("*")])
+def test_a_page_of_the_same_site_changes_nothing_with_the_cookies_that_it_makes_the_browser_send(
+    start_server: Callable[..., LiveServer],
+    new_context: "Callable[..., BrowserContext]",
+    elsewhere: str,
+    nginx: None,
+    tmp_path: Path,
+    origins: str,
+) -> None:
+    """A site has all ports of a host: SameSite=Lax keeps nothing from them."""
+    rules = tmp_path / "access.toml"
+    rules.write_text("[users.'ada@example']\nscopes = ['list', 'read', 'write', 'delete']\n")
+    server = start_server(
+        CORS_ORIGINS=origins,
+        WORKERS="1",
+        ANONYMOUS="none",
+        ACCESS_FILE=str(rules),
+        TRUSTED_PROXIES="127.0.0.1",
+        IDENTITY_HEADER="X-Remote-User",
+    )
+    with behind_sign_in("oauth2-proxy", tmp_path, server) as url:
+        context = new_context()
+        cookie = {"name": "who", "value": "ada", "domain": "127.0.0.1", "path": "/"}
+        context.add_cookies([cookie | {"sameSite": "Lax", "httpOnly": True}])  # type: ignore[list-item]
+        page = context.new_page()
+        page.goto(elsewhere.replace("localhost", "127.0.0.1"))
+        with page.expect_response("**/download") as listed:
+            page.evaluate(
+                "url => fetch(url, { mode: 'no-cors', credentials: 'include' })", f"{url}/download"
+            )
+        assert listed.value.status == 200, "the browser does not send the cookie"
+        visited = Visited(url, server, page, {"Cookie": "who=ada"})
+        assert visited.try_what_needs_no_preflight() == [403] * 5
+        assert set(visited.try_everything()) <= {"TypeError", 401}
+        assert visited.send("GET", "/download", credentials="include") == "TypeError"
+        visited.assert_unchanged()
 
 
 @pytest.mark.parametrize("who", ["strangers", thorough("named_by_a_proxy")])

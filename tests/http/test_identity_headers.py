@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cluster.run import nginx as run_nginx
 from tests.access.rules import SECRET, token
-from tests.support.servers import ROOT, LiveServer, free_port
-from tests.support.sign_in import PORTAL, sign_in_server
+from tests.support.reverse_proxies import behind_sign_in
+from tests.support.servers import ROOT, LiveServer
+from tests.support.sign_in import PORTAL
 from tests.support.wire import Wire, ask, assert_holds_only, eventually, request
 
 RULES = f"""
@@ -182,16 +182,10 @@ class SignedIn:
         return httpx.request(method, self.url + path, headers=headers, timeout=30, **options)  # type: ignore[arg-type]
 
 
-def documented(product: str) -> str:
-    """The lines for nginx in the section about this product."""
-    page = (ROOT / "docs" / "security.md").read_text()
-    section = re.search(rf"^### nginx and {product}\n(.*?)^###", page, re.DOTALL | re.MULTILINE)
-    assert section
-    (lines,) = re.findall(r"```nginx\n(.*?)```", section[1], re.DOTALL)
-    return str(lines)
-
-
-@pytest.fixture(scope="module", params=["oauth2-proxy", "Authelia"])
+@pytest.fixture(
+    scope="module",
+    params=["oauth2-proxy", pytest.param("Authelia", marks=pytest.mark.thorough)],
+)
 def signed_in(
     request: pytest.FixtureRequest,
     nginx: None,
@@ -201,19 +195,9 @@ def signed_in(
     directory = tmp_path_factory.mktemp("nginx")
     header = "X-Remote-User" if request.param == "oauth2-proxy" else "Remote-User"
     server = LiveServer(settings(rules, header) | {"STORE_URL": str(directory / "store")})
-    port = free_port()
     try:
-        with sign_in_server() as sign_in:
-            lines = documented(request.param).replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
-            lines = re.sub(r"127\.0\.0\.1:(4180|9091)", f"127.0.0.1:{sign_in}", lines)
-            text = (
-                "events {}\nhttp {\n"
-                # nginx drops fields with underscores by default; here all depends on the service.
-                "underscores_in_headers on;\n"
-                f"server {{ listen 127.0.0.1:{port};\n{lines}\n}}\n}}\n"
-            )
-            with run_nginx(directory, port, text):
-                yield SignedIn(f"http://127.0.0.1:{port}", server)
+        with behind_sign_in(request.param, directory, server) as url:
+            yield SignedIn(url, server)
     finally:
         server.stop()
 
