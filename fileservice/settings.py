@@ -14,6 +14,7 @@ from fileservice import filetypes
 from fileservice.access import AccessFileError, Scope, read_rules
 from fileservice.addresses import Network
 from fileservice.quantities import parse_size
+from fileservice.setting_conflicts import PREFIX, conflicts
 from fileservice.setting_parsers import (
     duration_between,
     parse_bind,
@@ -32,9 +33,6 @@ from fileservice.setting_parsers import (
     parse_store_id,
     parse_store_url,
 )
-from fileservice.storage import directory_of, has_presigned_urls
-
-PREFIX = "FILESERVICE_"
 
 _SERVICE_DISCOVERY = re.compile(
     r"([A-Z0-9_]+_)?"
@@ -106,57 +104,10 @@ class Settings:
                 values[name.lower()] = variable.parse(text)
             except ValueError as error:
                 problems.append(f"{PREFIX}{name}={text!r}: {error}")
-        problems += _store_conflicts(values) + _identity_conflicts(values)
+        problems += conflicts(values)
         if problems:
             raise SettingsError(problems)
         return cls(**values)  # type: ignore[arg-type]  # the parsers give the fields' types
-
-
-def _store_conflicts(values: Mapping[str, object]) -> list[str]:
-    """Say which settings do not go with STORE_URL."""
-    store_url, problems = values.get("store_url"), []
-    if not store_url:
-        return []
-    if values.get("download_redirect") and not has_presigned_urls(str(store_url)):
-        problems.append(
-            f"{PREFIX}DOWNLOAD_REDIRECT='true': downloads can only be redirected to a bucket,"
-            f" and {PREFIX}STORE_URL={store_url!r} names none"
-        )
-    access_file, directory = values.get("access_file"), directory_of(str(store_url))
-    if not isinstance(access_file, Path) or not directory:
-        return problems
-    if _real(access_file).is_relative_to(_real(directory)):
-        problems.append(
-            f"{PREFIX}ACCESS_FILE={str(access_file)!r}: must be outside of"
-            f" {PREFIX}STORE_URL={store_url!r}, whose files are served and can be replaced"
-        )
-    return problems
-
-
-def _identity_conflicts(values: Mapping[str, object]) -> list[str]:
-    """Say what is missing for the identity headers; a setting that is invalid is not missing."""
-    name, groups = values.get("identity_header"), values.get("identity_groups_header")
-    problems = []
-    header = f"{PREFIX}IDENTITY_HEADER={name!r}"
-    if name and values.get("trusted_proxies") == ():
-        problems.append(
-            f"{header}: every client could send this field and be whoever it names;"
-            f" list the proxies that set it in {PREFIX}TRUSTED_PROXIES"
-        )
-    if name and values.get("access_file", "") is None:
-        problems.append(
-            f"{header}: nobody whom it names could do anything;"
-            f" say in {PREFIX}ACCESS_FILE what people and groups may do"
-        )
-    header = f"{PREFIX}IDENTITY_GROUPS_HEADER={groups!r}"
-    if groups and values.get("identity_header", "") is None:
-        problems.append(
-            f"{header}: there are no groups without a person;"
-            f" name the field that names people in {PREFIX}IDENTITY_HEADER"
-        )
-    if groups and name and str(groups).lower() == str(name).lower():
-        problems.append(f"{header}: is the field of {PREFIX}IDENTITY_HEADER")
-    return problems
 
 
 def check_access_file(settings: Settings) -> None:
@@ -198,11 +149,6 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
             hint = f"; did you mean {PREFIX}{similar[0]}?" if similar else ""
             problems.append(f"{variable}: there is no such setting{hint}")
     return problems
-
-
-def _real(path: Path) -> Path:
-    """Return the path without symbolic links; unlike Path.resolve, also of a loop of them."""
-    return Path(os.path.realpath(path))
 
 
 def _is_loopback(bind: str) -> bool:
