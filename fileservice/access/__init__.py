@@ -13,13 +13,18 @@ from fileservice.access.errors import (
     AccessFileError,
     Forbidden,
     InvalidIdentity,
+    TooManyFailures,
+    TooManyRequests,
+    TooManyUploads,
     Unauthenticated,
 )
 from fileservice.access.identity import Identity
+from fileservice.access.limits import ByteMeter, Limit, RateLimit
 from fileservice.access.principals import UNLIMITED, Principal, PrincipalKind, Quota, anonymous
 from fileservice.access.rules import AccessRules, Grant, Token
 from fileservice.access.rules_parser import check_token_name, parse_prefix, parse_rules
 from fileservice.access.scopes import Action, Scope
+from fileservice.access.service_limits import Limits, open_limits, share_memory
 
 __all__ = [
     "UNLIMITED",
@@ -28,20 +33,29 @@ __all__ = [
     "AccessFileError",
     "AccessRules",
     "Action",
+    "ByteMeter",
     "Forbidden",
     "Grant",
     "Identity",
     "InvalidIdentity",
+    "Limit",
+    "Limits",
     "Principal",
     "PrincipalKind",
     "Quota",
+    "RateLimit",
     "Scope",
     "Token",
+    "TooManyFailures",
+    "TooManyRequests",
+    "TooManyUploads",
     "Unauthenticated",
     "anonymous",
     "check_token_name",
     "decide",
+    "open_limits",
     "parse_prefix",
     "parse_rules",
     "read_rules",
+    "share_memory",
 ]

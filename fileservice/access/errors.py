@@ -3,7 +3,10 @@
 AccessError
 ├── Unauthenticated     there are no credentials and they are needed, or they are wrong
 ├── InvalidIdentity     what a trusted proxy says about the person is invalid
-└── Forbidden           the principal may not do this
+├── Forbidden           the principal may not do this
+├── TooManyRequests     the principal has made too many requests, or moved too many bytes
+│   └── TooManyFailures too many credentials from this address were wrong
+└── TooManyUploads      as many uploads are under way as the service takes at once
 
 AccessFileError         ACCESS_FILE cannot be read, or has mistakes
 """
@@ -42,6 +45,36 @@ class Forbidden(AccessError):
             if needed
             else f"these credentials are only for names that begin with {prefix!r}"
         )
+
+
+class TooManyRequests(AccessError):
+    """`retry_after` is in how many seconds the next request will be answered."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(self._describe(retry_after))
+        self.retry_after = retry_after
+
+    def _describe(self, seconds: int) -> str:
+        return (
+            "these are too many requests, or too many bytes, for the time being;"
+            f" try again in {seconds} s"
+        )
+
+
+class TooManyFailures(TooManyRequests):
+    """Credentials are not looked at, so nothing is said about these."""
+
+    def _describe(self, seconds: int) -> str:
+        return (
+            "too many requests from this address had credentials that were wrong;"
+            f" try again in {seconds} s"
+        )
+
+
+class TooManyUploads(AccessError):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} uploads are under way, and no more are taken at present")
+        self.limit = limit
 
 
 class AccessFileError(Exception):
