@@ -81,6 +81,21 @@ def in_any(text: str, networks: tuple[Network, ...]) -> bool:
     return any(address.subnet_of(_as_ipv6(network)) for network in networks)
 
 
+def client_key(address: str) -> str:
+    """Return what identifies a client: an IPv4 address, or the /64 network of an IPv6 address.
+
+    A client can choose any address in such a network (RFC 4291 section 2.5.1). The peer of a Unix
+    socket has no address, so all of them are one client.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(parsed.ipv4_mapped or ipaddress.ip_network((int(parsed), 64), strict=False))
+    return str(parsed)
+
+
 def _as_ipv6(network: Network) -> ipaddress.IPv6Network:
     if isinstance(network, ipaddress.IPv6Network):
         return network
