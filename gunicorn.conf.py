@@ -9,7 +9,7 @@ import sys
 import traceback
 
 from fileservice import listener_file
-from fileservice.access import Scope
+from fileservice.access import Scope, share_memory
 from fileservice.addresses import parse_address
 from fileservice.serving.gunicorn_api import add_settings
 from fileservice.serving.log import ACCESS_FORMAT, Log
@@ -46,6 +46,8 @@ control_socket_disable = True
 # An upload needs two descriptors. The usual soft limit of 1,024 exists only for select().
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
+
+share_memory()  # the limits count over all workers, which inherit it
 
 # The application interprets X-Forwarded-*; it knows which proxies to trust (TRUSTED_PROXIES).
 forwarded_allow_ips = ""

@@ -7,7 +7,7 @@ from flask import Flask
 from gevent import monkey
 
 from fileservice import filetypes
-from fileservice.access import AccessFile, anonymous
+from fileservice.access import AccessFile, Limits, anonymous, open_limits
 from fileservice.executor import Executor
 from fileservice.gevent_executor import GreenletExecutor, InlineExecutor, ThreadExecutor
 from fileservice.settings import Settings, check_access_file
@@ -102,10 +102,19 @@ def _dependencies(
         resumable_uploads=resumable_uploads,
         sweeper=Sweeper(store, resumable_uploads, executor, settings.upload_expiry),
         search_limit=SearchLimit(),
-        door=Door(authenticator),
+        door=Door(authenticator, _limits(settings)),
         idle_timeout=settings.idle_timeout,
         public_url=settings.public_url,
         download_redirect=settings.download_redirect,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return open_limits(
+        settings.max_uploads,
+        settings.auth_failure_limit,
+        settings.rate_limit,
+        settings.limits_url,
     )
 
 

@@ -5,13 +5,13 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from fileservice import filetypes
-from fileservice.access import AccessFileError, Scope, read_rules
+from fileservice.access import AccessFileError, Limit, RateLimit, Scope, read_rules
 from fileservice.addresses import Network
 from fileservice.quantities import parse_size
 from fileservice.setting_conflicts import PREFIX, conflicts
@@ -22,13 +22,16 @@ from fileservice.setting_parsers import (
     parse_count,
     parse_digest,
     parse_extensions,
+    parse_failure_limit,
     parse_hosts,
     parse_identity_field,
+    parse_limits_url,
     parse_networks,
     parse_origins,
     parse_path,
     parse_positive_size,
     parse_public_url,
+    parse_rate_limit,
     parse_scopes,
     parse_store_id,
     parse_store_url,
@@ -79,6 +82,10 @@ class Settings:
     access_file: Path | None
     identity_header: str | None
     identity_groups_header: str | None
+    max_uploads: int
+    auth_failure_limit: Limit | None
+    rate_limit: RateLimit | None
+    limits_url: str | None = field(repr=False)
 
     @property
     def hosts(self) -> tuple[str | Network, ...]:
@@ -100,10 +107,16 @@ class Settings:
         problems = _unknown_variables(environ)
         for name, variable in VARIABLES.items():
             text = environ.get(PREFIX + name) or variable.default
+            path = environ.get(PREFIX + name + _FILE) if variable.is_secret else None
+            label = f"{name}{_FILE}={path!r}" if path else f"{name}={text!r}"
             try:
+                if path:
+                    text = _read_secret(name, text, path)
+                elif variable.is_secret:
+                    label = name  # the log does not have the value
                 values[name.lower()] = variable.parse(text)
             except ValueError as error:
-                problems.append(f"{PREFIX}{name}={text!r}: {error}")
+                problems.append(f"{PREFIX}{label}: {error}")
         problems += conflicts(values)
         if problems:
             raise SettingsError(problems)
@@ -124,6 +137,21 @@ def check_access_file(settings: Settings) -> None:
         raise SettingsError([f"{variable}: {problem}" for problem in error.problems]) from None
 
 
+def _read_secret(name: str, text: str, path: str) -> str:
+    """Return the secret in the file at `path`, without the end of its line. Raise ValueError."""
+    if text:
+        raise ValueError(f"{PREFIX}{name} is set as well; set one of them")
+    try:
+        secret = Path(path).read_text("utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8") from None
+    if not secret:
+        raise ValueError("the file is empty")
+    return secret
+
+
 def usable_cpus() -> int:
     """Return how many CPUs this process may use: its affinity, bounded by its cgroup's quota."""
     cpus = len(os.sched_getaffinity(0))
@@ -142,7 +170,7 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
     problems = []
     for variable in sorted(environ):
         name = variable.removeprefix(PREFIX)
-        if name == variable or name in VARIABLES:
+        if name == variable or name in VARIABLES or name in _SECRET_FILES:
             continue
         if not _SERVICE_DISCOVERY.fullmatch(f"{name}={environ[variable]}"):
             similar = difflib.get_close_matches(name, VARIABLES, n=1)
@@ -164,6 +192,8 @@ class Variable(NamedTuple):
 
     default: str
     parse: Callable[[str], object]
+    is_secret: bool = False
+    """The variable NAME_FILE can name a file that has the value, and no error shows the value."""
 
 
 VARIABLES: Mapping[str, Variable] = {
@@ -191,5 +221,12 @@ VARIABLES: Mapping[str, Variable] = {
     "ACCESS_FILE": Variable("", parse_path),
     "IDENTITY_HEADER": Variable("", parse_identity_field),
     "IDENTITY_GROUPS_HEADER": Variable("", parse_identity_field),
+    "MAX_UPLOADS": Variable("512", parse_count),
+    "AUTH_FAILURE_LIMIT": Variable("10/minute", parse_failure_limit),
+    "RATE_LIMIT": Variable("", parse_rate_limit),
+    "LIMITS_URL": Variable("", parse_limits_url, is_secret=True),
 }
 """Every setting, by the name of its variable without PREFIX."""
+
+_FILE = "_FILE"
+_SECRET_FILES = {name + _FILE for name, variable in VARIABLES.items() if variable.is_secret}

@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+import limits
 import pytest
 
+from fileservice.access import RateLimit
 from fileservice.filetypes import DEFAULT_EXTENSIONS
 from fileservice.settings import VARIABLES, Settings, SettingsError, usable_cpus
 
@@ -44,6 +46,10 @@ DEFAULTS: dict[str, Any] = {
     "TRUSTED_PROXIES": (),
     "ALLOWED_HOSTS": (),
     "ANONYMOUS": frozenset({"list", "read", "write"}),
+    "MAX_UPLOADS": 512,
+    "AUTH_FAILURE_LIMIT": limits.parse("10/minute"),
+    "RATE_LIMIT": None,
+    "LIMITS_URL": None,
     "ACCESS_FILE": None,
     "IDENTITY_HEADER": None,
     "IDENTITY_GROUPS_HEADER": None,
@@ -103,6 +109,23 @@ VALID: list[tuple[str, str, Any]] = [
     ("TRUSTED_PROXIES", "10.0.0.1", (ipaddress.ip_network("10.0.0.1/32"),)),
     ("ALLOWED_HOSTS", "*", ("*",)),
     ("ANONYMOUS", "none", frozenset()),
+    ("MAX_UPLOADS", "1", 1),
+    ("AUTH_FAILURE_LIMIT", "none", None),
+    ("AUTH_FAILURE_LIMIT", "3 per 2 hours", limits.parse("3/2hours")),
+    ("RATE_LIMIT", "none", None),
+    ("RATE_LIMIT", "100/minute", RateLimit((limits.parse("100/minute"),))),
+    ("RATE_LIMIT", "500B/second", RateLimit((), (limits.parse("500/second"),))),
+    (
+        "RATE_LIMIT",
+        "100/minute, 10GiB/day,1000 per hour",
+        RateLimit(
+            (limits.parse("100/minute"), limits.parse("1000/hour")),
+            (limits.parse(f"{10 * 1024**3}/day"),),
+        ),
+    ),
+    ("LIMITS_URL", "redis://:secret@host:6379/0", "redis://:secret@host:6379/0"),
+    ("LIMITS_URL", "rediss://host", "rediss://host"),
+    ("LIMITS_URL", "redis+unix:///run/redis.sock", "redis+unix:///run/redis.sock"),
     ("ANONYMOUS", "read, delete", frozenset({"read", "delete"})),
     ("ACCESS_FILE", "/etc/fileservice/access.toml", Path("/etc/fileservice/access.toml")),
     ("ACCESS_FILE", "access.toml", Path("access.toml").absolute()),
@@ -210,6 +233,25 @@ INVALID = [
     ("ALLOWED_HOSTS", "files.*.org"),
     ("ALLOWED_HOSTS", "10.0.0.1/8"),
     ("ALLOWED_HOSTS", "a,"),
+    ("MAX_UPLOADS", "0"),
+    ("AUTH_FAILURE_LIMIT", "10"),
+    ("AUTH_FAILURE_LIMIT", "10MiB/minute"),
+    ("AUTH_FAILURE_LIMIT", "10/minute,100/day"),
+    ("AUTH_FAILURE_LIMIT", "0/minute"),
+    ("RATE_LIMIT", "100"),
+    ("RATE_LIMIT", "100/minute,"),
+    ("RATE_LIMIT", "100/fortnight"),
+    ("RATE_LIMIT", "10GB/day"),
+    ("RATE_LIMIT", "10Gi/day"),
+    ("RATE_LIMIT", "0B/day"),
+    ("RATE_LIMIT", "-1/day"),
+    ("RATE_LIMIT", "1.5/day"),
+    ("RATE_LIMIT", "none,1/day"),
+    ("LIMITS_URL", "memcached://host"),
+    ("LIMITS_URL", "host:6379"),
+    ("LIMITS_URL", "redis:"),
+    ("LIMITS_URL", "redis://host:port"),
+    ("LIMITS_URL", "redis://[::1:6379"),
     ("ANONYMOUS", "none,read"),
     ("ANONYMOUS", "reed"),
     ("ANONYMOUS", ","),
@@ -228,6 +270,8 @@ INVALID = [
 
 NEEDING_OTHERS = {"DOWNLOAD_REDIRECT", "IDENTITY_HEADER", "IDENTITY_GROUPS_HEADER"}
 """Settings that are valid only together with others."""
+
+SECRETS = {name for name, variable in VARIABLES.items() if variable.is_secret}
 
 
 def test_every_variable_has_a_default_a_valid_and_an_invalid_value_here() -> None:
@@ -253,8 +297,30 @@ def test_valid_value_is_parsed(name: str, text: str, value: Any) -> None:
 def test_invalid_value_is_reported_with_its_name_and_text(name: str, text: str) -> None:
     [problem] = problems_of(**{name: text})
 
-    assert problem.startswith(f"FILESERVICE_{name}={text!r}: ")
-    assert len(problem) > len(f"FILESERVICE_{name}={text!r}: ")
+    beginning = f"FILESERVICE_{name}: " if name in SECRETS else f"FILESERVICE_{name}={text!r}: "
+    assert problem.startswith(beginning)
+    assert len(problem) > len(beginning)
+
+
+def test_url_of_limits_can_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("redis://:hunter2@host\n")
+
+    settings = read(LIMITS_URL_FILE=str(file))
+
+    assert settings.limits_url == "redis://:hunter2@host"
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://:hunter2@host", "redis://user:hunter2", "redis://[:hunter2@host", "hunter2"]
+)
+def test_error_in_the_url_of_limits_does_not_show_it(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text(url)
+    assert "hunter2" not in problems_of(LIMITS_URL=url)[0]
+    assert "hunter2" not in problems_of(LIMITS_URL_FILE=str(file))[0]
+    assert "hunter2" not in problems_of(LIMITS_URL=url, LIMITS_URL_FILE=str(file))[0]
 
 
 def test_ipv6_address_without_brackets_is_reported_with_the_right_form() -> None:

@@ -51,6 +51,12 @@ def _allow(error: MethodNotAllowed) -> Mapping[str, str]:
     return {"Allow": ", ".join(sorted(error.valid_methods))} if error.valid_methods else {}
 
 
+def _retry_after(error: Exception) -> Mapping[str, str]:
+    """Replace the seconds of a row by those that are known exactly."""
+    seconds: int | None = getattr(error, "retry_after", None)
+    return {"Retry-After": str(seconds)} if seconds else {}
+
+
 TABLE = (
     Row("no-file", 400, "No file in the form", {protocol.NoFile: ()}),
     Row("one-file-only", 400, "One file at a time", {protocol.MultipleFiles: ()}),
@@ -111,12 +117,13 @@ TABLE = (
     Row("wrong-host", 421, "Not a name of this service", {web.WrongHost: ("host",)}),
     Row("locked", 423, "The upload is in use", {storage.Locked: ()}, retry_after=1),
     Row("too-many-requests", 429, "Too much at once",
-        {upload.TooManyUnfinishedOfClient: ("limit",)}, retry_after=60),
+        {access.TooManyRequests: (), upload.TooManyUnfinishedOfClient: ("limit",)},
+        _retry_after, retry_after=60),
     Row("checksum-mismatch", 460, "Checksum Mismatch", {protocol.ChecksumMismatch: ()}),
     Row("internal", 500, "Internal error", {Exception: ()}),
     Row("busy", 503, "The service is busy",
         {storage.Busy: (), storage.NameReserved: ("name",), upload.TooManyUnfinished: ("limit",),
-         web.TooManySearches: (), web.Overloaded: ()},
+         access.TooManyUploads: ("limit",), web.TooManySearches: (), web.Overloaded: ()},
         retry_after=2),
     Row("storage-unavailable", 503, "The storage does not answer",
         {storage.StorageUnavailable: ()}, retry_after=10),

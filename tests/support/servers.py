@@ -15,7 +15,11 @@ import httpx
 from tests.support.seaweed import BucketPath, SeaweedClient
 
 ROOT = Path(__file__).parents[2]
-DEFAULTS = {"ALLOWED_HOSTS": "*", "ANONYMOUS": "list,read,write,delete"}
+DEFAULTS = {
+    "ALLOWED_HOSTS": "*",
+    "ANONYMOUS": "list,read,write,delete",
+    "AUTH_FAILURE_LIMIT": "none",
+}
 """Settings of every server for which a test gives no others."""
 _START_SECONDS = 60
 _STOP_SECONDS = 60

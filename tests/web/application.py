@@ -62,6 +62,7 @@ def application(root: Path, *, redirects: bool = False, **variables: str) -> Fla
         "FSYNC": "false",
         "MIN_FREE_SPACE": "0",
         "ANONYMOUS": "list,read,write,delete",
+        "AUTH_FAILURE_LIMIT": "none",
     }
     environ = defaults | variables
     settings = Settings.from_environ({PREFIX + name: environ[name] for name in environ})
