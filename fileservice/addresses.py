@@ -81,6 +81,7 @@ def in_any(text: str, networks: tuple[Network, ...]) -> bool:
     return any(address.subnet_of(_as_ipv6(network)) for network in networks)
 
 
+@lru_cache(maxsize=1024)
 def client_key(address: str) -> str:
     """Return what identifies a client: an IPv4 address, or the /64 network of an IPv6 address.
 

@@ -88,13 +88,14 @@ class CounterTable(Storage):
 
     def _find(self, key: str) -> tuple[int, float]:
         hashed, bucket = self._locate(key)
-        # Without a lock: what two reads find is not half written.
         data = _BUCKET.unpack_from(self._memory.bytes, bucket)
+        if hashed not in data[::3]:
+            return 0, 0.0
+        # Without a lock: what two reads find is not half written.
         while (again := _BUCKET.unpack_from(self._memory.bytes, bucket)) != data:
             data = again
-        if hashed in data[::3]:
-            position = 3 * data[::3].index(hashed)
-            if data[position + 2] > time.monotonic():
+        for position in range(0, len(data), 3):
+            if data[position] == hashed and data[position + 2] > time.monotonic():
                 return data[position + 1], data[position + 2]
         return 0, 0.0
 

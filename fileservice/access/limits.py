@@ -122,7 +122,7 @@ class FailureLimiter:
 
     def check(self, client: str, credentials: str) -> None:
         """Raise TooManyFailures if these credentials must not be checked."""
-        key = self._key(client)
+        key = _failures_key(client)
         if self._table.get(key) < self._limit.amount:
             return
         if not self._table.get(_accepted_key(client, credentials)):
@@ -140,7 +140,7 @@ class FailureLimiter:
 
     def failed(self, client: str, credentials: str) -> None:
         """Count wrong credentials. Raise TooManyFailures if they are one too many."""
-        key, accepted_key = self._key(client), _accepted_key(client, credentials)
+        key, accepted_key = _failures_key(client), _accepted_key(client, credentials)
         self._noted.pop(accepted_key, None)
         self._table.clear(accepted_key)
         count = self._table.incr(key, self._limit.get_expiry())
@@ -152,9 +152,6 @@ class FailureLimiter:
                 self._table.put(key, max(1.0, seconds), self._limit.amount)
         if count > self._limit.amount:
             raise TooManyFailures(_until(self._table.get_expiry(key)))
-
-    def _key(self, client: str) -> str:
-        return self._limit.key_for("failures", client)
 
     def _common_key(self, client: str) -> str:
         """Return the key for `counters`, which fall back to the table if Redis fails."""
@@ -184,6 +181,10 @@ class Attempt:
             self._limiter.accepted(self._client, self._credentials)
         elif isinstance(error, Unauthenticated):
             self._limiter.failed(self._client, self._credentials)
+
+
+def _failures_key(client: str) -> str:
+    return f"failures/{client}"
 
 
 def _accepted_key(client: str, credentials: str) -> str:

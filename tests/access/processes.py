@@ -2,7 +2,8 @@
 
 import multiprocessing
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
 
@@ -47,8 +48,9 @@ def in_threads(number: int, function: Callable[[], int]) -> list[int]:
     return returned
 
 
-def waiting_process(function: Callable[[], object]) -> BaseProcess:
-    """Start a process that has called `function` when this returns, and that then waits."""
+@contextmanager
+def waiting_process(function: Callable[[], object]) -> Iterator[BaseProcess]:
+    """Run a process that has called `function` and waits; kill it when the context ends."""
     called, never = _FORK.Event(), _FORK.Event()
 
     def run() -> None:
@@ -58,5 +60,9 @@ def waiting_process(function: Callable[[], object]) -> BaseProcess:
 
     process = _FORK.Process(target=run)
     process.start()
-    assert called.wait(60)
-    return process
+    try:
+        assert called.wait(60)
+        yield process
+    finally:
+        process.kill()
+        process.join()

@@ -68,43 +68,34 @@ def test_taking_and_giving_back_in_processes_leaves_no_slot_taken(memory: Shared
 
 def test_slots_of_a_process_that_was_killed_are_free(memory: SharedMemory) -> None:
     slots = UploadSlots(memory, LIMIT)
-    other = waiting_process(lambda: taken(UploadSlots(memory, LIMIT), LIMIT - 1))
-    assert taken(slots) == 1
-
-    other.kill()
-    other.join()
+    with waiting_process(lambda: taken(UploadSlots(memory, LIMIT), LIMIT - 1)):
+        assert taken(slots) == 1
 
     assert taken(slots) == LIMIT - 1
 
 
 def test_slots_of_a_process_that_is_stopped_stay_taken(memory: SharedMemory) -> None:
     slots = UploadSlots(memory, LIMIT)
-    other = waiting_process(lambda: taken(UploadSlots(memory, LIMIT), LIMIT - 1))
-    assert other.pid
-    os.kill(other.pid, signal.SIGSTOP)
-
-    assert taken(slots) == 1
-
-    other.kill()
-    other.join()
+    with waiting_process(lambda: taken(UploadSlots(memory, LIMIT), LIMIT - 1)) as other:
+        assert other.pid
+        os.kill(other.pid, signal.SIGSTOP)
+        assert taken(slots) == 1
 
 
+@pytest.mark.timeout(30)
 def test_process_that_is_stopped_under_the_lock_does_not_stop_the_others(
     memory: SharedMemory,
 ) -> None:
     slots = UploadSlots(memory, LIMIT)
-
     lock = memory.locked(0)
-    other = waiting_process(lock.__enter__)
-    assert other.pid
-    os.kill(other.pid, signal.SIGSTOP)
+    with waiting_process(lock.__enter__) as other:
+        assert other.pid
+        os.kill(other.pid, signal.SIGSTOP)
 
-    assert slots.take()
-    slots.give_back()
+        assert slots.take()
+        slots.give_back()
 
-    assert slots.under_way() == 0
-    other.kill()
-    other.join()
+        assert slots.under_way() == 0
 
 
 def test_many_processes_one_after_the_other_share_the_memory(memory: SharedMemory) -> None:
