@@ -9,7 +9,7 @@ import sys
 import traceback
 
 from fileservice import listener_file
-from fileservice.access import Scope
+from fileservice.access import Scope, share_memory
 from fileservice.addresses import parse_address
 from fileservice.serving.gunicorn_api import add_settings
 from fileservice.serving.log import ACCESS_FORMAT, Log
@@ -47,9 +47,15 @@ control_socket_disable = True
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
 
+share_memory()  # the limits count over all workers, which inherit it
+
 # The application interprets X-Forwarded-*; it knows which proxies to trust (TRUSTED_PROXIES).
 forwarded_allow_ips = ""
 secure_scheme_headers = {}
+# WSGI has one name for X-Remote-User and X_Remote_User. A proxy that removes the first one from
+# what clients send leaves the second one. Fields with underscores are dropped, whoever sends them.
+header_map = "drop"
+forwarder_headers = ""
 
 
 def on_reload(server):

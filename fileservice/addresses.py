@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -10,6 +11,8 @@ _AUTHORITY = re.compile(
     r"(?::(?P<port>[0-9]{0,5}))?"
 )
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~@:+-]+)*")
+_ZONE = re.compile(r"(?P<address>[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)%[A-Za-z0-9._~-]{1,64}")
+"""An IPv6 address with a zone (RFC 6874 section 2)."""
 _MAX_NAME_LENGTH = 253
 """Characters in a DNS name; each label of it has at most 63 (RFC 1035 section 2.3.4)."""
 _MAPPED = int(ipaddress.IPv6Address("::ffff:0:0"))
@@ -51,25 +54,47 @@ def is_prefix(text: str) -> bool:
 def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """Parse an address as proxies write it: 192.0.2.1, 192.0.2.1:80, ::1 or [::1]:80.
 
-    An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) is returned as the IPv4 address. Raises
+    An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) is returned as the IPv4 address. A zone
+    (RFC 4007 section 11) is left out: it says something only on the machine that wrote it. Raises
     ValueError.
     """
     if match := re.fullmatch(r"\[([^\]]*)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}", text):
         text = match[1] or match[2] or ""
+    if match := _ZONE.fullmatch(text):
+        text = match["address"]
     address = ipaddress.ip_address(text)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        return address.ipv4_mapped
-    return address
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.scope_id is not None:
+        raise ValueError("the zone has characters that no zone has")
+    return address.ipv4_mapped or address
 
 
+@lru_cache(maxsize=1024)
 def in_any(text: str, networks: tuple[Network, ...]) -> bool:
     """Return whether the address `text` is in one of the networks. Raises ValueError.
 
     An IPv4 address and its IPv4-mapped IPv6 address, which dual-stack sockets report, are the same
-    address; likewise for networks.
+    address; likewise for networks. The results are kept: the same proxies send many requests.
     """
     address = _as_ipv6(ipaddress.ip_network(parse_address(text)))
     return any(address.subnet_of(_as_ipv6(network)) for network in networks)
+
+
+@lru_cache(maxsize=1024)
+def client_key(address: str) -> str:
+    """Return what identifies a client: an IPv4 address, or the /64 network of an IPv6 address.
+
+    A client can choose any address in such a network (RFC 4291 section 2.5.1). The peer of a Unix
+    socket has no address, so all of them are one client.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(parsed.ipv4_mapped or ipaddress.ip_network((int(parsed), 64), strict=False))
+    return str(parsed)
 
 
 def _as_ipv6(network: Network) -> ipaddress.IPv6Network:

@@ -8,7 +8,14 @@ from flask import Flask
 from gevent import monkey
 
 from fileservice import filetypes
-from fileservice.access import AccessFile, SecretKey, SessionStore, anonymous
+from fileservice.access import (
+    AccessFile,
+    Limits,
+    SecretKey,
+    SessionStore,
+    anonymous,
+    open_limits,
+)
 from fileservice.executor import Executor
 from fileservice.gevent_executor import GreenletExecutor, InlineExecutor, ThreadExecutor
 from fileservice.settings import Settings, check_access_file
@@ -19,6 +26,7 @@ from fileservice.web.authentication import Authenticator
 from fileservice.web.cookies import Cookies
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import Door
+from fileservice.web.identity_fields import IdentityFields
 from fileservice.web.maintenance import Sweeper
 from fileservice.web.middleware import (
     cors,
@@ -29,6 +37,7 @@ from fileservice.web.middleware import (
     private_responses,
     proxies,
 )
+from fileservice.web.origins import AllowedOrigins
 from fileservice.web.path_parameters import CONVERTERS
 from fileservice.web.routes import (
     assets,
@@ -75,7 +84,10 @@ def create_app(
     cookies = Cookies(settings.public_url)
     session_cookie = SessionCookie(SessionStore(secret_key, store.private_files), cookies)
     access_file = AccessFile(settings.access_file) if settings.access_file else None
-    authenticator = Authenticator(anonymous(settings.anonymous), access_file, session_cookie)
+    identity_fields = IdentityFields(settings.identity_header, settings.identity_groups_header)
+    authenticator = Authenticator(
+        anonymous(settings.anonymous), access_file, identity_fields, session_cookie
+    )
     dependencies = _dependencies(settings, store, executor, authenticator)
     for resource in (uploads, downloads, listing, pages, tus, resumable_draft):
         app.register_blueprint(resource.routes(dependencies))
@@ -83,7 +95,9 @@ def create_app(
     provider = _openid_provider(settings)
     label = provider.label if provider else None
     app.register_blueprint(
-        sign_in.routes(browser_sign_in, authenticator, settings.idle_timeout, label)
+        sign_in.routes(
+            browser_sign_in, authenticator, dependencies.door, settings.idle_timeout, label
+        )
     )
     if provider:
         flow = Flow(secret_key, cookies)
@@ -98,8 +112,9 @@ def create_app(
     proxies.register(app, settings.trusted_proxies, settings.public_url)
     load_shedding.register(app, executor.delay)
     hosts.register(app, settings.hosts)
-    cross_site.register(app, settings.cors_origins, settings.public_url)
-    cors.register(app, settings.cors_origins)
+    origins = AllowedOrigins(settings.cors_origins, identity_fields)
+    cross_site.register(app, origins, settings.public_url)
+    cors.register(app, origins, identity_fields.names)
     door.register(app, dependencies.door)
     private_responses.register(app)
     problems.register(app)
@@ -124,7 +139,7 @@ def _dependencies(
         resumable_uploads=resumable_uploads,
         sweeper=Sweeper(store, resumable_uploads, executor, settings.upload_expiry),
         search_limit=SearchLimit(),
-        door=Door(authenticator),
+        door=Door(authenticator, _limits(settings)),
         idle_timeout=settings.idle_timeout,
         public_url=settings.public_url,
         download_redirect=settings.download_redirect,
@@ -142,6 +157,15 @@ def _openid_provider(settings: Settings) -> "OpenIDProvider | None":
         settings.oidc_client_id,
         settings.oidc_client_secret,
         settings.oidc_groups_claim,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return open_limits(
+        settings.max_uploads,
+        settings.auth_failure_limit,
+        settings.rate_limit,
+        settings.limits_url,
     )
 
 

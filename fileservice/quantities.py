@@ -6,6 +6,8 @@ The message of each ValueError continues a sentence that begins with the name of
 import re
 
 _SIZE_UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+MAX_SIZE = (1 << 63) - 1
+"""What fits into the 64 bits of a file offset."""
 _DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -14,7 +16,10 @@ def parse_size(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,18})\s*([A-Za-z]*)", text)
     if not match or match[2] not in _SIZE_UNITS:
         raise ValueError("must be a size such as 500MiB or 5GiB (KiB, MiB, GiB, TiB, or bytes)")
-    return int(match[1]) * _SIZE_UNITS[match[2]]
+    size = int(match[1]) * _SIZE_UNITS[match[2]]
+    if size > MAX_SIZE:
+        raise ValueError("must be less than 2^63 bytes")
+    return size
 
 
 def format_size(size: int) -> str:

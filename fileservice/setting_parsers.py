@@ -7,16 +7,31 @@ The message of the ValueError continues the sentence that begins with the settin
 import ipaddress
 import os
 import re
+import urllib.parse
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import limits
+
 from fileservice import filetypes
-from fileservice.access import Scope
+from fileservice.access import Limit, RateLimit, Scope
 from fileservice.addresses import Network, host_of, is_authority, is_prefix
 from fileservice.quantities import parse_duration, parse_size
 from fileservice.storage import check_url
 
+_OTHER_FIELDS = frozenset(
+    "accept access-control-request-headers access-control-request-method authorization connection"
+    " content-length content-type cookie expect host origin referer sec-fetch-site te trailer"
+    " transfer-encoding upgrade user-agent via x-forwarded-for x-forwarded-host x-forwarded-prefix"
+    " x-forwarded-proto x-http-method-override".split()
+)
+"""Header fields by which no proxy names people: clients send them, or the service uses them."""
+_REDIS_SCHEMES = ("redis", "rediss", "redis+unix")
+_RATE_LIMIT_SYNTAX = (
+    "must be numbers or sizes for a time, such as 100/minute, 10GiB/day, 1000 per 2 hours"
+    " (second, minute, hour, day, month; a number of bytes needs its unit B)"
+)
 _MIN_SECRET_LENGTH = 32
 _MAX_SOCKET_PATH = 107
 """Bytes that a Unix socket's path may have (unix(7): sun_path, without the terminating zero)."""
@@ -137,6 +152,20 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(element) for element in _elements(text))
 
 
+def parse_identity_field(text: str) -> str | None:
+    """Check the name of a header field by which a proxy names people; None for an empty text.
+
+    Servers and proxies do not agree on what an underscore in a name means, so it has none.
+    """
+    if not text:
+        return None
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*", text):
+        raise ValueError("must be the name of a header field, of letters, digits and hyphens")
+    if text.lower() in _OTHER_FIELDS:
+        raise ValueError("is a header field that means something else")
+    return text
+
+
 def parse_hosts(text: str) -> tuple[str | Network, ...]:
     """Parse a list of host names, ``*.`` and a name, addresses, networks, or ``*``."""
     return tuple(_host(element) for element in _elements(text))
@@ -205,6 +234,49 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def parse_rate_limit(text: str) -> RateLimit | None:
+    """Parse limits such as ``100/minute, 10GiB/day``, of requests and bytes; None for ``none``."""
+    if text in ("", "none"):
+        return None
+    requests: list[Limit] = []
+    of_bytes: list[Limit] = []
+    for element in _elements(text):
+        match = re.fullmatch(r"([0-9]+)([KMGT]i)?(B?)(\s*(?:/|\s+per\s+).+)", element)
+        if not match or bool(match[2]) != bool(match[2] and match[3]):
+            raise ValueError(_RATE_LIMIT_SYNTAX)
+        amount = parse_positive_size(match[1] + (match[2] or "") + match[3])
+        (of_bytes if match[3] else requests).append(_limit(f"{amount}{match[4]}"))
+    return RateLimit(tuple(requests), tuple(of_bytes))
+
+
+def parse_failure_limit(text: str) -> Limit | None:
+    """Parse one limit of requests such as ``10/minute``; None for ``none``."""
+    if text == "none":
+        return None
+    limit = parse_rate_limit(text)
+    if limit is None or len(limit.requests) != 1 or limit.bytes:
+        raise ValueError("must be a number for a time, such as 10/minute, or none")
+    return limit.requests[0]
+
+
+def parse_limits_url(text: str) -> str | None:
+    """Check the URL of a Redis server; None for an empty text. Errors do not repeat it."""
+    with suppress(ValueError):
+        parts = urllib.parse.urlsplit(text)
+        _ = parts.port  # raises ValueError; the client would show what it is instead
+        location = parts.path if parts.scheme == "redis+unix" else parts.hostname
+        if not text or (parts.scheme in _REDIS_SCHEMES and location):
+            return text or None
+    raise ValueError("must be a URL such as redis://redis.example.org:6379/0")
+
+
+def _limit(text: str) -> Limit:
+    try:
+        return limits.parse(text)
+    except ValueError:
+        raise ValueError(_RATE_LIMIT_SYNTAX) from None
 
 
 def _host(text: str) -> str | Network:

@@ -10,9 +10,10 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from fileservice import filetypes
-from fileservice.access import AccessFileError, Scope, read_rules
+from fileservice.access import AccessFileError, Limit, RateLimit, Scope, read_rules
 from fileservice.addresses import Network
 from fileservice.quantities import parse_size
+from fileservice.setting_conflicts import PREFIX, conflicts
 from fileservice.setting_parsers import (
     duration_between,
     is_loopback,
@@ -23,22 +24,23 @@ from fileservice.setting_parsers import (
     parse_count,
     parse_digest,
     parse_extensions,
+    parse_failure_limit,
     parse_hosts,
+    parse_identity_field,
     parse_issuer,
+    parse_limits_url,
     parse_networks,
     parse_origins,
     parse_path,
     parse_positive_size,
     parse_public_url,
+    parse_rate_limit,
     parse_scopes,
     parse_secret_key,
     parse_store_id,
     parse_store_url,
     read_secret,
 )
-from fileservice.storage import directory_of, has_presigned_urls
-
-PREFIX = "FILESERVICE_"
 
 _SERVICE_DISCOVERY = re.compile(
     r"([A-Z0-9_]+_)?"
@@ -88,6 +90,12 @@ class Settings:
     oidc_client_id: str | None
     oidc_client_secret: str | None = field(repr=False)
     oidc_groups_claim: str
+    identity_header: str | None
+    identity_groups_header: str | None
+    max_uploads: int
+    auth_failure_limit: Limit | None
+    rate_limit: RateLimit | None
+    limits_url: str | None = field(repr=False)
 
     @property
     def hosts(self) -> tuple[str | Network, ...]:
@@ -123,21 +131,7 @@ class Settings:
                 values[name.lower()] = variable.parse(text)
             except ValueError as error:
                 problems.append(f"{PREFIX}{label}: {error}")
-        problems += _oidc_problems(values)
-        store_url = values.get("store_url")
-        if values.get("download_redirect") and store_url and not has_presigned_urls(str(store_url)):
-            problems.append(
-                f"{PREFIX}DOWNLOAD_REDIRECT='true': downloads can only be redirected to a bucket,"
-                f" and {PREFIX}STORE_URL={store_url!r} names none"
-            )
-        access_file = values.get("access_file")
-        if isinstance(access_file, Path) and store_url:
-            directory = directory_of(str(store_url))
-            if directory and _real(access_file).is_relative_to(_real(directory)):
-                problems.append(
-                    f"{PREFIX}ACCESS_FILE={str(access_file)!r}: must be outside of"
-                    f" {PREFIX}STORE_URL={store_url!r}, whose files are served and can be replaced"
-                )
+        problems += conflicts(values)
         if problems:
             raise SettingsError(problems)
         return cls(**values)  # type: ignore[arg-type]  # the parsers give the fields' types
@@ -155,24 +149,6 @@ def check_access_file(settings: Settings) -> None:
     except AccessFileError as error:
         variable = f"{PREFIX}ACCESS_FILE={str(settings.access_file)!r}"
         raise SettingsError([f"{variable}: {problem}" for problem in error.problems]) from None
-
-
-def _oidc_problems(values: Mapping[str, object]) -> list[str]:
-    """Return what is missing to sign in with OpenID Connect, if any of it is set."""
-    issuer, client_id = values.get("oidc_issuer"), values.get("oidc_client_id")
-    if "oidc_issuer" not in values or "oidc_client_id" not in values:
-        return []  # that is reported already
-    problems = []
-    if issuer and not client_id:
-        problems.append(f"{PREFIX}OIDC_ISSUER={issuer!r}: {PREFIX}OIDC_CLIENT_ID must be set, too")
-    if issuer and not values.get("access_file", True):
-        problems.append(
-            f"{PREFIX}OIDC_ISSUER={issuer!r}: {PREFIX}ACCESS_FILE must be set, too: it says what"
-            " people may do who sign in"
-        )
-    if not issuer and (client_id or values.get("oidc_client_secret")):
-        problems.append(f"{PREFIX}OIDC_CLIENT_ID and the secret need {PREFIX}OIDC_ISSUER")
-    return problems
 
 
 def usable_cpus() -> int:
@@ -200,11 +176,6 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
             hint = f"; did you mean {PREFIX}{similar[0]}?" if similar else ""
             problems.append(f"{variable}: there is no such setting{hint}")
     return problems
-
-
-def _real(path: Path) -> Path:
-    """Return the path without symbolic links; unlike Path.resolve, also of a loop of them."""
-    return Path(os.path.realpath(path))
 
 
 class Variable(NamedTuple):
@@ -244,6 +215,12 @@ VARIABLES: Mapping[str, Variable] = {
     "OIDC_CLIENT_ID": Variable("", parse_client_credential),
     "OIDC_CLIENT_SECRET": Variable("", parse_client_credential, is_secret=True),
     "OIDC_GROUPS_CLAIM": Variable("groups", parse_claim),
+    "IDENTITY_HEADER": Variable("", parse_identity_field),
+    "IDENTITY_GROUPS_HEADER": Variable("", parse_identity_field),
+    "MAX_UPLOADS": Variable("512", parse_count),
+    "AUTH_FAILURE_LIMIT": Variable("10/minute", parse_failure_limit),
+    "RATE_LIMIT": Variable("", parse_rate_limit),
+    "LIMITS_URL": Variable("", parse_limits_url, is_secret=True),
 }
 """Every setting, by the name of its variable without PREFIX."""
 

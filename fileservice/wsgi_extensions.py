@@ -6,6 +6,7 @@ application asks with the functions of this module, which also answer under any 
 REQUEST_BODY           the body of the request, read with a time limit: a RequestBody
 SEND_INTERIM_RESPONSE  a SendInterimResponse; absent where no interim response may be sent
 STOPPING               True while the service, rather than one worker of it, is being stopped
+RESPONSE_METER         the application may set it to a Meter, which is told what is sent
 OVERDUE_SECONDS        how long the request waited for the server, if it should be refused for that
 
 A response body that is a FileRegions may be sent by the kernel. The server's `wsgi.file_wrapper`
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 REQUEST_BODY = "fileservice.request_body"
 SEND_INTERIM_RESPONSE = "fileservice.send_interim_response"
 STOPPING = "fileservice.stopping"
+RESPONSE_METER = "fileservice.response_meter"
 OVERDUE_SECONDS = "fileservice.overdue_seconds"
 
 _BLOCK_SIZE = 256 * 1024
@@ -58,6 +60,43 @@ class SendInterimResponse(Protocol):
 
     def __call__(self, status: str, fields: Mapping[str, str]) -> None:
         """Send `status`, such as "104 Upload Resumption Supported". Raises OSError."""
+
+
+class Meter(Protocol):
+    """Counts the bytes of a body as they are received or sent."""
+
+    def count(self, size: int) -> None:
+        """Count `size` bytes more."""
+
+    def flush(self) -> None:
+        """The body has ended, or will not be continued."""
+
+
+class MeteredBody:
+    """A RequestBody that tells a meter about the bytes of another one."""
+
+    def __init__(self, body: RequestBody, meter: Meter) -> None:
+        self._body = body
+        self._meter = meter
+        self.arrives_within = body.arrives_within
+        self.interrupt = body.interrupt
+
+    def readinto(self, buffer: memoryview) -> int:
+        count = self._body.readinto(buffer)
+        self._meter.count(count)
+        return count
+
+
+def meter_transfer(environ: "WSGIEnvironment", meter: Meter) -> bool:
+    """Have `meter` count the body of the request and of its response.
+
+    Return False if the server does not tell what it sends; only the request is counted then.
+    """
+    environ[REQUEST_BODY] = MeteredBody(request_body(environ), meter)
+    if RESPONSE_METER not in environ:
+        return False
+    environ[RESPONSE_METER] = meter
+    return True
 
 
 def request_body(environ: "WSGIEnvironment") -> RequestBody:

@@ -134,7 +134,8 @@ def slow_clients(bench: Bench) -> None:
     Each upload begins when the server has accepted the one before, and then sends ten bytes a
     second: the clients are many and slow, and the requests are not more than can be served.
     """
-    with contenders.fileservice(bench.base, workers=bench.workers, IDLE_TIMEOUT="60s") as server:
+    settings = {"IDLE_TIMEOUT": "60s", "MAX_UPLOADS": str(_SLOW_CLIENTS)}
+    with contenders.fileservice(bench.base, workers=bench.workers, **settings) as server:
         (server.files / "small.txt").write_bytes(b"x" * 1024)
         path = f"{server.get}small.txt"
         for _ in range(50):

@@ -90,8 +90,18 @@ class TestParseAddress:
     def test_ipv4_mapped_address_is_parsed_to_ipv4(self, address) -> None:
         assert parse_address(f"::ffff:{address}") == address
 
+    @pytest.mark.parametrize("zone", ["eth0", "1", "wlan-0.2_x~"])
+    def test_zone_of_a_link_local_address_is_left_out(self, zone: str) -> None:
+        assert str(parse_address(f"fe80::1%{zone}")) == "fe80::1"
+        assert str(parse_address(f"[fe80::1%{zone}]:80")) == "fe80::1"
+
     @pytest.mark.parametrize(
-        "text", ["", "unknown", "_hidden", "a.example", "192.0.2", "192.0.2.1:", "[::1]:x", "1"]
+        "text",
+        [
+            *("", "unknown", "_hidden", "a.example", "192.0.2", "192.0.2.1:", "[::1]:x", "1"),
+            *("fe80::1%", "fe80::1%a,b", "fe80::1%a b", "192.0.2.1%1", "%1"),
+            *("::ffff:192.0.2.1:80", "192.0.2.01", "::1%<b>", "192.0.2.1, ::1", "٣.0.2.1"),
+        ],
     )
     def test_other_text_raises_value_error(self, text: str) -> None:
         with pytest.raises(ValueError):
@@ -99,7 +109,13 @@ class TestParseAddress:
 
 
 class TestInAny:
-    @pytest.mark.parametrize("text", ["10.1.2.3", "10.1.2.3:80", "::ffff:10.1.2.3", "[fd00::1]:80"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("10.1.2.3", "10.1.2.3:80", "::ffff:10.1.2.3", "::ffff:a01:203", "[fd00::1]:80"),
+            "fd00::1%eth0",
+        ],
+    )
     def test_address_in_a_network_is_found(self, text: str) -> None:
         assert in_any(text, NETWORKS)
 

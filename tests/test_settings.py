@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+import limits
 import pytest
 
+from fileservice.access import RateLimit
 from fileservice.filetypes import DEFAULT_EXTENSIONS
 from fileservice.settings import VARIABLES, Settings, SettingsError, usable_cpus
 
@@ -44,12 +46,18 @@ DEFAULTS: dict[str, Any] = {
     "TRUSTED_PROXIES": (),
     "ALLOWED_HOSTS": (),
     "ANONYMOUS": frozenset({"list", "read", "write"}),
+    "MAX_UPLOADS": 512,
+    "AUTH_FAILURE_LIMIT": limits.parse("10/minute"),
+    "RATE_LIMIT": None,
+    "LIMITS_URL": None,
     "ACCESS_FILE": None,
     "SECRET_KEY": None,
     "OIDC_ISSUER": None,
     "OIDC_CLIENT_ID": None,
     "OIDC_CLIENT_SECRET": None,
     "OIDC_GROUPS_CLAIM": "groups",
+    "IDENTITY_HEADER": None,
+    "IDENTITY_GROUPS_HEADER": None,
 }
 
 VALID: list[tuple[str, str, Any]] = [
@@ -106,6 +114,23 @@ VALID: list[tuple[str, str, Any]] = [
     ("TRUSTED_PROXIES", "10.0.0.1", (ipaddress.ip_network("10.0.0.1/32"),)),
     ("ALLOWED_HOSTS", "*", ("*",)),
     ("ANONYMOUS", "none", frozenset()),
+    ("MAX_UPLOADS", "1", 1),
+    ("AUTH_FAILURE_LIMIT", "none", None),
+    ("AUTH_FAILURE_LIMIT", "3 per 2 hours", limits.parse("3/2hours")),
+    ("RATE_LIMIT", "none", None),
+    ("RATE_LIMIT", "100/minute", RateLimit((limits.parse("100/minute"),))),
+    ("RATE_LIMIT", "500B/second", RateLimit((), (limits.parse("500/second"),))),
+    (
+        "RATE_LIMIT",
+        "100/minute, 10GiB/day,1000 per hour",
+        RateLimit(
+            (limits.parse("100/minute"), limits.parse("1000/hour")),
+            (limits.parse(f"{10 * 1024**3}/day"),),
+        ),
+    ),
+    ("LIMITS_URL", "redis://:secret@host:6379/0", "redis://:secret@host:6379/0"),
+    ("LIMITS_URL", "rediss://host", "rediss://host"),
+    ("LIMITS_URL", "redis+unix:///run/redis.sock", "redis+unix:///run/redis.sock"),
     ("ANONYMOUS", "read, delete", frozenset({"read", "delete"})),
     ("ACCESS_FILE", "/etc/fileservice/access.toml", Path("/etc/fileservice/access.toml")),
     ("ACCESS_FILE", "access.toml", Path("access.toml").absolute()),
@@ -215,6 +240,25 @@ INVALID = [
     ("ALLOWED_HOSTS", "files.*.org"),
     ("ALLOWED_HOSTS", "10.0.0.1/8"),
     ("ALLOWED_HOSTS", "a,"),
+    ("MAX_UPLOADS", "0"),
+    ("AUTH_FAILURE_LIMIT", "10"),
+    ("AUTH_FAILURE_LIMIT", "10MiB/minute"),
+    ("AUTH_FAILURE_LIMIT", "10/minute,100/day"),
+    ("AUTH_FAILURE_LIMIT", "0/minute"),
+    ("RATE_LIMIT", "100"),
+    ("RATE_LIMIT", "100/minute,"),
+    ("RATE_LIMIT", "100/fortnight"),
+    ("RATE_LIMIT", "10GB/day"),
+    ("RATE_LIMIT", "10Gi/day"),
+    ("RATE_LIMIT", "0B/day"),
+    ("RATE_LIMIT", "-1/day"),
+    ("RATE_LIMIT", "1.5/day"),
+    ("RATE_LIMIT", "none,1/day"),
+    ("LIMITS_URL", "memcached://host"),
+    ("LIMITS_URL", "host:6379"),
+    ("LIMITS_URL", "redis:"),
+    ("LIMITS_URL", "redis://host:port"),
+    ("LIMITS_URL", "redis://[::1:6379"),
     ("ANONYMOUS", "none,read"),
     ("ANONYMOUS", "reed"),
     ("ANONYMOUS", ","),
@@ -228,6 +272,15 @@ INVALID = [
     ("OIDC_CLIENT_ID", "caf\u00e9"),
     ("OIDC_CLIENT_SECRET", "secret\n"),
     ("OIDC_GROUPS_CLAIM", "my groups"),
+    ("IDENTITY_HEADER", "X_Remote_User"),
+    ("IDENTITY_HEADER", "X-Remote-User:"),
+    ("IDENTITY_HEADER", "X-Remote-User, X-Email"),
+    ("IDENTITY_HEADER", "-X"),
+    ("IDENTITY_HEADER", "Rémote-User"),
+    ("IDENTITY_HEADER", "Authorization"),
+    ("IDENTITY_HEADER", "x-forwarded-for"),
+    ("IDENTITY_GROUPS_HEADER", "X Remote Groups"),
+    ("IDENTITY_GROUPS_HEADER", "Cookie"),
 ]
 
 
@@ -239,13 +292,22 @@ def outcome(**variables: str) -> str:
         return str(error)
 
 
+NEEDING_OTHERS = {
+    "DOWNLOAD_REDIRECT",
+    "IDENTITY_HEADER",
+    "IDENTITY_GROUPS_HEADER",
+    "OIDC_ISSUER",
+    "OIDC_CLIENT_ID",
+    "OIDC_CLIENT_SECRET",
+}
+"""Settings that are valid only together with others."""
+
 SECRETS = {name for name, variable in VARIABLES.items() if variable.is_secret}
 
 
 def test_every_variable_has_a_default_a_valid_and_an_invalid_value_here() -> None:
     assert set(DEFAULTS) == set(VARIABLES)
-    depend_on_others = {"DOWNLOAD_REDIRECT", "OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"}
-    assert {name for name, _, _ in VALID} | depend_on_others == set(VARIABLES)
+    assert {name for name, _, _ in VALID} | NEEDING_OTHERS == set(VARIABLES)
     assert {name for name, _ in INVALID} == set(VARIABLES)
 
 
@@ -269,6 +331,27 @@ def test_invalid_value_is_reported_with_its_name_and_text(name: str, text: str) 
     beginning = f"FILESERVICE_{name}: " if name in SECRETS else f"FILESERVICE_{name}={text!r}: "
     assert problem.startswith(beginning)
     assert len(problem) > len(beginning)
+
+
+def test_url_of_limits_can_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("redis://:hunter2@host\n")
+
+    settings = read(LIMITS_URL_FILE=str(file))
+
+    assert settings.limits_url == "redis://:hunter2@host"
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://:hunter2@host", "redis://user:hunter2", "redis://[:hunter2@host", "hunter2"]
+)
+def test_error_in_the_url_of_limits_does_not_show_it(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text(url)
+    assert "hunter2" not in problems_of(LIMITS_URL=url)[0]
+    assert "hunter2" not in problems_of(LIMITS_URL_FILE=str(file))[0]
+    assert "hunter2" not in problems_of(LIMITS_URL=url, LIMITS_URL_FILE=str(file))[0]
 
 
 def test_ipv6_address_without_brackets_is_reported_with_the_right_form() -> None:
@@ -375,6 +458,54 @@ def test_issuer_and_client_of_openid_connect_are_set_together() -> None:
         [without_issuer] = problems_of(**variables)
         assert "need FILESERVICE_OIDC_ISSUER" in without_issuer
         assert "hunter2" not in without_issuer
+
+
+PROXY = {"TRUSTED_PROXIES": "10.0.0.1", "ACCESS_FILE": "access.toml"}
+
+
+def test_identity_headers_are_read_with_trusted_proxies_and_an_access_file() -> None:
+    settings = read(IDENTITY_HEADER="Remote-User", IDENTITY_GROUPS_HEADER="Remote-Groups", **PROXY)
+
+    assert settings.identity_header == "Remote-User"
+    assert settings.identity_groups_header == "Remote-Groups"
+
+
+def test_an_identity_header_that_anybody_could_send_is_reported() -> None:
+    [problem] = problems_of(IDENTITY_HEADER="Remote-User", ACCESS_FILE="access.toml")
+
+    assert problem.startswith("FILESERVICE_IDENTITY_HEADER='Remote-User': every client could send")
+    assert "FILESERVICE_TRUSTED_PROXIES" in problem
+
+
+def test_an_identity_header_without_rights_for_anybody_is_reported() -> None:
+    [problem] = problems_of(IDENTITY_HEADER="Remote-User", TRUSTED_PROXIES="10.0.0.1")
+
+    assert problem.startswith("FILESERVICE_IDENTITY_HEADER='Remote-User': nobody")
+    assert "FILESERVICE_ACCESS_FILE" in problem
+
+
+def test_a_groups_header_without_an_identity_header_is_reported() -> None:
+    [problem] = problems_of(IDENTITY_GROUPS_HEADER="Remote-Groups", **PROXY)
+
+    assert "FILESERVICE_IDENTITY_HEADER" in problem
+
+
+def test_one_field_for_the_person_and_the_groups_is_reported() -> None:
+    fields = {"IDENTITY_HEADER": "Remote-User", "IDENTITY_GROUPS_HEADER": "remote-user"}
+    [problem] = problems_of(**fields, **PROXY)
+
+    assert problem.startswith("FILESERVICE_IDENTITY_GROUPS_HEADER='remote-user': ")
+
+
+def test_an_invalid_setting_is_not_reported_as_missing() -> None:
+    problems = problems_of(
+        IDENTITY_HEADER="Remote-User", TRUSTED_PROXIES="proxy", ACCESS_FILE="a\0"
+    )
+
+    assert [problem.partition("=")[0] for problem in problems] == [
+        "FILESERVICE_TRUSTED_PROXIES",
+        "FILESERVICE_ACCESS_FILE",
+    ]
 
 
 SERVICE_DISCOVERY = {

@@ -12,15 +12,22 @@ from fileservice.access.errors import (
     AccessError,
     AccessFileError,
     Forbidden,
+    InvalidIdentity,
+    TooManyFailures,
+    TooManyRequests,
+    TooManyUploads,
     Unauthenticated,
     UnusableClaims,
 )
+from fileservice.access.identity import Identity
+from fileservice.access.limits import ByteMeter, Limit, RateLimit
 from fileservice.access.openid import Authorization, person_of
 from fileservice.access.principals import UNLIMITED, Principal, PrincipalKind, Quota, anonymous
 from fileservice.access.rules import AccessRules, Grant, Token
 from fileservice.access.rules_parser import check_token_name, parse_prefix, parse_rules
 from fileservice.access.scopes import Action, Scope
 from fileservice.access.secret_key import SecretKey
+from fileservice.access.service_limits import Limits, open_limits, share_memory
 from fileservice.access.session_store import SessionStore
 from fileservice.access.sessions import Session
 from fileservice.access.signing import serializer
@@ -33,24 +40,35 @@ __all__ = [
     "AccessRules",
     "Action",
     "Authorization",
+    "ByteMeter",
     "Forbidden",
     "Grant",
+    "Identity",
+    "InvalidIdentity",
+    "Limit",
+    "Limits",
     "Principal",
     "PrincipalKind",
     "Quota",
+    "RateLimit",
     "Scope",
     "SecretKey",
     "Session",
     "SessionStore",
     "Token",
+    "TooManyFailures",
+    "TooManyRequests",
+    "TooManyUploads",
     "Unauthenticated",
     "UnusableClaims",
     "anonymous",
     "check_token_name",
     "decide",
+    "open_limits",
     "parse_prefix",
     "parse_rules",
     "person_of",
     "read_rules",
     "serializer",
+    "share_memory",
 ]

@@ -2,8 +2,12 @@
 
 AccessError
 ├── Unauthenticated     there are no credentials and they are needed, or they are wrong
+├── InvalidIdentity     what a trusted proxy says about the person is invalid
+├── UnusableClaims      an OpenID provider does not say who a person is
 ├── Forbidden           the principal may not do this
-└── UnusableClaims      an OpenID provider does not say who a person is
+├── TooManyRequests     the principal has made too many requests, or moved too many bytes
+│   └── TooManyFailures too many credentials from this address were wrong
+└── TooManyUploads      as many uploads are under way as the service takes at once
 
 AccessFileError         ACCESS_FILE cannot be read, or has mistakes
 """
@@ -25,6 +29,13 @@ class Unauthenticated(AccessError):
         )
 
 
+class InvalidIdentity(AccessError):
+    """A proxy has not named exactly one person; `reason` says what the field is, after its name."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"a field by which the proxy names who makes the request {reason}")
+
+
 class Forbidden(AccessError):
     """The principal lacks a scope, or the name does not begin with its prefix."""
 
@@ -43,6 +54,36 @@ class UnusableClaims(AccessError):
             "the OpenID provider has neither verified your email nor given you an identifier that"
             " cannot be taken for one"
         )
+
+
+class TooManyRequests(AccessError):
+    """`retry_after` is in how many seconds the next request will be answered."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(self._describe(retry_after))
+        self.retry_after = retry_after
+
+    def _describe(self, seconds: int) -> str:
+        return (
+            "these are too many requests, or too many bytes, for the time being;"
+            f" try again in {seconds} s"
+        )
+
+
+class TooManyFailures(TooManyRequests):
+    """Credentials are not looked at, so nothing is said about these."""
+
+    def _describe(self, seconds: int) -> str:
+        return (
+            "too many requests from this address had credentials that were wrong;"
+            f" try again in {seconds} s"
+        )
+
+
+class TooManyUploads(AccessError):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} uploads are under way, and no more are taken at present")
+        self.limit = limit
 
 
 class AccessFileError(Exception):

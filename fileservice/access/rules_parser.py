@@ -17,7 +17,7 @@ from fileservice.access.principals import UNLIMITED, Quota
 from fileservice.access.rules import AccessRules, Grant, Token
 from fileservice.access.scopes import Scope
 from fileservice.names import BadName, FileName
-from fileservice.quantities import parse_size
+from fileservice.quantities import MAX_SIZE, parse_size
 
 _T = TypeVar("_T")
 _HASH = re.compile("sha256:([0-9a-f]{64})")
@@ -36,7 +36,7 @@ def parse_rules(text: str) -> AccessRules:
     """Parse the text of ACCESS_FILE. Raise AccessFileError with all mistakes."""
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also for a number of thousands of digits
         raise AccessFileError([f"it is not TOML: {error}"]) from None
     return _Parser().parse(document)
 
@@ -226,6 +226,8 @@ def _parse_bytes(value: object) -> int:
 def _parse_number(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError("must be a whole number, 0 or above")
+    if value > MAX_SIZE:
+        raise ValueError("must be less than 2^63")
     return value
 
 

@@ -63,14 +63,8 @@ def _edit(path: Path, edit: _Edit, *, may_create: bool) -> bool:
     try:
         path = Path(os.path.realpath(path))  # a symbolic link stays one
         with _locked(path.parent):
-            try:
-                before = path.read_bytes().decode("utf-8")
-            except FileNotFoundError:
-                if not may_create:
-                    raise
-                text, _ = edit("", AccessRules.empty())
-                _write(path, text, like=None)
-                return True
+            is_new = may_create and not os.path.lexists(path)
+            before = "" if is_new else path.read_bytes().decode("utf-8")
             text, expected = edit(before, parse_rules(before))
             try:
                 is_as_expected = parse_rules(text) == expected
@@ -78,8 +72,8 @@ def _edit(path: Path, edit: _Edit, *, may_create: bool) -> bool:
                 is_as_expected = False
             if not is_as_expected:
                 raise EditError(_BY_HAND)
-            _write(path, text, like=path.stat())
-            return False
+            _write(path, text, like=None if is_new else path.stat())
+            return is_new
     except UnicodeDecodeError:
         raise AccessFileError(["it is not UTF-8"]) from None
     except OSError as error:

@@ -21,7 +21,7 @@ from fileservice.access import (
 )
 from fileservice.cli.access_edit import EditError, add_token, remove_token
 from fileservice.cli.parameters import parsed_by
-from fileservice.quantities import format_size, parse_duration, parse_size
+from fileservice.quantities import MAX_SIZE, format_size, parse_duration, parse_size
 
 _SECRET_PREFIX = "fs_"  # noqa: S105  # the same for all secrets
 """By which people and programs that look for leaked secrets recognise one."""
@@ -92,7 +92,7 @@ def token() -> None:
     help="How much it may have stored, such as 10GiB.",
 )
 @click.option(
-    "--quota-files", type=click.IntRange(min=0), help="How many files it may have stored."
+    "--quota-files", type=click.IntRange(0, MAX_SIZE), help="How many files it may have stored."
 )
 @_ACCESS_FILE
 def new(

@@ -27,6 +27,7 @@ from fileservice.serving.transmit import discard, linger, send
 from fileservice.wsgi_extensions import (
     OVERDUE_SECONDS,
     REQUEST_BODY,
+    RESPONSE_METER,
     SEND_INTERIM_RESPONSE,
     STOPPING,
 )
@@ -171,6 +172,7 @@ class Connection:
     def _environ(self, request: Request, body: Body) -> dict[str, Any]:
         environ = self._environs.make(request, self._addr)
         environ[REQUEST_BODY] = body
+        environ[RESPONSE_METER] = None
         # Some proxies, nginx among them, take an interim response for the final one.
         if request.version >= (1, 1) and _PROXY_FIELDS.isdisjoint(environ):
             environ[SEND_INTERIM_RESPONSE] = self._send_interim_response
@@ -199,9 +201,12 @@ class Connection:
             send(self._client, bytes(failure))
             self._linger()
             return False
+        response.meter = environ[RESPONSE_METER]
         try:
             response.send_body(body)
         finally:
+            if response.meter:
+                response.meter.flush()
             if hasattr(body, "close"):  # PEP 3333
                 body.close()
         return True

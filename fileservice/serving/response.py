@@ -12,7 +12,7 @@ from gevent.socket import socket
 
 from fileservice.serving.gunicorn_api import BaseResponse, Request
 from fileservice.serving.transmit import send, send_file
-from fileservice.wsgi_extensions import FileRegion, FileRegions
+from fileservice.wsgi_extensions import FileRegion, FileRegions, Meter
 
 _SMALL_FILE = 16 * 1024
 """Regions up to this size (bytes) are sent in one segment with the head."""
@@ -37,6 +37,8 @@ class TransferResponse(BaseResponse):
         self._held = b""
         self._head_size = 0
         self._bytes_sent = 0
+        self.meter: Meter | None = None
+        """Is told how many bytes of the body are sent."""
         self.headers_sent = False
         self.closes = False
         """Whether the head says that the connection closes."""
@@ -104,7 +106,10 @@ class TransferResponse(BaseResponse):
         send(self.sock, data, flags, self._count)
 
     def _count(self, sent: int) -> None:
+        before = self.delivered
         self._bytes_sent += sent
+        if self.meter:
+            self.meter.count(self.delivered - before)
 
     def _take_held(self) -> bytes:
         held, self._held = self._held, b""

@@ -16,8 +16,8 @@ class Caller:
 
     owner: str = ""
     """Identifies the principal; an unfinished upload belongs to the one that created it."""
-    address: str = ""
-    """The IP address of the client; empty if it has none."""
+    client: str = ""
+    """For whom unfinished uploads are counted: an owner, or an IP address; empty if unknown."""
     authorize: Callable[[FileName | None], None] = _allow_all
     """Raises an error if the principal may not, or no longer, store a file under this name.
 

@@ -102,8 +102,8 @@ class TooManyUnfinished(ResumableUploadError):
 class TooManyUnfinishedOfClient(ResumableUploadError):
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"there are {limit} unfinished uploads from this address, and no more are allowed;"
-            " finish them, or end them (DELETE)"
+            f"there are {limit} unfinished uploads of this address or owner, and no more are"
+            " allowed; finish them, or end them (DELETE)"
         )
         self.limit = limit
 

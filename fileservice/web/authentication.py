@@ -2,8 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from fileservice.access import AccessFile, AccessRules, Principal, Session, Unauthenticated
+from fileservice.access import (
+    AccessFile,
+    AccessRules,
+    Principal,
+    PrincipalKind,
+    Session,
+    Unauthenticated,
+)
 from fileservice.protocols.credentials import parse_authorization
+from fileservice.web.identity_fields import IdentityFields
 from fileservice.web.session_cookie import SessionCookie
 
 if TYPE_CHECKING:
@@ -17,6 +25,7 @@ class Authenticator:
         self,
         anonymous: Principal,
         access_file: AccessFile | None = None,
+        identity_fields: IdentityFields | None = None,
         session_cookie: SessionCookie | None = None,
     ) -> None:
         """`anonymous` is the principal of requests without credentials.
@@ -25,24 +34,37 @@ class Authenticator:
         """
         self._anonymous = anonymous
         self._access_file = access_file
+        self._identity_fields = identity_fields or IdentityFields(None)
         self._session_cookie = session_cookie
 
     def identify(self, environ: "WSGIEnvironment") -> Principal:
         """Return the principal; raise Unauthenticated if there are credentials and they are wrong.
 
-        Authorization comes first, since the client has chosen it, and then the session. Wrong
-        credentials never make a request anonymous: their owner would not notice that they have
-        expired. But a browser keeps sending a session that is over, so that counts as none.
+        Authorization comes first, since the client has chosen it, then the session, and then what
+        a trusted proxy says about the person (which may raise InvalidIdentity). Wrong credentials
+        never make a request anonymous: their owner would not notice that they have expired. But a
+        browser keeps sending a session that is over, so that counts as none.
         """
         authorization = environ.get("HTTP_AUTHORIZATION")
         if authorization is None:
-            session = self.session(environ)
-            return (session.principal(self.rules()) if session else None) or self._anonymous
+            return self._signed_in(environ) or self._named(environ) or self._anonymous
         # Credentials that are malformed are looked up like all others, and take the same time.
         principal = self.rules().authenticate(parse_authorization(authorization) or "")
         if principal is None:
             raise Unauthenticated
         return principal
+
+    def _signed_in(self, environ: "WSGIEnvironment") -> Principal | None:
+        session = self.session(environ)
+        return session.principal(self.rules()) if session else None
+
+    def _named(self, environ: "WSGIEnvironment") -> Principal | None:
+        """Return whom a proxy names; it may do nothing if the rules name neither it nor a group."""
+        identity = self._identity_fields.read(environ)
+        if identity is None:
+            return None
+        nobody = Principal(PrincipalKind.PERSON, identity.name, frozenset())
+        return self.rules().person(identity.name, identity.groups) or nobody
 
     def session(self, environ: "WSGIEnvironment") -> Session | None:
         """Return the session of a request that has no other credentials. Raises StorageError."""

@@ -6,16 +6,28 @@ environment alone, so that it does not depend on Flask.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
-from flask import Flask, request
+from flask import Flask, Response, after_this_request, request
 
-from fileservice.access import Action, Principal, Unauthenticated, decide
+from fileservice.access import (
+    Action,
+    ByteMeter,
+    Limits,
+    Principal,
+    PrincipalKind,
+    TooManyUploads,
+    Unauthenticated,
+    decide,
+)
+from fileservice.addresses import client_key
 from fileservice.names import FileName
 from fileservice.upload import Caller
 from fileservice.web.authentication import Authenticator
 from fileservice.web.path_parameters import parse_path_parameters
 from fileservice.web.requests import client_address
+from fileservice.wsgi_extensions import meter_transfer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -23,6 +35,10 @@ if TYPE_CHECKING:
 _View = TypeVar("_View", bound=Callable[..., object])
 _ACTION = "__fileservice_action__"
 _PRINCIPAL = "fileservice.principal"
+_UPLOAD = "fileservice.is_upload"
+_METER = "fileservice.byte_meter"
+_ACTIONS_OF_UPLOADS = frozenset({Action.WRITE, Action.RESUME})
+_METHODS_OF_UPLOADS = frozenset({"POST", "PUT", "PATCH"})
 
 
 def requires(action: Action) -> Callable[[_View], _View]:
@@ -57,20 +73,58 @@ def known_principal(environ: "WSGIEnvironment") -> Principal | None:
 class Door:
     """Decides for each request, and decides again when an upload is about to be published."""
 
-    def __init__(self, authenticator: Authenticator) -> None:
+    def __init__(self, authenticator: Authenticator, limits: Limits) -> None:
         self._authenticator = authenticator
+        self._limits = limits
 
     def admit(self, environ: "WSGIEnvironment", action: Action) -> Principal:
         """Return the principal of a request if it may perform the action on some file.
 
-        Raise Unauthenticated or Forbidden.
+        Raise Unauthenticated, Forbidden, TooManyRequests or TooManyUploads. `leave` must be called
+        when the request has ended, whether this raised or not.
         """
-        principal = self._authenticator.identify(environ)
+        principal = self._identify(environ)
         if principal.name:
             environ["REMOTE_USER"] = principal.id  # for the access log
-        decide(principal, action)
         environ[_PRINCIPAL] = principal
+        if self._limits.rate and action is not Action.PUBLIC:
+            client = _client(principal, environ)
+            self._limits.rate.admit(client)
+            environ[_METER] = self._limits.rate.meter(client)
+        decide(principal, action)
+        if action in _ACTIONS_OF_UPLOADS and environ["REQUEST_METHOD"] in _METHODS_OF_UPLOADS:
+            if not self._limits.uploads.take():
+                raise TooManyUploads(self._limits.uploads.limit)
+            environ[_UPLOAD] = True
         return principal
+
+    def leave(self, environ: "WSGIEnvironment") -> None:
+        """Free what a request has taken. The body of its response may still have to be sent."""
+        if environ.pop(_UPLOAD, False):
+            self._limits.uploads.give_back()
+        meter: ByteMeter | None = environ.pop(_METER, None)
+        if meter:
+            meter.flush()
+
+    def check_credentials(
+        self, environ: "WSGIEnvironment", credentials: str
+    ) -> AbstractContextManager[None]:
+        """Return a context in which credentials that could be guessed are checked.
+
+        It must raise Unauthenticated if they are wrong. After too many of the same address, the
+        context raises TooManyFailures instead.
+        """
+        failures = self._limits.failures
+        if failures is None:
+            return nullcontext()
+        return failures.attempt(client_key(client_address(environ)), credentials)
+
+    def _identify(self, environ: "WSGIEnvironment") -> Principal:
+        credentials = environ.get("HTTP_AUTHORIZATION")
+        if credentials is None:
+            return self._authenticator.identify(environ)
+        with self.check_credentials(environ, credentials):
+            return self._authenticator.identify(environ)
 
     def caller(self, environ: "WSGIEnvironment") -> Caller:
         """Return who uploads by this request, which has passed the door."""
@@ -83,7 +137,14 @@ class Door:
                 raise Unauthenticated
             decide(current, Action.WRITE, name)
 
-        return Caller(principal.id, client_address(environ), authorize)
+        return Caller(principal.id, _client(principal, environ), authorize)
+
+
+def _client(principal: Principal, environ: "WSGIEnvironment") -> str:
+    """Return for whom things are counted: a principal, or the address of an anonymous client."""
+    if principal.kind is PrincipalKind.ANONYMOUS:
+        return client_key(client_address(environ))
+    return principal.id
 
 
 def register(app: Flask, door: Door) -> None:
@@ -106,3 +167,17 @@ def register(app: Flask, door: Door) -> None:
         for value in (request.view_args or {}).values():
             if isinstance(value, FileName):
                 decide(principal, action, value)
+        meter: ByteMeter | None = request.environ.get(_METER)
+        if meter and not meter_transfer(request.environ, meter):
+            after_this_request(_count_response)
+
+    @app.teardown_request
+    def leave(_error: BaseException | None) -> None:
+        door.leave(request.environ)
+
+
+def _count_response(response: Response) -> Response:
+    """Count all of a response at once, where the server does not tell what it sends."""
+    meter: ByteMeter = request.environ[_METER]
+    meter.count(response.content_length or 0)
+    return response

@@ -8,16 +8,16 @@ path is accepted only if it is plain in every reading.
 import re
 from urllib.parse import unquote
 
-DEFAULT = "/upload"
+_PAGE = "/upload"
 _MAX_LENGTH = 2048
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[^/\\%?#\s\x00-\x1f\x7f]+)+/?")
 _QUERY = re.compile(r"[!$&-;=?-Z_a-z~%]*")
 
 
-def local_path(text: str) -> str:
-    """Return `text` if it is a path of this service with or without a query, else DEFAULT.
+def local_path(text: str, prefix: str) -> str:
+    """Return `text` if it is a path of this service with or without a query, else that of the page.
 
-    The path does not have the prefix under which the service may be reached.
+    `prefix` is what precedes all paths of this service on its host, such as "" or "/files".
     """
     path, separator, query = text.partition("?")
     encoded = re.findall("%..?", path)
@@ -29,4 +29,6 @@ def local_path(text: str) -> str:
         and _PATH.fullmatch(unquote(path, errors="replace"))
         and _QUERY.fullmatch(query)
     )
-    return path + separator + query if is_plain else DEFAULT
+    if is_plain and path.startswith(f"{prefix}/"):
+        return path + separator + query
+    return prefix + _PAGE

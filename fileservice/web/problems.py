@@ -34,14 +34,16 @@ class Row:
     raised: Mapping[type[Exception], tuple[str, ...]]
     """The error classes. The names are those of the extension members that the problem of such an
     error has (section 3.2); the values are attributes of the error, with _ where a name has -."""
-    header_fields: Callable[[Any], Mapping[str, str]] = lambda _: {}
-    """Make further header fields from the error."""
+    header_fields: Callable[[Any], Mapping[str, str | list[str]]] = lambda _: {}
+    """Make further header fields from the error; each element of a list is a line of its own."""
     retry_after: int | None = None
     """Seconds."""
     type_prefix: str = "urn:fileservice:problem:"
     """The URI of the problem type (section 3.1.1) is this, followed by the code."""
 
 
+_CHALLENGES = ['Bearer realm="fileservice"', 'Basic realm="fileservice"']
+"""Two lines of one field, since Chromium does not look for a second challenge in a line."""
 _IANA = "https://iana.org/assignments/http-problem-types#"
 
 
@@ -49,18 +51,21 @@ def _allow(error: MethodNotAllowed) -> Mapping[str, str]:
     return {"Allow": ", ".join(sorted(error.valid_methods))} if error.valid_methods else {}
 
 
-def _challenges(error: Exception) -> str:
+def _challenges(error: Exception) -> list[str]:
     """Return the ways to authenticate (RFC 9110 section 11.6.1).
 
     Browsers ask for a password when Basic is among them. That is of no use in the middle of what
     the script of a page does, which leads to the page for signing in, and on that page itself.
     """
-    basic = () if isinstance(error, web.SignInRejected) or is_by_script() else (_BASIC,)
-    return ", ".join((_BEARER, *basic))
+    is_page = isinstance(error, web.SignInRejected) or is_by_script()
+    return _CHALLENGES[:1] if is_page else _CHALLENGES
 
 
-_BEARER = 'Bearer realm="fileservice"'
-_BASIC = 'Basic realm="fileservice"'
+def _retry_after(error: Exception) -> Mapping[str, str]:
+    """Replace the seconds of a row by those that are known exactly."""
+    seconds: int | None = getattr(error, "retry_after", None)
+    return {"Retry-After": str(seconds)} if seconds else {}
+
 
 TABLE = (
     Row("no-file", 400, "No file in the form", {protocol.NoFile: ()}),
@@ -76,6 +81,7 @@ TABLE = (
         {upload.DigestMismatch: ("algorithm",)}),
     Row("bad-request", 400, "The request makes no sense",
         {web.BadQuery: (), web.BadAddress: (), protocol.BadField: (),
+         access.InvalidIdentity: (),
          upload.LengthConflict: ("length",), BadRequest: ()}),
     Row("inconsistent-upload-length", 400, "Inconsistent Upload Length Values",
         {protocol.InconsistentUploadLength: ()}, type_prefix=_IANA),
@@ -126,12 +132,13 @@ TABLE = (
     Row("wrong-host", 421, "Not a name of this service", {web.WrongHost: ("host",)}),
     Row("locked", 423, "The upload is in use", {storage.Locked: ()}, retry_after=1),
     Row("too-many-requests", 429, "Too much at once",
-        {upload.TooManyUnfinishedOfClient: ("limit",)}, retry_after=60),
+        {access.TooManyRequests: (), upload.TooManyUnfinishedOfClient: ("limit",)},
+        _retry_after, retry_after=60),
     Row("checksum-mismatch", 460, "Checksum Mismatch", {protocol.ChecksumMismatch: ()}),
     Row("internal", 500, "Internal error", {Exception: ()}),
     Row("busy", 503, "The service is busy",
         {storage.Busy: (), storage.NameReserved: ("name",), upload.TooManyUnfinished: ("limit",),
-         web.TooManySearches: (), web.Overloaded: ()},
+         access.TooManyUploads: ("limit",), web.TooManySearches: (), web.Overloaded: ()},
         retry_after=2),
     Row("storage-unavailable", 503, "The storage does not answer",
         {storage.StorageUnavailable: ()}, retry_after=10),
@@ -223,7 +230,7 @@ def _is_opening_page() -> bool:
 
 def _to_sign_in() -> Response:
     query = request.query_string.decode("latin-1")
-    return_to = request.path + ("?" + query if query else "")
+    return_to = url_for("pages.upload_page") + ("?" + query if query else "")
     location = url_for("sign_in.sign_in_page", next=return_to)
     return Response(
         status=302, headers={"Location": location, "Vary": "Accept", "Cache-Control": "no-store"}

@@ -1,6 +1,7 @@
 """Values that several routes read from a request."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from flask import request
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 CONDITIONAL_FIELDS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
 
+_TRUSTED_PEER = "fileservice.trusted_peer"
 _MAX_ACCEPT_LENGTH = 512
 
 
@@ -58,3 +60,13 @@ def client_address(environ: "WSGIEnvironment") -> str:
     `middleware.proxies` has set it from what a trusted proxy said.
     """
     return environ.get("REMOTE_ADDR") or ""
+
+
+def mark_trusted_peer(environ: "WSGIEnvironment") -> None:
+    """Keep that the peer of the connection is a trusted proxy, before REMOTE_ADDR is replaced."""
+    environ[_TRUSTED_PEER] = True
+
+
+def has_trusted_peer(environ: Mapping[str, Any]) -> bool:
+    """Return whether the request was received from a trusted proxy, whoever its client is."""
+    return environ.get(_TRUSTED_PEER) is True

@@ -40,14 +40,14 @@ class SignIn:
         """
         self._end(environ)
         text = self._executor.run_io(self._cookie.sessions.begin, session)
-        response = _redirect(environ, return_to)
+        response = _redirect(return_to)
         self._cookie.set(response, environ, text, session)
         return response
 
     def end(self, environ: "WSGIEnvironment", return_to: str) -> Response:
         """Return the response with which the session ends, if there is one. Raises StorageError."""
         self._end(environ)
-        response = _redirect(environ, return_to)
+        response = _redirect(return_to)
         self._cookie.remove(response, environ)
         return response
 
@@ -57,6 +57,5 @@ class SignIn:
             self._executor.run_io(self._cookie.sessions.end, session)
 
 
-def _redirect(environ: "WSGIEnvironment", path: str) -> Response:
-    location = environ.get("SCRIPT_NAME", "") + path
-    return Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
+def _redirect(path: str) -> Response:
+    return Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})

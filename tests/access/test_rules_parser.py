@@ -1,11 +1,14 @@
 """Every mistake in ACCESS_FILE is found and named, and no secret is in a message."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fileservice.access import AccessFileError, AccessRules, Quota, parse_prefix
+from fileservice.access import AccessFileError, AccessRules, Quota, parse_prefix, parse_rules
 from tests.access.rules import SECRET, hash_of, rules, token
 
 
@@ -76,6 +79,40 @@ def test_all_mistakes_are_reported_together() -> None:
         " did you mean read?",
         "[users.b] expires: there is no such key; only tokens have one",
     ]
+
+
+TIMES = ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2027-01-01", "10:00:00"]
+NUMBERS = ["1", "-1", "1" * 5000, str(1 << 63), "1e400", "nan", "true"]
+TEXTS = ['"x"', "'sha256:00'", '"\\uD800"', '"\\u0000"', '"""\na"""', "\\"]
+TABLES = ["[]", "[[]]", '["read"]', "[1]", "{", "{}", "{ bytes = 1 }", "[" * 5000]
+VALUES = st.sampled_from(TIMES + NUMBERS + TEXTS + TABLES)
+NAMES = ["tokens", "users", "groups", "ci", "hash", "scopes", "prefix", "expires", "quota", "''"]
+KEYS = st.sampled_from(NAMES)
+LINES = (
+    st.builds("[{}.{}]".format, KEYS, KEYS)
+    | st.builds("[[{}]]".format, KEYS)
+    | st.builds("{} = {}".format, KEYS, VALUES)
+    | st.builds("{}.{} = {}".format, KEYS, KEYS, VALUES)
+    | st.text(max_size=20)
+)
+
+
+@given(st.lists(LINES, max_size=8).map("\n".join))
+def test_no_text_raises_another_error(text: str) -> None:
+    with suppress(AccessFileError):
+        parse_rules(text)
+
+
+@pytest.mark.parametrize("value", ["1" * 5000, "[" * 5000])
+def test_value_that_python_does_not_parse_is_reported(value: str) -> None:
+    [problem] = problems(f"tokens = {value}")
+    assert problem.startswith("it is not TOML: ")
+
+
+@pytest.mark.parametrize("value", [str(1 << 63), '"999999999999TiB"'])
+def test_quota_that_no_store_can_hold_is_reported(value: str) -> None:
+    [problem] = problems(token(rest=f"quota = {{ bytes = {value} }}"))
+    assert problem.startswith("[tokens.ci] quota bytes: must be less than 2^63")
 
 
 def test_section_that_is_no_table_is_reported() -> None:

@@ -7,8 +7,9 @@ from urllib.parse import urljoin
 
 import httpx
 
-from tests.support.reverse_proxies import ProxiedServer
-from tests.support.servers import LiveServer
+from cluster.run import nginx as run_nginx
+from tests.support.reverse_proxies import ProxiedServer, documented_location
+from tests.support.servers import LiveServer, free_port
 from tests.support.tus import Tus, named
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
@@ -120,3 +121,53 @@ def test_a_malformed_forwarded_field_is_refused(
         assert answer.status_code == 400
         assert answer.json()["code"] == "bad-request"
     assert server.published() == []
+
+
+def test_through_two_proxies_a_client_can_invent_neither_its_address_nor_the_service(
+    nginx: None, tmp_path: Path, start_server: Callable[..., LiveServer]
+) -> None:
+    server = start_server(
+        TRUSTED_PROXIES="127.0.0.1", MAX_UNFINISHED_UPLOADS_PER_CLIENT="1", WORKERS="1"
+    )
+    inner, outer = free_port(), free_port()
+    location = documented_location()
+    # The inner one passes on what the outer one says, and appends the address of the outer one.
+    passed_on = re.sub(r"proxy_set_header X-Forwarded-(?!For).*?;\n", "", location)
+    passed_on = passed_on.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
+    passed_on = passed_on.replace("location /files/", "location /")
+    location = location.replace("127.0.0.1:8000", f"127.0.0.1:{inner}")
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "outer").mkdir()
+
+    def configuration(port: int, lines: str) -> str:
+        return f"events {{}}\nhttp {{\nserver {{ listen 127.0.0.1:{port};\n{lines}\n}}\n}}\n"
+
+    base = f"http://127.0.0.1:{outer}/files"
+    forged = {
+        "X-Forwarded-For": "192.0.2.1, 127.0.0.1, 127.0.0.1",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Prefix": "/evil",
+        "Forwarded": "for=192.0.2.1;host=evil.example;proto=https",
+        "X-Real-IP": "192.0.2.1",
+        "X-Forwarded-Port": "1",
+    }
+    with (
+        run_nginx(tmp_path / "inner", inner, configuration(inner, passed_on)),
+        run_nginx(tmp_path / "outer", outer, configuration(outer, location)),
+        httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.5")) as client,
+        httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.6")) as other,
+    ):
+        put = client.put(f"{base}/upload/a.txt", content=b"text\n", headers=forged)
+        assert put.status_code == 201
+        assert put.headers["Location"] == f"{base}/download/a.txt"
+
+        def begin(who: httpx.Client, address: str) -> int:
+            fields = forged | {"X-Forwarded-For": address}
+            length = named("b.txt") | {"Upload-Length": "5"}
+            return Tus(who).request("POST", f"{base}/tus/", fields | length).status_code
+
+        assert begin(client, "192.0.2.1") == 201
+        for address in ("192.0.2.2", "127.0.0.6", "192.0.2.3, 127.0.0.1", "", "unknown"):
+            assert begin(client, address) == 429
+        assert begin(other, "127.0.0.5") == 201

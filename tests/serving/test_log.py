@@ -119,6 +119,34 @@ def test_access_log_has_no_credentials_not_even_a_user_name_that_is_wrong(
 
 
 @pytest.mark.parametrize(
+    ("name", "logged"),
+    [
+        ("ada@example.org", "person:ada@example.org"),
+        ('ada" - - [x] "GET /', 'person:ada\\"\\x20-\\x20-\\x20[x]\\x20\\"GET\\x20/'),
+        ("Zo\u00eb", "person:Zo\u00eb"),
+        ("-", "person:-"),
+    ],
+)
+def test_whom_a_proxy_names_is_one_word_of_the_access_log(
+    tmp_path: Path, name: str, logged: str
+) -> None:
+    (tmp_path / "access.toml").write_text("[groups.staff]\nscopes = ['list']\n")
+    server = LoggedServer(
+        tmp_path,
+        TRUSTED_PROXIES="127.0.0.1",
+        ACCESS_FILE=str(tmp_path / "access.toml"),
+        IDENTITY_HEADER="X-Remote-User",
+        IDENTITY_GROUPS_HEADER="X-Remote-Groups",
+    )
+    try:
+        fields = (f"X-Remote-User: {name}", "X-Remote-Groups: staff")
+        assert ask(server, request("GET /download?named", *fields)).status == 200
+        assert server.accessed("named")["user"] == logged
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize(
     ("line", "fields", "sent"),
     [
         ("GET /download/small.txt?a", (), len(LINE)),

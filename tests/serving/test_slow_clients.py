@@ -100,7 +100,7 @@ def test_idle_kept_connection_is_closed_without_a_response(server: ConfiguredSer
         assert wire.ask(PROBE).status == 200
         begun = time.monotonic()
         assert answers(wire) == []
-        assert 0.9 < time.monotonic() - begun < 14  # 15 s without the setting
+        assert 0.9 < time.monotonic() - begun < 25  # 30 s without the setting
 
 
 def test_slow_steady_uploads_succeed(patient_server: ConfiguredServer) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cluster.run import nginx
 from tests.support.servers import ROOT, LiveServer, free_port
+from tests.support.sign_in import sign_in_server
 
 SET_UPS = ("forwarded fields", "public URL", "public URL, path not removed")
 _BUFFER_NOTHING = "proxy_request_buffering off; proxy_buffering off; client_max_body_size 0;"
@@ -46,3 +47,32 @@ def proxied_server(
     text = f"events {{}}\nhttp {{\nserver {{ listen 127.0.0.1:{port};\n{location}\n}}\n}}\n"
     with nginx(directory, port, text):
         yield ProxiedServer(url, server)
+
+
+def documented_sign_in(product: str) -> str:
+    """The lines for nginx as docs/security.md has them in the section about this product."""
+    page = (ROOT / "docs" / "security.md").read_text()
+    section = re.search(rf"^### nginx and {product}\n(.*?)^###", page, re.DOTALL | re.MULTILINE)
+    assert section
+    (lines,) = re.findall(r"```nginx\n(.*?)```", section[1], re.DOTALL)
+    return str(lines)
+
+
+@contextlib.contextmanager
+def behind_sign_in(product: str, directory: Path, server: LiveServer) -> Iterator[str]:
+    """Run nginx in front of the server, as documented, with a program in the place of the product.
+
+    A cookie `who` says who has signed in there. Yields the URL of nginx.
+    """
+    port = free_port()
+    with sign_in_server() as sign_in:
+        lines = documented_sign_in(product).replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
+        lines = re.sub(r"127\.0\.0\.1:(4180|9091)", f"127.0.0.1:{sign_in}", lines)
+        text = (
+            "events {}\nhttp {\n"
+            # nginx drops fields with underscores by default; here all depends on the service.
+            "underscores_in_headers on;\n"
+            f"server {{ listen 127.0.0.1:{port};\n{lines}\n}}\n}}\n"
+        )
+        with nginx(directory, port, text):
+            yield f"http://127.0.0.1:{port}"

@@ -15,7 +15,11 @@ import httpx
 from tests.support.seaweed import BucketPath, SeaweedClient
 
 ROOT = Path(__file__).parents[2]
-DEFAULTS = {"ALLOWED_HOSTS": "*", "ANONYMOUS": "list,read,write,delete"}
+DEFAULTS = {
+    "ALLOWED_HOSTS": "*",
+    "ANONYMOUS": "list,read,write,delete",
+    "AUTH_FAILURE_LIMIT": "none",
+}
 """Settings of every server for which a test gives no others."""
 _START_SECONDS = 60
 _STOP_SECONDS = 60
@@ -52,6 +56,19 @@ class LiveServer:
 
     def start(self) -> None:
         """Start it (again), and wait until it answers, whether its store is healthy or not."""
+        self.launch()
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(self.url + "/healthz", timeout=5)
+                return
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"the server did not start:\n{self.log()}")
+            time.sleep(0.05)
+
+    def launch(self) -> None:
+        """Start its process."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command,
@@ -62,15 +79,6 @@ class LiveServer:
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                httpx.get(self.url + "/healthz", timeout=5)
-                return
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise RuntimeError(f"the server did not start:\n{self.log()}")
-            time.sleep(0.05)
 
     def stop(self) -> int:
         """Stop it as an operator does (SIGTERM), and return the exit code."""

@@ -1,5 +1,6 @@
 """The application as a WSGI callable, without a server."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,35 @@ class Client(FlaskClient):
         return super().open(*of, buffered=True, **options)
 
 
+class UnreadableBody:
+    """A body that fails the test if it is read: environ_overrides={"wsgi.input": …}."""
+
+    def read(self, *_size: int) -> bytes:
+        raise AssertionError("the body was read")
+
+    readline = readinto = __iter__ = read
+
+
+CONVERTED = {
+    "new_file": "new.txt",
+    "stored_file": "kept.txt",
+    "upload": "0" * 32,
+    "path": "page.js",
+}
+"""What stands for a parameter of a path, by its converter."""
+
+
+def paths(app: Flask) -> dict[str, set[str]]:
+    """Return a path of every rule of `app`, and the methods that the rules of this path have."""
+    found: dict[str, set[str]] = {}
+    for rule in app.url_map.iter_rules():
+        path = re.sub(
+            r"<(?:(\w+):)?\w+>", lambda match: CONVERTED.get(match[1] or "", "0"), rule.rule
+        )
+        found.setdefault(path, set()).update(rule.methods or ())
+    return found
+
+
 def application(root: Path, *, redirects: bool = False, **variables: str) -> Flask:
     """Return the application over a store in the directory `root`, with these settings.
 
@@ -32,6 +62,7 @@ def application(root: Path, *, redirects: bool = False, **variables: str) -> Fla
         "FSYNC": "false",
         "MIN_FREE_SPACE": "0",
         "ANONYMOUS": "list,read,write,delete",
+        "AUTH_FAILURE_LIMIT": "none",
     }
     environ = defaults | variables
     settings = Settings.from_environ({PREFIX + name: environ[name] for name in environ})

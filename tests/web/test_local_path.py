@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fileservice.web.local_path import DEFAULT, local_path
+from fileservice.web.local_path import local_path
 
 FOREIGN = [
     "",
@@ -56,7 +56,8 @@ FOREIGN = [
 
 @pytest.mark.parametrize("text", FOREIGN)
 def test_text_that_may_lead_elsewhere_is_not_returned_to(text: str) -> None:
-    assert local_path(text) == DEFAULT
+    assert local_path(text, "") == "/upload"
+    assert local_path(text, "/files") == "/files/upload"
 
 
 @pytest.mark.parametrize(
@@ -71,12 +72,20 @@ def test_text_that_may_lead_elsewhere_is_not_returned_to(text: str) -> None:
     ],
 )
 def test_path_of_the_service_is_returned_to(text: str) -> None:
-    assert local_path(text) == text
+    assert local_path(text, "") == text
+    assert local_path(f"/a/b{text}", "/a/b") == f"/a/b{text}"
+
+
+@pytest.mark.parametrize(
+    "text", ["/upload", "/", "/files", "/filesystem/upload", "/other/files/upload", "files/upload"]
+)
+def test_path_of_something_else_on_the_host_is_not_returned_to(text: str) -> None:
+    assert local_path(text, "/files") == "/files/upload"
 
 
 @given(st.text(st.sampled_from("/\\.%25cCfFeE2 \t\n?#:@ahtps"), max_size=12))
 def test_no_text_leads_to_another_host(text: str) -> None:
-    path = local_path(text)
+    path = local_path(text, "")
     assert path.startswith("/")
     assert path[1:2] not in ("", "/", "\\")
     assert not set(path) & set("\\\t\n #")

@@ -7,12 +7,13 @@ with more than one of them cannot reserve most of the space.
 
 from collections.abc import Sequence
 
+from fileservice.addresses import client_key
 from fileservice.storage import ResumableWriter, StorageFull, UnfinishedUpload
 from fileservice.upload.admit import check_free_space
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import TooManyUnfinished, TooManyUnfinishedOfClient
 from fileservice.upload.resumable.record import UploadRecord
-from fileservice.upload.resumable.unfinished import UnfinishedUploads, client_key
+from fileservice.upload.resumable.unfinished import UnfinishedUploads
 
 _MAX_SHARE_OF_CLIENT = 1 / 2
 _MAX_SHARE_OF_ALL = 3 / 4

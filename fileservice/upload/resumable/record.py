@@ -53,7 +53,7 @@ class UploadRecord:
     owner: str = ""
     """The principal that created the upload and alone may go on with it (see `Caller`)."""
     client: str = ""
-    """The IP address of the client that created the upload; empty if it has none."""
+    """`Caller.client` of the request that created the upload."""
 
     def __post_init__(self) -> None:
         if (self.kind is UploadKind.PARTIAL) != (self.name is None):

@@ -95,7 +95,7 @@ class ResumableUploads:
             digests=request.digests if request else {},
             explicit_completion=explicit_completion,
             file=stored,
-            client=caller.address,
+            client=caller.client,
             owner=caller.owner,
         )
         if stored:

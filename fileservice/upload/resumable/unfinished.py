@@ -4,11 +4,11 @@ The client in a record never changes, so a process reads each record once. Over 
 is used for some seconds, and whether an upload has ended is only read again if it matters.
 """
 
-import ipaddress
 import math
 import time
 from collections.abc import Iterator
 
+from fileservice.addresses import client_key
 from fileservice.storage import NoSuchUpload, Store, UnfinishedUpload
 from fileservice.upload.resumable.record import UnreadableRecord, UploadRecord
 from fileservice.upload.resumable.repository import EMPTY_UPLOAD_EXPIRY
@@ -100,21 +100,6 @@ class UnfinishedUploads:
         except NoSuchUpload:
             # Over a network, the folder of an upload that was removed may stay in listings.
             return None if self._store.remote else _UNKNOWN
-
-
-def client_key(address: str) -> str:
-    """Return what identifies a client: an IPv4 address, or the /64 network of an IPv6 address.
-
-    A client can choose any address in such a network (RFC 4291 section 2.5.1). The peer of a Unix
-    socket has no address, so all of them are one client.
-    """
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(parsed.ipv4_mapped or ipaddress.ip_network((int(parsed), 64), strict=False))
-    return str(parsed)
 
 
 def _client_of(record: UploadRecord) -> str | None:

@@ -1,21 +1,23 @@
 """Refuse requests that change something and come from pages of other sites.
 
-Whoever can reach the service may use it. A browser reaches it on behalf of every page that is open
-in it, so a form on any page could store files here.
+A browser reaches the service on behalf of every page that is open in it, and adds what shows who
+its user is. A form on any page could otherwise store files here, with the rights of whoever opens
+the page: those of strangers at least.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, request
 
 from fileservice.web.errors import CrossSite
+from fileservice.web.origins import AllowedOrigins
 from fileservice.web.own_pages import is_from_own_page
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
-def register(app: Flask, origins: Collection[str], public_url: str | None) -> None:
+def register(app: Flask, origins: AllowedOrigins, public_url: str | None) -> None:
     """Make `app` raise CrossSite for such a request before its view is called."""
 
     @app.before_request
@@ -24,17 +26,13 @@ def register(app: Flask, origins: Collection[str], public_url: str | None) -> No
             raise CrossSite
 
 
-def is_foreign(
-    environ: Mapping[str, Any], origins: Collection[str], public_url: str | None
-) -> bool:
+def is_foreign(environ: Mapping[str, Any], origins: AllowedOrigins, public_url: str | None) -> bool:
     """Return whether a request changes something and comes from a page that may not do so.
 
     A client that does not say where a request comes from is not a browser. `origins` are those
-    whose pages may change something; `*` stands for all.
+    whose pages may change something.
     """
     if environ["REQUEST_METHOD"] in _SAFE_METHODS:
         return False
-    if is_from_own_page(environ, public_url) is not False:
-        return False
-    origin = environ.get("HTTP_ORIGIN")
-    return "*" not in origins and origin not in origins
+    is_own = is_from_own_page(environ, public_url) is not False
+    return not is_own and origins.permission(environ) is None

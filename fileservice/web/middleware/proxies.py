@@ -12,11 +12,14 @@ from flask import Flask, request
 
 from fileservice.addresses import Network, in_any, is_authority, is_prefix, parse_address
 from fileservice.web.errors import BadAddress
+from fileservice.web.requests import mark_trusted_peer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _ERROR = "fileservice.bad_address"
+_MAX_HOPS = 32
+"""Trusted proxies that X-Forwarded-For may name; to look for an address in networks takes time."""
 
 
 def register(app: Flask, trusted: Sequence[Network], public_url: str | None) -> None:
@@ -39,7 +42,8 @@ def register(app: Flask, trusted: Sequence[Network], public_url: str | None) -> 
 class ClientAddresses:
     """WSGI middleware that sets what the environment says about the client's side of all proxies.
 
-    HTTP_HOST, wsgi.url_scheme, SCRIPT_NAME and REMOTE_ADDR become what the client sent and is. If
+    HTTP_HOST, wsgi.url_scheme, SCRIPT_NAME and REMOTE_ADDR become what the client sent and is, and
+    the environment keeps whether the peer, whose address REMOTE_ADDR was, is a trusted proxy. If
     the fields of a request are invalid, they are left out, and the environment has the error.
     """
 
@@ -65,6 +69,7 @@ class ClientAddresses:
         try:
             _check_host(environ)
             if self._trusted and self._is_trusted(environ.get("REMOTE_ADDR", "")):
+                mark_trusted_peer(environ)
                 environ.update(forwarded(environ, self._trusted))
         except BadAddress as error:
             environ[_ERROR] = error
@@ -77,10 +82,12 @@ class ClientAddresses:
         return self._app(environ, start_response)
 
     def _is_trusted(self, peer: str) -> bool:
+        if not peer:  # the peer on a Unix socket, which only this machine reaches
+            return True
         try:
             return in_any(peer, self._trusted)
-        except ValueError:  # the peer on a Unix socket, which only this machine reaches
-            return True
+        except ValueError:
+            return False
 
     def _set_prefix(self, environ: "WSGIEnvironment", prefix: str) -> None:
         environ["SCRIPT_NAME"] = prefix
@@ -102,6 +109,8 @@ def forwarded(environ: "WSGIEnvironment", trusted: tuple[Network, ...]) -> dict[
     hops = 0
     for text in reversed(_values(environ, "FOR")):
         hops += 1
+        if hops > _MAX_HOPS:
+            raise BadAddress(f"X-Forwarded-For names more than {_MAX_HOPS} trusted proxies")
         changes["REMOTE_ADDR"] = _client(text)
         if not in_any(changes["REMOTE_ADDR"], trusted):
             break

@@ -58,7 +58,8 @@ def routes(
         redirect_uri = f"{base_url(public_url)}/sign-in/oidc/callback"
         url, authorization = provider.authorize(redirect_uri)
         response = Response(status=302, headers={"Location": url, "Cache-Control": "no-store"})
-        return_to = local_path(request.args.get("next", ""))
+        prefix = request.environ.get("SCRIPT_NAME", "")
+        return_to = local_path(request.args.get("next", ""), prefix)
         flow.begin(response, request.environ, authorization, return_to)
         return response
 

@@ -1,19 +1,20 @@
 """GET and POST /sign-in, POST /sign-out: the page for signing in with a token."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from flask import Blueprint, Response, render_template, request
 
-from fileservice.access import Action, PrincipalKind, Session
+from fileservice.access import Action, PrincipalKind, Session, Unauthenticated
 from fileservice.protocols.errors import BadForm
 from fileservice.storage import StorageError
 from fileservice.web import request_body
 from fileservice.web.authentication import Authenticator
-from fileservice.web.door import known_principal, requires
+from fileservice.web.door import Door, known_principal, requires
 from fileservice.web.errors import SignInRejected
-from fileservice.web.local_path import DEFAULT, local_path
+from fileservice.web.local_path import local_path
 from fileservice.web.security_headers import PAGE_HEADERS
 from fileservice.web.sign_in import SignIn
 
@@ -24,7 +25,11 @@ _MAX_FORM_SIZE = 8 << 10
 
 
 def routes(
-    sign_in: SignIn, authenticator: Authenticator, idle_timeout: float, provider: str | None
+    sign_in: SignIn,
+    authenticator: Authenticator,
+    door: Door,
+    idle_timeout: float,
+    provider: str | None,
 ) -> Blueprint:
     """Return the routes. `provider` is the name of the OpenID provider, if there is one."""
     blueprint = Blueprint("sign_in", __name__)
@@ -36,7 +41,7 @@ def routes(
     @blueprint.get("/sign-in")
     @requires(Action.PUBLIC)
     def sign_in_page() -> Response:
-        html = render_template("sign_in.html", return_to=local_path(request.args.get("next", "")))
+        html = render_template("sign_in.html", return_to=_return_to(request.args))
         return Response(html, mimetype="text/html", headers=PAGE_HEADERS)
 
     @blueprint.post("/sign-in")
@@ -44,11 +49,15 @@ def routes(
     def sign_in_with_token() -> Response:
         sign_in.require_own_form(request.environ)
         form = _read_form(request.environ, idle_timeout)
-        return_to = local_path(form.get("next", ""))
-        rules = authenticator.rules()
-        principal = rules.authenticate(form.get("token", "").strip())
-        if principal is None:
-            raise SignInRejected(return_to)
+        return_to = _return_to(form)
+        secret, rules = form.get("token", "").strip(), authenticator.rules()
+        try:
+            with door.check_credentials(request.environ, secret):
+                principal = rules.authenticate(secret)
+                if principal is None:
+                    raise Unauthenticated
+        except Unauthenticated:
+            raise SignInRejected(return_to) from None
         session = Session.of_token(principal.name, rules)
         return sign_in.begin(request.environ, session, return_to)
 
@@ -56,7 +65,7 @@ def routes(
     @requires(Action.PUBLIC)
     def sign_out() -> Response:
         sign_in.require_own_form(request.environ)
-        return sign_in.end(request.environ, DEFAULT)
+        return sign_in.end(request.environ, _return_to({}))
 
     return blueprint
 
@@ -85,6 +94,11 @@ class Viewer:
         is_token = principal.kind is PrincipalKind.TOKEN
         name = f"token {principal.name}" if is_token else principal.name
         return cls(name, can_sign_in=False, can_sign_out=session is not None)
+
+
+def _return_to(fields: Mapping[str, str]) -> str:
+    """Return the path to which the person returns."""
+    return local_path(fields.get("next", ""), request.environ.get("SCRIPT_NAME", ""))
 
 
 def _read_form(environ: "WSGIEnvironment", idle_timeout: float) -> dict[str, str]:

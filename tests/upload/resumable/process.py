@@ -67,7 +67,7 @@ class Process:
         self, length: int | None = len(TEXT), name: FileName = NAME, client: str = ""
     ) -> str:
         request = UploadRequest(name, length)
-        return self.uploads.create(request, length, {}, caller=Caller(address=client)).upload
+        return self.uploads.create(request, length, {}, caller=Caller(client=client)).upload
 
     def create_partial(self, data: bytes) -> str:
         """Create a partial upload of `data`, complete it, and return its id."""

@@ -86,7 +86,7 @@ class TestNumber:
             with pytest.raises(TooManyUnfinishedOfClient):
                 each.create_for()
             with pytest.raises(TooManyUnfinishedOfClient):
-                each.uploads.create(None, 5, {}, caller=Caller(address=CLIENT))
+                each.uploads.create(None, 5, {}, caller=Caller(client=CLIENT))
         other_process.create_for(OTHER_CLIENT)
 
     def test_all_clients_cannot_exceed_their_number(
@@ -253,7 +253,7 @@ class TestSpace:
         self, process: LimitedProcess
     ) -> None:
         for _ in range(3):
-            part = process.uploads.create(None, 4, {}, caller=Caller(address=CLIENT)).upload
+            part = process.uploads.create(None, 4, {}, caller=Caller(client=CLIENT)).upload
             process.append(part, 0, TEXT)
         process.create_for(length=90 * MIB)
 
@@ -291,5 +291,5 @@ def create_repetition(
         process.append(process.create(4, name), 0, TEXT)
     request = UploadRequest(name, length, digests=digests)
     return process.uploads.create(
-        request, length, {}, keep_published=keep_published, caller=Caller(address=client)
+        request, length, {}, keep_published=keep_published, caller=Caller(client=client)
     )

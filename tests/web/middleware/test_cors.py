@@ -7,6 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from fileservice.web.middleware import cors
+from fileservice.web.origins import AllowedOrigins
 
 APP = "https://app.example"
 
@@ -14,8 +15,8 @@ APP = "https://app.example"
 def client(*origins: str) -> FlaskClient:
     app = Flask(__name__, static_folder=None)
     app.add_url_rule("/file", view_func=lambda: "text", methods=["GET", "PUT"])
-    cors.register(app, origins)
-    return app.test_client()
+    cors.register(app, AllowedOrigins(origins), ["X-Remote-User"])
+    return app.test_client(use_cookies=False)
 
 
 def allowed(response: Any) -> dict[str, str]:
@@ -32,7 +33,7 @@ def test_an_origin_that_is_named_may_read_the_response() -> None:
     response = client(APP, "https://b.example").get("/file", headers={"Origin": APP})
     assert response.headers["Access-Control-Allow-Origin"] == APP
     exposed = response.headers["Access-Control-Expose-Headers"].split(", ")
-    assert {"Location", "ETag", "Upload-Offset", "Retry-After"} <= set(exposed)
+    assert {"Location", "ETag", "Upload-Offset", "WWW-Authenticate"} <= set(exposed)
     assert response.headers["Vary"] == "Origin"
 
 
@@ -48,6 +49,39 @@ def test_another_origin_gets_no_permission_and_the_response_varies_by_origin(ori
 def test_a_star_allows_every_origin() -> None:
     response = client("*").get("/file", headers={"Origin": "https://any.example"})
     assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_beside_a_star_an_origin_that_is_named_keeps_its_own_permission() -> None:
+    response = client("*", APP).get("/file", headers={"Origin": APP, "Cookie": "a=b"})
+    assert response.headers["Access-Control-Allow-Origin"] == APP
+
+
+@pytest.mark.parametrize("field", ["Cookie: a=b", "Authorization: Basic YTpi"])
+def test_a_star_allows_nobody_to_read_what_the_browser_asks_for_with_its_credentials(
+    field: str,
+) -> None:
+    name, _, value = field.partition(": ")
+    headers = {"Origin": "https://any.example", name: value}
+    assert allowed(client("*").get("/file", headers=headers)) == {}
+    assert allowed(client("*").get("/nothing", headers=headers)) == {}
+    token = headers | {"Authorization": "Bearer a"}
+    assert allowed(client("*").get("/file", headers=token)) != {}
+
+
+@pytest.mark.parametrize("origins", [(APP,), ("*",)])
+def test_scripts_may_not_send_what_a_proxy_says(origins: tuple[str, ...]) -> None:
+    def allowed_fields(requested: str) -> str | None:
+        preflight = {
+            "Origin": APP,
+            "Access-Control-Request-Method": "PUT",
+            "Access-Control-Request-Headers": requested,
+        }
+        response = client(*origins).options("/file", headers=preflight)
+        return response.headers.get("Access-Control-Allow-Headers")
+
+    assert allowed_fields("authorization,x-remote-user") == "authorization"
+    assert allowed_fields("X-Remote-User, X-Forwarded-For,Tus-Resumable") == "Tus-Resumable"
+    assert allowed_fields("x-forwarded-for") is None
 
 
 def test_a_response_without_an_origin_varies_by_origin_as_well() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from fileservice.web.middleware.cross_site import is_foreign
+from fileservice.web.origins import AllowedOrigins
 
 OWN, OTHER = "http://files.example:8000", "https://evil.example"
 
@@ -15,7 +16,7 @@ def is_refused(
 ) -> bool:
     environ = {"REQUEST_METHOD": method, "HTTP_HOST": "files.example:8000"}
     sent = {f"HTTP_{name.upper()}": value for name, value in fields.items()}
-    return is_foreign(environ | sent, origins, public_url)
+    return is_foreign(environ | sent, AllowedOrigins(origins), public_url)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "MADEUP"])
@@ -92,3 +93,30 @@ def test_a_page_of_an_origin_that_the_operator_names_may_change_something(
     assert not is_refused(origins=origins, origin="https://app.example", **fields)
     assert is_refused(origins=origins, origin="https://app.example.evil.example", **fields)
     assert is_refused(origins=origins, origin="http://app.example", **fields)
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        {"cookie": "session=a"},
+        {"authorization": "Basic YTpi"},
+        {"authorization": "Basic YTpi", "cookie": "session=a"},
+        {"authorization": "Negotiate YTpi"},
+        {"authorization": ""},
+    ],
+    ids=str,
+)
+def test_where_all_origins_are_allowed_none_may_use_what_the_browser_adds(
+    credentials: dict[str, str],
+) -> None:
+    for fields in ({"origin": OTHER}, {"sec_fetch_site": "cross-site", "origin": "null"}):
+        assert is_refused(origins=("*",), **fields, **credentials)
+        assert is_refused(origins=("*", "https://app.example"), **fields, **credentials)
+    named = ("*", "https://app.example")
+    assert not is_refused(origins=named, origin="https://app.example", **credentials)
+    assert not is_refused(origins=("*",), origin=OWN, **credentials)
+
+
+def test_where_all_origins_are_allowed_a_page_may_use_a_token_of_its_own() -> None:
+    assert not is_refused(origins=("*",), origin=OTHER, authorization="Bearer a")
+    assert not is_refused(origins=("*",), origin=OTHER, authorization="bearer a", cookie="b=c")

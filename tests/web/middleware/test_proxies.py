@@ -11,6 +11,7 @@ from werkzeug.test import create_environ, run_wsgi_app
 from fileservice.addresses import is_authority
 from fileservice.app import create_app
 from fileservice.settings import PREFIX, Settings
+from tests.web.application import UnreadableBody
 
 PROXY = "10.0.0.1"
 CLIENT = "192.0.2.7"
@@ -196,15 +197,6 @@ class TestTrustedProxy:
         )
 
 
-class UnreadableBody:
-    """A body that fails the test if it is read."""
-
-    def read(self, *_size: int) -> bytes:
-        raise AssertionError("the body was read")
-
-    readline = readinto = __iter__ = read
-
-
 @pytest.mark.parametrize(
     ("networks", "peer", "trusted"),
     [
@@ -219,6 +211,10 @@ class UnreadableBody:
         ("fd00::/8", "fe80::1", False),
         ("10.0.0.0/8,fd00::/8", "fd00::1", True),
         ("0.0.0.0/0", "::1", False),
+        ("fe80::/10", "fe80::1%eth0", True),
+        ("fd00::/8", "fe80::1%eth0", False),
+        ("10.0.0.0/8", "::10.0.0.1", False),
+        ("0.0.0.0/0,::/0", "not an address", False),
         ("10.0.0.0/8", "", True),  # a Unix socket's
     ],
 )
@@ -262,6 +258,27 @@ CHAINS = {
         "l",
         "/l/m/o",
     ),
+    "a client that pretends to be a trusted proxy": (
+        "6.6.6.6, 10.0.0.9, 192.0.2.7",
+        "192.0.2.7",
+        "o",
+        "/o",
+    ),
+    "a client that pretends to be a mapped trusted proxy": (
+        "6.6.6.6, ::ffff:10.0.0.9, 192.0.2.7, ::ffff:a00:2",
+        "192.0.2.7",
+        "m",
+        "/m/o",
+    ),
+    "a client that pretends to have a long chain": (
+        f"{', '.join(['6.6.6.6', *(['10.0.0.9'] * 900)])}, 192.0.2.7",
+        "192.0.2.7",
+        "o",
+        "/o",
+    ),
+    "a client that names no address": ("unknown, _hidden, 192.0.2.7", "192.0.2.7", "o", "/o"),
+    "a client with a zone": ("fe80::7%eth0", "fe80::7", "o", "/o"),
+    "an address that only looks like a trusted one": ("10.0.0.9, ::10.0.0.9", "::a00:9", "o", "/o"),
     "empty elements": (", 192.0.2.7,, 10.0.0.2 ,", "192.0.2.7", "m", "/m/o"),
     "no chain": ("", PROXY, "o", "/o"),
 }
@@ -275,6 +292,14 @@ def test_the_values_of_the_proxy_next_to_the_client_count(
     with client:
         assert url_of_file(client, For=chain, **lists) == f"https://{host}{prefix}/download/a.txt"
         assert flask.request.remote_addr == address
+
+
+@pytest.mark.parametrize(("hops", "status"), [(32, 200), (33, 400), (900, 400)])
+def test_a_chain_of_trusted_proxies_ends_somewhere(
+    client: FlaskClient, hops: int, status: int
+) -> None:
+    response = get_list(client, For=", ".join(["10.0.0.9"] * hops))
+    assert response.status_code == status
 
 
 def test_a_single_value_counts_whichever_proxy_appended_it(client: FlaskClient) -> None:

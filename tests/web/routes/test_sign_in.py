@@ -30,6 +30,7 @@ def members_only(directory: Path, **settings: str) -> Flask:
         "ACCESS_FILE": str(access_file),
         "TRUSTED_PROXIES": "127.0.0.1",
         "ALLOWED_HOSTS": "*",
+        "AUTH_FAILURE_LIMIT": "none",
     }
     return application(directory / "store", **(defaults | settings))
 
@@ -48,6 +49,11 @@ def status(app: Flask, cookie: str, **fields: str) -> int:
     """The status of the list for whoever sends this cookie."""
     client = app.test_client(use_cookies=False)
     return client.get("/download", headers={"Cookie": cookie} | fields).status_code
+
+
+def challenges(answer: TestResponse) -> list[str]:
+    """The schemes that an answer asks for."""
+    return [value.partition(" ")[0] for value in answer.headers.getlist("WWW-Authenticate")]
 
 
 @pytest.mark.parametrize(
@@ -73,15 +79,14 @@ def test_only_a_person_who_opens_the_page_is_led_to_the_page_for_signing_in(
         assert answer.headers["Location"] == "/sign-in?next=/upload?q%3Da%2526b"
         assert answer.headers["Cache-Control"] == "no-store"
     else:
-        assert ("Basic" in answer.headers["WWW-Authenticate"]) is basic
-        assert "Bearer" in answer.headers["WWW-Authenticate"]
+        assert challenges(answer) == (["Bearer", "Basic"] if basic else ["Bearer"])
 
 
 def test_file_that_a_person_opens_is_answered_with_a_challenge(app: Flask) -> None:
     fields = HTML | {"Sec-Fetch-Dest": "document"}
     answer = app.test_client().get("/download/a.txt", headers=fields)
     assert answer.status_code == 401
-    assert "Basic" in answer.headers["WWW-Authenticate"]
+    assert challenges(answer) == ["Bearer", "Basic"]
     assert 'href="/sign-in"' in answer.text
 
 
@@ -94,6 +99,15 @@ def test_wrong_token_gives_the_page_again(app: Flask, secret: str) -> None:
     assert 'role="alert"' in answer.text
     assert 'value="/upload?q=a"' in answer.text
     assert not secret or secret not in answer.text
+
+
+def test_guesses_of_tokens_are_limited_on_the_page_as_elsewhere(tmp_path: Path) -> None:
+    client = members_only(tmp_path, AUTH_FAILURE_LIMIT="3/minute").test_client()
+    statuses = [sign_in(client, f"guess {number}").status_code for number in range(5)]
+    assert statuses == [401, 401, 401, 429, 429]
+    assert sign_in(client).status_code == 429
+    bearer = {"Authorization": "Bearer guess"}
+    assert client.get("/download", headers=bearer).status_code == 429
 
 
 def test_spaces_around_a_token_that_was_pasted_do_not_matter(app: Flask) -> None:
