@@ -18,7 +18,7 @@ from fileservice.protocols import errors as protocol
 from fileservice.protocols import tus
 from fileservice.protocols.ranges import unsatisfied_range
 from fileservice.web import errors as web
-from fileservice.web.requests import is_by_script, prefers_html
+from fileservice.web.requests import is_by_page, prefers_html
 from fileservice.web.security_headers import JSON_HEADERS, PAGE_HEADERS
 
 _log = logging.getLogger(__name__)
@@ -54,11 +54,11 @@ def _allow(error: MethodNotAllowed) -> Mapping[str, str]:
 def _challenges(error: Exception) -> list[str]:
     """Return the ways to authenticate (RFC 9110 section 11.6.1).
 
-    Browsers ask for a password when Basic is among them. That is of no use in the middle of what
-    the script of a page does, which leads to the page for signing in, and on that page itself.
+    Browsers ask for a password when Basic is among them. That is of no use in the middle of what a
+    page does, which leads to the page for signing in, and on that page itself.
     """
-    is_page = isinstance(error, web.SignInRejected) or is_by_script()
-    return _CHALLENGES[:1] if is_page else _CHALLENGES
+    without_basic = isinstance(error, web.SignInRejected) or is_by_page()
+    return _CHALLENGES[:1] if without_basic else _CHALLENGES
 
 
 def _retry_after(error: Exception) -> Mapping[str, str]:
@@ -224,7 +224,7 @@ def _page(problem: Mapping[str, object], error: Exception) -> Response:
 def _is_opening_page() -> bool:
     """Return whether a person opens the page, without credentials that are wrong."""
     is_page = request.endpoint == "pages.upload_page" and request.method in ("GET", "HEAD")
-    is_person = prefers_html() and not is_by_script()
+    is_person = prefers_html() and not is_by_page()
     return is_page and is_person and "Authorization" not in request.headers
 
 

@@ -30,15 +30,15 @@ def prefers_html() -> bool:
     )
 
 
-def is_by_script() -> bool:
-    """Return whether the script of a page sent the request (Fetch Metadata, section 2.1).
+def is_by_page() -> bool:
+    """Return whether a page sent the request, for its script or something in it, and no person.
 
-    Browsers do not say so over a connection that is not encrypted. But there, too, they say which
-    page a request comes from, and programs other than browsers do not.
+    Browsers do not say so over a connection that is not encrypted (Fetch Metadata, section 2.1).
+    But there, too, they say which page a request comes from, and other programs do not.
     """
     destination = request.headers.get("Sec-Fetch-Dest")
     if destination is not None:
-        return destination.strip().lower() == "empty"
+        return destination.strip().lower() != "document"
     return "Referer" in request.headers and not prefers_html()
 
 

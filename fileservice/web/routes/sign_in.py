@@ -91,9 +91,10 @@ class Viewer:
             session = authenticator.session(environ)
         except StorageError:
             session = None
+        has_session = session and session.principal(authenticator.rules()) == principal
         is_token = principal.kind is PrincipalKind.TOKEN
         name = f"token {principal.name}" if is_token else principal.name
-        return cls(name, can_sign_in=False, can_sign_out=session is not None)
+        return cls(name, can_sign_in=False, can_sign_out=bool(has_session))
 
 
 def _return_to(fields: Mapping[str, str]) -> str:

@@ -68,6 +68,8 @@ def challenges(answer: TestResponse) -> list[str]:
         (HTML | {"Sec-Fetch-Dest": "empty"}, 401, False),
         ({"Accept": "*/*", "Sec-Fetch-Dest": "empty"}, 401, False),
         ({"Accept": "*/*", "Referer": "http://localhost/upload"}, 401, False),
+        ({"Accept": "image/*", "Sec-Fetch-Dest": "image"}, 401, False),
+        (HTML | {"Sec-Fetch-Dest": "iframe"}, 401, False),
     ],
 )
 def test_only_a_person_who_opens_the_page_is_led_to_the_page_for_signing_in(
