@@ -266,6 +266,15 @@ def test_answer_that_is_not_what_it_must_be_is_an_error_of_the_provider(
         hostile.provider().claims("code", BEGUN)
 
 
+@pytest.mark.parametrize("path", [METADATA, "/jwks", "/token", "/userinfo"])
+def test_redirect_is_not_followed(hostile: Hostile, path: str) -> None:
+    hostile.answers[path] = (307, {"Location": f"{hostile.issuer}/moved"}, b"")
+    hostile.answers["/moved"] = (200, {}, b"{}")
+    with pytest.raises((ProviderUnavailable, SignInFailed)):
+        hostile.provider().claims("code", BEGUN)
+    assert "/moved" not in dict(hostile.requests)
+
+
 def test_answer_that_never_ends_is_not_waited_for(
     hostile: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
