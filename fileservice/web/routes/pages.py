@@ -11,7 +11,7 @@ from fileservice.names import BadName, FileName
 from fileservice.protocols.chunked_uploaders import is_chunk_test, reject_chunk
 from fileservice.storage import NotFound, StoredFile
 from fileservice.web.dependencies import Dependencies
-from fileservice.web.door import requires
+from fileservice.web.door import principal_of, requires
 from fileservice.web.responses import empty
 from fileservice.web.routes import listing
 from fileservice.web.routes.uploads import STORED_COOKIE
@@ -44,7 +44,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
         if is_chunk_test(request.args):
             reject_chunk(request.args)
             return empty(204)  # makes the uploader send the chunk, which is the whole file
-        query = listing.Query.parse(request.args)
+        query = listing.Query.parse(request.args, principal_of(request.environ).prefix)
         page = listing.read_page(dependencies, query, query.limit or _PAGE_SIZE)
         html = render_template(
             "upload.html",
