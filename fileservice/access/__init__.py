@@ -7,7 +7,7 @@ drawn as a tree in `fileservice.access.errors`.
 """
 
 from fileservice.access.access_file import AccessFile, read_rules
-from fileservice.access.decide import decide
+from fileservice.access.decide import decide, may_see
 from fileservice.access.errors import (
     AccessError,
     AccessFileError,
@@ -53,6 +53,7 @@ __all__ = [
     "anonymous",
     "check_token_name",
     "decide",
+    "may_see",
     "open_limits",
     "parse_prefix",
     "parse_rules",
