@@ -23,9 +23,10 @@ class Rights:
 class EditedAccessFile:
     """The file at `path`; each change replaces it by rename."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, secrets_of: "EditedAccessFile | None" = None) -> None:
+        """With `secrets_of`, tokens have the same secrets as those of the same names there."""
         self.path = path
-        self._secrets: dict[str, str] = {}
+        self._secrets: dict[str, str] = secrets_of._secrets if secrets_of else {}
         self._tokens: dict[str, Rights] = {}
         self._write()
 
