@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from fileservice.serving.gunicorn_api import BaseLogger, QuotedAtoms, set_formatter
+from fileservice.serving.redaction import without_secrets
 
 ACCESS_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(L)s "%(outcome)s"'
 """The Combined Log Format, then the duration in seconds and how the request ended."""
@@ -13,13 +14,6 @@ ACCESS_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(L
 # Characters that control terminals or end lines, and lone surrogates, which cannot be encoded.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _IN_QUOTES = re.compile(f'{_CONTROL.pattern[:-1]}"\\\\]')
-_SECRET = re.compile("fs_[A-Za-z0-9_-]{43}")
-"""The secret of a token. It is not accepted in a URL, but a client that is set up wrongly sends it
-there, and the target of every request is logged."""
-
-
-def _without_secrets(text: str) -> str:
-    return _SECRET.sub("fs_[secret]", text)
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -38,7 +32,7 @@ class LineFormatter(logging.Formatter):
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the name in logging
-        return _CONTROL.sub(_escaped, _without_secrets(super().formatMessage(record)))
+        return _CONTROL.sub(_escaped, without_secrets(super().formatMessage(record)))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         return _indented(super().formatException(ei))
@@ -48,7 +42,7 @@ class LineFormatter(logging.Formatter):
 
 
 def _indented(text: str) -> str:
-    lines = _without_secrets(text).split("\n")
+    lines = without_secrets(text).split("\n")
     return "\n".join(f"  {_CONTROL.sub(_escaped, line)}" for line in lines)
 
 
@@ -58,7 +52,7 @@ class _EscapedAtoms(QuotedAtoms):
 
     @staticmethod
     def quote(text: str) -> str:
-        return _IN_QUOTES.sub(_escaped, _without_secrets(text))
+        return _IN_QUOTES.sub(_escaped, without_secrets(text))
 
     def __init__(self, atoms: dict[str, Any]) -> None:
         super().__init__(atoms)
