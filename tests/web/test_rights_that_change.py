@@ -17,33 +17,13 @@ from tests.support.access import EditedAccessFile
 from tests.support.tus import BYTES, VERSION, named
 from tests.support.wire import form, part
 from tests.web.application import application, published
+from tests.web.bodies import Body, environ_of
 
 HALF = b"half of the text\n" * 2000
 WHOLE = HALF * 2
 NAME = "a.txt"
 PARTIAL = {"Content-Type": "application/partial-upload"}
 ALL = "list,read,write,delete"
-
-
-class Body(io.RawIOBase):
-    """A body during which something happens: after its first half has been read."""
-
-    def __init__(self, data: bytes, happens: Callable[[], object]) -> None:
-        self._data = io.BytesIO(data)
-        self._left = len(data) // 2
-        self._happens: Callable[[], object] | None = happens
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        if self._left == 0 and self._happens:
-            self._happens()
-            self._happens = None
-        limit = min(len(buffer), self._left) if self._left else len(buffer)
-        count = self._data.readinto(memoryview(buffer)[:limit])
-        self._left = max(0, self._left - count)
-        return count
 
 
 @dataclass
@@ -74,12 +54,7 @@ class Uploader:
         self, method: str, path: str, headers: dict[str, str], data: bytes, change: str
     ) -> TestResponse:
         """Send a request during whose body the rights change; "" for no change."""
-        body = Body(data, lambda: change and self.change(change))
-        environ = {
-            "wsgi.input": io.BufferedReader(body),
-            "CONTENT_LENGTH": str(len(data)),
-            "CONTENT_TYPE": headers.get("Content-Type", ""),  # with its own boundary, not another
-        }
+        environ = environ_of(data, headers, lambda: change and self.change(change))
         return self.client.open(path, method=method, headers=headers, environ_overrides=environ)
 
     def begin(self, headers: dict[str, str], path: str = "/tus/", data: bytes = b"") -> str:
