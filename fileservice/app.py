@@ -99,11 +99,10 @@ def create_app(
             browser_sign_in, authenticator, dependencies.door, settings.idle_timeout, label
         )
     )
-    if provider:
-        flow = Flow(secret_key, cookies)
-        app.register_blueprint(
-            oidc.routes(provider, flow, browser_sign_in, authenticator, settings.public_url)
-        )
+    flow = Flow(secret_key, cookies)
+    app.register_blueprint(
+        oidc.routes(provider, flow, browser_sign_in, authenticator, settings.public_url)
+    )
     app.register_blueprint(health.routes(_health(settings, store, executor), access_file))
     app.register_blueprint(assets.routes())
     # What these do before a request, they do in this order. A request passes `proxies` before

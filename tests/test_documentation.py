@@ -8,6 +8,7 @@ import pytest
 from fileservice.app import create_app
 from fileservice.settings import PREFIX, VARIABLES, Settings
 from fileservice.web.problems import TABLE
+from tests.support.calls import CALLS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -59,6 +60,23 @@ def test_contract_describes_every_route(tmp_path: Path) -> None:
         path = re.sub(r"<\w+:(\w+)>", r"<\1>", rule.rule)
         for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
             assert f"`{method} {path}`" in CONTRACT
+
+
+def test_contract_says_what_every_call_needs() -> None:
+    documented = {}
+    for calls, needs in re.findall(r"^\| (`[A-Z]+ /[^|]*) \|([^|]*)\|", CONTRACT, re.MULTILINE):
+        for method, path in re.findall(r"`([A-Z]+) (/\S*)`", calls):
+            documented[method, path] = frozenset(re.findall(r"\w+", needs))
+    expected = {
+        (call.method, re.sub(r"<\w+:(\w+)>", r"<\1>", call.rule)): call.needs
+        for call in CALLS.values()
+    }
+    for call in documented.keys() | expected.keys():
+        method, path = call
+        if method == "OPTIONS":
+            assert not documented[call]
+        elif call in documented or method != "HEAD":
+            assert documented[call] == expected.get(call, expected.get(("GET", path))), call
 
 
 def test_operating_names_the_first_segments_of_all_routes(tmp_path: Path) -> None:

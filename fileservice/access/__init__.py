@@ -7,7 +7,7 @@ packages may use is exported here; the errors are drawn as a tree in `fileservic
 """
 
 from fileservice.access.access_file import AccessFile, read_rules
-from fileservice.access.decide import decide
+from fileservice.access.decide import decide, may_see
 from fileservice.access.errors import (
     AccessError,
     AccessFileError,
@@ -64,6 +64,7 @@ __all__ = [
     "anonymous",
     "check_token_name",
     "decide",
+    "may_see",
     "open_limits",
     "parse_prefix",
     "parse_rules",

@@ -2,8 +2,11 @@
 
 from fileservice.access.errors import Forbidden, Unauthenticated
 from fileservice.access.principals import Principal, PrincipalKind
-from fileservice.access.scopes import Action
+from fileservice.access.scopes import Action, Scope
 from fileservice.names import FileName
+
+_SHOWING = frozenset({Scope.LIST, Scope.READ})
+"""The scopes that show which files there are, each by itself."""
 
 
 def decide(principal: Principal, action: Action, name: FileName | None = None) -> None:
@@ -20,3 +23,12 @@ def decide(principal: Principal, action: Action, name: FileName | None = None) -
             raise Forbidden(scopes=missing)
     if name is not None and not name.startswith(principal.prefix):
         raise Forbidden(prefix=principal.prefix)
+
+
+def may_see(principal: Principal, name: FileName) -> bool:
+    """Return whether the principal may find out everything that the list says about a file.
+
+    One that may not, but may upload, learns that a name is taken, and nothing about the file that
+    has it.
+    """
+    return bool(principal.scopes & _SHOWING) and name.startswith(principal.prefix)

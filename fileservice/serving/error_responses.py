@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 
 from fileservice.serving.gunicorn_api import errors
+from fileservice.serving.redaction import without_secrets
 
 _STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.LimitRequestLine, 414, "URI Too Long"),
@@ -46,7 +47,7 @@ def error_response(error: Exception) -> ErrorResponse:
         (500, "Internal Server Error"),
     )
     code = "bad-request" if status != 500 else "internal"
-    detail = str(error) if status != 500 else "the log says more"
+    detail = without_secrets(str(error)) if status != 500 else "the log says more"
     problem = {
         "type": f"urn:fileservice:problem:{code}",
         "title": reason,

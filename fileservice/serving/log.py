@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from fileservice.serving.gunicorn_api import BaseLogger, QuotedAtoms, set_formatter
+from fileservice.serving.redaction import without_secrets
 
 ACCESS_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(L)s "%(outcome)s"'
 """The Combined Log Format, then the duration in seconds and how the request ended."""
@@ -26,11 +27,12 @@ def _escaped(match: re.Match[str]) -> str:
 class LineFormatter(logging.Formatter):
     """Formats records so that no text in one can look like another record.
 
-    Control characters are escaped, and every line of a traceback is indented.
+    Control characters are escaped, every line of a traceback is indented, and secrets of tokens are
+    left out.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the name in logging
-        return _CONTROL.sub(_escaped, super().formatMessage(record))
+        return _CONTROL.sub(_escaped, without_secrets(super().formatMessage(record)))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         return _indented(super().formatException(ei))
@@ -40,15 +42,17 @@ class LineFormatter(logging.Formatter):
 
 
 def _indented(text: str) -> str:
-    return "\n".join(f"  {_CONTROL.sub(_escaped, line)}" for line in text.split("\n"))
+    lines = without_secrets(text).split("\n")
+    return "\n".join(f"  {_CONTROL.sub(_escaped, line)}" for line in lines)
 
 
 class _EscapedAtoms(QuotedAtoms):
-    """The values of the access log, with everything escaped that could end a field or a line."""
+    """The values of the access log, without secrets of tokens, and with everything escaped that
+    could end a field or a line."""
 
     @staticmethod
     def quote(text: str) -> str:
-        return _IN_QUOTES.sub(_escaped, text)
+        return _IN_QUOTES.sub(_escaped, without_secrets(text))
 
     def __init__(self, atoms: dict[str, Any]) -> None:
         super().__init__(atoms)

@@ -34,11 +34,11 @@ def admit(request: UploadRequest, context: UploadContext) -> tuple[FileType, Sto
 def find_repeated_file(request: UploadRequest, store: Store) -> StoredFile | None:
     """Return the file stored under the name if it has the SHA-256 that the client declares.
 
-    Return None if there is no such file. Like a file that was answered with 201, the returned file
-    survives a power failure.
+    Return None if there is no such file, or if the caller may not see it. Like a file that was
+    answered with 201, the returned file survives a power failure.
     """
     declared = request.digests.get("sha-256")
-    if not declared:
+    if not declared or not request.caller.may_see(request.name):
         return None
     try:
         stored = store.stat(request.name)

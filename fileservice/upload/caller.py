@@ -10,6 +10,11 @@ def _allow_all(_name: FileName | None) -> None:
     """Allow everything, where there is no access control."""
 
 
+def _see_all(_name: FileName) -> bool:
+    """Show everything, where there is no access control."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who sends a request of an upload."""
@@ -23,6 +28,12 @@ class Caller:
 
     None stands for a partial upload, which has no name. It is called when an upload is admitted
     and again at the last moment before its file is published.
+    """
+    may_see: Callable[[FileName], bool] = _see_all
+    """Returns whether the principal may find out what is stored under this name.
+
+    Without it, an upload that repeats a stored file is refused like any other to a taken name:
+    otherwise guesses of the content could be verified.
     """
 
 

@@ -7,6 +7,7 @@ environment alone, so that it does not depend on Flask.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from flask import Flask, Response, after_this_request, request
@@ -20,6 +21,7 @@ from fileservice.access import (
     TooManyUploads,
     Unauthenticated,
     decide,
+    may_see,
 )
 from fileservice.addresses import client_key
 from fileservice.names import FileName
@@ -137,7 +139,12 @@ class Door:
                 raise Unauthenticated
             decide(current, Action.WRITE, name)
 
-        return Caller(principal.id, _client(principal, environ), authorize)
+        return Caller(
+            principal.id,
+            _client(principal, environ),
+            authorize,
+            may_see=partial(may_see, principal),
+        )
 
 
 def _client(principal: Principal, environ: "WSGIEnvironment") -> str:

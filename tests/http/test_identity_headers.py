@@ -1,7 +1,6 @@
 """Header fields that name a person, as they arrive on a connection, and behind nginx."""
 
 import re
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tests.access.rules import SECRET, token
 from tests.support.reverse_proxies import behind_sign_in
 from tests.support.servers import ROOT, LiveServer
 from tests.support.sign_in import PORTAL
+from tests.support.unix_sockets import accepts, connect
 from tests.support.wire import Wire, ask, assert_holds_only, eventually, request
 
 RULES = f"""
@@ -331,12 +331,10 @@ class SocketServer(LiveServer):
     def start(self) -> None:
         self._environ["FILESERVICE_BIND"] = f"unix:{self._path}"
         self.launch()
-        eventually(self._path.exists)
+        eventually(lambda: accepts(self._path))
 
 
 def status_on_socket(path: Path, asked: bytes) -> int:
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(20)
-        client.connect(str(path))
+    with connect(path) as client:
         client.sendall(asked)
         return int(client.makefile("rb").readline().split()[1])

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import re
+import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,6 +117,26 @@ def test_access_log_has_no_credentials_not_even_a_user_name_that_is_wrong(
     assert ask(server, request("GET /download?wrong", f"Authorization: Basic {pair}")).status == 401
     assert server.accessed("wrong")["user"] == "-"
     assert "fs_secret" not in server.accesses.read_text() + server.errors.read_text()
+
+
+def test_secret_in_the_wrong_place_is_in_no_log(server: LoggedServer) -> None:
+    secret = f"fs_{secrets.token_urlsafe(32)}"
+    for number, (line, *fields) in enumerate(
+        [
+            (f"GET /healthz?access_token={secret}&at=0",),
+            (f"GET /download/{secret}?at=1",),
+            (f"GET http://any:{secret}@files.example/healthz?at=2",),
+            ("GET /healthz?at=3", f"Referer: http://files.example/upload?token={secret}"),
+            ("GET /healthz?at=4", f"User-Agent: {secret}"),
+            (f"GET /healthz?fail={secret}&at=5",),
+        ]
+    ):
+        ask(server, request(line, *fields))
+        assert server.accessed(f"at={number}")
+    logged = server.accesses.read_text() + server.errors.read_text() + server.log()
+    assert secret not in logged
+    assert "/healthz?access_token=fs_[secret]&at=0 HTTP" in logged
+    assert "RuntimeError: fs_[secret]" in logged
 
 
 @pytest.mark.parametrize(

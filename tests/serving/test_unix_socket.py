@@ -2,13 +2,13 @@
 
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.support.servers import ROOT
+from tests.support.unix_sockets import accepts, connect
 from tests.support.wire import eventually, request
 
 
@@ -22,11 +22,9 @@ def test_unix_socket_is_open_to_owner_and_group_only(tmp_path: Path) -> None:
     }
     server = subprocess.Popen([sys.executable, "-m", "gunicorn"], cwd=ROOT, env=environ)
     try:
-        eventually(path.exists)
+        eventually(lambda: accepts(path))
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(60)
-            client.connect(str(path))
+        with connect(path) as client:
             client.sendall(request("GET /healthz", "Connection: close"))
             assert client.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
     finally:

@@ -13,9 +13,9 @@ from flask import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 
 from fileservice.access import Action
-from fileservice.storage import NotFound, StoredFile
+from fileservice.storage import NotFound, Store, StoredFile
 from fileservice.web.dependencies import Dependencies
-from fileservice.web.door import requires
+from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import BadQuery
 from fileservice.web.representations import to_json
 from fileservice.web.security_headers import LIST_HEADERS
@@ -38,17 +38,40 @@ class Query:
     prefix: str
     q: str
     order: SortOrder
+    within: str
+    """The prefix of all names that the reader may see."""
 
     @classmethod
-    def parse(cls, arguments: MultiDict[str, str]) -> "Query":
+    def parse(cls, arguments: MultiDict[str, str], within: str) -> "Query":
         """Parse the arguments of the query string. Raises BadQuery."""
         return cls(
             limit=_parse_limit(arguments["limit"]) if "limit" in arguments else None,
             order=SortOrder.parse(arguments.get("sort", "name")),
+            within=within,
             **{
                 name: unicodedata.normalize("NFC", arguments.get(name, ""))
                 for name in ("after", "prefix", "q")
             },
+        )
+
+    def matching(
+        self, store: Store, *, expected: int | None = None, brief: bool = False
+    ) -> Iterator[StoredFile]:
+        """Return the files that are asked for and visible, by name; see `Store.list`.
+
+        The store reads no names but those with both prefixes, so neither the result nor its cost
+        depends on files that the reader may not see.
+        """
+        shorter, longer = sorted((self.prefix, self.within), key=len)
+        if not longer.startswith(shorter):
+            return iter(())
+        return store.list(
+            # A cursor of another order than by name has no meaning to the store.
+            after=self.after if self.order == BY_NAME else "",
+            prefix=longer,
+            contains=self.q,
+            expected=expected,
+            brief=brief,
         )
 
     @property
@@ -90,7 +113,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @blueprint.get("/download")
     @requires(Action.LIST)
     def listing() -> Response:
-        query = Query.parse(request.args)
+        query = Query.parse(request.args, principal_of(request.environ).prefix)
         base = base_url(dependencies.public_url)
         if query.limit is None:
             return _whole_list(dependencies, query, base)
@@ -116,15 +139,15 @@ def read_page(dependencies: Dependencies, query: Query, limit: int) -> Page:
 
 def _read_by_name(dependencies: Dependencies, query: Query, limit: int) -> Page:
     count = limit + 1
-    files = list(islice(_matching(dependencies, query, count), count))
+    files = list(islice(query.matching(dependencies.store, expected=count), count))
     next_query = query.next_page(files[limit - 1]) if len(files) > limit else None
     return Page(files[:limit], next_query)
 
 
 def _read_in_order(dependencies: Dependencies, query: Query, limit: int) -> Page:
     """Sort brief descriptions of all files that match, and describe those on the page in full."""
-    store, order = dependencies.store, query.order
-    matching = _at_most_max_sorted(store.list(prefix=query.prefix, contains=query.q, brief=True))
+    order = query.order
+    matching = _at_most_max_sorted(query.matching(dependencies.store, brief=True))
     if query.after:
         position = order.parse_cursor(query.after)
         matching = (file for file in matching if order.is_after(file, position))
@@ -161,7 +184,7 @@ def _whole_list(dependencies: Dependencies, query: Query, base: str) -> Response
 
 
 def _batches(dependencies: Dependencies, query: Query) -> Iterator[list[StoredFile]]:
-    files, has_begun = _matching(dependencies, query), False
+    files, has_begun = query.matching(dependencies.store), False
     while True:
         # A search that has begun waits for a slot however long it takes: the status is sent.
         slot = dependencies.search_limit.slot(wait_forever=has_begun)
@@ -171,14 +194,6 @@ def _batches(dependencies: Dependencies, query: Query) -> Iterator[list[StoredFi
         if len(batch) < _BATCH_SIZE:
             return
         has_begun = True
-
-
-def _matching(
-    dependencies: Dependencies, query: Query, expected: int | None = None
-) -> Iterator[StoredFile]:
-    return dependencies.store.list(
-        after=query.after, prefix=query.prefix, contains=query.q, expected=expected
-    )
 
 
 def _encode_batches(batches: Iterable[list[StoredFile]], base: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
 from itsdangerous import BadData
+from werkzeug.exceptions import NotFound
 
 from fileservice.access import (
     Action,
@@ -43,18 +44,20 @@ _ERROR = re.compile(r"[a-z_]{1,40}")
 
 
 def routes(
-    provider: "OpenIDProvider",
+    provider: "OpenIDProvider | None",
     flow: "Flow",
     sign_in: SignIn,
     authenticator: Authenticator,
     public_url: str | None,
 ) -> Blueprint:
-    """Return the routes for signing in with this provider."""
+    """Return the routes for signing in with this provider. Without one, there is nothing there."""
     blueprint = Blueprint("oidc", __name__)
 
     @blueprint.get("/sign-in/oidc")
     @requires(Action.PUBLIC)
     def begin() -> Response:
+        if provider is None:
+            raise NotFound
         redirect_uri = f"{base_url(public_url)}/sign-in/oidc/callback"
         url, authorization = provider.authorize(redirect_uri)
         response = Response(status=302, headers={"Location": url, "Cache-Control": "no-store"})
@@ -66,6 +69,8 @@ def routes(
     @blueprint.get("/sign-in/oidc/callback")
     @requires(Action.PUBLIC)
     def callback() -> Response:
+        if provider is None:
+            raise NotFound
         authorization, return_to = flow.read(request.environ)
         if not hmac.compare_digest(
             request.args.get("state", "").encode(), authorization.state.encode()

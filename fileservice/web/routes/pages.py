@@ -1,4 +1,7 @@
-"""GET / and GET /upload: the page with the stored files and a form for uploads."""
+"""GET / and GET /upload: the page with the stored files and a form for uploads.
+
+The page shows what its reader may do, and no more.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -6,12 +9,19 @@ from urllib.parse import unquote
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 
-from fileservice.access import Action
+from fileservice.access import (
+    Action,
+    Forbidden,
+    Principal,
+    Scope,
+    Unauthenticated,
+    decide,
+)
 from fileservice.names import BadName, FileName
 from fileservice.protocols.chunked_uploaders import is_chunk_test, reject_chunk
 from fileservice.storage import NotFound, StoredFile
 from fileservice.web.dependencies import Dependencies
-from fileservice.web.door import requires
+from fileservice.web.door import principal_of, requires
 from fileservice.web.responses import empty
 from fileservice.web.routes import listing
 from fileservice.web.routes.uploads import STORED_COOKIE
@@ -44,18 +54,15 @@ def routes(dependencies: Dependencies) -> Blueprint:
         if is_chunk_test(request.args):
             reject_chunk(request.args)
             return empty(204)  # makes the uploader send the chunk, which is the whole file
-        query = listing.Query.parse(request.args)
-        page = listing.read_page(dependencies, query, query.limit or _PAGE_SIZE)
+        principal = principal_of(request.environ)
         html = render_template(
             "upload.html",
-            files=page.files,
-            next_query=page.next_query,
-            first_query=query.first_page(query.order),
-            columns={by: SortableColumn.of(query, by) for by in ("name", "size", "modified")},
-            query=query,
-            stored=_just_stored(dependencies),
+            may=principal.scopes,
+            prefix=principal.prefix,
+            just_stored=_just_stored(dependencies, principal),
             policy=dependencies.policy,
             base=base_url(dependencies.public_url),
+            **(_list(dependencies, principal) if Scope.LIST in principal.scopes else {}),
         )
         response = Response(html, mimetype="text/html", headers=PAGE_HEADERS)
         if STORED_COOKIE in request.cookies:
@@ -67,11 +74,39 @@ def routes(dependencies: Dependencies) -> Blueprint:
     return blueprint
 
 
-def _just_stored(dependencies: Dependencies) -> StoredFile | None:
-    """Return the file that the form of the page has just stored, if there is one."""
+def _list(dependencies: Dependencies, principal: Principal) -> dict[str, object]:
+    """Return what the template needs for the list. Raises BadQuery, TooManySearches."""
+    query = listing.Query.parse(request.args, principal.prefix)
+    page = listing.read_page(dependencies, query, query.limit or _PAGE_SIZE)
+    return {
+        "files": page.files,
+        "next_query": page.next_query,
+        "first_query": query.first_page(query.order),
+        "columns": {by: SortableColumn.of(query, by) for by in ("name", "size", "modified")},
+        "query": query,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class JustStored:
+    """The file that the form of the page has just stored, and its size if the reader may know."""
+
+    name: FileName
+    size: int | None
+
+
+def _just_stored(dependencies: Dependencies, principal: Principal) -> JustStored | None:
+    """Return what the cookie says that the form has just stored, if it says something.
+
+    Anybody can send such a cookie. The store is therefore only looked at for those who may read
+    the file; all others are shown the name in the cookie, whether there is such a file or not.
+    """
     try:
         name = FileName.parse(unquote(request.cookies[STORED_COOKIE]))
-        return dependencies.store.stat(name)
+        decide(principal, Action.READ, name)
+        return JustStored(name, dependencies.store.stat(name).size)
+    except (Forbidden, Unauthenticated):
+        return JustStored(name, None) if name.startswith(principal.prefix) else None
     except (KeyError, BadName, NotFound):
         return None
 

@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, redirect, request, url_for
 
-from fileservice.access import Action
+from fileservice.access import Action, Forbidden, Scope, may_see
 from fileservice.names import FileName
 from fileservice.protocols.chunked_uploaders import reject_chunk
-from fileservice.protocols.conditional import Outcome, evaluate
+from fileservice.protocols.conditional import Conditions, Outcome, evaluate
 from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import PartialUpload
 from fileservice.protocols.forms import form_file
@@ -23,10 +23,10 @@ from fileservice.upload import (
 )
 from fileservice.web import request_body
 from fileservice.web.dependencies import Dependencies
-from fileservice.web.door import requires
+from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import PreconditionFailed
 from fileservice.web.representations import stored_response, validators
-from fileservice.web.requests import CONDITIONAL_FIELDS, conditions, prefers_html
+from fileservice.web.requests import conditions, prefers_html
 from fileservice.web.routes import resumable_draft
 from fileservice.web.urls import base_url
 
@@ -114,13 +114,16 @@ def _is_create_only() -> bool:
 def _check_conditions(dependencies: Dependencies, name: FileName) -> None:
     """Raise PreconditionFailed if a condition is false (RFC 9110 section 13.1).
 
-    If-None-Match: * is not evaluated here: of uploads that race, only the store can decide.
+    If-None-Match: * is not evaluated here: of uploads that race, only the store can decide. Any
+    other condition is about the stored file, so raise Forbidden for those who may not see it.
     """
-    if not any(field in request.headers for field in CONDITIONAL_FIELDS):
-        return
-    requested = conditions()
+    requested = replace(conditions(), if_range=None)  # it has no meaning without Range
     if _is_create_only():
         requested = replace(requested, if_none_match=None)
+    if requested == Conditions():
+        return
+    if not may_see(principal_of(request.environ), name):
+        raise Forbidden(scopes={Scope.READ})
     try:
         current = validators(dependencies.store.stat(name))
     except NotFound:

@@ -1,5 +1,6 @@
 // The list of stored files. The server renders it; this script fetches it again and replaces it, so
-// that uploads go on while the user searches, sorts and changes the page.
+// that uploads go on while the user searches, sorts and changes the page. A page whose reader may not
+// list files has no list, and the dialogs are only there for what the reader may do.
 import { announce, announceError } from './announce.js'
 import { copy } from './clipboard.js'
 import * as format from './format.js'
@@ -12,11 +13,12 @@ const TYPING_PAUSE = 150 // ms without a key before the server is asked
 const preview = document.getElementById('preview')
 const confirmation = document.getElementById('confirm')
 let section = document.getElementById('files')
-let currentHtml = section.outerHTML // as the server sent it
+let currentHtml = section?.outerHTML // as the server sent it
 let requestAborter = null
 let typingTimer
 
 export function start() {
+  if (!section) return
   localise()
   document.addEventListener('click', onClick)
   document.addEventListener('input', (event) => {
@@ -34,7 +36,7 @@ export function start() {
   onSignedIn(refresh)
   refreshRepeatedly()
   document.addEventListener('visibilitychange', () => document.hidden || refresh())
-  preview.addEventListener('close', () => preview.querySelector('.view').replaceChildren())
+  preview?.addEventListener('close', () => preview.querySelector('.view').replaceChildren())
 }
 
 async function refreshRepeatedly(pause = REFRESH_INTERVAL) {
@@ -45,8 +47,8 @@ async function refreshRepeatedly(pause = REFRESH_INTERVAL) {
 }
 
 // Show the files that are stored now.
-export function refresh() {
-  return show(location.href)
+export async function refresh() {
+  if (section) await show(location.href)
 }
 
 function search() {
@@ -72,7 +74,12 @@ async function show(url, { announceResult = false } = {}) {
     if (response.status === 401 || response.redirected) signedOut() // to the page for signing in
     if (!response.ok || response.redirected) return
     const fetched = new DOMParser().parseFromString(await response.text(), 'text/html').getElementById('files')
-    if (fetched && fetched.outerHTML !== currentHtml) replaceSection(fetched)
+    if (!fetched) {
+      section.replaceChildren() // the reader may not list files any more
+      currentHtml = ''
+      return
+    }
+    if (fetched.outerHTML !== currentHtml) replaceSection(fetched)
     if (announceResult) announceCount()
   } catch (error) {
     if (error.name !== 'AbortError' && announceResult) announceError('The list cannot be loaded at present.')
@@ -100,7 +107,7 @@ function replaceSection(fetched) {
   localise()
   if (!focused) return
   const sameElement = focused === query ? query : [...section.querySelectorAll('[data-key]')].find(({ dataset }) => dataset.key === focused.dataset.key)
-  ;(sameElement ?? section.querySelector('#q') ?? document.getElementById('file')).focus({ preventScroll: true })
+  ;(sameElement ?? section.querySelector('#q') ?? document.getElementById('file'))?.focus({ preventScroll: true })
 }
 
 function announceCount() {
@@ -118,19 +125,27 @@ function onClick(event) {
   if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
   const target = event.target.closest('#files a, #files button')
   if (!target) return
-  const file = target.closest('tr')?.querySelector('th a')
-  const action = { preview: showPreview, copy: () => copy(file.href, 'Link'), delete: confirmAndDelete }[target.dataset.do]
+  const row = target.closest('tr')
+  const action = { preview: showPreview, copy: () => copy(urlOf(row), 'Link'), delete: confirmAndDelete }[target.dataset.do]
   if (action) {
     event.preventDefault()
-    action(file, target)
+    action(row, target)
   } else if (new URL(target.href).pathname === location.pathname) {
     event.preventDefault()
     navigate(new URL(target.href).search || '?')
   }
 }
 
-function showPreview(file, link) {
-  const name = file.textContent
+function urlOf(row) {
+  return new URL(row.dataset.url, location.href).href
+}
+
+function nameOf(row) {
+  return row.querySelector('th bdi').textContent
+}
+
+function showPreview(row, link) {
+  const name = nameOf(row)
   const view = document.createElement(link.dataset.kind === 'image' ? 'img' : 'iframe')
   if (link.dataset.kind === 'image') view.alt = name
   else view.title = name
@@ -140,17 +155,16 @@ function showPreview(file, link) {
   preview.showModal()
 }
 
-async function confirmAndDelete(file) {
-  const name = file.textContent
+async function confirmAndDelete(row) {
+  const name = nameOf(row)
   confirmation.querySelector('bdi').textContent = name
   confirmation.returnValue = 'keep'
   confirmation.showModal()
   await new Promise((resolve) => confirmation.addEventListener('close', resolve, { once: true }))
   if (confirmation.returnValue !== 'delete') return
-  const row = file.closest('tr')
   const neighbour = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector('[data-do=delete]')
   try {
-    const response = await fetch(file.href, { method: 'DELETE', headers: { Accept: 'application/problem+json' } })
+    const response = await fetch(urlOf(row), { method: 'DELETE', headers: { Accept: 'application/problem+json' } })
     if (response.status === 401) {
       signedOut()
       return

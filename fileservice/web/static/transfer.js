@@ -92,7 +92,8 @@ export class Transfer {
   }
 
   // Return why the server would refuse a file, as far as the page knows; null otherwise.
-  static reasonToRefuse(file, { maxSize, extensions, formatSize }) {
+  static reasonToRefuse(file, { maxSize, extensions, prefix, formatSize }) {
+    if (!file.name.normalize('NFC').startsWith(prefix)) return `Its name does not begin with “${prefix}”.`
     const [, extension] = /[^.]\.([^.]+)$/.exec(file.name) ?? []
     if (!extension) return 'The name has no extension; give it the one that fits its content.'
     if (!extensions.includes(extension.toLowerCase())) return `Files with the extension .${extension} are not accepted here.`
@@ -103,12 +104,13 @@ export class Transfer {
   async #check(signal) {
     const reason = Transfer.reasonToRefuse(this.file, this.limits)
     if (reason) throw new RefusedError(415, reason)
-    if (this.tus?.url) return
+    if (this.tus?.url || !this.limits.may.includes('list')) return
     const name = this.file.name.normalize('NFC')
     const query = new URLSearchParams({ prefix: name, limit: 1 })
     const response = await retry(async () => expect(await send('GET', `download?${query}`, { signal }), 200), signal, this.#onPause)
     if (JSON.parse(response.text)[0]?.filename === name) {
-      throw new RefusedError(409, 'There is already a file with this name. Delete it, or rename yours.')
+      const advice = this.limits.may.includes('delete') ? 'Delete it, or rename yours.' : 'Rename yours.'
+      throw new RefusedError(409, `There is already a file with this name. ${advice}`)
     }
   }
 

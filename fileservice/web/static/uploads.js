@@ -12,9 +12,11 @@ const form = document.getElementById('upload')
 const input = document.getElementById('file')
 const list = document.getElementById('transfers')
 const template = document.getElementById('transfer')
-const limits = {
+const limits = form && {
   maxSize: Number(form.dataset.maxSize),
   extensions: form.dataset.extensions.split(' '),
+  prefix: form.dataset.prefix,
+  may: form.dataset.may.split(' '),
   formatSize: format.size,
 }
 
@@ -22,8 +24,10 @@ const rows = new Map() // transfer → its row
 const unfinishedRows = new Map() // key of an unfinished upload of an earlier visit → its row
 let onStored = () => {}
 
-// Start the form; `stored()` is called when a file is stored.
+// Start the form, which is only on the page if its reader may upload files; `stored()` is called when
+// a file is stored.
 export function start(stored) {
+  if (!form) return
   onStored = stored
   input.multiple = true
   input.required = false
@@ -135,7 +139,7 @@ const ACTIONS = {
   paused: [['Resume', restart('resume')], ['Cancel', cancel]],
   refused: [['Retry', restart('retry')], ['Dismiss', dismiss]],
   refusedForGood: [['Dismiss', dismiss]],
-  done: [['Copy link', (transfer) => copy(new URL(transfer.url, location.href).href, 'Link')], ['Dismiss', dismiss]],
+  done: [...(limits?.may.includes('read') ? [['Copy link', (transfer) => copy(new URL(transfer.url, location.href).href, 'Link')]] : []), ['Dismiss', dismiss]],
 }
 
 function restart(method) {
@@ -205,13 +209,14 @@ function details(transfer) {
 }
 
 function showStored(row, transfer) {
-  const link = document.createElement('a')
-  link.href = transfer.url
-  link.download = ''
-  row.querySelector('bdi').replaceWith(link)
-  const name = document.createElement('bdi')
-  name.textContent = transfer.file.name
-  link.append(name)
+  if (limits.may.includes('read')) {
+    const link = document.createElement('a')
+    link.href = transfer.url
+    link.download = ''
+    const name = row.querySelector('bdi')
+    name.replaceWith(link)
+    link.append(name)
+  }
   if (!transfer.sha256) return
   const code = document.createElement('code')
   code.textContent = transfer.sha256

@@ -1,0 +1,147 @@
+"""Every call of the service: how it is made, and the scopes that it needs.
+
+The scopes are written down from the contract, "Who may do what" and "Permissions" in docs/http.md,
+and from nothing in the code, so that the two can be compared.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from tests.support.tus import BYTES, VERSION, named
+from tests.support.wire import form, part
+
+TEXT = b"some text\n"
+LENGTH = str(2 * len(TEXT))
+"""Of an unfinished upload to which TEXT is appended: it stays unfinished."""
+
+PUBLIC: frozenset[str] = frozenset()
+ANY = frozenset({"any"})
+"""Whoever has some scope may make the call, and so may whoever has credentials."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request without its credentials."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A kind of request: `request(name, upload)` makes one for a file or for an upload."""
+
+    method: str
+    rule: str
+    needs: frozenset[str]
+    request: Callable[[str, str], Request]
+    status: int
+    """That of the answer if the call is allowed and nothing else is in its way."""
+    expects: str = ""
+    """What must be there: the `file`, the `upload`, or `no file` of the name."""
+    names_file: bool = True
+    """Whether a prefix applies, since the request names a file."""
+    name_is_in_body: bool = False
+    """Whether the name is only known when a part of the body has been read."""
+
+
+def _call(
+    method: str,
+    rule: str,
+    needs: frozenset[str] | str,
+    status: int,
+    path: str = "",
+    *,
+    headers: Mapping[str, str] = {},  # never changed
+    body: bytes = b"",
+    **options: object,
+) -> Call:
+    def request(name: str, upload: str) -> Request:
+        target = (path or rule).format(name=quote(name, safe=""), upload=upload)
+        return Request(method, target, headers, body)
+
+    scopes = frozenset({needs}) if isinstance(needs, str) else needs
+    return Call(method, rule, scopes, request, status, **options)  # type: ignore[arg-type]
+
+
+def _with_form(name: str, _upload: str) -> Request:
+    fields = {"Content-Type": "multipart/form-data; boundary=XboundaryX"}
+    return Request("POST", "/upload", fields, form(part("file", TEXT, name)))
+
+
+def _creation(more: Mapping[str, str] = {}, body: bytes = b"") -> Callable[[str, str], Request]:
+    def request(name: str, _upload: str) -> Request:
+        return Request(
+            "POST", "/tus/", VERSION | {"Upload-Length": LENGTH} | named(name) | more, body
+        )
+
+    return request
+
+
+_UPLOAD_RULE = "/upload/<new_file:name>"
+_DOWNLOAD_RULE = "/download/<stored_file:name>"
+_TUS_RULE = "/tus/<upload:upload>"
+_RESUME_RULE = "/resume/<upload:upload>"
+_FILE, _NO_FILE, _UPLOAD = {"expects": "file"}, {"expects": "no file"}, {"expects": "upload"}
+_NO_NAME = {"names_file": False}
+_OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
+_OWN = _UPLOAD | _NO_NAME
+_TUS_BYTES = VERSION | BYTES | {"Upload-Offset": "0"}
+_DRAFT_BYTES = {
+    "Content-Type": "application/partial-upload",
+    "Upload-Offset": "0",
+    "Upload-Complete": "?0",
+}
+
+CALLS = {
+    "root": _call("GET", "/", PUBLIC, 302, **_NO_NAME),
+    "page": _call("GET", "/upload", ANY, 200, **_NO_NAME),
+    "list": _call("GET", "/download", "list", 200, **_NO_NAME),
+    "list: page": _call("GET", "/download", "list", 200, "/download?limit=5&q=a", **_NO_NAME),
+    "list: head": _call("HEAD", "/download", "list", 200, **_NO_NAME),
+    "form": Call("POST", "/upload", frozenset({"write"}), _with_form, 201, "no file",
+                 name_is_in_body=True),
+    "put": _call("PUT", _UPLOAD_RULE, "write", 201, "/upload/{name}", body=TEXT, **_NO_FILE),
+    "post": _call("POST", _UPLOAD_RULE, "write", 201, "/upload/{name}", body=TEXT, **_NO_FILE),
+    "draft: create": _call("POST", _UPLOAD_RULE, "write", 201, "/upload/{name}", body=TEXT,
+                           headers={"Upload-Complete": "?0"}, **_NO_FILE),
+    "download": _call("GET", _DOWNLOAD_RULE, "read", 200, "/download/{name}", **_FILE),
+    "download: range": _call("GET", _DOWNLOAD_RULE, "read", 206, "/download/{name}",
+                             headers={"Range": "bytes=1-2"}, **_FILE),
+    "download: condition": _call("GET", _DOWNLOAD_RULE, "read", 304, "/download/{name}",
+                                 headers={"If-None-Match": "*"}, **_FILE),
+    "head": _call("HEAD", _DOWNLOAD_RULE, "read", 200, "/download/{name}", **_FILE),
+    "delete": _call("DELETE", _DOWNLOAD_RULE, "delete", 204, "/download/{name}", **_FILE),
+    "delete: condition": _call("DELETE", _DOWNLOAD_RULE, "delete", 412, "/download/{name}",
+                               headers={"If-Match": '"x"'}, **_FILE),
+    "tus: create": Call("POST", "/tus/", frozenset({"write"}), _creation(), 201, "no file"),
+    "tus: create with upload": Call("POST", "/tus/", frozenset({"write"}),
+                                    _creation(BYTES, TEXT), 201, "no file"),
+    "tus: create a part": _call("POST", "/tus/", "write", 201, **_NO_NAME, headers=VERSION
+                                | {"Upload-Length": LENGTH, "Upload-Concat": "partial"}),
+    "tus: offset": _call("HEAD", _TUS_RULE, "write", 200, "/tus/{upload}",
+                         headers=VERSION, **_OWN),
+    "tus: append": _call("PATCH", _TUS_RULE, "write", 204, "/tus/{upload}",
+                         headers=_TUS_BYTES, body=TEXT, **_UPLOAD),
+    "tus: terminate": _call("DELETE", _TUS_RULE, "write", 204, "/tus/{upload}",
+                            headers=VERSION, **_OWN),
+    "draft: offset": _call("HEAD", _RESUME_RULE, "write", 204, "/resume/{upload}", **_OWN),
+    "draft: append": _call("PATCH", _RESUME_RULE, "write", 204, "/resume/{upload}",
+                           headers=_DRAFT_BYTES, body=TEXT, **_UPLOAD),
+    "draft: cancel": _call("DELETE", _RESUME_RULE, "write", 204, "/resume/{upload}", **_OWN),
+    "sign-in page": _call("GET", "/sign-in", PUBLIC, 200, **_NO_NAME),
+    # Without the type of a form, which is looked at when everything else is in order.
+    "sign in": _call("POST", "/sign-in", PUBLIC, 415, headers=_OWN_PAGE, **_NO_NAME),
+    "sign out": _call("POST", "/sign-out", PUBLIC, 303, headers=_OWN_PAGE, **_NO_NAME),
+    "provider": _call("GET", "/sign-in/oidc", PUBLIC, 404, **_NO_NAME),  # there is none
+    "from provider": _call("GET", "/sign-in/oidc/callback", PUBLIC, 404, **_NO_NAME),
+    "health": _call("GET", "/healthz", PUBLIC, 200, **_NO_NAME),
+    "ready": _call("GET", "/readyz", PUBLIC, 200, **_NO_NAME),
+    "asset": _call("GET", "/assets/<version>/<path:filename>", PUBLIC, 404, "/assets/0/page.css",
+                   **_NO_NAME),
+}  # fmt: skip
+"""At least one call for every method of every route. HEAD needs what GET needs, and OPTIONS, which
+a browser sends without credentials, needs nothing."""

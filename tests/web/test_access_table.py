@@ -1,0 +1,345 @@
+"""Who may do what: every kind of principal, set of scopes and call of every route.
+
+The calls and the scopes they need are in tests/support/calls.py. The routes are those of the
+application, so that a new one without a call fails a test.
+"""
+
+import itertools
+import os
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from fileservice.access import Scope
+from fileservice.web.door import declared_action
+from tests.support.access import EditedAccessFile, Rights
+from tests.support.calls import ANY, CALLS, PUBLIC, TEXT, Call
+from tests.web.application import application
+
+SCOPE_SETS = [
+    frozenset(chosen)
+    for size in range(5)
+    for chosen in itertools.combinations(("list", "read", "write", "delete"), size)
+] + [frozenset({"share", "admin"}), frozenset(Scope)]
+PREFIX = "p-"
+ALL_OF_STRANGERS = ("list", "read", "write", "delete")
+
+
+def of(scopes: frozenset[str]) -> str:
+    return "+".join(sorted(scopes)) or "none"
+
+
+def token_name(scopes: frozenset[str]) -> str:
+    return f"t-{of(scopes).replace('+', '-')}"
+
+
+class Untouched:
+    """The body of a request that must not be read."""
+
+    def read(self, *_count: int) -> bytes:
+        raise AssertionError("the body was read")
+
+    readline = readinto = readlines = read
+
+
+class World:
+    """A store, and applications over it; the tokens are named after the scopes that they have."""
+
+    def __init__(self, directory: Path) -> None:
+        self.root = directory / "store"
+        self.root.mkdir()
+        self.access = EditedAccessFile(directory / "access.toml")
+        self._numbers = itertools.count()
+        self._clients: dict[str, FlaskClient] = {}
+        rights = {token_name(scopes): Rights(scopes) for scopes in SCOPE_SETS}
+        rights |= {f"{token_name(s)}-prefix": Rights(s, PREFIX) for s in SCOPE_SETS}
+        rights |= {f"{token_name(s)}-expired": Rights(s, expired=True) for s in SCOPE_SETS}
+        rights["other"] = Rights(frozenset(Scope))
+        self.access.set_all(rights)
+        self.other = self.access.credentials("other")
+        # Uploads are begun by the same principals, while they have all rights.
+        unlimited = EditedAccessFile(directory / "unlimited.toml", secrets_of=self.access)
+        unlimited.set_all({name: Rights(frozenset(Scope)) for name in rights})
+        self._unlimited = self._client(",".join(ALL_OF_STRANGERS), unlimited.path)
+
+    def _client(self, anonymous: str, access: Path) -> FlaskClient:
+        app = application(self.root, ANONYMOUS=anonymous, ACCESS_FILE=str(access))
+        return app.test_client()
+
+    def clear(self) -> None:
+        """Remove all files and uploads."""
+        for path in (*self.root.iterdir(), *(self.root / ".fileservice/uploads").iterdir()):
+            if path.is_file():
+                path.unlink()
+
+    def client(self, anonymous: frozenset[str]) -> FlaskClient:
+        """A client of an application where strangers have these scopes."""
+        known = ",".join(sorted(anonymous)) or "none"
+        if known not in self._clients:
+            self._clients[known] = self._client(known, self.access.path)
+        return self._clients[known]
+
+    def name(self, prefix: str = "") -> str:
+        """A name that was never used; all of them have the same length."""
+        return f"{prefix}{next(self._numbers):06}.txt"
+
+    def store(self, name: str) -> None:
+        (self.root / name).write_bytes(TEXT)
+
+    def begin(self, credentials: Mapping[str, str], call: Call, name: str) -> str:
+        """Begin an upload for a principal, by the protocol of the call, and return its id."""
+        creation = CALLS["draft: create" if "/resume/" in call.rule else "tus: create"]
+        asked = creation.request(name, "")
+        headers = {**asked.headers, **credentials}
+        environ = {"CONTENT_LENGTH": "0"}
+        answer = self._unlimited.post(asked.path, headers=headers, environ_overrides=environ)
+        assert answer.status_code == 201, answer.text
+        return answer.headers["Location"].rpartition("/")[2]
+
+    def files(self) -> dict[str, tuple[int, int, int]]:
+        """Everything that is stored, but for the index of names, which is a cache."""
+        found = {}
+        for directory, _, names in os.walk(self.root):
+            for name in names:
+                path = Path(directory, name)
+                if path != self.root / ".fileservice/names":
+                    status = path.stat()
+                    found[str(path)] = (status.st_ino, status.st_size, status.st_mtime_ns)
+        return found
+
+
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def world(shared_world: World) -> World:
+    """The shared world, with nothing in its store."""
+    shared_world.clear()
+    return shared_world
+
+
+FORBIDDEN, UNAUTHENTICATED = (403, "forbidden"), (401, "unauthenticated")
+NOTHING = frozenset[str]()
+UNKNOWN = "0" * 32
+"""An id that no upload has."""
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who makes a call, and with which status and code it is told that it may not."""
+
+    client: FlaskClient
+    credentials: Mapping[str, str]
+    scopes: frozenset[str]
+    refusal: tuple[int, str] = FORBIDDEN
+    prefix: str = ""
+    is_known: bool = True
+    """Whether the credentials are valid; they are not if there are none."""
+
+    def may(self, call: Call, name: str) -> bool:
+        if call.needs == PUBLIC:
+            return True
+        if call.needs == ANY:
+            return self.is_known or bool(self.scopes)
+        if call.names_file and not name.startswith(self.prefix):
+            return False
+        return call.needs <= self.scopes
+
+    def ask(self, call: Call, name: str, upload: str, *, untouched: bool) -> TestResponse:
+        """Make the call. With `untouched`, reading its body is an error."""
+        asked = call.request(name, upload)
+        headers = {**asked.headers, **self.credentials}
+        if not untouched:
+            return self.client.open(
+                asked.path, method=asked.method, headers=headers, data=asked.body
+            )
+        environ = {"wsgi.input": Untouched(), "CONTENT_LENGTH": str(len(asked.body))}
+        return self.client.open(
+            asked.path, method=asked.method, headers=headers, environ_overrides=environ
+        )
+
+
+def anonymous(world: World, scopes: frozenset[str]) -> Who:
+    granted = scopes - {"share", "admin"}  # which the setting does not take
+    return Who(world.client(granted), {}, granted, UNAUTHENTICATED, is_known=False)
+
+
+def token(world: World, scopes: frozenset[str]) -> Who:
+    credentials = world.access.credentials(token_name(scopes))
+    return Who(world.client(NOTHING), credentials, scopes)
+
+
+def token_by_basic(world: World, scopes: frozenset[str]) -> Who:
+    pair = f"anybody:{world.access.secret(token_name(scopes))}"
+    credentials = {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+    return Who(world.client(NOTHING), credentials, scopes)
+
+
+def token_where_strangers_may_do_everything(world: World, scopes: frozenset[str]) -> Who:
+    credentials = world.access.credentials(token_name(scopes))
+    return Who(world.client(frozenset(ALL_OF_STRANGERS)), credentials, scopes)
+
+
+def token_with_a_prefix(world: World, scopes: frozenset[str]) -> Who:
+    credentials = world.access.credentials(f"{token_name(scopes)}-prefix")
+    return Who(world.client(NOTHING), credentials, scopes, prefix=PREFIX)
+
+
+def expired_token(world: World, scopes: frozenset[str]) -> Who:
+    credentials = world.access.credentials(f"{token_name(scopes)}-expired")
+    client = world.client(frozenset(ALL_OF_STRANGERS))
+    return Who(client, credentials, NOTHING, UNAUTHENTICATED, is_known=False)
+
+
+def unknown_token(world: World, scopes: frozenset[str]) -> Who:
+    client = world.client(scopes - {"share", "admin"})
+    credentials = {"Authorization": f"Bearer fs_{'x' * 43}"}
+    return Who(client, credentials, NOTHING, UNAUTHENTICATED, is_known=False)
+
+
+Kind = Callable[[World, frozenset[str]], Who]
+KINDS: list[Kind] = [
+    anonymous,
+    token,
+    token_with_a_prefix,
+    token_by_basic,
+    token_where_strangers_may_do_everything,
+    expired_token,
+    unknown_token,
+]
+"""What makes a principal of each kind with a set of scopes."""
+VALID_KINDS = [kind for kind in KINDS if kind not in (expired_token, unknown_token)]
+
+
+def principals(scope_sets: Iterable[frozenset[str]], kinds: Iterable[Kind]) -> list[object]:
+    """The parameters of a test: each kind with each set of scopes; some are thorough."""
+    return [
+        pytest.param(
+            kind,
+            scopes,
+            id=f"{kind.__name__}-{of(scopes)}",
+            marks=[] if kind in (anonymous, token) or len(scopes) in (0, 4) else _THOROUGH,
+        )
+        for kind in kinds
+        for scopes in scope_sets
+    ]
+
+
+_THOROUGH = [pytest.mark.thorough]
+
+
+def seen(answer: TestResponse) -> tuple[object, ...]:
+    """All that a client sees of an answer."""
+    return answer.status, sorted(answer.headers), answer.data
+
+
+def test_every_method_of_every_route_has_a_call_in_the_table(world: World) -> None:
+    app = world.client(NOTHING).application
+    calls = {(call.method, call.rule) for call in CALLS.values()}
+    routes = set()
+    for rule in app.url_map.iter_rules():
+        methods = (rule.methods or set()) - {"OPTIONS"}
+        routes |= {(method, rule.rule) for method in methods}
+    # HEAD is the same view as GET. Where GET has a call, HEAD needs no other.
+    heads = {("HEAD", rule) for method, rule in routes if method == "GET"}
+    assert routes - heads <= calls
+    assert calls <= routes
+
+
+def test_every_route_declares_the_scopes_of_the_table(world: World) -> None:
+    app = world.client(NOTHING).application
+    declared = {
+        (method, rule.rule): declared_action(app.view_functions[rule.endpoint])
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods or ()
+        if method != "OPTIONS"
+    }
+    for call in CALLS.values():
+        action = declared[call.method, call.rule]
+        assert action.scopes == (NOTHING if call.needs == ANY else call.needs), call
+
+
+@pytest.mark.parametrize(("kind", "scopes"), principals(SCOPE_SETS, KINDS))
+def test_nobody_gets_what_they_may_not(world: World, kind: Kind, scopes: frozenset[str]) -> None:
+    """The refusal has the same bytes whether the file or upload exists, and nothing is read."""
+    who = kind(world, scopes)
+    foreign = world.begin(world.other, CALLS["tus: offset"], world.name())
+    refused = []
+    for call_id, call in CALLS.items():
+        for prefix in {who.prefix, ""}:
+            taken, free = world.name(prefix), world.name(prefix)
+            if who.may(call, taken):
+                continue
+            world.store(taken)
+            uploads = [] if call.needs <= who.scopes else [foreign, UNKNOWN]
+            if call.expects == "upload" and who.refusal == FORBIDDEN:
+                uploads.append(world.begin(who.credentials, call, world.name(prefix)))
+            refused.append((call_id, call, (taken, free), uploads))
+    before = world.files()
+    for call_id, call, names, uploads in refused:
+        untouched = not (call.name_is_in_body and call.needs <= who.scopes)
+        answers = [
+            who.ask(call, name, upload, untouched=untouched)
+            for name in names
+            for upload in (uploads if call.expects == "upload" else [""])
+        ]
+        assert len({str(seen(answer)) for answer in answers}) == 1, call_id
+        assert answers[0].status_code == who.refusal[0], call_id
+        assert ("WWW-Authenticate" in answers[0].headers) is (who.refusal == UNAUTHENTICATED)
+        if call.method != "HEAD":
+            assert answers[0].json["code"] == who.refusal[1], call_id
+    assert world.files() == before
+
+
+@pytest.mark.parametrize(("kind", "scopes"), principals(SCOPE_SETS, VALID_KINDS))
+def test_everybody_gets_what_they_may(world: World, kind: Kind, scopes: frozenset[str]) -> None:
+    who = kind(world, scopes)
+    for call_id, call in CALLS.items():
+        name = world.name(who.prefix)
+        if not who.may(call, name) or (call.needs == PUBLIC and who.credentials):
+            continue
+        upload = ""
+        if call.expects == "file":
+            world.store(name)
+        elif call.expects == "upload":
+            upload = world.begin(who.credentials, call, name)
+        answer = who.ask(call, name, upload, untouched=False)
+        assert answer.status_code == call.status, (call_id, answer.text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scopes"), principals([s for s in SCOPE_SETS if "write" in s], VALID_KINDS)
+)
+def test_uploads_of_others_are_answered_like_those_that_never_existed(
+    world: World, kind: Kind, scopes: frozenset[str]
+) -> None:
+    who = kind(world, scopes)
+    for call_id, call in CALLS.items():
+        if call.expects != "upload":
+            continue
+        name = world.name(who.prefix)
+        foreign = world.begin(world.other, call, name)
+        before = world.files()
+        answers = [
+            who.ask(call, name, upload, untouched=True) for upload in (foreign, UNKNOWN, "x")
+        ]
+        assert world.files() == before
+        assert {answer.status_code for answer in answers} == {404}, call_id
+        assert len({str(seen(answer)) for answer in answers}) == 1, call_id
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_options_need_no_credentials_and_say_nothing_about_a_file(world: World, call: Call) -> None:
+    taken, free = world.name(), world.name()
+    world.store(taken)
+    client = world.client(NOTHING)
+    answers = [client.options(call.request(name, UNKNOWN).path) for name in (taken, free)]
+    assert answers[0].status_code in (200, 204)
+    assert seen(answers[0]) == seen(answers[1])
