@@ -23,6 +23,8 @@ _T = TypeVar("_T")
 _HASH = re.compile("sha256:([0-9a-f]{64})")
 _TOKEN_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _MAX_NAME = 255
+_END_OF_DATES = 253_402_300_800.0
+"""The end of the year 9999, after which there are no dates in Python, in seconds since 1970."""
 _QUOTA_EXAMPLE = '{ bytes = "10GiB", files = 1000 }'
 
 _KEYS = {
@@ -216,7 +218,10 @@ def _parse_expires(value: object) -> float:
             "must be a date and time with an offset, without quotation marks, such as"
             " 2027-01-01T00:00:00Z"
         )
-    return value.timestamp()
+    seconds = value.timestamp()
+    if seconds >= _END_OF_DATES:  # in UTC, which the offset and rounding may lead to
+        raise ValueError("must be before the year 10000 in UTC")
+    return seconds
 
 
 def _parse_bytes(value: object) -> int:

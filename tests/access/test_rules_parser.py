@@ -31,6 +31,8 @@ def test_empty_file_names_nobody() -> None:
         ("prefix = 1", "[tokens.ci] prefix: must be a text"),
         ("expires = 2027-01-01", "[tokens.ci] expires: must be a date and time with an offset"),
         ("expires = 2027-01-01T00:00:00", "[tokens.ci] expires: must be a date and time with"),
+        ("expires = 9999-12-31T23:59:59-01:00", "[tokens.ci] expires: must be before the year"),
+        ("expires = 9999-12-31T23:59:59.999999Z", "[tokens.ci] expires: must be before the year"),
         ('expires = "2027-01-01T00:00:00Z"', "[tokens.ci] expires: must be a date and time with"),
         ("quota = 10", "[tokens.ci] quota: must be such as { bytes"),
         ('quota = { bytes = "10GB" }', "[tokens.ci] quota bytes: must be a size such as 500MiB"),
