@@ -6,7 +6,7 @@ and `AccessFile` reads them. A person who has signed in has a `Session`. Every r
 packages may use is exported here; the errors are drawn as a tree in `fileservice.access.errors`.
 """
 
-from fileservice.access.access_file import AccessFile, read_rules
+from fileservice.access.access_file import AccessFile, read_rules, read_text
 from fileservice.access.decide import decide, may_see
 from fileservice.access.errors import (
     AccessError,
@@ -70,6 +70,7 @@ __all__ = [
     "parse_rules",
     "person_of",
     "read_rules",
+    "read_text",
     "serializer",
     "share_memory",
 ]

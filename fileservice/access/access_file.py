@@ -20,7 +20,12 @@ _MAX_SIZE = 16 << 20
 
 
 def read_rules(path: Path) -> AccessRules:
-    """Read the file. Raise AccessFileError with all that is wrong with it. Blocks."""
+    """Read the rules in the file. Raise AccessFileError with all that is wrong with it. Blocks."""
+    return parse_rules(read_text(path))
+
+
+def read_text(path: Path) -> str:
+    """Read the file. Raise AccessFileError if it cannot be read or is not a text. Blocks."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for its writer
             raise AccessFileError(["it is not a file"])
@@ -28,7 +33,7 @@ def read_rules(path: Path) -> AccessRules:
             content = file.read(_MAX_SIZE + 1)
         if len(content) > _MAX_SIZE:
             raise AccessFileError([f"it has more than {_MAX_SIZE} bytes"])
-        return parse_rules(content.decode("utf-8"))
+        return content.decode("utf-8")
     except OSError as error:
         raise AccessFileError([f"it cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:

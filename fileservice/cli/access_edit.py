@@ -13,7 +13,15 @@ from pathlib import Path
 import tomlkit
 from tomlkit.items import InlineTable
 
-from fileservice.access import AccessFileError, AccessRules, Quota, Scope, Token, parse_rules
+from fileservice.access import (
+    AccessFileError,
+    AccessRules,
+    Quota,
+    Scope,
+    Token,
+    parse_rules,
+    read_text,
+)
 from fileservice.quantities import format_size
 
 _BY_HAND = "the file has the form that this command cannot edit; edit it by hand"
@@ -64,7 +72,7 @@ def _edit(path: Path, edit: _Edit, *, may_create: bool) -> bool:
         path = Path(os.path.realpath(path))  # a symbolic link stays one
         with _locked(path.parent):
             is_new = may_create and not os.path.lexists(path)
-            before = "" if is_new else path.read_bytes().decode("utf-8")
+            before = "" if is_new else read_text(path)
             text, expected = edit(before, parse_rules(before))
             try:
                 is_as_expected = parse_rules(text) == expected
@@ -74,8 +82,6 @@ def _edit(path: Path, edit: _Edit, *, may_create: bool) -> bool:
                 raise EditError(_BY_HAND)
             _write(path, text, like=None if is_new else path.stat())
             return is_new
-    except UnicodeDecodeError:
-        raise AccessFileError(["it is not UTF-8"]) from None
     except OSError as error:
         raise EditError(f"it cannot be edited: {error.strerror}") from None
 

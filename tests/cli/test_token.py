@@ -182,6 +182,22 @@ def test_file_with_mistakes_is_reported_and_not_changed(command: str, path: Path
     assert path.read_text() == "[tokens.a]\nscopes = 1\n"
 
 
+@pytest.mark.parametrize("command", ["list", "new", "revoke"])
+def test_what_is_no_file_or_too_large_is_reported_at_once(command: str, path: Path) -> None:
+    arguments = {"list": [], "new": ["a", "--scopes", "read"], "revoke": ["a"]}[command]
+
+    def report() -> str:
+        done = run("token", command, *arguments, access_file=path)
+        assert (done.returncode, done.stdout) == (1, "")
+        return done.stderr
+
+    os.mkfifo(path)
+    assert "it is not a file" in report()
+    path.unlink()
+    path.write_bytes(b"#" * (16 << 20) + b"\n")
+    assert "it has more than 16777216 bytes" in report()
+
+
 @pytest.mark.parametrize("command", ["list", "revoke"])
 def test_missing_file_and_missing_token_are_reported(command: str, path: Path) -> None:
     arguments = ["a"] if command == "revoke" else []
