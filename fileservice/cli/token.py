@@ -1,8 +1,11 @@
 """`fileservice token`: make, list and revoke tokens."""
 
+import errno
 import hashlib
 import json
+import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -119,10 +122,16 @@ def new(
     )
     with _errors_shown(access_file):
         is_new_file = add_token(access_file, made)
-    if is_new_file:
-        click.echo(f"Created {access_file}, which only this user may read.", err=True)
-    click.echo(f"Added the token {name}. Its secret is shown only now:", err=True)
-    click.echo(secret)
+        try:
+            if is_new_file:
+                click.echo(f"Created {access_file}, which only this user may read.", err=True)
+            click.echo(f"Added the token {name}. Its secret is shown only now:", err=True)
+            _write_result(secret)
+        except OSError as error:
+            remove_token(access_file, name)  # nobody could use it
+            raise click.ClickException(
+                f"the secret cannot be shown: {error.strerror}; the token was removed again"
+            ) from None
 
 
 @token.command("list")
@@ -150,6 +159,13 @@ def revoke(name: str, access_file: Path) -> None:
     with _errors_shown(access_file):
         remove_token(access_file, name)
     click.echo(f"Revoked the token {name}.", err=True)
+
+
+def _write_result(text: str) -> None:
+    """Write to standard output. Raise OSError, also if it is closed, which click ignores."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    click.echo(text)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from fileservice.access import Quota, Scope, Token, parse_rules, read_rules
 from fileservice.cli.access_edit import EditError, add_token, remove_token
 from tests.access.rules import hash_of
 from tests.cli.commands import new_token, run
+from tests.support.servers import ROOT
 
 TEXT = (
     """\
@@ -196,6 +198,46 @@ def test_what_is_no_file_or_too_large_is_reported_at_once(command: str, path: Pa
     path.unlink()
     path.write_bytes(b"#" * (16 << 20) + b"\n")
     assert "it has more than 16777216 bytes" in report()
+
+
+@pytest.mark.parametrize("end", ["full", "broken pipe", "closed"])
+def test_token_whose_secret_cannot_be_shown_does_not_stay(end: str, path: Path) -> None:
+    path.write_text(TEXT)
+    done = _new_token_to(end, "stdout", path)
+    assert done.returncode == 1
+    assert "the token was removed again" in done.stderr
+    assert set(read_rules(path).tokens) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("end", ["full", "broken pipe"])
+def test_token_that_cannot_be_explained_does_not_stay(end: str, path: Path) -> None:
+    path.write_text(TEXT)
+    done = _new_token_to(end, "stderr", path)
+    assert (done.returncode != 0, done.stdout) == (True, "")
+    assert set(read_rules(path).tokens) == {"a", "b", "c"}
+
+
+def _new_token_to(end: str, stream: str, path: Path) -> subprocess.CompletedProcess[str]:
+    """Make the token d while this stream is of a full device, a pipe nobody reads, or closed."""
+    command = [sys.executable, "-m", "fileservice", "token", "new", "d", "--scopes", "read"]
+    if end == "closed":
+        command = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+    with ExitStack() as stack:
+        if end == "full":
+            target = os.open("/dev/full", os.O_WRONLY)
+        else:
+            reader, target = os.pipe()
+            os.close(reader)
+        stack.callback(os.close, target)
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: target}
+        return subprocess.run(
+            [*command, "--access-file", str(path)],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=60,
+            **streams,
+        )
 
 
 @pytest.mark.parametrize("command", ["list", "revoke"])
