@@ -56,6 +56,7 @@ class AccessFile:
         self._variable = f"FILESERVICE_ACCESS_FILE={str(path)!r}"
         self._refreshing = threading.Lock()
         self._rules = AccessRules.empty()
+        self._text: str | None = None
         self._has_rules = False
         self._error: str | None = None
         self._state: _State | None = None
@@ -98,9 +99,15 @@ class AccessFile:
     def _read(self, state: "_State") -> None:
         """Read the file, which was in this state a moment ago."""
         # A change within the same tick of the clock cannot be seen, so the file is read once more.
-        self._state = state if state.is_settled() else None
+        is_settled = state.is_settled()
+        self._state = state if is_settled else None
         try:
-            self._rules = read_rules(self._path)
+            text = read_text(self._path)
+            if is_settled and _State.of(self._path) != state:
+                self._state = None  # it is being written: what was read may be a part of it
+                return
+            if text != self._text:
+                self._rules, self._text = parse_rules(text), text
         except AccessFileError as error:
             if str(error) != self._error:
                 effect = "the rules stay as they were" if self._has_rules else "it names nobody yet"

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,6 +104,49 @@ def test_file_that_is_being_written_is_not_read_before_it_is_complete(
     for _ in range(100):
         clock.passed += 0.01
         assert access_file.rules().authenticate(SECRET)
+    assert access_file.rules().authenticate(OTHER)
+
+
+def test_file_that_is_written_while_it_is_read_is_not_believed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_file_module, "time", clock := Clock())
+
+    class Written(type(path)):  # type: ignore[misc]
+        def open(self, *arguments: Any) -> Any:
+            if clock.passed > 1 and path.stat().st_size:
+                path.write_text("")  # valid, and names nobody
+                clock.began = time.time() - clock.passed
+            return path.open(*arguments)
+
+    access_file = AccessFile(Written(path))
+    replace(path, token() + "# another file")
+    clock.passed += 10
+    for _ in range(10):
+        assert access_file.rules().authenticate(SECRET)
+        clock.passed += 0.01
+    assert path.read_text() == ""
+    clock.passed += 2
+    access_file.rules()
+    clock.passed += 2
+    assert not access_file.rules().authenticate(SECRET)
+
+
+def test_file_that_has_the_same_text_as_before_is_not_parsed_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of tokens take a second, and the clock of a file may be ahead for hours."""
+    monkeypatch.setattr(access_file_module, "time", clock := Clock())
+    clock.began -= 3600
+    access_file = AccessFile(path)
+    rules = access_file.rules()
+    for _ in range(10):
+        clock.passed += 2
+        assert access_file.rules() is rules
+    path.write_text(token(secret=OTHER))
+    for _ in range(10):
+        clock.passed += 2
+        access_file.rules()
     assert access_file.rules().authenticate(OTHER)
 
 
