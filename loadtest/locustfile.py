@@ -8,6 +8,7 @@ are named load-<random>.txt, and each user deletes its own files when it stops.
 
 import base64
 import hashlib
+import os
 import random
 import secrets
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ _SIZES = {"1 KiB": 1 << 10, "64 KiB": 64 << 10, "1 MiB": 1 << 20, "8 MiB": 8 << 
 _WEIGHTS = (60, 25, 12, 3)
 _MAX_FILES = 20
 """Files of one user; older ones are deleted, so that a long run does not fill the disk."""
+TOKEN = os.environ.get("LOADTEST_TOKEN")
+"""The secret of a token for TokenUser."""
 _ALPHABET = bytes(range(0x20, 0x7F)) + b"\n"
 
 
@@ -41,6 +44,7 @@ class FileUser(HttpUser):
 
     weight = 4
     wait_time = between(0, 0.05)
+    prefix = "load-"
 
     def on_start(self) -> None:
         self.files: list[SentFile] = []
@@ -54,7 +58,7 @@ class FileUser(HttpUser):
     def upload(self) -> None:
         label = random.choices(list(_SIZES), _WEIGHTS)[0]
         data = text(_SIZES[label])
-        name = f"load-{secrets.token_hex(8)}.txt"
+        name = f"{self.prefix}{secrets.token_hex(8)}.txt"
         match random.choice(("PUT", "chunked PUT", "form")):
             case "PUT":
                 sending = {"method": "PUT", "url": f"/upload/{name}", "data": data}
@@ -140,6 +144,41 @@ class FileUser(HttpUser):
         ) as response:
             if response.status_code != 204:
                 response.failure(f"{response.status_code} instead of 204")
+
+
+class TokenUser(FileUser):
+    """A user with a token for names with a prefix; only there if run.py has made the token."""
+
+    weight = 2
+    abstract = TOKEN is None
+    prefix = "load-token-"
+
+    def on_start(self) -> None:
+        self.client.headers["Authorization"] = f"Bearer {TOKEN}"
+        super().on_start()
+
+    @task(2)
+    def list_own(self) -> None:
+        with self.client.get("/download?limit=100", name="list own", catch_response=True) as got:
+            names = [record["filename"] for record in got.json()] if got.ok else []
+            if not got.ok or not all(name.startswith(self.prefix) for name in names):
+                got.failure(f"{got.status_code}, or names that do not begin with the prefix")
+
+    @task(1)
+    def ask_for_what_is_forbidden(self) -> None:
+        path = f"/download/other-{secrets.token_hex(8)}.txt"
+        for method, status, headers in (
+            ("GET", 403, {}),
+            ("DELETE", 403, {}),
+            ("GET", 401, {"Authorization": f"Bearer {TOKEN}x"}),
+        ):
+            with self.client.request(
+                method, path, headers=headers, name=f"refused {status}", catch_response=True
+            ) as response:
+                if response.status_code == status:
+                    response.success()
+                else:
+                    response.failure(f"{response.status_code} instead of {status}")
 
 
 class TusUser(HttpUser):

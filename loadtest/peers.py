@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import authorized
 import bucket
 import small
 import transfers
@@ -28,7 +29,7 @@ import wire
 from bench import Bench
 
 MIB = 1 << 20
-ROWS = transfers.ROWS | small.ROWS | bucket.ROWS
+ROWS = transfers.ROWS | small.ROWS | authorized.ROWS | bucket.ROWS
 
 
 def main() -> int:

@@ -2,7 +2,9 @@
 
 import argparse
 import contextlib
+import hashlib
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -35,6 +37,17 @@ def serving(**settings: str) -> Iterator[str]:
             server.wait(60)
 
 
+@contextlib.contextmanager
+def _access_file(secret: str) -> Iterator[str]:
+    """Return the path of an ACCESS_FILE with one token, for names that begin with load-token-."""
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(f'[tokens.load]\nhash = "sha256:{digest}"\nprefix = "load-token-"\n')
+        file.write('scopes = ["list", "read", "write", "delete"]\n')
+        file.flush()
+        yield file.name
+
+
 def _wait(url: str, server: "subprocess.Popen[bytes]") -> None:
     for _ in range(200):
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
@@ -51,11 +64,18 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--users", type=int, default=20)
     arguments = parser.parse_args()
-    with serving() as url:
+    secret = f"fs_{secrets.token_urlsafe(32)}"
+    settings = {
+        "ANONYMOUS": "list,read,write,delete",
+        "AUTH_FAILURE_LIMIT": "none",  # wrong credentials are part of the mix
+    }
+    with _access_file(secret) as access, serving(ACCESS_FILE=access, **settings) as url:
         locust = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtest/locustfile.py")]
         options = ["--headless", "--only-summary", "-u", str(arguments.users), "-r", "10"]
         return subprocess.call(
-            [*locust, *options, "-t", f"{arguments.seconds}s", "--host", url], cwd=ROOT
+            [*locust, *options, "-t", f"{arguments.seconds}s", "--host", url],
+            cwd=ROOT,
+            env=os.environ | {"LOADTEST_TOKEN": secret},
         )
 
 

@@ -23,7 +23,7 @@ def get(port: int, path: str, size: int, byte_range: str | None = None) -> None:
     """Download `path`; the answer must have `size` bytes. Raises Refused."""
     extra = f"Range: bytes={byte_range}\r\n" if byte_range else ""
     with _connect(port) as connection:
-        connection.sendall(_head("GET", path, extra + "Connection: close\r\n"))
+        connection.sendall(head("GET", path, extra + "Connection: close\r\n"))
         status, fields, received_early = _read_head(connection)
         if status == 503:
             raise Refused(f"GET {path}: {status} with {fields}")
@@ -41,7 +41,7 @@ def put(port: int, path: str, source: Path) -> None:
     """Upload the file with a Content-Length."""
     size = source.stat().st_size
     with _connect(port) as connection, source.open("rb") as file:
-        connection.sendall(_head("PUT", path, f"Content-Length: {size}\r\n"))
+        connection.sendall(head("PUT", path, f"Content-Length: {size}\r\n"))
         connection.sendfile(file)
         _expect(connection, f"PUT {path}", (201, 200, 204))
 
@@ -49,7 +49,7 @@ def put(port: int, path: str, source: Path) -> None:
 def put_chunked(port: int, path: str, source: Path) -> None:
     """Upload the file in chunks of 64 KiB, as curl does."""
     with _connect(port) as connection, source.open("rb") as file:
-        connection.sendall(_head("PUT", path, "Transfer-Encoding: chunked\r\n"))
+        connection.sendall(head("PUT", path, "Transfer-Encoding: chunked\r\n"))
         buffer = bytearray(_CHUNK + 16)
         while True:
             count = file.readinto(memoryview(buffer)[7 : 7 + _CHUNK])
@@ -72,7 +72,7 @@ def post_form(port: int, path: str, field: str, name: str, source: Path) -> None
     size = len(before) + source.stat().st_size + len(after)
     kind = f"Content-Type: multipart/form-data; boundary={_BOUNDARY}\r\n"
     with _connect(port) as connection, source.open("rb") as file:
-        connection.sendall(_head("POST", path, f"{kind}Content-Length: {size}\r\n") + before)
+        connection.sendall(head("POST", path, f"{kind}Content-Length: {size}\r\n") + before)
         connection.sendfile(file)
         connection.sendall(after)
         _expect(connection, f"POST {path}", (201, 200, 204))
@@ -82,7 +82,7 @@ def refused_put(port: int, path: str, source: Path) -> None:
     """Send the whole file before reading the answer, which must be 409."""
     size = source.stat().st_size
     with _connect(port) as connection, source.open("rb") as file:
-        connection.sendall(_head("PUT", path, f"Content-Length: {size}\r\n"))
+        connection.sendall(head("PUT", path, f"Content-Length: {size}\r\n"))
         connection.sendfile(file)
         _expect(connection, f"refused PUT {path}", (409,))
 
@@ -95,7 +95,7 @@ def tus_create(port: int, path: str, name: str, size: int) -> str:
         f"Upload-Metadata: filename {metadata}\r\n"
     )
     with _connect(port) as connection:
-        connection.sendall(_head("POST", path, fields))
+        connection.sendall(head("POST", path, fields))
         fields_of_answer = _expect(connection, f"POST {path}", (201,))
     return urlsplit(fields_of_answer["location"]).path
 
@@ -110,7 +110,7 @@ def tus_patch(port: int, path: str, source: Path, step: int) -> None:
                 f"Tus-Resumable: 1.0.0\r\nUpload-Offset: {offset}\r\nContent-Length: {count}\r\n"
                 "Content-Type: application/offset+octet-stream\r\n"
             )
-            connection.sendall(_head("PATCH", path, fields))
+            connection.sendall(head("PATCH", path, fields))
             connection.sendfile(file, offset, count)
             fields_of_answer = _expect(connection, f"PATCH {path}", (204,))
             if int(fields_of_answer["upload-offset"]) != offset + count:
@@ -124,17 +124,37 @@ def begin_put(port: int, path: str, length: int, first: bytes) -> socket.socket:
     """
     connection = _connect(port)
     fields = f"Content-Length: {length}\r\nExpect: 100-continue\r\n"
-    connection.sendall(_head("PUT", path, fields))
+    connection.sendall(head("PUT", path, fields))
     _expect(connection, f"PUT {path}", (100,))
     connection.sendall(first)
     return connection
+
+
+def persistent(port: int) -> socket.socket:
+    """Return a connection for `exchange`."""
+    connection = _connect(port)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def exchange(connection: socket.socket, request: bytes, size: int) -> None:
+    """Send a request whose answer must have `size` bytes, and read it."""
+    connection.sendall(request)
+    status, _, received = _read_head(connection)
+    if status != 200:
+        raise Unexpected(f"{request!r}: {status}")
+    while received < size:
+        more = connection.recv(size)
+        if not more:
+            raise Unexpected(f"{request!r} ended {size - received} bytes early")
+        received += len(more)
 
 
 def _connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=300)
 
 
-def _head(method: str, path: str, fields: str) -> bytes:
+def head(method: str, path: str, fields: str) -> bytes:
     common = "Host: 127.0.0.1\r\nUser-Agent: peers\r\nAccept: */*\r\n"
     return f"{method} {path} HTTP/1.1\r\n{common}{fields}\r\n".encode()
 

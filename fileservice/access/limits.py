@@ -122,6 +122,8 @@ class FailureLimiter:
 
     def check(self, client: str, credentials: str) -> None:
         """Raise TooManyFailures if these credentials must not be checked."""
+        if self._noted.get(_accepted_key(client, credentials), 0.0) > time.monotonic():
+            return  # they were right a moment ago, so whether others fail does not matter
         key = _failures_key(client)
         if self._table.get(key) < self._limit.amount:
             return

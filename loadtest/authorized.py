@@ -1,0 +1,86 @@
+"""The row about credentials: what they add to the time and the CPU of a small request."""
+
+import base64
+import hashlib
+import secrets
+import socket
+import statistics
+import time
+from pathlib import Path
+
+import contenders
+import wire
+from bench import Bench
+from contenders import Contender
+
+_BATCH = 400
+_BATCHES_OF_ROUND = 12
+_BOUND = 1.05
+
+
+def authorized(bench: Bench) -> None:
+    """GET 1 KiB over a persistent connection, with and without a token, in batches that alternate.
+
+    Requests without credentials come twice in each turn, which shows the error of the measurement.
+    """
+    secret = f"fs_{secrets.token_urlsafe(32)}"
+    access = bench.base / "access.toml"
+    access.write_text(_token("reader", secret) + "".join(_token(f"t{n}") for n in range(100)))
+    basic = base64.b64encode(f"any:{secret}".encode()).decode()
+    fields = {
+        "without": "",
+        "without, again": "",
+        "Bearer": f"Authorization: Bearer {secret}\r\n",
+        "Basic": f"Authorization: Basic {basic}\r\n",
+    }
+    with contenders.fileservice(
+        bench.base, workers=1, ANONYMOUS="read", ACCESS_FILE=str(access)
+    ) as server:
+        (server.files / "small.txt").write_bytes(b"x" * 1024)
+        walls: dict[str, list[float]] = {name: [] for name in fields}
+        cpus: dict[str, list[float]] = {name: [] for name in fields}
+        with wire.persistent(server.port) as connection:
+            for turn in range(_BATCHES_OF_ROUND * bench.rounds + 3):
+                names = list(fields) if turn % 2 else list(reversed(fields))
+                for name in names:
+                    wall, cpu = _batch(server, connection, fields[name])
+                    if turn >= 3:  # those before are the warm-up
+                        walls[name].append(wall)
+                        cpus[name].append(cpu)
+    access.unlink()
+    for what, measured in (("CPU", cpus), ("time", walls)):
+        per_request = {name: 1e6 * statistics.median(all_) for name, all_ in measured.items()}
+        without = per_request.pop("without")
+        again = per_request.pop("without, again")
+        bench.judge(
+            f"GET 1 KiB without a token: {what}, against itself", again, without, None, "µs"
+        )
+        for name, cost in per_request.items():
+            work = f"GET 1 KiB with a token ({name}): {what}, against without"
+            bench.judge(work, cost, without, _BOUND, "µs")
+
+
+def _token(name: str, secret: str | None = None) -> str:
+    digest = hashlib.sha256((secret or secrets.token_urlsafe(32)).encode()).hexdigest()
+    return f'[tokens.{name}]\nhash = "sha256:{digest}"\nscopes = ["read"]\n'
+
+
+def _batch(server: Contender, connection: socket.socket, fields: str) -> tuple[float, float]:
+    """Return the seconds and the seconds of CPU that each request of a batch took."""
+    request = wire.head("GET", f"{server.get}small.txt", fields)
+    cpu, start = _cpu(server), time.monotonic()
+    for _ in range(_BATCH):
+        wire.exchange(connection, request, 1024)
+    return (time.monotonic() - start) / _BATCH, (_cpu(server) - cpu) / _BATCH
+
+
+def _cpu(server: Contender) -> float:
+    """Return the seconds of CPU of the server in nanosecond steps, which /proc/pid/stat lacks."""
+    return sum(
+        int((task / "schedstat").read_text().split()[0]) / 1e9
+        for pid in contenders.family(server.process.pid)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+    )
+
+
+ROWS = {"authorized": authorized}
