@@ -28,6 +28,7 @@ class EditedAccessFile:
         self.path = path
         self._secrets: dict[str, str] = secrets_of._secrets if secrets_of else {}
         self._tokens: dict[str, Rights] = {}
+        self._people: dict[str, dict[str, frozenset[str]]] = {"users": {}, "groups": {}}
         self._write()
 
     def set(
@@ -46,6 +47,13 @@ class EditedAccessFile:
     def set_all(self, tokens: dict[str, Rights]) -> None:
         """Replace all tokens at once."""
         self._tokens = dict(tokens)
+        self._write()
+
+    def set_people(
+        self, users: dict[str, frozenset[str]], groups: dict[str, frozenset[str]]
+    ) -> None:
+        """Replace all people and groups, whose scopes these are."""
+        self._people = {"users": users, "groups": groups}
         self._write()
 
     def revoke(self, name: str) -> None:
@@ -72,6 +80,12 @@ class EditedAccessFile:
             ]
             if rights.prefix:
                 lines.append(f"prefix = {json.dumps(rights.prefix, ensure_ascii=False)}")
+        for section, scopes_of in self._people.items():
+            for name, scopes in scopes_of.items():
+                lines += [
+                    f"[{section}.{json.dumps(name)}]",
+                    f"scopes = {json.dumps(sorted(scopes))}",
+                ]
         new = self.path.with_name(f"{self.path.name}.new")
         new.write_text("\n".join(lines) + "\n")
         new.replace(self.path)

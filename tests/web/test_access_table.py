@@ -19,7 +19,7 @@ from fileservice.access import Scope
 from fileservice.web.door import declared_action
 from tests.support.access import EditedAccessFile, Rights
 from tests.support.calls import ANY, CALLS, PUBLIC, TEXT, Call
-from tests.web.application import application
+from tests.web.application import UnreadableBody, application
 
 SCOPE_SETS = [
     frozenset(chosen)
@@ -38,15 +38,6 @@ def token_name(scopes: frozenset[str]) -> str:
     return f"t-{of(scopes).replace('+', '-')}"
 
 
-class Untouched:
-    """The body of a request that must not be read."""
-
-    def read(self, *_count: int) -> bytes:
-        raise AssertionError("the body was read")
-
-    readline = readinto = readlines = read
-
-
 class World:
     """A store, and applications over it; the tokens are named after the scopes that they have."""
 
@@ -61,14 +52,25 @@ class World:
         rights |= {f"{token_name(s)}-expired": Rights(s, expired=True) for s in SCOPE_SETS}
         rights["other"] = Rights(frozenset(Scope))
         self.access.set_all(rights)
+        people = {token_name(scopes): scopes for scopes in SCOPE_SETS}
+        self.access.set_people(people, people)
         self.other = self.access.credentials("other")
         # Uploads are begun by the same principals, while they have all rights.
         unlimited = EditedAccessFile(directory / "unlimited.toml", secrets_of=self.access)
         unlimited.set_all({name: Rights(frozenset(Scope)) for name in rights})
+        everything = dict.fromkeys(people, frozenset[str](Scope))
+        unlimited.set_people(everything, everything)
         self._unlimited = self._client(",".join(ALL_OF_STRANGERS), unlimited.path)
 
     def _client(self, anonymous: str, access: Path) -> FlaskClient:
-        app = application(self.root, ANONYMOUS=anonymous, ACCESS_FILE=str(access))
+        app = application(
+            self.root,
+            ANONYMOUS=anonymous,
+            ACCESS_FILE=str(access),
+            TRUSTED_PROXIES="127.0.0.1",
+            IDENTITY_HEADER="X-Person",
+            IDENTITY_GROUPS_HEADER="X-Groups",
+        )
         return app.test_client()
 
     def clear(self) -> None:
@@ -142,6 +144,8 @@ class Who:
     prefix: str = ""
     is_known: bool = True
     """Whether the credentials are valid; they are not if there are none."""
+    is_in_file: bool = True
+    """Whether ACCESS_FILE names the principal, so that it could have begun uploads before."""
 
     def may(self, call: Call, name: str) -> bool:
         if call.needs == PUBLIC:
@@ -160,7 +164,7 @@ class Who:
             return self.client.open(
                 asked.path, method=asked.method, headers=headers, data=asked.body
             )
-        environ = {"wsgi.input": Untouched(), "CONTENT_LENGTH": str(len(asked.body))}
+        environ = {"wsgi.input": UnreadableBody(), "CONTENT_LENGTH": str(len(asked.body))}
         return self.client.open(
             asked.path, method=asked.method, headers=headers, environ_overrides=environ
         )
@@ -192,6 +196,21 @@ def token_with_a_prefix(world: World, scopes: frozenset[str]) -> Who:
     return Who(world.client(NOTHING), credentials, scopes, prefix=PREFIX)
 
 
+def person_whom_a_proxy_names(world: World, scopes: frozenset[str]) -> Who:
+    client = world.client(frozenset(ALL_OF_STRANGERS))
+    return Who(client, {"X-Person": token_name(scopes)}, scopes)
+
+
+def member_of_a_group(world: World, scopes: frozenset[str]) -> Who:
+    credentials = {"X-Person": f"member-{of(scopes)}", "X-Groups": f"x,{token_name(scopes)}"}
+    return Who(world.client(NOTHING), credentials, scopes)
+
+
+def person_without_rights(world: World, scopes: frozenset[str]) -> Who:
+    client = world.client(scopes - {"share", "admin"})
+    return Who(client, {"X-Person": "unknown", "X-Groups": "x"}, NOTHING, is_in_file=False)
+
+
 def expired_token(world: World, scopes: frozenset[str]) -> Who:
     credentials = world.access.credentials(f"{token_name(scopes)}-expired")
     client = world.client(frozenset(ALL_OF_STRANGERS))
@@ -211,11 +230,16 @@ KINDS: list[Kind] = [
     token_with_a_prefix,
     token_by_basic,
     token_where_strangers_may_do_everything,
+    person_whom_a_proxy_names,
+    member_of_a_group,
+    person_without_rights,
     expired_token,
     unknown_token,
 ]
 """What makes a principal of each kind with a set of scopes."""
-VALID_KINDS = [kind for kind in KINDS if kind not in (expired_token, unknown_token)]
+VALID_KINDS = [
+    kind for kind in KINDS if kind not in (person_without_rights, expired_token, unknown_token)
+]
 
 
 def principals(scope_sets: Iterable[frozenset[str]], kinds: Iterable[Kind]) -> list[object]:
@@ -279,7 +303,7 @@ def test_nobody_gets_what_they_may_not(world: World, kind: Kind, scopes: frozens
                 continue
             world.store(taken)
             uploads = [] if call.needs <= who.scopes else [foreign, UNKNOWN]
-            if call.expects == "upload" and who.refusal == FORBIDDEN:
+            if call.expects == "upload" and who.refusal == FORBIDDEN and who.is_in_file:
                 uploads.append(world.begin(who.credentials, call, world.name(prefix)))
             refused.append((call_id, call, (taken, free), uploads))
     before = world.files()
