@@ -22,6 +22,8 @@ from fileservice.storage.factory import (
 from fileservice.storage.files import (
     Content,
     Opened,
+    OwnedFile,
+    Owner,
     StoredFile,
     StoredUpload,
     StoreVerification,
@@ -34,6 +36,7 @@ from fileservice.storage.interface import (
     StagedFile,
     Store,
     Uploads,
+    UsageRecords,
     Writer,
 )
 
@@ -47,6 +50,8 @@ __all__ = [
     "NoSuchUpload",
     "NotFound",
     "Opened",
+    "OwnedFile",
+    "Owner",
     "PrivateFiles",
     "ResumableWriter",
     "StagedFile",
@@ -59,6 +64,7 @@ __all__ = [
     "StoredUpload",
     "UnfinishedUpload",
     "Uploads",
+    "UsageRecords",
     "Writer",
     "check_url",
     "describe_error",

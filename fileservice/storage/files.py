@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Self
+from urllib.parse import quote, unquote
 
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
@@ -14,6 +15,9 @@ PREALLOCATION = 64 * 1024
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")
 _CHARSET = re.compile(r"[A-Za-z0-9-]{1,40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_OWNER = re.compile(r"([A-Za-z0-9%_.~:@+-]+)(?:;([A-Za-z0-9.]+))?")
+_LONGEST_OWNER = 1024
+"""Characters. The user-defined metadata of an object in a bucket has 2 KB in all."""
 _YEAR_1, _END_OF_9999 = -62_135_596_800, 253_402_300_799
 
 
@@ -56,6 +60,42 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Who stored a file, as it is kept with the file."""
+
+    principal: str
+    """Identifies the principal (`access.Principal.id`)."""
+    reservation: str = ""
+    """The reservation of the owner's quota that the file was stored under; empty if none was."""
+
+    def to_text(self) -> str:
+        """Return the text that is kept with the file, in ASCII. Raise ValueError if it is long."""
+        text = quote(self.principal, safe=":@+")
+        if self.reservation:
+            text += f";{self.reservation}"
+        if not _OWNER.fullmatch(text) or len(text) > _LONGEST_OWNER:
+            raise ValueError("this cannot be kept as the owner of a file")
+        return text
+
+    @classmethod
+    def from_text(cls, text: str | None) -> Self | None:
+        """Return the owner that `to_text` turned into this text; None if it is not well-formed."""
+        match = _OWNER.fullmatch(text[: _LONGEST_OWNER + 1]) if text else None
+        if not match or len(match[0]) > _LONGEST_OWNER:
+            return None
+        return cls(unquote(match[1], errors="replace"), match[2] or "")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedFile:
+    """What a recount of the usage needs to know of a file."""
+
+    owner: Owner
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoredFile:
     """The description of a published file; it stays true for as long as the file exists."""
 
@@ -67,6 +107,8 @@ class StoredFile:
     content: Content
     version: str
     """Changes whenever the bytes do; may stand in an entity tag (RFC 9110, section 8.8.3)."""
+    owner: Owner | None = None
+    """Who stored the file; None if nobody is known, as for a file put there by other means."""
 
     @property
     def modified(self) -> int:

@@ -1,15 +1,16 @@
 """The interface of a store; every store passes the suite in tests/storage/store_contract.py.
 
-A store has four parts. `Store` holds published files, which are immutable. `Uploads` holds the
+A store has five parts. `Store` holds published files, which are immutable. `Uploads` holds the
 bytes and records of resumable uploads. `Locker` decides who may change one of those uploads. (See
 docs/decisions/0013-locks-of-uploads.md for why the writer of an upload is its lock.) `PrivateFiles`
-holds what the service keeps for itself.
+holds what the service keeps for itself, and `UsageRecords` what is counted of the files of each
+owner.
 
 Some parameters are hints. A store may ignore a hint, and a caller may not rely on its effect. The
 docstrings call each of them one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -17,6 +18,8 @@ from fileservice.names import FileName
 from fileservice.storage.files import (
     Content,
     Opened,
+    OwnedFile,
+    Owner,
     StoredFile,
     StoredUpload,
     UnfinishedUpload,
@@ -47,8 +50,10 @@ class Writer(StagedFile, Protocol):
     def write(self, block: bytes | memoryview) -> None:
         """Append all of `block`. Raise StorageFull or StorageUnavailable."""
 
-    def publish(self, name: FileName, content: Content) -> StoredFile:
+    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
         """Make the complete file visible as `name`, durably and in one atomic step.
+
+        The content and the owner are kept with it.
 
         If any number of writers in any processes publish the same name, one succeeds. The others
         raise NameTaken and change nothing. A writer raises NameReserved if it could not be decided
@@ -189,6 +194,35 @@ class PrivateFiles(Protocol):
         """Remove a file, whether it exists or not."""
 
 
+class UsageRecords(Protocol):
+    """A small record for each owner of files, which many processes change at the same time.
+
+    A record is opaque to the store, and is only worth what it costs to count the files again. So
+    it need not survive a power failure, and one that may be out of date or is damaged is missing.
+    """
+
+    def update(self, owner: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace the record of an owner by what `change` makes of it, in one atomic step.
+
+        `change` is given None if there is no record. It returns None to change nothing, and may be
+        called several times; what it raises passes through. Updates of other owners are not waited
+        for. Raise StorageFull, Busy if there are too many updates of one owner.
+        """
+
+    def read(self, owner: str) -> bytes | None:
+        """Return the record of an owner, or None if there is none."""
+
+    def records(self) -> Iterator[bytes]:
+        """Return all records, in no order."""
+
+    def owned_files(self) -> Iterator[OwnedFile]:
+        """Return the published files that have an owner, in no order.
+
+        A file that exists throughout is returned exactly once. In a bucket this costs a request for
+        each object.
+        """
+
+
 class Store(Protocol):
     """A flat set of immutable files. Every call may block, and may raise StorageUnavailable."""
 
@@ -203,6 +237,10 @@ class Store(Protocol):
     @property
     def private_files(self) -> PrivateFiles:
         """What the service keeps for itself."""
+
+    @property
+    def usage(self) -> UsageRecords:
+        """What is counted of the files of each owner."""
 
     @property
     def remote(self) -> bool:
@@ -244,8 +282,11 @@ class Store(Protocol):
         Raise NameReserved if that is being decided.
         """
 
-    def delete(self, name: FileName, version: str | None = None) -> None:
-        """Remove a file durably. Raise NotFound, also if it does not have the given `version`."""
+    def delete(self, name: FileName, version: str | None = None) -> StoredFile:
+        """Remove a file durably, and describe it as it was.
+
+        Raise NotFound, also if it does not have the given `version`.
+        """
 
     def list(
         self,
@@ -258,9 +299,9 @@ class Store(Protocol):
     ) -> Iterator[StoredFile]:
         """Return the files in code point order of their names, beginning after `after`.
 
-        `contains` ignores case. Digests are unknown if each would cost a request. With `brief`,
-        only name, size and modification time are filled in; `describe` adds the rest. `expected`
-        is a hint: how many files the caller is likely to take.
+        `contains` ignores case. Digests and owners are unknown if each would cost a request. With
+        `brief`, only name, size and modification time are filled in; `describe` adds the rest.
+        `expected` is a hint: how many files the caller is likely to take.
 
         The result is a cursor and not a snapshot: a file that exists throughout is returned exactly
         once, whatever is published or deleted meanwhile. Memory does not grow with the number of

@@ -21,6 +21,7 @@ from tests.storage.contract.private_files import PrivateFilesContract
 from tests.storage.contract.publish import PublishContract
 from tests.storage.contract.read import ReadContract
 from tests.storage.contract.uploads import LockerContract, UploadsContract
+from tests.storage.contract.usage import UsageContract
 
 __all__ = [
     "COMPETITORS",
@@ -41,6 +42,7 @@ class StoreContract(
     ListContract,
     UploadsContract,
     LockerContract,
+    UsageContract,
     HousekeepingContract,
     PrivateFilesContract,
 ):

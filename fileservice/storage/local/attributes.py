@@ -1,17 +1,20 @@
-"""The description of a file's content, kept in its extended attributes.
+"""The description of a file's content and its owner, kept in its extended attributes.
 
 `user.shatag.sha256` and `user.shatag.ts` have the meaning that cshatag gives them, and
 `user.mime_type` has that of freedesktop.org. A digest is valid only while the time beside it is the
-modification time of the file. On a file system without attributes nothing is kept.
+modification time of the file. `user.fileservice.owner` is that of `files.Owner`. On a file system
+without attributes nothing is kept.
 """
 
 import errno
 import os
+from dataclasses import replace
 
 from fileservice.names import FileName
-from fileservice.storage.files import Content, StoredFile
+from fileservice.storage.files import Content, Owner, StoredFile
 
 _UNSUPPORTED = (errno.ENOTSUP, errno.EPERM)
+_OWNER = "user.fileservice.owner"
 
 
 def read(name: FileName, descriptor: int) -> StoredFile:
@@ -23,34 +26,38 @@ def read(name: FileName, descriptor: int) -> StoredFile:
     if _attribute(descriptor, "user.shatag.ts") == _timestamp(status.st_mtime_ns):
         digest = _attribute(descriptor, "user.shatag.sha256")
     content = Content.from_text(name, media_type, charset, digest)
-    if content.sha256:
-        version = content.sha256.hex()
-    else:
-        version = f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"
-    return StoredFile(
-        name=name,
-        size=status.st_size,
-        modified_ns=status.st_mtime_ns,
-        content=content,
-        version=version,
-    )
+    owner = Owner.from_text(_attribute(descriptor, _OWNER))
+    return _describe(name, status, content, owner)
 
 
-def write(content: Content, descriptor: int) -> None:
-    """Set the attributes of an opened file. Raise OSError, but not if there are no attributes."""
+def read_owner(path: str) -> Owner | None:
+    """Return the owner of the file at a path. Raise OSError."""
+    return Owner.from_text(_attribute(path, _OWNER))
+
+
+def write(name: FileName, content: Content, owner: Owner | None, descriptor: int) -> StoredFile:
+    """Set the attributes of an opened file that is to get this name, and describe it.
+
+    Raise OSError, but not if there are no attributes.
+    """
+    status = os.fstat(descriptor)
     attributes = {"user.mime_type": content.media_type.encode()}
     if content.charset:
         attributes["user.charset"] = content.charset.encode()
     if content.sha256:
-        modified_ns = os.fstat(descriptor).st_mtime_ns
         attributes["user.shatag.sha256"] = content.sha256.hex().encode()
-        attributes["user.shatag.ts"] = _timestamp(modified_ns).encode()
+        attributes["user.shatag.ts"] = _timestamp(status.st_mtime_ns).encode()
+    if owner:
+        attributes[_OWNER] = owner.to_text().encode()
     try:
         for attribute, value in attributes.items():
             os.setxattr(descriptor, attribute, value)
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
+        version = _describe(name, status, replace(content, sha256=None), None).version
+        return replace(_describe(name, status, content, None), version=version)
+    return _describe(name, status, content, owner)
 
 
 def are_supported(descriptor: int) -> bool:
@@ -64,10 +71,27 @@ def are_supported(descriptor: int) -> bool:
     return True
 
 
-def _attribute(descriptor: int, attribute: str) -> str | None:
+def _describe(
+    name: FileName, status: os.stat_result, content: Content, owner: Owner | None
+) -> StoredFile:
+    if content.sha256:
+        version = content.sha256.hex()
+    else:
+        version = f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"
+    return StoredFile(
+        name=name,
+        size=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        content=content,
+        version=version,
+        owner=owner,
+    )
+
+
+def _attribute(file: int | str, attribute: str) -> str | None:
     """Return the value of an attribute, or None if the file does not have it."""
     try:
-        return os.getxattr(descriptor, attribute).decode("latin-1")
+        return os.getxattr(file, attribute).decode("latin-1")
     except OSError as error:
         if error.errno in (errno.ENODATA, *_UNSUPPORTED):
             return None

@@ -136,15 +136,17 @@ def page_cache_of(descriptor: int) -> str:
     again has another name. It also has another one through a second mount, where bytes are then
     dropped without need, and sent again by the client.
     """
-    return f"{_boot_id()}/{_mount_id(descriptor)}"
+    boot = boot_id() or f"process-{os.getpid()}"
+    return f"{boot}/{_mount_id(descriptor)}"
 
 
 @cache
-def _boot_id() -> str:
+def boot_id() -> str | None:
+    """Return what distinguishes this boot of the machine from all others; None if unknown."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        return f"process-{os.getpid()}"
+        return None
 
 
 def _mount_id(descriptor: int) -> int:

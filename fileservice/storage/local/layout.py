@@ -21,6 +21,7 @@ class Layout:
     uploads: bytes
     ended: bytes
     release_requests: bytes
+    usage: bytes
     names: bytes
     fsync: bool
     identity: Identity
@@ -30,9 +31,9 @@ class Layout:
         """Return the layout of the store in the directory `root`; see Identity for `identity`."""
         path = os.path.abspath(os.fsencode(root))
         private = os.path.join(path, b".fileservice")
-        staging, uploads, ended, release_requests = (
+        staging, uploads, ended, release_requests, usage = (
             os.path.join(private, name)
-            for name in (b"staging", b"uploads", b"ended", b"release-requests")
+            for name in (b"staging", b"uploads", b"ended", b"release-requests", b"usage")
         )
         return cls(
             root=path,
@@ -40,9 +41,10 @@ class Layout:
             uploads=uploads,
             ended=ended,
             release_requests=release_requests,
+            usage=usage,
             names=os.path.join(private, b"names"),
             fsync=fsync,
-            identity=Identity(path, (staging, uploads, ended, release_requests), identity),
+            identity=Identity(path, (staging, uploads, ended, release_requests, usage), identity),
         )
 
     def published(self, name: FileName) -> bytes:

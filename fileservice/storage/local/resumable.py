@@ -5,7 +5,7 @@ import os
 from contextlib import AbstractContextManager, suppress
 
 from fileservice.names import FileName
-from fileservice.storage.files import PREALLOCATION, Content, StoredFile
+from fileservice.storage.files import PREALLOCATION, Content, Owner, StoredFile
 from fileservice.storage.local import checkpoint, records, space
 from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.writer import LocalWriter
@@ -24,13 +24,13 @@ class LocalResumableWriter(LocalWriter):
             if not saved.is_page_cache_known(self._descriptor):
                 self._truncate_to(saved)
 
-    def publish(self, name: FileName, content: Content) -> StoredFile:
+    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
         with translate_errors(self._path):
             status = os.fstat(self._descriptor)
             if space.reserved(status) > PREALLOCATION and not self._is_published():
                 # A process that died had reserved space ahead, for an unknown length.
                 os.ftruncate(self._descriptor, status.st_size)
-        return super().publish(name, content)
+        return super().publish(name, content, owner)
 
     def truncate(self, size: int) -> None:
         with translate_errors(self._path):

@@ -5,12 +5,14 @@
     ROOT/.fileservice/uploads/           unfinished resumable uploads (see uploads)
     ROOT/.fileservice/ended/             the records of uploads that have ended (see records)
     ROOT/.fileservice/release-requests/  requests to release the lock of an upload (see locker)
+    ROOT/.fileservice/usage/             what is counted of the files of each owner (see usage)
     ROOT/.fileservice/names              the index of names (see index)
     ROOT/.fileservice/identity           which store this is (see identity)
     ROOT/.fileservice/KEY                a small file of the service itself (see private_files)
 
-The description of a file's content is in its extended attributes (see attributes). Reading, listing
-and deleting files needs no space, so it works on a disk that is full or has no inodes left.
+The description of a file's content, and its owner, are in its extended attributes (see attributes).
+Reading, listing and deleting files needs no space, so it works on a disk that is full or has no
+inodes left.
 """
 
 import errno
@@ -33,6 +35,7 @@ from fileservice.storage.local.locker import LocalLocker
 from fileservice.storage.local.private_files import LocalPrivateFiles
 from fileservice.storage.local.removal import remove_name
 from fileservice.storage.local.uploads import LocalUploads
+from fileservice.storage.local.usage import LocalUsageRecords
 from fileservice.storage.local.verify import verify
 from fileservice.storage.local.writer import LocalWriter
 
@@ -60,6 +63,7 @@ class LocalStore:
         self.uploads = LocalUploads(layout)
         self.locker = LocalLocker(layout)
         self.private_files = LocalPrivateFiles(layout)
+        self.usage = LocalUsageRecords(layout)
         if not verified:
             for level, message in verify(layout).messages:
                 _log.log(level, message)
@@ -122,12 +126,13 @@ class LocalStore:
     def is_taken(self, name: FileName) -> bool:
         return os.path.lexists(self._layout.published(name))
 
-    def delete(self, name: FileName, version: str | None = None) -> None:
+    def delete(self, name: FileName, version: str | None = None) -> StoredFile:
         with translate_errors(self._layout.root):
             self._layout.identity.check()
             descriptor = self._open(name)
             try:
-                if version is not None and attributes.read(name, descriptor).version != version:
+                file = attributes.read(name, descriptor)
+                if version is not None and file.version != version:
                     raise NotFound(name)
                 remove_name(self._layout, name, descriptor)
             except FileNotFoundError:
@@ -136,6 +141,7 @@ class LocalStore:
                 os.close(descriptor)
             if self._layout.fsync:
                 sync_directory(self._layout.root)
+        return file
 
     def list(
         self,

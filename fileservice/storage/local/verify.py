@@ -33,7 +33,8 @@ _NOT_WRITABLE = (
 )
 _WITHOUT_ATTRIBUTES = (
     "the file system of the store {} has no extended attributes: no digests are kept, so an upload"
-    " that is repeated because its response was lost is refused with 409"
+    " that is repeated because its response was lost is refused with 409, and no owners, so quotas"
+    " do not hold"
 )
 
 

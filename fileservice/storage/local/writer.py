@@ -4,11 +4,10 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
 from fileservice.names import FileName
 from fileservice.storage.errors import NameTaken
-from fileservice.storage.files import Content, StoredFile
+from fileservice.storage.files import Content, Owner, StoredFile
 from fileservice.storage.local import attributes, writeback
 from fileservice.storage.local.directories import sync_directory
 from fileservice.storage.local.errors import translate_errors
@@ -51,10 +50,10 @@ class LocalWriter:
     def descriptor(self) -> Iterator[int]:
         yield self._descriptor
 
-    def publish(self, name: FileName, content: Content) -> StoredFile:
+    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
         with translate_errors(self._path):
             self._layout.identity.require()
-            attributes.write(content, self._descriptor)
+            file = attributes.write(name, content, owner, self._descriptor)
             self.sync()
             linked = self._link(name)
             if self._layout.fsync:
@@ -66,7 +65,7 @@ class LocalWriter:
                     if linked:
                         remove_name(self._layout, name, self._descriptor)
                     raise
-            return replace(attributes.read(name, self._descriptor), content=content)
+            return file
 
     def _link(self, name: FileName) -> bool:
         """Give the file its name; return False if it had that name already."""

@@ -11,10 +11,8 @@ from functools import partial
 
 from fileservice.names import FileName
 from fileservice.storage.errors import NameTaken, StorageError
-from fileservice.storage.files import Content
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.client import S3Client
-from fileservice.storage.s3.metadata import ID, content_type_of, metadata_of
 from fileservice.storage.s3.objects import ObjectHead
 from fileservice.storage.s3.parts import MOST_PARTS, PART, PartUploads
 from fileservice.storage.s3.pieces import Piece, Pieces, end_of
@@ -59,18 +57,16 @@ def plan_parts(pieces: Sequence[Piece], *, copies: bool) -> list[Part]:
 def publish(
     client: S3Client,
     pieces: Pieces,
-    name: FileName,
-    content: Content,
-    upload: str,
+    target: reservation.Target,
     *,
     before_completion: Callable[[], None] = lambda: None,
 ) -> ObjectHead:
     """Make a file of the bytes. Raises NameTaken, NameReserved.
 
-    `upload` is the id of the upload. `before_completion` is called when all bytes are in place, and
-    may raise, so that the file does not become visible.
+    `before_completion` is called when all bytes are in place, and may raise, so that the file does
+    not become visible.
     """
-    target = reservation.Target(name, content_type_of(content), metadata_of(content) | {ID: upload})
+    name = target.name
     if pieces.size <= PART:
         return reservation.create(client, target, pieces.read_at(pieces.size, 0))
     pieces.wait_all()

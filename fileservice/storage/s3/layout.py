@@ -7,6 +7,7 @@ report.pdf                            a published file; others may put one there
 .fileservice/uploads/ID/OFFSET        its bytes (pieces)
 .fileservice/leases/ID                the process that holds its lock (lease)
 .fileservice/release-requests/ID      another request asks for its lock (locker)
+.fileservice/usage/HASH                what is counted of the files of one owner (usage)
 .fileservice/verify/ID                an object that conditions are tested with (verify)
 .fileservice/KEY                      a small object of the service itself (private_files)
 """
@@ -22,6 +23,7 @@ STAGING = ".fileservice/staging/"
 UPLOADS = ".fileservice/uploads/"
 LEASES = ".fileservice/leases/"
 RELEASE_REQUESTS = ".fileservice/release-requests/"
+USAGE = ".fileservice/usage/"
 VERIFY = ".fileservice/verify/"
 _RECORD = "record"
 _ID = re.compile(r"[0-9a-f]{32}")

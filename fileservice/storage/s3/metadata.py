@@ -1,4 +1,4 @@
-"""The description of a file's content, and the objects that it is kept in.
+"""The description of a file's content and its owner, and the objects that they are kept in.
 
 The content of a file that was published in one request is in the user-defined metadata of its
 object. That of a file that was sent in parts was fixed before its bytes arrived (by
@@ -15,7 +15,7 @@ from functools import lru_cache
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
 from fileservice.storage.errors import StorageError
-from fileservice.storage.files import Content, StoredFile
+from fileservice.storage.files import Content, Owner, StoredFile
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing
 from fileservice.storage.s3.layout import METADATA
@@ -28,12 +28,15 @@ IS_SEPARATE = "fileservice-metadata"
 """Key that says that the content is in an object of its own."""
 _NAME = "name"
 _TYPE, _CHARSET, _SHA256 = "fileservice-type", "fileservice-charset", "fileservice-sha256"
+_OWNER = "fileservice-owner"
 _CACHED_OBJECTS = 4096
 
 
-def metadata_of(content: Content) -> dict[str, str]:
-    """Return the user-defined metadata that describes the content."""
+def metadata_of(content: Content, owner: Owner | None) -> dict[str, str]:
+    """Return the user-defined metadata that describes the content and names the owner."""
     fields = {_TYPE: content.media_type}
+    if owner:
+        fields[_OWNER] = owner.to_text()
     if content.charset:
         fields[_CHARSET] = content.charset
     if content.sha256:
@@ -53,9 +56,9 @@ class MetadataStore:
         self._client = client
         self._read = lru_cache(_CACHED_OBJECTS)(self._load)
 
-    def write(self, upload: str, name: FileName, content: Content) -> None:
-        """Store the content of the file that the upload with this id will become."""
-        data = json.dumps(metadata_of(content) | {_NAME: name}).encode()
+    def write(self, upload: str, name: FileName, content: Content, owner: Owner | None) -> None:
+        """Store the content and the owner of the file that this upload will become."""
+        data = json.dumps(metadata_of(content, owner) | {_NAME: name}).encode()
         seconds = self._client.timing.retry_with_body
         self._client.put_object(METADATA + upload, data, retry_seconds=seconds)
 
@@ -80,6 +83,7 @@ class MetadataStore:
             modified_ns=int(head.modified.timestamp()) * 1_000_000_000,
             content=content,
             version=content.sha256.hex() if content.sha256 else version_of(head.etag),
+            owner=Owner.from_text(_text(fields, _OWNER)),
         )
 
     def _load(self, upload: str) -> Mapping[str, str]:

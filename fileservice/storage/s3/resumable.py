@@ -11,12 +11,12 @@ from contextlib import AbstractContextManager, suppress
 
 from fileservice.names import FileName
 from fileservice.storage.errors import NameTaken, StorageError
-from fileservice.storage.files import Content, StoredFile
+from fileservice.storage.files import Content, Owner, StoredFile
 from fileservice.storage.s3 import assembly, records, reservation
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.heartbeat import Heartbeat
 from fileservice.storage.s3.lease import Lease
-from fileservice.storage.s3.metadata import ID, MetadataStore
+from fileservice.storage.s3.metadata import ID, MetadataStore, content_type_of, metadata_of
 from fileservice.storage.s3.pieces import Pieces
 
 
@@ -101,16 +101,16 @@ class S3ResumableWriter:
         with self._lock:
             self._pieces.remove()
 
-    def publish(self, name: FileName, content: Content) -> StoredFile:
+    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
+        metadata = metadata_of(content, owner) | {ID: self._upload}
+        target = reservation.Target(name, content_type_of(content), metadata)
         self._lease.renew_now()
         try:
             with self._lock:
                 head = assembly.publish(
                     self._client,
                     self._pieces,
-                    name,
-                    content,
-                    self._upload,
+                    target,
                     before_completion=self._lease.renew_now,
                 )
         except NameTaken:

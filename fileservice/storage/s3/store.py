@@ -19,6 +19,7 @@ from fileservice.storage.s3.objects import ObjectHead
 from fileservice.storage.s3.private_files import S3PrivateFiles
 from fileservice.storage.s3.timing import Timing
 from fileservice.storage.s3.uploads import S3Uploads
+from fileservice.storage.s3.usage import S3UsageRecords
 from fileservice.storage.s3.writer import SpoolingWriter, StreamingWriter
 
 _URL_SECONDS = 300
@@ -46,6 +47,7 @@ class S3Store:
         self._metadata_store = MetadataStore(self.client)
         self.uploads = S3Uploads(self.client)
         self.private_files = S3PrivateFiles(self.client)
+        self.usage = S3UsageRecords(self.client, self._metadata_store)
         self.locker = S3Locker(
             self.client, self._metadata_store, heartbeat or Heartbeat(timing.heartbeat_interval)
         )
@@ -86,9 +88,10 @@ class S3Store:
     def is_taken(self, name: FileName) -> bool:
         return reservation.is_taken(self.client, name)
 
-    def delete(self, name: FileName, version: str | None = None) -> None:
+    def delete(self, name: FileName, version: str | None = None) -> StoredFile:
         head = self._head_of_file(name)
-        if version is not None and self._metadata_store.describe(name, head).version != version:
+        file = self._metadata_store.describe(name, head)
+        if version is not None and file.version != version:
             raise NotFound(name)
         try:
             self.client.delete_object(name, head.etag)
@@ -96,6 +99,7 @@ class S3Store:
             raise NotFound(name) from None
         if IS_SEPARATE in head.metadata:
             self._metadata_store.remove(head.metadata.get(ID, ""))
+        return file
 
     def presigned_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:
         return self.client.presigned_url(file.name, _URL_SECONDS, fields)

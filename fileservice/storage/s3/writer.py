@@ -12,11 +12,17 @@ from functools import partial
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
 from fileservice.storage.errors import NameReserved, NameTaken, StorageError
-from fileservice.storage.files import Content, StoredFile
+from fileservice.storage.files import Content, Owner, StoredFile
 from fileservice.storage.s3 import assembly, reservation
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.layout import STAGING, new_id
-from fileservice.storage.s3.metadata import ID, IS_SEPARATE, MetadataStore
+from fileservice.storage.s3.metadata import (
+    ID,
+    IS_SEPARATE,
+    MetadataStore,
+    content_type_of,
+    metadata_of,
+)
 from fileservice.storage.s3.parts import PART, PartBuffer, PartUploads, part_size
 from fileservice.storage.s3.pieces import Pieces
 
@@ -48,8 +54,10 @@ class SpoolingWriter:
     def descriptor(self) -> AbstractContextManager[int]:
         return self._pieces.descriptor()
 
-    def publish(self, name: FileName, content: Content) -> StoredFile:
-        head = assembly.publish(self._client, self._pieces, name, content, self._id)
+    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
+        metadata = metadata_of(content, owner) | {ID: self._id}
+        target = reservation.Target(name, content_type_of(content), metadata)
+        head = assembly.publish(self._client, self._pieces, target)
         return self._metadata_store.describe(name, head)
 
     def close(self) -> None:
@@ -139,15 +147,15 @@ class StreamingWriter:
         if self._upload_id is not None:
             raise ValueError("the parts of a multipart upload cannot be read back")
 
-    def publish(self, name: FileName, content: Content) -> StoredFile:
+    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
         if self._upload_id is None:
-            return self._beginning.publish(name, content)
+            return self._beginning.publish(name, content, owner)
         if name != self._target.name:
             raise ValueError(f"the bytes were sent to {self._target.name!r} and not to {name!r}")
         if self._buffer:
             self._send_part()
         self._uploads.wait_all()
-        self._metadata_store.write(self._id, name, content)
+        self._metadata_store.write(self._id, name, content, owner)
         etags = [self._etags[number] for number in sorted(self._etags)]
         try:
             head = reservation.complete(

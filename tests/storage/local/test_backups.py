@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Path:
     os.utime(path, ns=(0, 1_700_000_000_123_456_789))
     descriptor = os.open(path, os.O_RDWR)
     try:
-        attributes.write(Content("text/plain", "utf-8", DIGEST), descriptor)
+        attributes.write(NAME, Content("text/plain", "utf-8", DIGEST), None, descriptor)
     finally:
         os.close(descriptor)
     return store
