@@ -2,27 +2,32 @@
 
 A request is made by a `Principal`, which has scopes. `AccessRules` find the principal of a secret,
 and `AccessFile` reads them. A person who has signed in has a `Session`. Every route declares the
-`Action` of its requests, and `decide` says whether the principal may perform it. What other
-packages may use is exported here; the errors are drawn as a tree in `fileservice.access.errors`.
+`Action` of its requests, and `decide` says whether the principal may perform it. `QuotaAccounts`
+count what principals have stored. What other packages may use is exported here; the errors are
+drawn as a tree in `fileservice.access.errors`.
 """
 
 from fileservice.access.access_file import AccessFile, read_rules, read_text
+from fileservice.access.accounts import QuotaAccount, QuotaAccounts
 from fileservice.access.decide import decide, may_see
 from fileservice.access.errors import (
     AccessError,
     AccessFileError,
     Forbidden,
     InvalidIdentity,
+    QuotaExceeded,
     TooManyFailures,
     TooManyRequests,
     TooManyUploads,
     Unauthenticated,
     UnusableClaims,
+    UsageUnknown,
 )
 from fileservice.access.identity import Identity
 from fileservice.access.limits import ByteMeter, Limit, RateLimit
 from fileservice.access.openid import Authorization, person_of
 from fileservice.access.principals import UNLIMITED, Principal, PrincipalKind, Quota, anonymous
+from fileservice.access.recounts import RecountIntervals
 from fileservice.access.rules import AccessRules, Grant, Token
 from fileservice.access.rules_parser import check_token_name, parse_prefix, parse_rules
 from fileservice.access.scopes import Action, Scope
@@ -50,7 +55,11 @@ __all__ = [
     "Principal",
     "PrincipalKind",
     "Quota",
+    "QuotaAccount",
+    "QuotaAccounts",
+    "QuotaExceeded",
     "RateLimit",
+    "RecountIntervals",
     "Scope",
     "SecretKey",
     "Session",
@@ -61,6 +70,7 @@ __all__ = [
     "TooManyUploads",
     "Unauthenticated",
     "UnusableClaims",
+    "UsageUnknown",
     "anonymous",
     "check_token_name",
     "decide",

@@ -7,7 +7,9 @@ AccessError
 ├── Forbidden           the principal may not do this
 ├── TooManyRequests     the principal has made too many requests, or moved too many bytes
 │   └── TooManyFailures too many credentials from this address were wrong
-└── TooManyUploads      as many uploads are under way as the service takes at once
+├── TooManyUploads      as many uploads are under way as the service takes at once
+├── QuotaExceeded       the principal would have stored more than it may
+└── UsageUnknown        what the principal has stored is being counted
 
 AccessFileError         ACCESS_FILE cannot be read, or has mistakes
 """
@@ -84,6 +86,28 @@ class TooManyUploads(AccessError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} uploads are under way, and no more are taken at present")
         self.limit = limit
+
+
+class QuotaExceeded(AccessError):
+    """The principal would have more `bytes` or `files` (the `resource`) than its quota allows."""
+
+    def __init__(self, resource: str, *, limit: int, used: int) -> None:
+        self.resource = resource
+        self.limit = limit
+        self.used = used
+        """What is stored, and what is reserved for uploads that have not ended."""
+        self.available = max(0, limit - used)
+        super().__init__(
+            f"the quota is {limit} {resource}, of which {used} are used by stored files and by"
+            f" uploads that have not ended; {self.available} are available"
+        )
+
+
+class UsageUnknown(AccessError):
+    """Nobody has counted yet what the principal has stored, or the counter was lost."""
+
+    def __init__(self) -> None:
+        super().__init__("what you have stored is being counted; try again in a moment")
 
 
 class AccessFileError(Exception):

@@ -1,0 +1,134 @@
+"""Accounts: the quotas of principals, counted in the store for all processes that share it."""
+
+import logging
+import time
+from collections.abc import Callable, Collection
+
+from fileservice.access.counter_records import counter_of, to_bytes
+from fileservice.access.errors import QuotaExceeded, UsageUnknown
+from fileservice.access.principals import Quota
+from fileservice.access.quotas import LEASE, UsageCounter
+from fileservice.access.recounts import (
+    LOCAL_INTERVALS,
+    REMOTE_INTERVALS,
+    Recounter,
+    RecountIntervals,
+    UnfinishedUploads,
+)
+from fileservice.access.reservations import QuotaReservation
+from fileservice.executor import Executor
+from fileservice.storage import StorageError, Store, StoredFile, describe_error
+
+_log = logging.getLogger(__name__)
+_WAIT_SECONDS = 20.0
+"""For so long a request waits for a recount."""
+_POLL_SECONDS = 0.05
+
+
+class QuotaAccounts:
+    """The accounts of all principals of a store, as one process knows them."""
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        unfinished_uploads: UnfinishedUploads,
+        intervals: RecountIntervals | None = None,
+    ) -> None:
+        self._records = store.usage
+        self._executor = executor
+        intervals = intervals or (REMOTE_INTERVALS if store.remote else LOCAL_INTERVALS)
+        self._recounter = Recounter(self._records, executor, unfinished_uploads, intervals)
+
+    def account(self, owner: str, quota: Callable[[], Quota]) -> "QuotaAccount":
+        """Return the account of a principal. An empty `owner` owns none of the files it stores.
+
+        `quota` returns the quota that the principal has now.
+        """
+        return QuotaAccount(self, owner, quota)
+
+    def release(self, owner: str, reservation: str) -> None:
+        """Release the reservation of an upload that was removed. Blocks. Raise nothing."""
+        try:
+            self.change(owner, lambda counter: counter.release(reservation))
+        except StorageError as error:
+            _log.warning("a reservation stays until it lapses: %s", describe_error(error))
+
+    def deleted(self, file: StoredFile) -> None:
+        """Give the bytes of a file that was deleted back to its owner. Blocks. Raise nothing."""
+        owner = file.owner
+        if not owner:
+            return
+        try:
+            self.change(owner.principal, lambda c: c.delete(owner.reservation, file.size))
+        except StorageError as error:
+            _log.warning("a file is counted until the next recount: %s", describe_error(error))
+
+    def change(
+        self, owner: str, function: Callable[[UsageCounter], UsageCounter], *, create: bool = False
+    ) -> None:
+        """Change the counter of an owner. Blocks. Do nothing if there is none, unless `create`.
+
+        What `function` raises passes through.
+        """
+
+        def change(record: bytes | None) -> bytes | None:
+            if record is None and not create:
+                return None
+            counter = counter_of(owner, record)
+            changed = function(counter)
+            return None if changed == counter else to_bytes(changed)
+
+        self._records.update(owner, change)
+
+    def change_counted(self, owner: str, function: Callable[[UsageCounter], UsageCounter]) -> None:
+        """Change the counter of an owner whose files have been counted.
+
+        If they have not, or the change is refused and the counter may be too high, wait for a
+        recount. This must be called where waiting holds up nothing else, and not in a thread of the
+        executor. Raise what `function` raises, or UsageUnknown.
+        """
+        began, deadline = time.time(), time.monotonic() + _WAIT_SECONDS
+        while True:
+            counter = UsageCounter(owner)
+
+            def change(current: UsageCounter) -> UsageCounter:
+                nonlocal counter
+                counter = current
+                if current.counted is None:
+                    raise UsageUnknown
+                return function(current)
+
+            try:
+                self._executor.run_io(self.change, owner, change, create=True)
+            except (UsageUnknown, QuotaExceeded):
+                if time.monotonic() > deadline or not self._recounter.may_help(counter, began):
+                    raise
+            else:
+                if self._recounter.is_due(counter):
+                    self._recounter.begin(owner)
+                return
+            self._recounter.begin(owner)
+            time.sleep(_POLL_SECONDS)
+
+
+class QuotaAccount:
+    """What one principal may store; see `upload.quota.QuotaAccount`."""
+
+    def __init__(self, accounts: QuotaAccounts, owner: str, quota: Callable[[], Quota]) -> None:
+        self.accounts = accounts
+        self.owner = owner
+        self.quota = quota
+
+    def reserve(
+        self,
+        size: int,
+        *,
+        name: str = "",
+        files: int = 1,
+        seconds: float = LEASE,
+        covered_by: Collection[str] = (),
+    ) -> "QuotaReservation":
+        reservation = QuotaReservation(self, name, files, seconds, covered_by)
+        reservation.begin(size)
+        return reservation
