@@ -11,6 +11,7 @@ from fileservice import filetypes
 from fileservice.access import (
     AccessFile,
     Limits,
+    QuotaAccounts,
     SecretKey,
     SessionStore,
     anonymous,
@@ -20,7 +21,12 @@ from fileservice.executor import Executor
 from fileservice.gevent_executor import GreenletExecutor, InlineExecutor, ThreadExecutor
 from fileservice.settings import Settings, check_access_file
 from fileservice.storage import Store, open_store
-from fileservice.upload import ResumableUploads, UploadContext, UploadPolicy
+from fileservice.upload import (
+    ResumableUploads,
+    UploadContext,
+    UploadPolicy,
+    held_reservations,
+)
 from fileservice.web import door, problems
 from fileservice.web.authentication import Authenticator
 from fileservice.web.cookies import Cookies
@@ -131,14 +137,16 @@ def _dependencies(
         max_unfinished=settings.max_unfinished_uploads,
         max_unfinished_of_client=settings.max_unfinished_uploads_per_client,
     )
-    context = UploadContext(store, policy, executor)
+    accounts = QuotaAccounts(store, executor, partial(held_reservations, store))
+    context = UploadContext(store, policy, executor, accounts.release)
     resumable_uploads = ResumableUploads(context, expiry=settings.upload_expiry)
     return Dependencies(
         upload_context=context,
         resumable_uploads=resumable_uploads,
         sweeper=Sweeper(store, resumable_uploads, executor, settings.upload_expiry),
         search_limit=SearchLimit(),
-        door=Door(authenticator, _limits(settings)),
+        door=Door(authenticator, _limits(settings), accounts),
+        quota_accounts=accounts,
         idle_timeout=settings.idle_timeout,
         public_url=settings.public_url,
         download_redirect=settings.download_redirect,

@@ -35,6 +35,7 @@ from fileservice.upload.resumable.service import ResumableUploads
 from fileservice.upload.resumable.session import AppendRequest
 from fileservice.upload.resumable.state import UploadState
 from fileservice.upload.resumable.status import UploadStatus
+from fileservice.upload.resumable.unfinished import held_reservations
 from fileservice.upload.verified_blocks import verified_blocks
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "UploadResult",
     "UploadState",
     "UploadStatus",
+    "held_reservations",
     "receive",
     "verified_blocks",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fileservice.names import FileName
+from fileservice.upload.quota import UNLIMITED, QuotaAccount
 
 
 def _allow_all(_name: FileName | None) -> None:
@@ -35,6 +36,8 @@ class Caller:
     Without it, an upload that repeats a stored file is refused like any other to a taken name:
     otherwise guesses of the content could be verified.
     """
+    account: QuotaAccount = UNLIMITED
+    """The account whose quota the upload is counted against."""
 
 
 UNRESTRICTED = Caller()

@@ -10,6 +10,7 @@ from fileservice.upload import admit
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import TooLarge
 from fileservice.upload.inspection.scan import Block, ContentScan
+from fileservice.upload.quota import MAX_AHEAD, QuotaReservation
 
 _MIN_PARALLEL_BLOCK = 256 * 1024
 """A smaller block is hashed by the thread that writes it, since a second thread would cost more."""
@@ -29,8 +30,8 @@ class Pipeline:
 
     Space is reserved before it is written to, for all `length` bytes, or for the next bytes if the
     length is unknown. So the free space does not fall below the policy's `min_free`, however many
-    uploads there are. A `scan` that has not seen the first `size` bytes is not used; it can catch
-    up later.
+    uploads there are. The quota is reserved in the same way. A `scan` that has not seen the first
+    `size` bytes is not used; it can catch up later.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Pipeline:
         *,
         size: int = 0,
         length: int | None = None,
+        reservation: QuotaReservation,
     ) -> None:
         self._context = context
         self._store = context.store
@@ -49,6 +51,7 @@ class Pipeline:
         self._writer = writer
         self._scan = scan if scan and scan.size == size else None
         self._length = length
+        self._reservation = reservation
         self._limit = context.policy.max_size if length is None else length
         free = self._store.free_space()
         is_scarce = free is not None and free - self._min_free < _SCARCE
@@ -69,8 +72,8 @@ class Pipeline:
     def write_all(self, blocks: Iterable[Block]) -> None:
         """Write all `blocks`; while one is being worked on, the next is received.
 
-        Raise TooLarge, ContentMismatch, StorageFull, and whatever `blocks` raises. After any of
-        these but the last, the scan cannot be used any more.
+        Raise TooLarge, ContentMismatch, StorageFull, and whatever the reservation and `blocks`
+        raise. After any of these but the last, the scan cannot be used any more.
         """
         pending: list[Future[None]] = []
         try:
@@ -114,6 +117,7 @@ class Pipeline:
         self.size += len(block)
         if self.size > self._limit:
             raise TooLarge(self._limit)
+        self._hold_quota()
         if self._scan:
             if len(block) < _MIN_PARALLEL_BLOCK:
                 self._scan.inspect(block)
@@ -122,6 +126,12 @@ class Pipeline:
         if self.size > (self._unreserved if self._reserved is None else self._reserved):
             self._reserve_space()
         self._writer.write(block)
+
+    def _hold_quota(self) -> None:
+        if self._length is None:
+            self._reservation.hold(self.size, ahead=min(self.size, MAX_AHEAD))
+        else:
+            self._reservation.hold(self._length)
 
     def _reserve_space(self) -> None:
         if self._length is None:

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from fileservice.storage import Content, NameTaken, StoredFile, Writer
+from fileservice.storage import Content, NameReserved, NameTaken, StoredFile, Writer
 from fileservice.upload.admit import find_repeated_file, name_taken_error
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import DigestMismatch
 from fileservice.upload.inspection.scan import ContentScan
 from fileservice.upload.policy import UploadRequest
+from fileservice.upload.quota import QuotaReservation
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,17 @@ class UploadResult:
 
 
 def publish(
-    request: UploadRequest, context: UploadContext, writer: Writer, scan: ContentScan
+    request: UploadRequest,
+    context: UploadContext,
+    writer: Writer,
+    scan: ContentScan,
+    reservation: QuotaReservation,
 ) -> UploadResult:
     """Verify the complete staged file and publish it. Blocks.
 
-    `scan` has seen all bytes. Raise ContentMismatch, DigestMismatch, NameTaken, PreconditionNotMet,
-    or what the caller's `authorize` raises.
+    `scan` has seen all bytes. A file that was created is yet to be counted (`reservation.commit`).
+    Raise ContentMismatch, DigestMismatch, NameTaken, PreconditionNotMet,
+    or what the caller's `authorize` and the reservation raise.
     """
     verdict = scan.verdict(writer, context.executor.run_cpu)
     digests = scan.digests()
@@ -32,12 +38,19 @@ def publish(
         if digests[algorithm] != declared:
             raise DigestMismatch(algorithm)
     request.caller.authorize(request.name)  # rights may have changed since the upload was admitted
+    reservation.recheck(writer.size)
     sha256 = digests["sha-256"] if context.policy.digest else None
+    content = Content(verdict.media_type, verdict.charset, sha256)
     try:
-        file = writer.publish(request.name, Content(verdict.media_type, verdict.charset, sha256))
+        file = writer.publish(request.name, content, reservation.owner)
+    except NameReserved:
+        raise
     except NameTaken:
         stored = find_repeated_file(request, context.store)
         if not stored:
             raise name_taken_error(request) from None
         return UploadResult(stored, created=False)
+    except BaseException:
+        reservation.abandon()  # the file may become visible nevertheless
+        raise
     return UploadResult(file, created=True)

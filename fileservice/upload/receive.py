@@ -1,6 +1,6 @@
 """Receive a file that comes in one request."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from fileservice.names import FileName
 from fileservice.storage import Writer
@@ -10,41 +10,81 @@ from fileservice.upload.inspection.scan import Block, ContentScan, begin_scan
 from fileservice.upload.pipeline import Pipeline
 from fileservice.upload.policy import UploadRequest
 from fileservice.upload.publish import UploadResult, publish
+from fileservice.upload.quota import QuotaReservation
 
 
 def receive(
-    request: UploadRequest, blocks: Iterable[Block], context: UploadContext
+    request: UploadRequest,
+    blocks: Iterable[Block],
+    context: UploadContext,
+    *,
+    covered_by: Collection[str] = (),
 ) -> UploadResult:
     """Receive one file and publish it, or raise and store nothing.
 
     `blocks` is not iterated over before the request is admitted. Each block must stay unchanged
     until the next but one is asked for. An error that `blocks` raises, such as that of a body which
-    ends early, passes through. Raise what `admit`, `Pipeline.write_all` and `publish` raise.
+    ends early, passes through. For `covered_by` see `QuotaAccount.reserve`.
+    Raise what `admit`, `Pipeline.write_all`, `publish` and the caller's account raise.
     """
     file_type, stored = admit(request, context)
     if stored:
         return UploadResult(stored, created=False)
+    size = request.at_least if request.length is None else request.length
+    reservation = request.caller.account.reserve(size, covered_by=covered_by)
+    try:
+        stream_to = None if file_type.family.is_read_again else request.name
+        return _receive(request, blocks, context, stream_to, reservation)
+    finally:
+        if reservation.name:
+            context.executor.run_io(reservation.release)
+
+
+def _receive(
+    request: UploadRequest,
+    blocks: Iterable[Block],
+    context: UploadContext,
+    stream_to: FileName | None,
+    reservation: QuotaReservation,
+) -> UploadResult:
     executor = context.executor
     scan = begin_scan(request, context.policy)
-    stream_to = None if file_type.family.is_read_again else request.name
-    writer, pipeline = executor.run_io(_begin, request, context, scan, stream_to)
+    writer, pipeline = executor.run_io(_begin, request, context, scan, stream_to, reservation)
     try:
         pipeline.write_all(blocks)
         pipeline.check_free_space()
-        return executor.run_io(publish, request, context, writer, scan)
+        return executor.run_io(_publish, request, context, writer, scan, reservation)
     finally:
         executor.run_io(writer.close)
 
 
 def _begin(
-    request: UploadRequest, context: UploadContext, scan: ContentScan, stream_to: FileName | None
+    request: UploadRequest,
+    context: UploadContext,
+    scan: ContentScan,
+    stream_to: FileName | None,
+    reservation: QuotaReservation,
 ) -> tuple[Writer, Pipeline]:
     """Open a writer, and reserve the space for a large file. Blocks. Raise StorageFull."""
     writer = context.store.writer(request.length, stream_to=stream_to)
     try:
-        pipeline = Pipeline(context, writer, scan, length=request.length)
+        pipeline = Pipeline(context, writer, scan, length=request.length, reservation=reservation)
         pipeline.reserve_declared_length()
     except BaseException:
         writer.close()
         raise
     return writer, pipeline
+
+
+def _publish(
+    request: UploadRequest,
+    context: UploadContext,
+    writer: Writer,
+    scan: ContentScan,
+    reservation: QuotaReservation,
+) -> UploadResult:
+    """Publish the file and count it. Blocks."""
+    result = publish(request, context, writer, scan, reservation)
+    if result.created:
+        reservation.commit(result.file.size)
+    return result

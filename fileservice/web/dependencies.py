@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from fileservice.access import QuotaAccounts
 from fileservice.executor import Executor
 from fileservice.storage import Store
 from fileservice.upload import ResumableUploads, UploadContext, UploadPolicy
@@ -19,6 +20,7 @@ class Dependencies:
     sweeper: Sweeper
     search_limit: SearchLimit
     door: Door
+    quota_accounts: QuotaAccounts
     idle_timeout: float
     """Seconds for which a client may send nothing of a body."""
     public_url: str | None

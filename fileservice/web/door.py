@@ -18,6 +18,7 @@ from fileservice.access import (
     Limits,
     Principal,
     PrincipalKind,
+    QuotaAccounts,
     TooManyUploads,
     Unauthenticated,
     decide,
@@ -75,9 +76,12 @@ def known_principal(environ: "WSGIEnvironment") -> Principal | None:
 class Door:
     """Decides for each request, and decides again when an upload is about to be published."""
 
-    def __init__(self, authenticator: Authenticator, limits: Limits) -> None:
+    def __init__(
+        self, authenticator: Authenticator, limits: Limits, accounts: QuotaAccounts
+    ) -> None:
         self._authenticator = authenticator
         self._limits = limits
+        self._accounts = accounts
 
     def admit(self, environ: "WSGIEnvironment", action: Action) -> Principal:
         """Return the principal of a request if it may perform the action on some file.
@@ -130,20 +134,25 @@ class Door:
 
     def caller(self, environ: "WSGIEnvironment") -> Caller:
         """Return who uploads by this request, which has passed the door."""
-        principal = principal_of(environ)
+        principal = latest = principal_of(environ)
 
         def authorize(name: FileName | None) -> None:
             # The credentials are looked at again: they may have been revoked meanwhile.
+            nonlocal latest
             current = self._authenticator.identify(environ)
             if current.id != principal.id:
                 raise Unauthenticated
             decide(current, Action.WRITE, name)
+            latest = current
 
+        # Nobody owns what clients without credentials store.
+        owner = "" if principal.kind is PrincipalKind.ANONYMOUS else principal.id
         return Caller(
             principal.id,
             _client(principal, environ),
             authorize,
             may_see=partial(may_see, principal),
+            account=self._accounts.account(owner, lambda: latest.quota),
         )
 
 

@@ -138,7 +138,8 @@ TABLE = (
     Row("internal", 500, "Internal error", {Exception: ()}),
     Row("busy", 503, "The service is busy",
         {storage.Busy: (), storage.NameReserved: ("name",), upload.TooManyUnfinished: ("limit",),
-         access.TooManyUploads: ("limit",), web.TooManySearches: (), web.Overloaded: ()},
+         access.TooManyUploads: ("limit",), access.UsageUnknown: (), web.TooManySearches: (),
+         web.Overloaded: ()},
         retry_after=2),
     Row("storage-unavailable", 503, "The storage does not answer",
         {storage.StorageUnavailable: ()}, retry_after=10),
@@ -148,6 +149,8 @@ TABLE = (
     Row("shutting-down", 503, "The service is being stopped",
         {web.ShuttingDown: ()}, retry_after=10),
     Row("storage-full", 507, "The storage is full", {storage.StorageFull: ()}),
+    Row("quota-exceeded", 507, "The quota is exceeded",
+        {access.QuotaExceeded: ("resource", "limit", "used", "available")}),
 )  # fmt: skip
 
 _BY_ERROR = {error: row for row in TABLE for error in row.raised}

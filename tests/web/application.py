@@ -10,8 +10,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from fileservice.access import Limits, QuotaAccounts, open_limits
 from fileservice.app import create_app
+from fileservice.gevent_executor import InlineExecutor
 from fileservice.settings import PREFIX, Settings
+from fileservice.storage.local import LocalStore
+from fileservice.web.authentication import Authenticator
+from fileservice.web.door import Door
 
 TEXT = b"some text\n"
 
@@ -82,3 +87,10 @@ def emptied(app: Flask, root: Path) -> FlaskClient:
     for name in published(root):
         assert client.delete(f"/download/{quote(name)}").status_code == 204
     return client
+
+
+def door_with(authenticator: Authenticator, limits: Limits | None = None, *, root: Path) -> Door:
+    """Return a door whose accounts are in a store below `root` that nobody uses."""
+    store = LocalStore(root / "unused", fsync=False)
+    accounts = QuotaAccounts(store, InlineExecutor(), tuple)
+    return Door(authenticator, limits or open_limits(9, None, None, None), accounts)

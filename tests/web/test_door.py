@@ -6,21 +6,27 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from fileservice.access import AccessFile, Action, Forbidden, Scope, anonymous, open_limits
+from fileservice.access import (
+    AccessFile,
+    Action,
+    Forbidden,
+    Scope,
+    anonymous,
+)
 from fileservice.web import door
 from fileservice.web.authentication import Authenticator
-from fileservice.web.door import Door, requires
+from fileservice.web.door import requires
 from tests.access.rules import SECRET, token
-from tests.web.application import application
+from tests.web.application import application, door_with
 
 
-def test_a_view_that_declares_no_action_is_an_error_at_start() -> None:
+def test_a_view_that_declares_no_action_is_an_error_at_start(tmp_path: Path) -> None:
     app = Flask(__name__)
     app.add_url_rule(
         "/forgotten", view_func=test_a_view_that_declares_no_action_is_an_error_at_start
     )
     with pytest.raises(TypeError, match="does not declare its action"):
-        door.register(app, Door(Authenticator(anonymous(Scope)), open_limits(1, None, None, None)))
+        door.register(app, door_with(Authenticator(anonymous(Scope)), root=tmp_path))
 
 
 def test_a_view_that_is_registered_later_and_declares_no_action_is_never_called(
@@ -58,10 +64,10 @@ def test_door_says_who_asks_for_the_access_log_also_if_it_refuses(tmp_path: Path
     for action in (Action.LIST, Action.DELETE):
         environ = {"HTTP_AUTHORIZATION": f"Bearer {SECRET}"}
         with suppress(Forbidden):
-            Door(authenticator, open_limits(9, None, None, None)).admit(environ, action)
+            door_with(authenticator, root=tmp_path).admit(environ, action)
         assert environ["REMOTE_USER"] == "token:ci"
     environ = {}
-    Door(authenticator, open_limits(9, None, None, None)).admit(environ, Action.LIST)
+    door_with(authenticator, root=tmp_path).admit(environ, Action.LIST)
     assert "REMOTE_USER" not in environ
 
 

@@ -11,9 +11,9 @@ from fileservice.access import Action, Scope, Unauthenticated, anonymous, open_l
 from fileservice.setting_parsers import parse_failure_limit
 from fileservice.web import door, problems
 from fileservice.web.authentication import Authenticator
-from fileservice.web.door import Door, requires
+from fileservice.web.door import requires
 from tests.access.rules import SECRET, token
-from tests.web.application import application
+from tests.web.application import application, door_with
 
 WRONG = {"Authorization": "Bearer wrong"}
 RIGHT = {"Authorization": f"Bearer {SECRET}"}
@@ -76,11 +76,11 @@ def test_failures_are_counted_by_address(
     assert answer.status_code == status
 
 
-def test_other_ways_of_showing_credentials_share_the_limit() -> None:
+def test_other_ways_of_showing_credentials_share_the_limit(tmp_path: Path) -> None:
     """A view that signs people in uses `Door.check_credentials`."""
     app = Flask(__name__, static_folder=None)
     limits = open_limits(1, parse_failure_limit("3/hour"), None, None)
-    own_door = Door(Authenticator(anonymous(Scope)), limits)
+    own_door = door_with(Authenticator(anonymous(Scope)), limits, root=tmp_path)
     checked = []
 
     @app.post("/sign-in")

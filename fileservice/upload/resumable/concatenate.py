@@ -47,8 +47,10 @@ def concatenate(
     executor = context.upload.executor
     with ExitStack() as stack:
         writers: list[ResumableWriter] = []
+        statuses: list[UploadStatus] = []
         for part in parts:
-            writers.append(_lock(part, request.caller, context))
+            statuses.append(_complete_part(part, request.caller, context))
+            writers.append(executor.run_io(store.locker.lock, part))
             stack.callback(executor.run_io, writers[-1].close)
         _check_head(request, writers, context.upload)
         request = replace(request, length=sum(writer.size for writer in writers))
@@ -64,29 +66,33 @@ def concatenate(
         upload = executor.run_io(store.uploads.create, record.to_bytes(), None)
         final_writer = executor.run_io(store.locker.lock, upload)
         stack.callback(executor.run_io, final_writer.close)
+        status = UploadStatus(upload, record, offset=0, expires=0.0)
+        covered_by = [s.record.reservation for s in statuses if s.record.reservation]
         try:
-            result = receive(request, _read(writers, executor), context.upload)
+            result = receive(
+                request, _read(writers, executor), context.upload, covered_by=covered_by
+            )
         except (ContentMismatch, DigestMismatch):
-            _remove(repository, upload, *parts)
+            _remove(repository, status, *statuses)
             raise
         except BaseException:
-            _remove(repository, upload)
+            _remove(repository, status)
             raise
-        status = UploadStatus(upload, record, offset=0, expires=0.0).publish(result.file)
+        status = status.publish(result.file)
         repository.end_published(final_writer, status)
-        _remove(repository, *parts)
+        _remove(repository, *statuses)
     return repository.modified_now(status, status.offset)
 
 
-def _lock(part: str, caller: Caller, context: SessionContext) -> ResumableWriter:
-    """Lock a partial upload. Raise InvalidConcatenation unless it is complete, or Locked."""
+def _complete_part(part: str, caller: Caller, context: SessionContext) -> UploadStatus:
+    """Return the status of a partial upload. Raise InvalidConcatenation if it is not complete."""
     try:
         status = context.repository.read(part, caller.owner)
     except (NoSuchUpload, UploadGone):
         raise InvalidConcatenation(f"there is no upload {part} to concatenate") from None
     if status.record.kind is not UploadKind.PARTIAL or status.state is not UploadState.COMPLETE:
         raise InvalidConcatenation(f"the upload {part} is not a partial one, or it is not complete")
-    return context.upload.executor.run_io(context.upload.store.locker.lock, part)
+    return status
 
 
 def _check_head(
@@ -109,9 +115,11 @@ def _read(writers: Sequence[ResumableWriter], executor: Executor) -> Iterator[by
             yield executor.run_io(writer.read_at, count, offset)
 
 
-def _remove(repository: UploadRepository, *uploads: str) -> None:
-    for upload in uploads:
+def _remove(repository: UploadRepository, *statuses: UploadStatus) -> None:
+    for status in statuses:
         try:
-            repository.remove(upload)
+            repository.remove(status)
         except StorageError as error:
-            _log.warning("the upload %s stays until it expires: %s", upload, describe_error(error))
+            _log.warning(
+                "the upload %s stays until it expires: %s", status.upload, describe_error(error)
+            )

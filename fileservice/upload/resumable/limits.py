@@ -114,6 +114,6 @@ class UploadLimits:
             or by_all + missing > usable * _MAX_SHARE_OF_ALL
         ):
             raise StorageFull(
-                "too much space is already reserved for unfinished uploads, of this address or of"
+                "too much space is already reserved for unfinished uploads, of this client or of"
                 " all; finish them, end them (DELETE), or try again later"
             )

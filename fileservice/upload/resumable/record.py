@@ -54,6 +54,8 @@ class UploadRecord:
     """The principal that created the upload and alone may go on with it (see `Caller`)."""
     client: str = ""
     """`Caller.client` of the request that created the upload."""
+    reservation: str = ""
+    """What is reserved of the owner's quota; empty if nothing is."""
 
     def __post_init__(self) -> None:
         if (self.kind is UploadKind.PARTIAL) != (self.name is None):
@@ -62,6 +64,11 @@ class UploadRecord:
             raise ValueError("a published upload, and no other, has a file")
         if (self.state is UploadState.FAILED) != (self.failure is not None):
             raise ValueError("a failed upload, and no other, has a reason")
+
+    @property
+    def files(self) -> int:
+        """How many files the upload becomes by itself; a partial upload becomes none."""
+        return 0 if self.kind is UploadKind.PARTIAL else 1
 
     def request(self, caller: Caller = UNRESTRICTED) -> UploadRequest:
         """Return what the client declared about its file. The upload must have a name."""
@@ -93,6 +100,7 @@ class UploadRecord:
                 "failure": self.failure,
                 "owner": self.owner,
                 "client": self.client,
+                "reservation": self.reservation,
             }
         ).encode()
 

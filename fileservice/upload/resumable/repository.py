@@ -5,17 +5,16 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from fileservice.executor import Executor
 from fileservice.names import FileName
 from fileservice.storage import (
     Locked,
     NoSuchUpload,
     ResumableWriter,
     StorageError,
-    Store,
     StoredUpload,
     describe_error,
 )
+from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import UploadGone
 from fileservice.upload.resumable.record import UnreadableRecord, UploadRecord
 from fileservice.upload.resumable.state import UploadState
@@ -28,18 +27,24 @@ _SOME_RECORD = UploadRecord(
     FileName("a.txt"), 1, {"Upload-Metadata": "filename YS50eHQ="}, owner="token:a", client="::1"
 ).to_bytes()
 
+_RESERVATION_MARGIN = 300.0
+"""A reservation of the quota outlives its upload by so many seconds at least."""
 EMPTY_UPLOAD_EXPIRY = 600.0
 """For how many seconds an upload without a byte is kept and counted; clients send the first byte at
 once."""
 
 
 class UploadRepository:
-    """Reads and writes records; an upload is kept for `expiry` seconds after its last change."""
+    """Reads and writes records; an upload is kept for `expiry` seconds after its last change.
 
-    def __init__(self, store: Store, executor: Executor, expiry: float) -> None:
-        self._uploads = store.uploads
-        self._locker = store.locker
-        self._executor = executor
+    What is reserved of a quota for an upload is released when it ends without a file.
+    """
+
+    def __init__(self, context: UploadContext, expiry: float) -> None:
+        self._uploads = context.store.uploads
+        self._locker = context.store.locker
+        self._executor = context.executor
+        self._release = context.release_reservation
         self._expiry = expiry
 
     def read(self, upload: str, owner: str | None = None) -> UploadStatus:
@@ -59,6 +64,8 @@ class UploadRepository:
     def end(self, writer: ResumableWriter, status: UploadStatus) -> None:
         """Remove the bytes and keep the record, for clients that ask how the upload ended."""
         self._executor.run_io(writer.end, status.record.to_bytes())
+        if status.record.reservation and not status.file:
+            self._executor.run_io(self._release_quota, status.record)
 
     def end_published(self, writer: ResumableWriter, status: UploadStatus) -> None:
         """End an upload whose file is published, even if the record cannot be written.
@@ -75,9 +82,16 @@ class UploadRepository:
                 describe_error(error),
             )
 
-    def remove(self, upload: str) -> None:
+    def remove(self, status: UploadStatus) -> None:
         """Remove the bytes and the record of an upload."""
-        self._executor.run_io(self._uploads.remove, upload)
+        self._executor.run_io(self._uploads.remove, status.upload)
+        if status.record.reservation and not status.file:
+            self._executor.run_io(self._release_quota, status.record)
+
+    def reservation_seconds(self, size: int) -> float:
+        """Return for how long a quota is reserved for an upload that has `size` bytes."""
+        expiry = self._expiry if size else min(EMPTY_UPLOAD_EXPIRY, self._expiry)
+        return 2 * expiry + _RESERVATION_MARGIN
 
     def modified_now(self, status: UploadStatus, size: int) -> UploadStatus:
         """Return the status with the expiry it has if its bytes, now `size`, just changed."""
@@ -150,9 +164,14 @@ class UploadRepository:
                 writer.end(status.expire().record.to_bytes())
             else:
                 self._uploads.remove(upload)
+            self._release_quota(status.record)
             return True
         finally:
             writer.close()
+
+    def _release_quota(self, record: UploadRecord) -> None:
+        if record.reservation:
+            self._release(record.owner, record.reservation)
 
 
 def _offset(record: UploadRecord, stored: StoredUpload) -> int:

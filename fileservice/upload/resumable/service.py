@@ -21,6 +21,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from fileservice.storage import NoSuchUpload, StorageError
 from fileservice.upload.admit import admit
@@ -53,7 +54,7 @@ class ResumableUploads:
     ) -> None:
         self._context = context
         self._executor = context.executor
-        self._repository = UploadRepository(context.store, context.executor, expiry)
+        self._repository = UploadRepository(context, expiry)
         self._locks = UploadLocks(context.store, context.executor, lock_timing or LockTiming())
         self._scans = ScanCache(context.policy)
         self._unfinished_uploads = UnfinishedUploads(context.store)
@@ -76,8 +77,9 @@ class ResumableUploads:
         An upload is complete with its last byte, so an empty one is complete at once. With
         `explicit_completion`, it is complete after a final append. An upload that repeats a stored
         file is published at once. Without `keep_published`, for a client that will not ask for it,
-        no record of it is stored, and its id is empty. The upload belongs to the `caller`. Raise
-        what `admit` raises, TooManyUnfinished or TooManyUnfinishedOfClient.
+        no record of it is stored, and its id is empty. The upload belongs to the `caller`, and its
+        length is reserved of the caller's quota. Raise what `admit` and the caller's account raise,
+        TooManyUnfinished or TooManyUnfinishedOfClient.
         """
         stored = None
         if request:
@@ -103,9 +105,18 @@ class ResumableUploads:
                 status = UploadStatus("", record, stored.size, expires=0.0)
                 return self._repository.modified_now(status, stored.size)
             return self.status(self._executor.run_io(self._limits.create_ended, record), caller)
-        # Each creation that waits for those of other processes holds a thread, so one waits here.
-        with self._creation_lock:
-            upload = self._executor.run_io(self._limits.create, record)
+        reservation = caller.account.reserve(
+            length or 0, files=record.files, seconds=self._repository.reservation_seconds(0)
+        )
+        try:
+            record = replace(record, reservation=reservation.name)
+            # Each creation that waits for those of other processes holds a thread, so one waits
+            # here.
+            with self._creation_lock:
+                upload = self._executor.run_io(self._limits.create, record)
+        except BaseException:
+            self._executor.run_io(reservation.release)
+            raise
         return self.status(upload, caller)
 
     def status(
@@ -177,7 +188,7 @@ class ResumableUploads:
                     stack.enter_context(self._locks.lock(upload, _do_nothing, preempt=preempt))
                 except NoSuchUpload:
                     self._status_at_end(upload)
-            self.remove(upload)
+            self.remove(status)
 
     def cancel_if_empty(self, upload: str, caller: Caller = UNRESTRICTED) -> None:
         """End an upload that was cut off before its first byte: its client loses nothing."""
@@ -188,10 +199,10 @@ class ResumableUploads:
         except (UploadGone, StorageError) as error:
             _log.info("the upload %s stays until it expires: %s", upload, error)
 
-    def remove(self, upload: str) -> None:
+    def remove(self, status: UploadStatus) -> None:
         """Remove an upload that no client knows of, without its lock."""
-        self._scans.drop(upload)
-        self._repository.remove(upload)
+        self._scans.drop(status.upload)
+        self._repository.remove(status)
 
     def sweep(self) -> None:
         """Remove all uploads that have expired. Blocks."""

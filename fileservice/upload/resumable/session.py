@@ -19,6 +19,7 @@ from fileservice.upload.errors import (
 from fileservice.upload.inspection.scan import Block, ContentScan
 from fileservice.upload.pipeline import Pipeline
 from fileservice.upload.publish import publish
+from fileservice.upload.quota import QuotaReservation
 from fileservice.upload.resumable.cache import ScanCache
 from fileservice.upload.resumable.limits import UploadLimits
 from fileservice.upload.resumable.record import UploadKind, UploadRecord
@@ -77,6 +78,7 @@ class UploadSession:
         self._writer = writer
         self._caller = caller
         self._scan: ContentScan | None = None
+        self._reservation: QuotaReservation | None = None
         self.status: UploadStatus = self._repository.read(upload)
 
     def append(self, request: AppendRequest, blocks: Iterable[Block]) -> None:
@@ -92,6 +94,7 @@ class UploadSession:
         limit = self._context.policy.max_size if length is None else length
         if request.content_length is not None and offset + request.content_length > limit:
             raise TooLarge(limit)
+        self._reserve_quota()
         if request.atomic:
             # Until all bytes have arrived and their checksum is verified, they do not count.
             self._save(replace(self.status.record, verified_size=offset))
@@ -117,7 +120,10 @@ class UploadSession:
             scan = self._scan or self._take_scan()
             self._executor.run_io(scan.catch_up, self._writer, self._executor.run_cpu)
             request = self.status.record.request(self._caller)
-            result = self._executor.run_io(publish, request, self._context, self._writer, scan)
+            reservation = self._reserve_quota()
+            result = self._executor.run_io(
+                publish, request, self._context, self._writer, scan, reservation
+            )
         except REJECTIONS as error:
             self._reject(error)
             raise
@@ -125,6 +131,11 @@ class UploadSession:
             self._scans.drop(self.status.upload)
         self.status = self.status.publish(result.file)
         self._repository.end_published(self._writer, self.status)
+        # Afterwards, so that an upload whose process dies in between is not counted again.
+        if reservation.name and result.created:
+            self._executor.run_io(reservation.commit, result.file.size)
+        elif reservation.name:
+            self._executor.run_io(reservation.release)
         return self.status
 
     def _drop_bytes_after_offset(self) -> None:
@@ -147,10 +158,28 @@ class UploadSession:
             raise TooLarge(self._context.policy.max_size)
         if length < self._writer.size:
             raise OffsetMismatch(self._writer.size)
+        reservation = self._reserve_quota()
+        if reservation.name:
+            self._executor.run_io(reservation.hold, length)
         self._executor.run_io(
             self._limits.reserve, self.status.upload, record, self._writer, length
         )
         self._save(replace(record, length=length), length)
+
+    def _reserve_quota(self) -> QuotaReservation:
+        """Resume what is reserved of the owner's quota, or reserve it now if nothing is."""
+        record = self.status.record
+        if not self._reservation:
+            self._reservation = self._caller.account.reserve(
+                self._writer.size if record.length is None else record.length,
+                name=record.reservation,
+                files=record.files,
+                seconds=self._repository.reservation_seconds(1),
+            )
+            name = self._reservation.name
+            if name and name != record.reservation:
+                self._save(replace(record, reservation=name))
+        return self._reservation
 
     def _save(self, record: UploadRecord, length: int | None = None) -> None:
         """Replace the record, and reserve space for `length` bytes if that is given."""
@@ -170,6 +199,7 @@ class UploadSession:
             self._scan,
             size=offset,
             length=self.status.record.length,
+            reservation=self._reserve_quota(),
         )
         try:
             pipeline.write_all(blocks)

@@ -7,6 +7,8 @@ is used for some seconds, and whether an upload has ended is only read again if 
 import math
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import NamedTuple
 
 from fileservice.addresses import client_key
 from fileservice.storage import NoSuchUpload, Store, UnfinishedUpload
@@ -18,6 +20,27 @@ _MAX_READS = 50
 """How many records are read for one creation if each is a request over a network."""
 _UNKNOWN = ""
 """The client of an upload whose record cannot be read, or that has no address."""
+
+
+class HeldReservation(NamedTuple):
+    """What an unfinished upload has reserved of the quota of its owner."""
+
+    owner: str
+    name: str
+    size: int
+    files: int
+
+
+def held_reservations(store: Store) -> Iterator[HeldReservation]:
+    """Return what all unfinished uploads have reserved. Blocks, for a read of each record."""
+    for upload in store.uploads.list_unfinished():
+        with suppress(UnreadableRecord, NoSuchUpload):
+            record = UploadRecord.from_bytes(store.uploads.read_record(upload.upload))
+            if record.reservation and not record.state.has_ended:
+                size = record.length if record.length is not None else upload.size
+                if size is None:
+                    size = store.uploads.bytes_written(upload.upload)
+                yield HeldReservation(record.owner, record.reservation, size, record.files)
 
 
 class UnfinishedUploads:

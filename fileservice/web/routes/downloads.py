@@ -48,9 +48,11 @@ def routes(dependencies: Dependencies) -> Blueprint:
             if evaluate("DELETE", requested, validators(file)) is not Outcome.PROCEED:
                 raise PreconditionFailed
             try:
-                dependencies.executor.run_io(store.delete, name, file.version)
+                deleted = dependencies.executor.run_io(store.delete, name, file.version)
             except NotFound:
                 continue  # it was deleted or replaced meanwhile, so the conditions count again
+            if deleted.owner:
+                dependencies.executor.run_io(dependencies.quota_accounts.deleted, deleted)
             return empty(204)
 
     return blueprint

@@ -122,7 +122,7 @@ def create(dependencies: Dependencies, upload_request: UploadRequest) -> Respons
         return _append(dependencies, status, 0, final=bool(complete(request.headers)))
     except BaseException as error:
         if not informed:
-            uploads.remove(status.upload)  # the client has no URL, so it cannot resume the upload
+            uploads.remove(status)  # the client has no URL, so it cannot resume the upload
         elif isinstance(error, BodyError):
             uploads.cancel_if_empty(status.upload, caller)
         raise

@@ -147,7 +147,7 @@ def _create(dependencies: Dependencies, parts: tuple[str, ...] | None) -> Upload
         )
         return uploads.append(status.upload, append_request)
     except BaseException:
-        uploads.remove(status.upload)  # the response has no Location, so nobody can resume it
+        uploads.remove(status)  # the response has no Location, so nobody can resume it
         raise
 
 

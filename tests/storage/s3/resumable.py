@@ -16,7 +16,12 @@ _POLICY = UploadPolicy(types=filetypes.TABLE, max_size=64 << 20, min_free=0, dig
 
 def resumable_uploads(store: Store) -> ResumableUploads:
     """Return the service over a store."""
-    return ResumableUploads(UploadContext(store, _POLICY, InlineExecutor()), expiry=86400.0)
+    return ResumableUploads(context(store), expiry=86400.0)
+
+
+def context(store: Store) -> UploadContext:
+    """Return what uploads to a store work with."""
+    return UploadContext(store, _POLICY, InlineExecutor())
 
 
 def append(

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fileservice.gevent_executor import InlineExecutor
 from fileservice.storage import (
     Locked,
     NoSuchUpload,
@@ -26,7 +25,7 @@ from fileservice.upload.errors import TooLarge, UploadGone
 from fileservice.upload.resumable.record import UploadRecord
 from fileservice.upload.resumable.repository import UploadRepository
 from tests.storage.s3.conftest import EXPIRED, OpenStore
-from tests.storage.s3.resumable import append, resumable_uploads
+from tests.storage.s3.resumable import append, context, resumable_uploads
 from tests.storage.store_contract import NAME, compete, content_of, read
 from tests.support.wire import eventually
 
@@ -238,7 +237,7 @@ def test_upload_whose_writer_died_expires(suspended_store: S3Store, open_s3: Ope
     dead.sync()
     store = open_s3(lease=EXPIRED)
     with pytest.raises(UploadGone):
-        UploadRepository(store, InlineExecutor(), expiry=EXPIRED).read(upload)
+        UploadRepository(context(store), expiry=EXPIRED).read(upload)
     assert store.uploads.read(upload).size == 0
     dead.close()
 

@@ -135,7 +135,7 @@ class Bucket:
     """A store behind a network, as far as health checks know it; it counts its checks."""
 
     remote = True
-    uploads = locker = private_files = None
+    uploads = locker = private_files = usage = None
 
     def __init__(self) -> None:
         self.checks = 0

@@ -1,0 +1,319 @@
+"""Quotas hold in every kind of upload, and heal wherever a process is killed."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from fileservice import filetypes
+from fileservice.access import Quota, QuotaAccounts, QuotaExceeded, RecountIntervals
+from fileservice.access.counter_records import counter_of
+from fileservice.access.quotas import Amount
+from fileservice.gevent_executor import InlineExecutor
+from fileservice.names import FileName
+from fileservice.storage import NotFound
+from fileservice.storage.local import LocalStore
+from fileservice.upload import (
+    AppendRequest,
+    Caller,
+    ResumableUploads,
+    UploadContext,
+    UploadGone,
+    UploadPolicy,
+    UploadRequest,
+    held_reservations,
+    receive,
+)
+from tests.access.test_accounts import make_reservations_lapse
+from tests.upload.resumable.process import DAY, make_older
+
+CI = "token:ci"
+QUOTA = Quota(bytes=100_000, files=10)
+POLICY = UploadPolicy(types=filetypes.TABLE, max_size=1 << 20, min_free=0, digest=True)
+PACKAGE = Path(__file__).parents[2] / "fileservice"
+TRACED = tuple(str(PACKAGE / part) for part in ("access", "storage", "upload"))
+UNTRACED = str(PACKAGE / "upload/inspection")
+NEVER = RecountIntervals(regular=1e9, before_refusal=1e9, shortest=1e9)
+ALWAYS = RecountIntervals(regular=1e9, before_refusal=-1.0, shortest=-1.0)
+KILLED = -signal.SIGKILL
+NAME = FileName.parse("a.txt")
+
+
+class Process:
+    """A worker process, in which one principal with a quota uploads."""
+
+    def __init__(self, root: Path, intervals: RecountIntervals = NEVER) -> None:
+        self.store = LocalStore(root, fsync=False)
+        executor = InlineExecutor()
+        accounts = QuotaAccounts(
+            self.store, executor, partial(held_reservations, self.store), intervals
+        )
+        self.accounts = accounts
+        self.context = UploadContext(self.store, POLICY, executor, accounts.release)
+        self.uploads = ResumableUploads(self.context, expiry=DAY)
+        self.caller = Caller(CI, CI, account=accounts.account(CI, lambda: QUOTA))
+
+    def put(self, name: str, size: int, *, declared: bool = True) -> None:
+        length = size if declared else None
+        request = UploadRequest(FileName.parse(name), length, caller=self.caller)
+        blocks = [b"x" * (size // 2), b"x" * (size - size // 2)]
+        receive(request, blocks, self.context)
+
+    def create(self, name: str | None, length: int | None) -> str:
+        request = name and UploadRequest(FileName.parse(name), length, caller=self.caller)
+        return self.uploads.create(request or None, length, {}, caller=self.caller).upload
+
+    def append(self, upload: str, offset: int, size: int, length: int | None = None) -> None:
+        request = AppendRequest(
+            offset, [b"x" * size], size, lambda: None, length=length, caller=self.caller
+        )
+        self.uploads.append(upload, request)
+
+    def concatenate(self, name: str, *parts: str) -> None:
+        request = UploadRequest(FileName.parse(name), None, caller=self.caller)
+        self.uploads.concatenate(request, parts, {})
+
+    def delete(self, name: str) -> None:
+        self.accounts.deleted(self.store.delete(FileName.parse(name)))
+
+    def used(self) -> Amount:
+        return counter_of(CI, self.store.usage.read(CI)).total
+
+    def in_store(self, *, parts: bool) -> Amount:
+        """What the principal's files and unfinished uploads have, from the store itself.
+
+        Without `parts`, partial uploads do not count: they may have become a file already.
+        """
+        found, published = Amount(), set()
+        for file in self.store.usage.owned_files():
+            found += Amount(file.size, 1)
+            published.add(file.owner.reservation)
+        for held in held_reservations(self.store):
+            if held.name not in published and (parts or held.files):
+                found += Amount(held.size, held.files)
+        return found
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def process(root: Path) -> Process:
+    return Process(root)
+
+
+def killed_at(line: int, act: Callable[[], object]) -> bool:
+    """Run `act` in a child that is killed at so many lines of the package; was it killed?"""
+    child = os.fork()
+    if child == 0:
+        left = line
+
+        def trace(frame: FrameType, event: str, _argument: Any) -> Any:
+            nonlocal left
+            file = frame.f_code.co_filename
+            if not file.startswith(TRACED) or file.startswith(UNTRACED):
+                return None
+            if event == "line":
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return trace
+
+        sys.settrace(trace)
+        act()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    assert code in (0, KILLED), code
+    return code == KILLED
+
+
+def one_request(process: Process) -> None:
+    process.put("one.txt", 30_000)
+
+
+def unknown_length(process: Process) -> None:
+    process.put("unknown.txt", 30_000, declared=False)
+
+
+def resumed(process: Process) -> None:
+    upload = process.create("resumed.txt", 30_000)
+    process.append(upload, 0, 10_000)
+    process.append(upload, 10_000, 20_000)
+
+
+def cancelled(process: Process) -> None:
+    upload = process.create("cancelled.txt", 30_000)
+    process.append(upload, 0, 10_000)
+    process.uploads.cancel(upload, process.caller)
+
+
+def concatenated(process: Process) -> None:
+    parts = [process.create(None, 15_000) for _ in range(2)]
+    for part in parts:
+        process.append(part, 0, 15_000)
+    process.concatenate("whole.txt", *parts)
+
+
+def deleted(process: Process) -> None:
+    process.delete("first.txt")
+
+
+ACTS = [one_request, unknown_length, resumed, cancelled, concatenated, deleted]
+
+
+def lines(step: int) -> Iterator[int]:
+    return iter(range(1, 1_000_000, step))
+
+
+@pytest.mark.parametrize(
+    "step", [pytest.param(7, marks=[pytest.mark.thorough, pytest.mark.timeout(900)]), 211]
+)
+@pytest.mark.parametrize("act", ACTS)
+def test_a_process_killed_at_any_line_leaves_a_counter_that_heals(
+    tmp_path: Path, act: Callable[[Process], None], step: int
+) -> None:
+    for line in lines(step):
+        root = tmp_path / str(line)
+        Process(root).put("first.txt", 20_000)
+
+        was_killed = killed_at(line, lambda root=root: act(Process(root)))
+
+        process = Process(root)
+        used, in_store = process.used(), process.in_store(parts=False)
+        assert used.bytes >= in_store.bytes, line
+        assert used.files >= in_store.files, line
+        make_reservations_lapse(process.store)
+        in_store = process.in_store(parts=True)
+        healed = Process(root, ALWAYS)
+        with pytest.raises(QuotaExceeded):
+            healed.put("huge.txt", 100_001)
+        healed.put("fits.txt", 100_000 - in_store.bytes)
+        with pytest.raises(QuotaExceeded):
+            healed.put("more.txt", 1)
+        assert healed.used() == Amount(100_000, in_store.files + 1), line
+        if not was_killed:
+            return
+    raise AssertionError
+
+
+class TestExpiry:
+    @pytest.mark.parametrize("received", [0, 10_000])
+    def test_an_upload_that_expires_gives_back_what_it_reserved(
+        self, process: Process, root: Path, received: int
+    ) -> None:
+        upload = process.create("a.txt", 60_000)
+        if received:
+            process.append(upload, 0, received)
+        assert process.used() == Amount(60_000, 1)
+        make_older(root, upload)
+
+        Process(root).uploads.sweep()
+
+        assert process.used() == Amount()
+
+    def test_a_request_that_finds_it_expired_gives_it_back_as_well(
+        self, process: Process, root: Path
+    ) -> None:
+        upload = process.create("a.txt", 60_000)
+        process.append(upload, 0, 10_000)
+        make_older(root, upload)
+        with pytest.raises(UploadGone):
+            Process(root).uploads.status(upload, process.caller)
+        assert process.used() == Amount()
+
+    def test_its_published_file_counts_when_its_record_expires(
+        self, process: Process, root: Path
+    ) -> None:
+        upload = process.create("a.txt", 10_000)
+        process.append(upload, 0, 10_000)
+        make_older(root, upload)
+        process.uploads.sweep()
+        assert process.used() == Amount(10_000, 1)
+
+
+def test_an_upload_that_died_before_it_was_counted_is_counted_once_when_it_is_asked_for(
+    process: Process, root: Path
+) -> None:
+    """At each line: its file may be published or not, and its record may say so or not."""
+    for line in range(700, 3000, 61):
+        name = f"{line}.txt"
+        upload = process.create(name, 5000)
+        if not killed_at(line, lambda upload=upload: Process(root).append(upload, 0, 5000)):
+            break
+        for _ in range(2):
+            offset = Process(root).uploads.status(upload, process.caller).offset
+        if offset < 5000:
+            process.append(upload, offset, 5000 - offset)
+        assert process.used().bytes >= 5000
+        make_reservations_lapse(process.store)
+        with pytest.raises(QuotaExceeded):
+            Process(root, ALWAYS).put("huge.txt", 100_001)
+        assert process.used() == Amount(5000, 1), line
+        process.delete(name)
+        assert process.used() == Amount(), line
+    else:
+        raise AssertionError("it was always killed")
+
+
+def test_an_upload_begun_without_a_quota_gets_a_reservation_with_its_next_request(
+    process: Process, root: Path
+) -> None:
+    quota = Quota()
+    account = process.accounts.account(CI, lambda: quota)
+    process.caller = Caller(CI, CI, account=account)
+    upload = process.create("a.txt", 60_000)
+    assert process.store.usage.read(CI) is None
+
+    quota = QUOTA
+    process.append(upload, 0, 1000)
+
+    assert process.used() == Amount(60_000, 1)
+    with pytest.raises(QuotaExceeded):
+        Process(root).put("b.txt", 40_001)
+
+
+def test_parts_begun_without_a_quota_cannot_be_concatenated_beyond_it(process: Process) -> None:
+    quota = Quota()
+    process.caller = Caller(CI, CI, account=process.accounts.account(CI, lambda: quota))
+    parts = [process.create(None, 60_000) for _ in range(2)]
+    for part in parts:
+        process.append(part, 0, 60_000)
+    quota = QUOTA
+    with pytest.raises(QuotaExceeded):
+        process.concatenate("a.txt", *parts)
+    with pytest.raises(NotFound):
+        process.store.stat(FileName.parse("a.txt"))
+    process.concatenate("b.txt", parts[0])
+    assert process.used().bytes == 60_000
+
+
+def test_a_concatenation_that_fails_leaves_the_reservations_of_its_parts(process: Process) -> None:
+    process.put("taken.txt", 1)
+    parts = [process.create(None, 30_000) for _ in range(2)]
+    for part in parts:
+        process.append(part, 0, 30_000)
+    with pytest.raises(Exception, match="already a file"):
+        process.concatenate("taken.txt", *parts)
+    assert process.used() == Amount(60_001, 1)
+    process.concatenate("free.txt", *parts)
+    assert process.used() == Amount(60_001, 2)
+
+
+def test_a_type_that_is_refused_after_the_concatenation_gives_back_its_parts(
+    process: Process,
+) -> None:
+    part = process.create(None, 30_000)
+    process.append(part, 0, 30_000)
+    with pytest.raises(Exception, match="content is"):
+        process.concatenate("a.png", part)
+    process.uploads.cancel(part, process.caller)
+    assert process.used() == Amount()
