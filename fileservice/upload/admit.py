@@ -2,6 +2,7 @@
 
 from fileservice.filetypes import FileType
 from fileservice.storage import NameTaken, NotFound, StorageFull, Store, StoredFile
+from fileservice.upload.caller import Caller
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import PreconditionNotMet, TooLarge
 from fileservice.upload.policy import UploadRequest
@@ -34,20 +35,25 @@ def admit(request: UploadRequest, context: UploadContext) -> tuple[FileType, Sto
 def find_repeated_file(request: UploadRequest, store: Store) -> StoredFile | None:
     """Return the file stored under the name if it has the SHA-256 that the client declares.
 
-    Return None if there is no such file, or if the caller may not see it. Like a file that was
-    answered with 201, the returned file survives a power failure.
+    Return None if there is no such file, or if the caller may not see it and has not stored it.
+    Like a file that was answered with 201, the returned file survives a power failure.
     """
     declared = request.digests.get("sha-256")
-    if not declared or not request.caller.may_see(request.name):
+    if not declared:
         return None
     try:
         stored = store.stat(request.name)
-        if stored.content.sha256 != declared:
+        if stored.content.sha256 != declared or not _may_see(request.caller, stored):
             return None
         store.sync_names()  # the file may be visible before it is durable
         return stored if store.stat(request.name).version == stored.version else None
     except NotFound:
         return None
+
+
+def _may_see(caller: Caller, stored: StoredFile) -> bool:
+    is_own = stored.owner is not None and stored.owner.principal == caller.owner
+    return is_own or caller.may_see(stored.name)
 
 
 def name_taken_error(request: UploadRequest) -> NameTaken | PreconditionNotMet:

@@ -33,8 +33,8 @@ class Caller:
     may_see: Callable[[FileName], bool] = _see_all
     """Returns whether the principal may find out what is stored under this name.
 
-    Without it, an upload that repeats a stored file is refused like any other to a taken name:
-    otherwise guesses of the content could be verified.
+    Without it, an upload that repeats a stored file of another principal is refused like any other
+    to a taken name: otherwise guesses of the content could be verified.
     """
     account: QuotaAccount = UNLIMITED
     """The account whose quota the upload is counted against."""

@@ -93,6 +93,16 @@ def test_an_upload_is_repeated_safely_by_those_who_may_see_the_file(
     assert answer.status_code == 200
 
 
+def test_an_upload_is_repeated_safely_by_whoever_has_stored_the_file(root: Path) -> None:
+    access = EditedAccessFile(root.with_name("access.toml"))
+    first, other = (access.set(name, "write") for name in ("first", "other"))
+    client = application(root, ACCESS_FILE=str(access.path)).test_client()
+    for credentials, status in ((first, 201), (first, 200), (other, 409)):
+        headers = digest(TEXT) | credentials
+        answer = client.put("/upload/own.txt", data=TEXT, headers=headers)
+        assert answer.status_code == status
+
+
 def conditions(root: Path) -> list[dict[str, str]]:
     """Conditions that are true and false of the stored file."""
     etag = application(root).test_client().get("/download/secret.txt").headers["ETag"]
