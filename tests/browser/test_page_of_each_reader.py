@@ -8,6 +8,7 @@ import pytest
 
 from tests.browser.conftest import MIB
 from tests.browser.watched import Watched
+from tests.support.access import EditedAccessFile
 from tests.support.servers import LiveServer
 
 Open = Callable[..., Watched]
@@ -105,3 +106,26 @@ def test_a_page_with_nothing_on_it_runs_without_errors(
     tab = open_page(at=start("read"))
     tab.page.get_by_text("You may neither list nor upload files here.").wait_for()
     tab.page.evaluate("new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))")
+
+
+def test_a_reader_with_a_prefix_sees_and_uploads_only_names_that_begin_with_it(
+    open_page: Open, make_file: Make, start_server: Start, tmp_path: Path
+) -> None:
+    access = EditedAccessFile(tmp_path / "access.toml")
+    credentials = access.set("ci", "list,read,write,delete", prefix="ci-")
+    server = start_server(WORKERS="1", ANONYMOUS="none", ACCESS_FILE=str(access.path))
+    for name in ("ci-a.txt", "other.txt"):
+        (server.store / name).write_bytes(b"x")
+    tab = open_page(at=server, extra_http_headers=credentials)
+    assert tab.names() == ["ci-a.txt"]
+    assert "begin with “ci-”" in tab.page.locator("#allowed").inner_text()
+    tab.choose(make_file("new.txt"), make_file("ci-new.txt"))
+    tab.wait_for("ci-new.txt", "done")
+    tab.wait_for("new.txt", "refused")
+    assert "does not begin with “ci-”" in tab.transfer("new.txt").inner_text()
+    assert not any(request.url.endswith("/upload/new.txt") for request in tab.requests)
+    tab.page.locator("tbody tr").nth(1).wait_for()
+    assert tab.names() == ["ci-a.txt", "ci-new.txt"]
+    tab.page.get_by_role("searchbox").fill("other")
+    tab.page.get_by_text("No file has “other” in its name.").wait_for()
+    assert server.published() == ["ci-a.txt", "ci-new.txt", "other.txt"]
