@@ -1,4 +1,4 @@
-"""The time of a refusal says nothing about credentials, names or uploads.
+"""The time of a refusal says nothing about credentials and names.
 
 Requests of each kind are sent in turn, in an order that changes, so that whatever else the machine
 does concerns all of them. What is compared is how often a request of one kind takes longer than one
@@ -21,7 +21,6 @@ import pytest
 from tests.support.access import EditedAccessFile
 from tests.support.calls import TEXT
 from tests.support.servers import LiveServer
-from tests.support.tus import Tus
 from tests.support.wire import Wire, request
 
 ROUNDS = 10_000
@@ -153,21 +152,5 @@ def test_a_name_takes_the_same_time_whether_there_is_such_a_file(
     fields = guarded.fields(who) if who else ()
     kinds = {
         name: request(line.format(name), *fields, body=body) for name in (TAKEN, FREE, "zz.txt")
-    }
-    assert_indistinguishable(measured(guarded.server, kinds))
-
-
-@pytest.mark.thorough
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("line", ["HEAD /tus/{}", "HEAD /resume/{}", "DELETE /tus/{}"])
-def test_an_upload_of_another_takes_the_time_of_one_that_never_existed(
-    guarded: Guarded, line: str
-) -> None:
-    with guarded.server.client() as client:
-        client.headers = guarded.access.credentials("all")
-        foreign = Tus(client).begin("b.txt", 5).rpartition("/")[2]
-    kinds = {
-        upload: request(line.format(upload), "Tus-Resumable: 1.0.0", *guarded.fields("write"))
-        for upload in (foreign, "0" * 32, "f" * 32)
     }
     assert_indistinguishable(measured(guarded.server, kinds))

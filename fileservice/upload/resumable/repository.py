@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from fileservice.names import FileName
 from fileservice.storage import (
     Locked,
     NoSuchUpload,
@@ -23,12 +22,9 @@ from fileservice.upload.resumable.status import UploadStatus
 _log = logging.getLogger(__name__)
 _EXPIRED = "the upload has expired; create a new one"
 
-_SOME_RECORD = UploadRecord(
-    FileName("a.txt"), 1, {"Upload-Metadata": "filename YS50eHQ="}, owner="token:a", client="::1"
-).to_bytes()
-
 _RESERVATION_MARGIN = 300.0
 """A reservation of the quota outlives its upload by so many seconds at least."""
+
 EMPTY_UPLOAD_EXPIRY = 600.0
 """For how many seconds an upload without a byte is kept and counted; clients send the first byte at
 once."""
@@ -118,11 +114,7 @@ class UploadRepository:
             self._uploads.remove_unreadable(upload, self._expiry)
 
     def _read(self, upload: str, owner: str | None = None) -> UploadStatus:
-        try:
-            stored = self._uploads.read(upload)
-        except NoSuchUpload:
-            UploadRecord.from_bytes(_SOME_RECORD)  # takes the time of an upload of another
-            raise
+        stored = self._uploads.read(upload)
         try:
             record = UploadRecord.from_bytes(stored.record)
         except UnreadableRecord:
