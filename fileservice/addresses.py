@@ -82,11 +82,13 @@ def in_any(text: str, networks: tuple[Network, ...]) -> bool:
 
 
 @lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)
 def client_key(address: str) -> str:
     """Return what identifies a client: an IPv4 address, or the /64 network of an IPv6 address.
 
     A client can choose any address in such a network (RFC 4291 section 2.5.1). The peer of a Unix
-    socket has no address, so all of them are one client.
+    socket has no address, so all of them are one client. The results are kept, since a client sends
+    many requests.
     """
     try:
         parsed = ipaddress.ip_address(address)
