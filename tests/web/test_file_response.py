@@ -11,8 +11,7 @@ from flask import Flask, Response
 from fileservice.names import FileName
 from fileservice.protocols.ranges import ByteRange
 from fileservice.serving.environ import wrap_file
-from fileservice.storage import Opened, StoredFile
-from fileservice.storage.interface import Content
+from fileservice.storage import Content, Opened, StoredFile
 from fileservice.web.file_response import not_modified, send
 from fileservice.wsgi_extensions import FileRegion, FileRegions
 

@@ -1,0 +1,66 @@
+"""What the service keeps in the store for itself, and clients can neither list nor fetch."""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from fileservice.storage.files import OwnedFile
+
+
+class PrivateFiles(Protocol):
+    """Small files of the service itself, such as a key. Clients can neither list nor fetch them.
+
+    A file never changes. Its key is a name, or a folder, a slash and a name, all of letters, digits
+    and hyphens. In a directory, only the user of the service may read it.
+    """
+
+    def read(self, key: str) -> bytes | None:
+        """Return the content of a file; None if it does not exist."""
+
+    def create(self, key: str, data: bytes) -> bytes:
+        """Create a file durably unless it exists, and return what is in it now.
+
+        If any number of processes create a file, all of them return the same bytes. Raise
+        StorageFull.
+        """
+
+    def exists(self, key: str, *, max_age: float = 0.0) -> bool:
+        """Return whether a file exists.
+
+        `max_age` is a hint: the answer may be what was true so many seconds ago, if it is about a
+        file that another process creates or removes.
+        """
+
+    def list(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder, in no order."""
+
+    def remove(self, key: str) -> None:
+        """Remove a file, whether it exists or not."""
+
+
+class UsageRecords(Protocol):
+    """A small record for each owner of files, which many processes change at the same time.
+
+    A record is opaque to the store, and is only worth what it costs to count the files again. So
+    it need not survive a power failure, and one that may be out of date or is damaged is missing.
+    """
+
+    def update(self, owner: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace the record of an owner by what `change` makes of it, in one atomic step.
+
+        `change` is given None if there is no record. It returns None to change nothing, and may be
+        called several times; what it raises passes through. Updates of other owners are not waited
+        for. Raise StorageFull, Busy if there are too many updates of one owner.
+        """
+
+    def read(self, owner: str) -> bytes | None:
+        """Return the record of an owner, or None if there is none."""
+
+    def records(self) -> Iterator[bytes]:
+        """Return all records, in no order."""
+
+    def owned_files(self) -> Iterator[OwnedFile]:
+        """Return the published files that have an owner, in no order.
+
+        A file that exists throughout is returned exactly once. In a bucket this costs a request for
+        each object.
+        """

@@ -1,0 +1,122 @@
+"""The store: published files, and the way to its other parts."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from fileservice.names import FileName
+from fileservice.storage.files import Opened, StoredFile
+from fileservice.storage.interface.internal import PrivateFiles, UsageRecords
+from fileservice.storage.interface.uploads import Locker, Uploads
+from fileservice.storage.interface.writers import StagedFile, Writer
+
+
+class Store(Protocol):
+    """A flat set of immutable files. Every call may block, and may raise StorageUnavailable."""
+
+    @property
+    def uploads(self) -> Uploads:
+        """The resumable uploads."""
+
+    @property
+    def locker(self) -> Locker:
+        """The locks of the resumable uploads."""
+
+    @property
+    def private_files(self) -> PrivateFiles:
+        """What the service keeps for itself."""
+
+    @property
+    def usage(self) -> UsageRecords:
+        """What is counted of the files of each owner."""
+
+    @property
+    def remote(self) -> bool:
+        """Hint: whether calls wait for a network, as an event loop can, and not for a disk."""
+
+    def check(self) -> None:
+        """Raise the reason why no file can be stored now: StorageUnavailable, StorageFull, Busy."""
+
+    def writer(self, length: int | None = None, *, stream_to: FileName | None = None) -> Writer:
+        """Begin a file of exactly `length` bytes, or of unknown length.
+
+        No space is reserved for it (see `reserve_space`). `stream_to` is a hint: the name that the
+        file will have, given if its bytes need not be read back once there are more than 8 MiB of
+        them. Files whose processes died are removed by `sweep`.
+        """
+
+    def open(self, name: FileName, *, sequential: bool = False) -> Opened:
+        """Open a file, so that description and bytes belong to the same file. Raise NotFound.
+
+        `sequential` is a hint: the body will be read from its beginning to its end.
+        """
+
+    def presigned_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:
+        """Return a URL where a client without credentials can fetch this file for some minutes.
+
+        `fields` are the Content-Type and the Content-Disposition of the response. Return None if
+        the store has no such URLs.
+        """
+
+    def stat(self, name: FileName) -> StoredFile:
+        """Describe a file. Raise NotFound."""
+
+    def sync_names(self) -> None:
+        """Return when every file that is visible now will survive a power failure."""
+
+    def is_taken(self, name: FileName) -> bool:
+        """Return whether publishing under this name would raise NameTaken now.
+
+        Raise NameReserved if that is being decided.
+        """
+
+    def delete(self, name: FileName, version: str | None = None) -> StoredFile:
+        """Remove a file durably, and describe it as it was.
+
+        Raise NotFound, also if it does not have the given `version`.
+        """
+
+    def list(
+        self,
+        after: str = "",
+        prefix: str = "",
+        contains: str = "",
+        *,
+        expected: int | None = None,
+        brief: bool = False,
+    ) -> Iterator[StoredFile]:
+        """Return the files in code point order of their names, beginning after `after`.
+
+        `contains` ignores case. Digests and owners are unknown if each would cost a request. With
+        `brief`, only name, size and modification time are filled in; `describe` adds the rest.
+        `expected` is a hint: how many files the caller is likely to take.
+
+        The result is a cursor and not a snapshot: a file that exists throughout is returned exactly
+        once, whatever is published or deleted meanwhile. Memory does not grow with the number of
+        files.
+        """
+
+    def describe(self, file: StoredFile) -> StoredFile:
+        """Complete the description of a file that was listed with `brief`. Raise NotFound."""
+
+    def reserve_space(
+        self, staged: StagedFile, size: int, *, ahead: int = 0, min_free: int = 0
+    ) -> int | None:
+        """Reserve space for the first `size` bytes of a staged file.
+
+        `min_free` bytes stay free in the store, whatever other processes reserve at the same time.
+        Return how many bytes of the file have space now: fewer than `size` if the file system
+        cannot reserve, None if the store has no limit. Raise StorageFull. `ahead` is a hint: up to
+        so many bytes more may be reserved.
+        """
+
+    def release_unused_space(self, staged: StagedFile) -> None:
+        """Release the space that is reserved beyond the bytes that are stored."""
+
+    def free_space(self) -> int | None:
+        """Return how many bytes may still be written; None if the store has no limit."""
+
+    def free_files(self) -> int | None:
+        """Return how many files may still be created; None if the store has no limit."""
+
+    def sweep(self) -> None:
+        """Remove the files that were left unpublished by processes that died."""

@@ -1,0 +1,72 @@
+"""Files that are being received and are invisible until they are published."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from fileservice.names import FileName
+from fileservice.storage.files import Content, Owner, StoredFile
+
+
+class StagedFile(Protocol):
+    """Bytes that are stored but not published, so that they can be inspected before they are."""
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+
+    def read_at(self, count: int, offset: int) -> bytes:
+        """Return `count` bytes from `offset` on, or fewer if the file ends before."""
+
+    def descriptor(self) -> AbstractContextManager[int]:
+        """Return a file descriptor from which the bytes can be read at any offset.
+
+        A store that keeps the bytes elsewhere copies a file of up to some tens of MiB. Of a larger
+        one it copies the beginning and the end to their offsets and leaves zeros between.
+        """
+
+
+class Writer(StagedFile, Protocol):
+    """A file that is being received and is invisible until `publish`; it must be closed."""
+
+    def write(self, block: bytes | memoryview) -> None:
+        """Append all of `block`. Raise StorageFull or StorageUnavailable."""
+
+    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
+        """Make the complete file visible as `name`, durably and in one atomic step.
+
+        The content and the owner are kept with it.
+
+        If any number of writers in any processes publish the same name, one succeeds. The others
+        raise NameTaken and change nothing. A writer raises NameReserved if it could not be decided
+        in time which of them succeeds; its bytes can be published later.
+        """
+
+    def close(self) -> None:
+        """Release everything the writer holds, and remove bytes not published. Raise nothing."""
+
+
+class ResumableWriter(Writer, Protocol):
+    """The lock of a resumable upload, and the only way to change its bytes and its record.
+
+    Closing it releases the lock. What was written stays until the upload is removed. A store on a
+    network may let a process that was suspended lose its lock; then every method that changes what
+    others see raises Locked.
+    """
+
+    def truncate(self, size: int) -> None:
+        """Durably drop all bytes after the first `size`."""
+
+    def sync(self) -> None:
+        """Return when everything that was written will survive a power failure.
+
+        If this raises, the bytes written since it last returned may be lost.
+        """
+
+    def update(self, record: bytes, length: int | None = None) -> None:
+        """Replace the record, and reserve space for `length` bytes if that is known now.
+
+        Raise StorageFull, or Locked.
+        """
+
+    def end(self, record: bytes) -> None:
+        """Replace the record and remove the bytes. Raise Locked."""
