@@ -43,6 +43,14 @@ def host_of(authority: str) -> str:
     return (match["v6"] or match["name"]).lower()
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether a host, without brackets, is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def is_prefix(text: str) -> bool:
     """Return whether `text` can precede the paths of the service: "", "/files" or "/a/b".
 

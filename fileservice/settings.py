@@ -11,32 +11,33 @@ from urllib.parse import urlsplit
 
 from fileservice import filetypes
 from fileservice.access import AccessFileError, Limit, RateLimit, Scope, read_rules
-from fileservice.addresses import Network
+from fileservice.access_setting_parsers import (
+    parse_claim,
+    parse_client_credential,
+    parse_failure_limit,
+    parse_identity_field,
+    parse_issuer,
+    parse_limits_url,
+    parse_rate_limit,
+    parse_scopes,
+    parse_secret_key,
+)
+from fileservice.addresses import Network, is_loopback
 from fileservice.quantities import parse_size
 from fileservice.setting_conflicts import PREFIX, conflicts
 from fileservice.setting_parsers import (
     duration_between,
-    is_loopback,
     parse_bind,
     parse_boolean,
-    parse_claim,
-    parse_client_credential,
     parse_count,
     parse_digest,
     parse_extensions,
-    parse_failure_limit,
     parse_hosts,
-    parse_identity_field,
-    parse_issuer,
-    parse_limits_url,
     parse_networks,
     parse_origins,
     parse_path,
     parse_positive_size,
     parse_public_url,
-    parse_rate_limit,
-    parse_scopes,
-    parse_secret_key,
     parse_store_id,
     parse_store_url,
     read_secret,

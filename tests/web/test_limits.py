@@ -8,7 +8,7 @@ from flask import Flask, request
 from flask.testing import FlaskClient
 
 from fileservice.access import Action, Scope, Unauthenticated, anonymous, open_limits
-from fileservice.setting_parsers import parse_failure_limit
+from fileservice.access_setting_parsers import parse_failure_limit
 from fileservice.web import door, problems
 from fileservice.web.authentication import Authenticator
 from fileservice.web.door import requires
