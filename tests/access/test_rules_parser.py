@@ -145,13 +145,14 @@ def test_hash_of_another_form_is_reported_and_not_repeated(value: str) -> None:
     assert value not in problem
 
 
-def test_example_in_the_documentation_can_be_read() -> None:
+def test_examples_in_the_documentation_can_be_read() -> None:
     document = Path(__file__).parents[2] / "docs" / "security.md"
-    [example] = re.findall(r"```toml\n(.+?)```", document.read_text(), re.DOTALL)
-    found = rules(example)
-    assert found.tokens["ci"].prefix == "ci-"
-    assert list(found.users) == ["ada@example.org"]
-    assert list(found.groups) == ["staff"]
+    examples = re.findall(r"```toml\n(.+?)```", document.read_text(), re.DOTALL)
+    short, complete = map(rules, examples)
+    assert complete.tokens["ci"].prefix == "ci-"
+    for found in (short, complete):
+        assert list(found.users) == ["ada@example.org"]
+        assert list(found.groups) == ["staff"]
 
 
 def test_prefix_is_normalised_as_names_are() -> None:
