@@ -1,10 +1,10 @@
 """Pages of other origins that may use the service (an origin is that of RFC 6454).
 
 The operator names their origins, or says that the pages of all may. Where all may, a page gets only
-what it could have without the person who has opened it: the rights of strangers, and those of a
-token whose secret the page knows and sends as Bearer. Everything else that shows who makes a
-request is added without the page, by the browser (cookies, Basic) or by a proxy (a field that names
-a person), and would give the rights of that person to every page.
+what it could have without the person who has opened it: the rights of the anonymous principal, and
+those of a token whose secret the page knows and sends as Bearer. Everything else that shows who
+makes a request is added without the page, by the browser (cookies, Basic) or by a proxy (a field
+that names a person), and would give the rights of that person to every page.
 """
 
 from collections.abc import Collection, Mapping

@@ -2,7 +2,7 @@
 
 A browser reaches the service on behalf of every page that is open in it, and adds what shows who
 its user is. A form on any page could otherwise store files here, with the rights of whoever opens
-the page: those of strangers at least.
+the page: those of the anonymous principal at least.
 """
 
 from collections.abc import Mapping

@@ -40,7 +40,7 @@ def routes(health: "StoreHealth", access_file: AccessFile | None) -> Blueprint:
         except StorageError as error:
             raise NotReady(str(error)) from error
         if access_file and access_file.error:
-            # Strangers may ask, and the mistakes name tokens and people: only the log has them.
+            # Anybody may ask, and the mistakes name tokens and people: only the log has them.
             raise NotReady("ACCESS_FILE cannot be read or has mistakes, which are in the log")
         return _ok()
 
