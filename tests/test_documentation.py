@@ -1,6 +1,7 @@
 """The documentation describes every setting, error and route, and no others."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CONTRACT = (ROOT / "docs" / "http.md").read_text()
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
+DEPENDENCIES = ROOT / "docs" / "decisions" / "0016-dependencies.md"
 SETTINGS = {
     name: (default, meaning)
     for name, default, meaning in re.findall(
@@ -77,6 +79,22 @@ def test_contract_says_what_every_call_needs() -> None:
             assert not documented[call]
         elif call in documented or method != "HEAD":
             assert documented[call] == expected.get(call, expected.get(("GET", path))), call
+
+
+def test_every_dependency_has_a_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    dependencies = project["dependencies"] + project["optional-dependencies"]["fast"]
+    names = {re.split(r"[^\w-]", dependency)[0] for dependency in dependencies}
+    (table,) = re.findall(
+        r"^\| package \|.*\n((?:\|.*\n)+)", DEPENDENCIES.read_text(), re.MULTILINE
+    )
+    documented = re.findall(r"[\w-]+", " ".join(re.findall(r"^\| (.+?) \|", table, re.MULTILINE)))
+    assert names <= set(documented)
+
+
+def test_decisions_have_numbers_of_their_own_without_gaps() -> None:
+    numbers = sorted(int(path.name[:4]) for path in DEPENDENCIES.parent.glob("*.md"))
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_operating_names_the_first_segments_of_all_routes(tmp_path: Path) -> None:
