@@ -156,7 +156,7 @@ def _dependencies(
 def _openid_provider(settings: Settings) -> "OpenIDProvider | None":
     if not settings.oidc_issuer or not settings.oidc_client_id:
         return None
-    # Imported here because most services do not use it, and loading it takes 0.2 s and 25 MiB.
+    # Imported here because most services do not use it, and loading it takes 0.2 s and 16 MiB.
     from fileservice.web.openid_provider import OpenIDProvider
 
     return OpenIDProvider(
