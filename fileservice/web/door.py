@@ -26,6 +26,7 @@ from fileservice.access import (
 )
 from fileservice.addresses import client_key
 from fileservice.names import FileName
+from fileservice.storage import StorageError
 from fileservice.upload import Caller
 from fileservice.web.authentication import Authenticator
 from fileservice.web.path_parameters import parse_path_parameters
@@ -83,13 +84,20 @@ class Door:
         self._limits = limits
         self._accounts = accounts
 
-    def admit(self, environ: "WSGIEnvironment", action: Action) -> Principal:
-        """Return the principal of a request if it may perform the action on some file.
+    def admit(self, environ: "WSGIEnvironment", action: Action) -> None:
+        """Find the principal of a request, which must be able to perform the action on some file.
 
-        Raise Unauthenticated, Forbidden, TooManyRequests or TooManyUploads. `leave` must be called
-        when the request has ended, whether this raised or not.
+        What anybody may do is let through without a principal if the store cannot say whether a
+        session is valid: the page for signing in is not in the store. Raise Unauthenticated,
+        Forbidden, TooManyRequests or TooManyUploads, or a StorageError. `leave` must be called when
+        the request has ended, whether this raised or not.
         """
-        principal = self._identify(environ)
+        try:
+            principal = self._identify(environ)
+        except StorageError:
+            if action is not Action.PUBLIC:
+                raise
+            return
         if principal.name:
             environ["REMOTE_USER"] = principal.id  # for the access log
         environ[_PRINCIPAL] = principal
@@ -102,7 +110,6 @@ class Door:
             if not self._limits.uploads.take():
                 raise TooManyUploads(self._limits.uploads.limit)
             environ[_UPLOAD] = True
-        return principal
 
     def leave(self, environ: "WSGIEnvironment") -> None:
         """Free what a request has taken. The body of its response may still have to be sent."""
@@ -178,11 +185,11 @@ def register(app: Flask, door: Door) -> None:
         if request.endpoint is None or request.method == "OPTIONS":
             return  # Flask reports that there is no such path or method
         action = declared_action(app.view_functions[request.endpoint])
-        principal = door.admit(request.environ, action)
+        door.admit(request.environ, action)
         parse_path_parameters()
         for value in (request.view_args or {}).values():
             if isinstance(value, FileName):
-                decide(principal, action, value)
+                decide(principal_of(request.environ), action, value)
         meter: ByteMeter | None = request.environ.get(_METER)
         if meter and not meter_transfer(request.environ, meter):
             after_this_request(_count_response)

@@ -8,6 +8,7 @@ RequestError
 ├── SignInRejected          the token that a person has signed in with is wrong
 ├── SignInFailed            the way to the OpenID provider and back was not gone as it should be
 ├── ProviderUnavailable     the OpenID provider does not answer, or not as it should
+├── SignOutIncomplete       the browser forgets a session whose end the store could not record
 ├── UnknownPerson           a person has signed in, and the rules name neither it nor its groups
 ├── WrongHost               Host names a host that is not the service's
 ├── NoSuchFile              no file can have the name in the path
@@ -74,6 +75,15 @@ class ProviderUnavailable(RequestError):
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"people cannot sign in with the OpenID provider at present: {reason}; try again later"
+        )
+
+
+class SignOutIncomplete(RequestError):
+    def __init__(self) -> None:
+        super().__init__(
+            "this browser has forgotten who you are, but the storage could not record that the"
+            " session has ended: a copy of it, if somebody has one, is valid until it expires,"
+            " within 12 hours; tell the operator of this service if that matters"
         )
 
 

@@ -141,6 +141,8 @@ TABLE = (
          access.TooManyUploads: ("limit",), access.UsageUnknown: (), web.TooManySearches: (),
          web.Overloaded: ()},
         retry_after=2),
+    Row("sign-out-incomplete", 503, "You are signed out in this browser only",
+        {web.SignOutIncomplete: ()}),
     Row("storage-unavailable", 503, "The storage does not answer",
         {storage.StorageUnavailable: ()}, retry_after=10),
     Row("not-ready", 503, "The service is not ready", {web.NotReady: ()}, retry_after=10),

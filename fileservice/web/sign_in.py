@@ -1,17 +1,21 @@
 """Signing in and out: how the session of a browser begins and ends."""
 
+import logging
 from typing import TYPE_CHECKING
 
-from flask import Response
+from flask import Response, after_this_request
 
 from fileservice.access import Session
 from fileservice.executor import Executor
-from fileservice.web.errors import ForeignForm
+from fileservice.storage import StorageError, describe_error
+from fileservice.web.errors import ForeignForm, SignOutIncomplete
 from fileservice.web.own_pages import is_from_own_page
 from fileservice.web.session_cookie import SessionCookie
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
+
+_log = logging.getLogger(__name__)
 
 
 class SignIn:
@@ -36,25 +40,40 @@ class SignIn:
     def begin(self, environ: "WSGIEnvironment", session: Session, return_to: str) -> Response:
         """Return the response with which the session begins, and an earlier one ends.
 
-        Raises StorageError.
+        Raises StorageError. If the end of the earlier session cannot be recorded, that is logged.
         """
-        self._end(environ)
         text = self._executor.run_io(self._cookie.sessions.begin, session)
         response = _redirect(return_to)
         self._cookie.set(response, environ, text, session)
+        self._end(environ)
         return response
 
     def end(self, environ: "WSGIEnvironment", return_to: str) -> Response:
-        """Return the response with which the session ends, if there is one. Raises StorageError."""
-        self._end(environ)
-        response = _redirect(return_to)
-        self._cookie.remove(response, environ)
-        return response
+        """Return the response with which the session ends, if there is one.
 
-    def _end(self, environ: "WSGIEnvironment") -> None:
-        session = self._cookie.read(environ)
-        if session:
-            self._executor.run_io(self._cookie.sessions.end, session)
+        The browser forgets it in any case. Raise SignOutIncomplete if the store cannot record that
+        it has ended.
+        """
+
+        @after_this_request
+        def forget(response: Response) -> Response:  # also if it reports an error
+            self._cookie.remove(response, environ)
+            return response
+
+        if not self._end(environ):
+            raise SignOutIncomplete
+        return _redirect(return_to)
+
+    def _end(self, environ: "WSGIEnvironment") -> bool:
+        """End the session that the browser has sent; return whether it is valid nowhere now."""
+        try:
+            session = self._cookie.read(environ)
+            if session:
+                self._executor.run_io(self._cookie.sessions.end, session)
+        except StorageError as error:
+            _log.error("the end of a session could not be recorded: %s", describe_error(error))
+            return False
+        return True
 
 
 def _redirect(path: str) -> Response:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.disk import Disk
+from tests.support.people import AccessFileOnDisk, browser, sign_in, sign_out, status
 from tests.support.servers import LiveServer
 from tests.support.tus import Tus
 from tests.support.wire import Wire, ask, eventually, request
@@ -124,17 +126,23 @@ def small_disk(root: None, tool: Callable[[str], str], tmp_path: Path) -> Iterat
     disk.unmount()
 
 
+def use_all_inodes(disk: Disk) -> Path:
+    """Create files until no more can be created; return the directory in which they are."""
+    directory = disk.path / "other"
+    directory.mkdir()
+    with contextlib.suppress(OSError):
+        for number in range(1000):
+            (directory / str(number)).touch()
+    return directory
+
+
 @pytest.mark.parametrize("event", EVENTS)
 def test_a_disk_without_inodes_serves_and_deletes_files_and_refuses_uploads(
     small_disk: Disk, start_on: Callable[..., LiveServer], event: Callable[[LiveServer], None]
 ) -> None:
     server = start_on(small_disk.path / "store")
     assert ask(server, request("PUT /upload/a.txt", body=TEXT)).status == 201
-    other = small_disk.path / "other"
-    other.mkdir()
-    with contextlib.suppress(OSError):
-        for number in range(1000):
-            (other / str(number)).touch()
+    other = use_all_inodes(small_disk)
 
     event(server)
 
@@ -147,6 +155,57 @@ def test_a_disk_without_inodes_serves_and_deletes_files_and_refuses_uploads(
     (other / "1").unlink()
     assert ask(server, PUT).status == 201
     eventually(lambda: is_healthy(server))
+
+
+def test_a_browser_forgets_its_session_though_the_disk_cannot_record_the_end(
+    small_disk: Disk, start_on: Callable[..., LiveServer], tmp_path: Path
+) -> None:
+    access_file = AccessFileOnDisk(tmp_path / "access.toml")
+    server = start_on(
+        small_disk.path / "store", ANONYMOUS="none", ACCESS_FILE=str(access_file.path)
+    )
+    with browser(server) as client:
+        sign_in(client)
+        first = httpx.Cookies(client.cookies)
+        directory = use_all_inodes(small_disk)
+
+        assert sign_in(client).status_code == 303
+        assert dict(client.cookies) != dict(first)
+        assert status(server, client.cookies) == {200}
+        assert server.log().count("the end of a session could not be recorded") == 1
+
+        answer = sign_out(client)
+        assert answer.status_code == 503
+        assert "sign-out-incomplete" in answer.text
+        assert "a copy of it" in answer.text
+        assert dict(client.cookies) == {}
+        assert server.log().count("the end of a session could not be recorded") == 2
+
+        for number in range(3):  # for the directory of these records, and a record
+            (directory / str(number)).unlink()
+        sign_in(client)
+        copied = httpx.Cookies(client.cookies)
+        assert sign_out(client).status_code == 303
+        assert status(server, copied) == {401}
+
+
+def test_a_browser_forgets_its_session_though_the_disk_is_lost(
+    disk: Disk, start_on: Callable[..., LiveServer], tmp_path: Path
+) -> None:
+    access_file = AccessFileOnDisk(tmp_path / "access.toml")
+    server = start_on(disk.path, ANONYMOUS="none", ACCESS_FILE=str(access_file.path))
+    with browser(server) as client:
+        sign_in(client)
+        disk.lose()
+        assert client.get("/sign-in").status_code == 200
+        foreign = {"Origin": "https://elsewhere.example"}
+        assert client.post("/sign-out", headers=foreign).status_code == 403
+        assert dict(client.cookies)
+        answer = sign_out(client)
+        assert answer.status_code == 503
+        assert "sign-out-incomplete" in answer.text
+        assert dict(client.cookies) == {}
+    disk.mount()
 
 
 def test_a_lost_mount_is_reported_and_nothing_is_stored_in_its_mount_point(

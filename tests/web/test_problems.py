@@ -82,6 +82,7 @@ MEMBERS: dict[Exception, dict[str, object]] = {
     web_errors.SignInRejected("/upload"): {},
     web_errors.SignInFailed("begin again"): {},
     web_errors.ProviderUnavailable("it does not answer"): {},
+    web_errors.SignOutIncomplete(): {},
     web_errors.UnknownPerson("ada@example.org"): {},
     web_errors.WrongHost("evil.example"): {"host": "evil.example"},
     web_errors.Overloaded(): {},
