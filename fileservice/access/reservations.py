@@ -90,10 +90,13 @@ class QuotaReservation:
             self._reserve(self._change, size, again=self._quota != previous)
 
     def commit(self, size: int) -> None:
-        self._end(lambda counter: counter.commit(self.name, size))
+        # What is stored without a quota counts if the owner had one before, and may have it again.
+        if self._account.owner:
+            self._end(lambda counter: counter.commit(self.name, size))
 
     def release(self) -> None:
-        self._end(lambda counter: counter.release(self.name))
+        if self.name:
+            self._end(lambda counter: counter.release(self.name))
 
     def abandon(self) -> None:
         self._is_ended = True
@@ -138,10 +141,10 @@ class QuotaReservation:
         return time.monotonic() - self._renewed
 
     def _end(self, function: ChangeCounter) -> None:
-        if not self.name or self._is_ended:
+        if self._is_ended:
             return
         self._is_ended = True
         try:
             self._account.accounts.change(self._account.owner, function)
         except StorageError as error:
-            _log.warning("a reservation stays until it lapses: %s", describe_error(error))
+            _log.warning("an upload that ended is not counted yet: %s", describe_error(error))

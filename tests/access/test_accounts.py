@@ -333,6 +333,30 @@ class TestChangedQuotas:
         reservation.commit(1000)
         assert used(store) == Amount(1000, 1)
 
+    def test_files_stored_while_there_was_no_quota_count_when_there_is_one_again(
+        self, store: LocalStore
+    ) -> None:
+        process = Process(store)
+        process.put("a.txt", 30)
+        process.quota = Quota()
+        process.put("b.txt", 60)
+        process.quota = QUOTA
+        assert used(store) == Amount(90, 2)
+        with pytest.raises(QuotaExceeded):
+            process.put("c.txt", 11)
+
+    def test_files_stored_without_a_quota_are_counted_once_if_a_recount_runs(
+        self, store: LocalStore
+    ) -> None:
+        process = Process(store, ALWAYS)
+        process.put("a.txt", 30)
+        process.quota = Quota()
+        process.put("b.txt", 60)
+        process.quota = QUOTA
+        with pytest.raises(QuotaExceeded):
+            process.put("c.txt", 11)
+        assert used(store) == Amount(90, 2)
+
 
 def test_a_store_that_fails_when_an_upload_ends_fails_no_upload(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
