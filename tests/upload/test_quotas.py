@@ -17,8 +17,9 @@ from fileservice.access.counter_records import counter_of
 from fileservice.access.quotas import Amount
 from fileservice.gevent_executor import InlineExecutor
 from fileservice.names import FileName
-from fileservice.storage import NotFound
+from fileservice.storage import NotFound, StorageUnavailable
 from fileservice.storage.local import LocalStore
+from fileservice.storage.local.resumable import LocalResumableWriter
 from fileservice.upload import (
     AppendRequest,
     Caller,
@@ -262,6 +263,42 @@ def test_an_upload_that_died_before_it_was_counted_is_counted_once_when_it_is_as
         assert process.used() == Amount(), line
     else:
         raise AssertionError("it was always killed")
+
+
+class TestRecordThatCannotBeEnded:
+    """The file is published, and its record still says that bytes are being received."""
+
+    @pytest.fixture
+    def upload(self, process: Process, monkeypatch: pytest.MonkeyPatch) -> str:
+        def fail(_writer: LocalResumableWriter, _record: bytes) -> None:
+            raise StorageUnavailable("the disk is read-only")
+
+        upload = process.create("a.txt", 10_000)
+        with monkeypatch.context() as failing:
+            failing.setattr(LocalResumableWriter, "end", fail)
+            process.append(upload, 0, 10_000)
+        assert process.store.stat(NAME).size == 10_000
+        assert process.used() == Amount(10_000, 1)
+        return upload
+
+    def test_its_file_counts_once_when_the_upload_is_asked_for(
+        self, process: Process, root: Path, upload: str
+    ) -> None:
+        assert Process(root).uploads.status(upload, process.caller).has_ended
+        assert process.used() == Amount(10_000, 1)
+
+    def test_its_file_still_counts_when_the_upload_expires(
+        self, process: Process, root: Path, upload: str
+    ) -> None:
+        make_older(root, upload)
+        Process(root).uploads.sweep()
+        assert process.used() == Amount(10_000, 1)
+
+    def test_its_file_still_counts_when_the_upload_is_removed(
+        self, process: Process, root: Path, upload: str
+    ) -> None:
+        Process(root).uploads.cancel(upload, process.caller)
+        assert process.used() == Amount(10_000, 1)
 
 
 def test_an_upload_begun_without_a_quota_gets_a_reservation_with_its_next_request(

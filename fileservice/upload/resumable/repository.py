@@ -8,6 +8,8 @@ from dataclasses import replace
 from fileservice.storage import (
     Locked,
     NoSuchUpload,
+    NotFound,
+    Owner,
     ResumableWriter,
     StorageError,
     StoredUpload,
@@ -37,6 +39,7 @@ class UploadRepository:
     """
 
     def __init__(self, context: UploadContext, expiry: float) -> None:
+        self._store = context.store
         self._uploads = context.store.uploads
         self._locker = context.store.locker
         self._executor = context.executor
@@ -63,8 +66,8 @@ class UploadRepository:
         if status.record.reservation and not status.file:
             self._executor.run_io(self._release_quota, status.record)
 
-    def end_published(self, writer: ResumableWriter, status: UploadStatus) -> None:
-        """End an upload whose file is published, even if the record cannot be written.
+    def end_published(self, writer: ResumableWriter, status: UploadStatus) -> bool:
+        """End an upload whose file is published; return False if the record cannot be written.
 
         In that case the next request for the upload publishes it again, which changes nothing, and
         ends it.
@@ -77,12 +80,14 @@ class UploadRepository:
                 status.upload,
                 describe_error(error),
             )
+            return False
+        return True
 
     def remove(self, status: UploadStatus) -> None:
         """Remove the bytes and the record of an upload."""
         self._executor.run_io(self._uploads.remove, status.upload)
         if status.record.reservation and not status.file:
-            self._executor.run_io(self._release_quota, status.record)
+            self._executor.run_io(self._release_unpublished, status)
 
     def reservation_seconds(self, size: int) -> float:
         """Return for how long a quota is reserved for an upload that has `size` bytes."""
@@ -156,10 +161,29 @@ class UploadRepository:
                 writer.end(status.expire().record.to_bytes())
             else:
                 self._uploads.remove(upload)
-            self._release_quota(status.record)
+            self._release_unpublished(status)
             return True
         finally:
             writer.close()
+
+    def _release_unpublished(self, status: UploadStatus) -> None:
+        """Release the quota, unless the file was published and the record does not say so.
+
+        Then the reservation counts until it lapses, and a recount finds the file.
+        """
+        if not (status.record.reservation and status.is_publishable and self._is_stored(status)):
+            self._release_quota(status.record)
+
+    def _is_stored(self, status: UploadStatus) -> bool:
+        record = status.record
+        assert record.name is not None
+        try:
+            stored = self._store.stat(record.name)
+        except NotFound:
+            return False
+        except StorageError:
+            return True  # for all that is known
+        return stored.owner == Owner(record.owner, record.reservation)
 
     def _release_quota(self, record: UploadRecord) -> None:
         if record.reservation:

@@ -130,10 +130,12 @@ class UploadSession:
         finally:
             self._scans.drop(self.status.upload)
         self.status = self.status.publish(result.file)
-        self._repository.end_published(self._writer, self.status)
-        # Afterwards, so that an upload whose process dies in between is not counted again.
-        if reservation.name and result.created:
-            self._executor.run_io(reservation.commit, result.file.size)
+        has_ended = self._repository.end_published(self._writer, self.status)
+        # Afterwards, and not if that failed, so that an upload that is published again is counted
+        # once.
+        if result.created:
+            if has_ended and reservation.owner:
+                self._executor.run_io(reservation.commit, result.file.size)
         elif reservation.name:
             self._executor.run_io(reservation.release)
         return self.status
