@@ -54,13 +54,19 @@ class QuotaAccounts:
         except StorageError as error:
             _log.warning("a reservation stays until it lapses: %s", describe_error(error))
 
-    def deleted(self, file: StoredFile) -> None:
-        """Give the bytes of a file that was deleted back to its owner. Blocks. Raise nothing."""
-        owner = file.owner
-        if not owner:
+    def delete(self, file: StoredFile, delete: Callable[[], StoredFile]) -> None:
+        """Delete a file by `delete`, and give its bytes back to its owner. Blocks.
+
+        `delete` returns the file as it was, which must be `file`. Raise what it raises.
+        """
+        if not file.owner:
+            delete()
             return
+        principal, reservation = file.owner.principal, file.owner.reservation
+        basis = counter_of(principal, self._records.read(principal)).basis
+        deleted = delete()
         try:
-            self.change(owner.principal, lambda c: c.delete(owner.reservation, file.size))
+            self.change(principal, lambda c: c.delete(reservation, deleted.size, basis))
         except StorageError as error:
             _log.warning("a file is counted until the next recount: %s", describe_error(error))
 

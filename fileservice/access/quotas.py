@@ -15,8 +15,10 @@ the file before it died. The next recount sees whether there is a file, and drop
 A recount lists the files, while files come and go. The name of a reservation is kept with its file
 and begins with the generation of the counter. A recount begins a new generation. It leaves out the
 files of that generation, and those whose reservations it found, and takes what was committed and
-deleted of them from the counter. Of the other files none is committed any more. If one is deleted,
-the recount may have counted it before. Then its result is too high, and another recount follows.
+deleted of them from the counter. Of the other files none is committed any more. If one is deleted
+while a recount runs, the recount may have counted it before. If a recount has begun or ended
+between a deletion and the change of the counter, it may or may not have counted the file. In both
+cases the result is at most too high, and another recount follows.
 """
 
 import secrets
@@ -92,6 +94,11 @@ class UsageCounter:
     recount: Recount | None = None
 
     @property
+    def basis(self) -> tuple[str, bool]:
+        """What changes whenever a recount begins or ends."""
+        return self.generation, self.recount is not None
+
+    @property
     def total(self) -> Amount:
         """What counts against the quota."""
         total = Amount(max(0, self.stored.bytes), max(0, self.stored.files))
@@ -159,9 +166,15 @@ class UsageCounter:
         kept = {other: held for other, held in self.reservations.items() if other != name}
         return replace(self, reservations=kept)
 
-    def delete(self, name: str, size: int) -> Self:
-        """Return the counter after a file was deleted that was stored under a reservation."""
+    def delete(self, name: str, size: int, basis: tuple[str, bool]) -> Self:
+        """Return the counter after a file was deleted that was stored under a reservation.
+
+        `basis` is that of the counter before the file was deleted.
+        """
         amount, recount = Amount(size, 1), self.recount
+        if basis != self.basis:
+            recount = recount and replace(recount, exact=False)
+            return replace(self, exact=False, recount=recount)
         if recount and recount.leaves_out(name):
             recount = replace(recount, changed=recount.changed - amount)
         elif recount:

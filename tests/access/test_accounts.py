@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,8 @@ class Process:
             reservation.release()
 
     def delete(self, name: str) -> None:
-        self.accounts.deleted(self.store.delete(FileName.parse(name)))
+        file = self.store.stat(FileName.parse(name))
+        self.accounts.delete(file, partial(self.store.delete, file.name))
 
 
 def publish(store: Store, name: str, size: int, owner: Owner | None) -> None:

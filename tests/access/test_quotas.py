@@ -104,10 +104,10 @@ class TestReservations:
 
     def test_a_deleted_file_is_given_back(self) -> None:
         counter, name = store(EMPTY, 100)
-        assert counter.delete(name, 100).total == Amount()
+        assert counter.delete(name, 100, counter.basis).total == Amount()
 
     def test_more_deletions_than_files_do_not_raise_the_quota(self) -> None:
-        counter = EMPTY.delete("", 1000)
+        counter = EMPTY.delete("", 1000, EMPTY.basis)
         assert counter.total == Amount()
         with pytest.raises(QuotaExceeded):
             reserve(counter, 101)
@@ -171,7 +171,7 @@ class TestRecounts:
         assert counter.recount.leaves_out(name)
         counter = counter.commit(name, 10)
         if deleted:
-            counter = counter.delete(name, 10)
+            counter = counter.delete(name, 10, counter.basis)
 
         finished = counter.finish_recount(counter.generation, Amount(5, 1), {}, NOW)
 
@@ -183,7 +183,7 @@ class TestRecounts:
     def test_a_file_deleted_during_a_recount_that_may_have_counted_it_is_not_exact(self) -> None:
         counter, name = store(EMPTY, 60)
         counter = counter.begin_recount(NOW) or counter
-        counter = counter.delete(name, 60)
+        counter = counter.delete(name, 60, counter.basis)
         assert counter.total == Amount()
 
         finished = counter.finish_recount(counter.generation, Amount(60, 1), {}, NOW)
@@ -191,6 +191,25 @@ class TestRecounts:
         assert finished
         assert finished.total == Amount(60, 1)
         assert not finished.exact
+
+    @pytest.mark.parametrize("deleted_at", ["before", "during"])
+    def test_a_deletion_that_is_counted_after_a_recount_leaves_the_counter_too_high_at_most(
+        self, deleted_at: str
+    ) -> None:
+        counter, _ = store(EMPTY, 30)
+        counter, name = store(counter, 60)
+        if deleted_at == "before":
+            basis = counter.basis
+        counter = counter.begin_recount(NOW) or counter
+        if deleted_at == "during":
+            basis = counter.basis
+        counter = counter.finish_recount(counter.generation, Amount(30, 1), {}, NOW) or counter
+        assert counter.total == Amount(30, 1)
+
+        counter = counter.delete(name, 60, basis)
+
+        assert counter.total == Amount(30, 1)
+        assert not counter.exact
 
     def test_a_file_of_a_reservation_that_had_lapsed_is_counted_and_not_left_out(self) -> None:
         counter, name = reserve(EMPTY, 60)
@@ -323,7 +342,7 @@ def test_the_files_never_exceed_the_quota_and_the_counter_never_misses_a_byte(
             name = sorted(files)[number % len(files)]
             if name in running:
                 continue  # its own process is about to count it
-            counter = counter.delete(name, files.pop(name))
+            counter = counter.delete(name, files.pop(name), counter.basis)
         elif step == "die" and running:
             running.pop(sorted(running)[number % len(running)])
             has_died = True

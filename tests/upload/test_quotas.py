@@ -81,7 +81,8 @@ class Process:
         self.uploads.concatenate(request, parts, {})
 
     def delete(self, name: str) -> None:
-        self.accounts.deleted(self.store.delete(FileName.parse(name)))
+        file = self.store.stat(FileName.parse(name))
+        self.accounts.delete(file, partial(self.store.delete, file.name))
 
     def used(self) -> Amount:
         return counter_of(CI, self.store.usage.read(CI)).total

@@ -1,5 +1,7 @@
 """GET, HEAD and DELETE /download/<name>: download and delete a file."""
 
+from functools import partial
+
 from flask import Blueprint, Response, request
 
 from fileservice.access import Action
@@ -48,11 +50,13 @@ def routes(dependencies: Dependencies) -> Blueprint:
             if evaluate("DELETE", requested, validators(file)) is not Outcome.PROCEED:
                 raise PreconditionFailed
             try:
-                deleted = dependencies.executor.run_io(store.delete, name, file.version)
+                dependencies.executor.run_io(
+                    dependencies.quota_accounts.delete,
+                    file,
+                    partial(store.delete, name, file.version),
+                )
             except NotFound:
                 continue  # it was deleted or replaced meanwhile, so the conditions count again
-            if deleted.owner:
-                dependencies.executor.run_io(dependencies.quota_accounts.deleted, deleted)
             return empty(204)
 
     return blueprint
