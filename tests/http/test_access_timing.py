@@ -23,6 +23,8 @@ from tests.support.calls import TEXT
 from tests.support.servers import LiveServer
 from tests.support.wire import Wire, request
 
+pytestmark = pytest.mark.usefixtures("over_a_directory")  # the decision does not ask the store
+
 ROUNDS = 10_000
 MAX_EFFECT = 0.1
 """The share above or below 1/2. Chance alone gives 0.012 with 10,000 requests of each kind, with a
