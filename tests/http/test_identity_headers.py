@@ -121,8 +121,9 @@ def test_a_person_who_loses_the_right_while_uploading_publishes_nothing(
     server = start_server(**settings(rules))
     fields = (ADA, "X-Remote-Groups: writers")
     with Wire(server) as wire:
-        wire.send(request("PUT /upload/a.txt", *fields, "Content-Length: 8") + b"some")
-        eventually(server.staged)
+        upload = request("PUT /upload/a.txt", *fields, "Content-Length: 8", "Expect: 100-continue")
+        assert wire.ask(upload).status == 100  # it has passed the door
+        wire.send(b"some")
         rules.write_text("[users.'ada@example']\nscopes = ['list']\n")
         put = request("PUT /upload/b.txt", *fields, "Content-Length: 8", "Expect: 100-continue")
         eventually(lambda: ask(server, put).status == 403)
