@@ -342,4 +342,4 @@ def test_requests_do_what_the_rights_of_the_moment_allow(environment: Environmen
 @pytest.mark.thorough
 @pytest.mark.timeout(900)
 def test_long_sequences_do_what_the_rights_of_the_moment_allow(environment: Environment) -> None:
-    run(environment, examples=1000, steps=80, shrinks=True)
+    run(environment, examples=300, steps=60, shrinks=True)
