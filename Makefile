@@ -64,7 +64,7 @@ PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --durations=10
 FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/local tests/web \
 	--ignore=tests/storage/local/test_processes.py --hypothesis-profile=fast
 
-test: $(VENV)/dev ## run at least one test of every behaviour, in less than 4 minutes
+test: $(VENV)/dev ## run at least one test of every behaviour, in some minutes
 	$(PYTEST) -m "not thorough"
 
 test-fast: $(VENV)/dev ## run the tests that need no server, in less than 20 s
