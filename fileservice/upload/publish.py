@@ -43,7 +43,7 @@ def publish(
     content = Content(verdict.media_type, verdict.charset, sha256)
     try:
         file = writer.publish(request.name, content, reservation.owner)
-    except NameReserved:
+    except NameReserved:  # nothing was published, so the reservation is released as usual
         raise
     except NameTaken:
         stored = find_repeated_file(request, context.store)
