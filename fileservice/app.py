@@ -46,6 +46,7 @@ from fileservice.web.middleware import (
 from fileservice.web.origins import AllowedOrigins
 from fileservice.web.path_parameters import CONVERTERS
 from fileservice.web.routes import (
+    archive,
     assets,
     downloads,
     health,
@@ -95,7 +96,7 @@ def create_app(
         anonymous(settings.anonymous), access_file, identity_fields, session_cookie
     )
     dependencies = _dependencies(settings, store, executor, authenticator)
-    for resource in (uploads, downloads, listing, pages, tus, resumable_draft):
+    for resource in (uploads, downloads, archive, listing, pages, tus, resumable_draft):
         app.register_blueprint(resource.routes(dependencies))
     browser_sign_in = SignIn(session_cookie, executor, settings.public_url)
     provider = _openid_provider(settings)
