@@ -123,7 +123,8 @@ def test_a_client_that_goes_leaves_no_file_open(server: LiveServer) -> None:
         return any(name.endswith("/a.bin") for name in opened)
 
     with httpx.stream("GET", server.url + target("a.bin")) as answer:
-        next(answer.iter_raw())
+        blocks = answer.iter_raw()  # the connection is closed with this iterator
+        next(blocks)
         assert is_open()
     eventually(lambda: not is_open())
 
