@@ -35,6 +35,7 @@ from fileservice.web.door import Door
 from fileservice.web.identity_fields import IdentityFields
 from fileservice.web.maintenance import Sweeper
 from fileservice.web.middleware import (
+    compression,
     cors,
     cross_site,
     hosts,
@@ -123,6 +124,7 @@ def create_app(
     cors.register(app, origins, identity_fields.names)
     door.register(app, dependencies.door)
     private_responses.register(app)
+    compression.register(app, executor)
     problems.register(app)
     return app
 

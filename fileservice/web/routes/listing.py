@@ -1,5 +1,6 @@
 """GET /download: list the stored files, all of them or one page."""
 
+import hashlib
 import heapq
 import json
 import unicodedata
@@ -119,10 +120,10 @@ def routes(dependencies: Dependencies) -> Blueprint:
             return _whole_list(dependencies, query, base)
         page = read_page(dependencies, query, query.limit)
         body = json.dumps([to_json(file, base) for file in page.files])
-        response = Response(body, mimetype="application/json", headers=LIST_HEADERS)
+        response = _list_response(body)
         if page.next_query:
             response.headers["Link"] = f'<{base}/download?{page.next_query}>; rel="next"'
-        return response
+        return revalidated(response)
 
     return blueprint
 
@@ -180,7 +181,25 @@ def _whole_list(dependencies: Dependencies, query: Query, base: str) -> Response
     batches = _batches(dependencies, query)
     first = next(batches)  # read now, since an error can still be reported
     body = _encode_batches(chain((first,), batches), base)
+    if len(first) < _BATCH_SIZE:
+        return revalidated(_list_response("".join(body)))
+    return _list_response(body)
+
+
+def _list_response(body: str | Iterator[str]) -> Response:
     return Response(body, mimetype="application/json", headers=LIST_HEADERS)
+
+
+def revalidated(response: Response) -> Response:
+    """Return a response with a weak entity tag, or 304 if the client has it (RFC 9110 8.8.3).
+
+    The tag is made of the body and of what the body depends on beside the store.
+    """
+    tag = hashlib.sha256(response.get_data())
+    tag.update(response.headers.get("Link", "").encode())
+    response.set_etag(tag.hexdigest()[:32], weak=True)
+    response.make_conditional(request)
+    return response
 
 
 def _batches(dependencies: Dependencies, query: Query) -> Iterator[list[StoredFile]]:

@@ -69,7 +69,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
             response.delete_cookie(
                 STORED_COOKIE, path=url_for("pages.upload_page"), httponly=True, samesite="Lax"
             )
-        return response
+        return listing.revalidated(response)
 
     return blueprint
 
