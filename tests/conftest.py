@@ -70,27 +70,47 @@ def over_a_directory(request: pytest.FixtureRequest) -> None:
         pytest.skip("about a directory")
 
 
-@pytest.fixture
-def start_server(
-    request: pytest.FixtureRequest, tmp_path: Path
+@contextlib.contextmanager
+def _servers(
+    request: pytest.FixtureRequest, directory: Path
 ) -> Iterator[Callable[..., LiveServer]]:
-    """Start servers of this test's own: `start_server(MAX_FILE_SIZE="1MiB", WORKERS="2")`."""
+    """Return a function that starts servers, over the store that the tests run with."""
     servers: list[LiveServer] = []
 
     def start(**settings: str) -> LiveServer:
         if request.config.getoption("store") == "s3" and "STORE_URL" not in settings:
             seaweed = request.getfixturevalue("seaweed")
             prefix = f"own-{secrets.token_hex(8)}"
-            server: LiveServer = S3LiveServer(seaweed, prefix, tmp_path, settings)
+            server: LiveServer = S3LiveServer(seaweed, prefix, directory, settings)
         else:
-            settings.setdefault("STORE_URL", str(tmp_path / "store"))
+            settings.setdefault("STORE_URL", str(directory / "store"))
             server = LiveServer(settings)
         servers.append(server)
         return server
 
-    yield start
-    for server in servers:
-        server.kill()
+    try:
+        yield start
+    finally:
+        for server in servers:
+            server.kill()
+
+
+@pytest.fixture
+def start_server(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Callable[..., LiveServer]]:
+    """Start servers of this test's own: `start_server(MAX_FILE_SIZE="1MiB", WORKERS="2")`."""
+    with _servers(request, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_module_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., LiveServer]]:
+    """Start servers that the tests of a module share: `start_module_server(ANONYMOUS="none")`."""
+    with _servers(request, tmp_path_factory.mktemp("module")) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -35,13 +34,23 @@ class Guarded:
         return {} if who == "nobody" else self.access.credentials(who)
 
 
-@pytest.fixture
-def guarded(start_server: Callable[..., LiveServer], tmp_path: Path) -> Iterator[Guarded]:
-    access = EditedAccessFile(tmp_path / "access.toml")
+@pytest.fixture(scope="module")
+def guarded_server(
+    start_module_server: Callable[..., LiveServer], tmp_path_factory: pytest.TempPathFactory
+) -> Guarded:
+    access = EditedAccessFile(tmp_path_factory.mktemp("access") / "access.toml")
     access.set_all(RIGHTS)
-    server = start_server(WORKERS="1", ANONYMOUS="list", ACCESS_FILE=str(access.path))
-    yield Guarded(server, access)
-    assert not any(access.secret(who) in server.log() for who in WHO)
+    server = start_module_server(WORKERS="1", ANONYMOUS="list", ACCESS_FILE=str(access.path))
+    return Guarded(server, access)
+
+
+@pytest.fixture
+def guarded(guarded_server: Guarded) -> Iterator[Guarded]:
+    """The server of this module, emptied."""
+    guarded_server.server.clear()
+    yield guarded_server
+    log = guarded_server.server.log()
+    assert not any(guarded_server.access.secret(who) in log for who in WHO)
 
 
 def may(who: str, call: Call) -> bool:

@@ -372,9 +372,9 @@ def test_two_services_with_one_redis_count_in_sum(
 ) -> None:
     url = tmp_path / "url"
     url.write_text(redis.url + "\n")
+    settings = {"RATE_LIMIT": "50/hour", "LIMITS_URL_FILE": str(url), "WORKERS": "2"}
     servers = [
-        start_server(RATE_LIMIT="50/hour", STORE_URL=str(tmp_path / name), LIMITS_URL_FILE=str(url))
-        for name in ("one", "other")
+        start_server(STORE_URL=str(tmp_path / name), **settings) for name in ("one", "other")
     ]
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda n: ask(servers[n % 2], get()).status, range(200)))

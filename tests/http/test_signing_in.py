@@ -25,15 +25,22 @@ Start = Callable[..., LiveServer]
 Visit = Callable[[LiveServer], httpx.Client]
 
 
-@pytest.fixture
-def access_file(tmp_path: Path) -> AccessFileOnDisk:
-    return AccessFileOnDisk(tmp_path / "access.toml")
+@pytest.fixture(scope="module")
+def access_file(tmp_path_factory: pytest.TempPathFactory) -> AccessFileOnDisk:
+    return AccessFileOnDisk(tmp_path_factory.mktemp("access") / "access.toml")
 
 
-@pytest.fixture
-def members_only(start_server: Start, access_file: AccessFileOnDisk) -> LiveServer:
+@pytest.fixture(scope="module")
+def members_server(start_module_server: Start, access_file: AccessFileOnDisk) -> LiveServer:
     """A server with two workers, which does nothing for strangers."""
-    return start_server(ANONYMOUS="none", ACCESS_FILE=str(access_file.path), WORKERS="2")
+    return start_module_server(ANONYMOUS="none", ACCESS_FILE=str(access_file.path), WORKERS="2")
+
+
+@pytest.fixture
+def members_only(members_server: LiveServer) -> LiveServer:
+    """The server of this module, emptied."""
+    members_server.clear()
+    return members_server
 
 
 @pytest.fixture
@@ -170,14 +177,15 @@ def test_upload_of_a_session_that_was_ended_meanwhile_is_not_published(
 
 
 def test_secret_key_is_private_and_in_no_log(
-    over_a_directory: None, members_only: LiveServer, visit: Visit
+    over_a_directory: None, start_server: Start, access_file: AccessFileOnDisk, visit: Visit
 ) -> None:
-    path = members_only.store / ".fileservice" / "secret-key"
+    server = start_server(ANONYMOUS="none", ACCESS_FILE=str(access_file.path), WORKERS="1")
+    path = server.store / ".fileservice" / "secret-key"
     assert not path.exists()
-    client = visit(members_only)
+    client = visit(server)
     sign_in(client)
     assert path.stat().st_mode & 0o777 == 0o600
-    assert path.read_text().strip() not in members_only.log()
+    assert path.read_text().strip() not in server.log()
     for name in ("secret-key", "..%2f.fileservice%2fsecret-key", ".fileservice/secret-key"):
         assert client.get(f"/download/{name}").status_code == 404
 

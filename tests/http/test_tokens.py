@@ -49,15 +49,33 @@ class Access:
         return f"Authorization: Bearer {self.secret[name]}"
 
 
-@pytest.fixture
-def access(tmp_path: Path) -> Access:
-    return Access(tmp_path / "access.toml")
+@pytest.fixture(scope="module")
+def shared_access(tmp_path_factory: pytest.TempPathFactory) -> Access:
+    return Access(tmp_path_factory.mktemp("access") / "access.toml")
 
 
 @pytest.fixture
-def server(access: Access, start_server: Start) -> LiveServer:
+def access(shared_access: Access) -> Iterator[Access]:
+    """The ACCESS_FILE of the module; what a test changes in it is undone after the test."""
+    text = shared_access.path.read_text()
+    yield shared_access
+    shared_access.path.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def shared_server(shared_access: Access, start_module_server: Start) -> LiveServer:
     """One worker that lets nobody in without a token."""
-    return start_server(ACCESS_FILE=str(access.path), ANONYMOUS="none", WORKERS="1")
+    return start_module_server(ACCESS_FILE=str(shared_access.path), ANONYMOUS="none", WORKERS="1")
+
+
+@pytest.fixture
+def server(access: Access, shared_server: LiveServer) -> LiveServer:
+    """The server of this module, emptied, when it has read what `access` is now."""
+    shared_server.clear()
+    missing = request("DELETE /download/missing.txt", access.field("all"))
+    eventually(lambda: ask(shared_server, missing).status == 404)
+    eventually(lambda: ask(shared_server, request("GET /readyz")).status == 200)
+    return shared_server
 
 
 @pytest.fixture

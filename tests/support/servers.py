@@ -19,6 +19,7 @@ DEFAULTS = {
     "ALLOWED_HOSTS": "*",
     "ANONYMOUS": "list,read,write,delete",
     "AUTH_FAILURE_LIMIT": "none",
+    "WORKERS": "1",
 }
 """Settings of every server for which a test gives no others."""
 _START_SECONDS = 60
