@@ -52,7 +52,7 @@ def test_axe_finds_nothing_wrong_in_any_state_of_the_page(
     assert_accessible(tab)
 
 
-@pytest.mark.parametrize("width", [320, 768])
+@pytest.mark.parametrize("width", [320, pytest.param(768, marks=pytest.mark.thorough)])
 def test_axe_finds_nothing_wrong_on_small_screens(
     open_page: Open,
     server: LiveServer,

@@ -233,7 +233,9 @@ def thorough(value: str) -> Any:
     return pytest.param(value, marks=pytest.mark.thorough)
 
 
-@pytest.mark.parametrize("who", ["strangers", "with_password", thorough("named_by_a_proxy")])
+@pytest.mark.parametrize(
+    "who", ["strangers", thorough("with_password"), thorough("named_by_a_proxy")]
+)
 def test_a_page_of_another_site_changes_nothing_and_reads_nothing(
     request: pytest.FixtureRequest, who: str
 ) -> None:

@@ -189,7 +189,7 @@ def test_files_with_odd_names_can_be_uploaded_and_deleted(
 
 
 @pytest.mark.parametrize(
-    "width", [320, *(pytest.param(n, marks=pytest.mark.thorough) for n in (375, 768, 1440)), 3840]
+    "width", [320, *(pytest.param(n, marks=pytest.mark.thorough) for n in (375, 768, 1440, 3840))]
 )
 def test_the_page_fits_any_screen(open_page: Open, server: LiveServer, width: int) -> None:
     for name in (MARKUP, RIGHT_TO_LEFT, LONGEST, "a" * 250 + ".txt"):

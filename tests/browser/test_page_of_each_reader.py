@@ -30,7 +30,10 @@ def start(
     return start_it
 
 
-@pytest.mark.parametrize("size", [1000, 9 * MIB], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param(1000, id="small"), pytest.param(9 * MIB, id="large", marks=pytest.mark.thorough)],
+)
 def test_someone_who_may_only_write_uploads_and_asks_for_nothing_else(
     open_page: Open, make_file: Make, start: Callable[[str], LiveServer], size: int
 ) -> None:
@@ -70,7 +73,11 @@ def test_files_dropped_on_a_page_without_a_form_are_left_to_the_browser(
 
 @pytest.mark.parametrize(
     "scopes",
-    ["list", "list,read", "list,delete", pytest.param("list,write", marks=pytest.mark.thorough)],
+    [
+        "list,read",
+        "list,delete",
+        *(pytest.param(some, marks=pytest.mark.thorough) for some in ("list", "list,write")),
+    ],
 )
 def test_a_reader_with_some_rights_can_search_and_use_them(
     open_page: Open, start: Callable[[str], LiveServer], scopes: str

@@ -213,7 +213,9 @@ SIGN_IN_FORM = """
 """
 
 
-@pytest.mark.parametrize("policy", ["unsafe-url", "no-referrer"])
+@pytest.mark.parametrize(
+    "policy", ["unsafe-url", pytest.param("no-referrer", marks=pytest.mark.thorough)]
+)
 def test_page_of_another_site_signs_nobody_in_as_somebody_else(
     new_context: NewContext,
     member: LiveServer,

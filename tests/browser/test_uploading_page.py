@@ -61,7 +61,10 @@ def test_the_digest_of_a_stored_file_is_shown_and_can_be_copied(
     assert len(shown) == 64
 
 
-@pytest.mark.parametrize("size", [10, 9 * MIB], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param(10, id="small"), pytest.param(9 * MIB, id="large", marks=pytest.mark.thorough)],
+)
 def test_a_name_that_is_taken_is_refused_before_a_byte_is_sent(
     open_page: Open, make_file: Make, server: LiveServer, size: int
 ) -> None:
@@ -83,7 +86,13 @@ def test_a_file_that_is_too_large_is_refused_before_a_byte_is_sent(
     assert all(request.method == "GET" for request in tab.requests)
 
 
-@pytest.mark.parametrize("size", [1000, 12 * MIB], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(1000, id="small", marks=pytest.mark.thorough),
+        pytest.param(12 * MIB, id="large"),
+    ],
+)
 def test_content_that_does_not_match_the_extension_is_refused_with_the_reason(
     open_page: Open, make_file: Make, server: LiveServer, tmp_path: Path, size: int
 ) -> None:
@@ -186,7 +195,13 @@ def test_an_upload_survives_kill_9_of_the_server(
     assert not server.staged()
 
 
-@pytest.mark.parametrize("size", [2 * MIB, 40 * MIB], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(2 * MIB, id="small", marks=pytest.mark.thorough),
+        pytest.param(40 * MIB, id="large"),
+    ],
+)
 def test_an_upload_waits_while_there_is_no_network(
     open_page: Open, make_file: Make, server: LiveServer, size: int
 ) -> None:
@@ -262,7 +277,10 @@ def test_an_unfinished_upload_can_be_discarded(
     assert second.transfer("a.bmp").count() == 0
 
 
-@pytest.mark.parametrize("size", [MIB, 40 * MIB], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param(MIB, id="small"), pytest.param(40 * MIB, id="large", marks=pytest.mark.thorough)],
+)
 def test_a_file_that_is_changed_while_it_is_sent_is_not_stored(
     open_page: Open, make_file: Make, server: LiveServer, size: int
 ) -> None:

@@ -42,7 +42,7 @@ def test_a_client_uploads_an_empty_file(
     assert_whole(tus_server, "a.txt", file)
 
 
-@pytest.mark.parametrize("size", [MIB // 2, 5 * MIB])
+@pytest.mark.parametrize("size", [5 * MIB, pytest.param(MIB // 2, marks=pytest.mark.thorough)])
 def test_a_client_sends_the_first_bytes_with_the_creation(
     tus_server: LiveServer, tus_js: Client, make_text: Callable[..., Path], size: int
 ) -> None:
@@ -62,7 +62,9 @@ def test_a_client_sends_patch_as_an_overridden_post(
 
 
 # Where the chunks fill the file exactly, tus-js-client 4.3.1 waits for ever for one byte more.
-@pytest.mark.parametrize("size", [4 * MIB - 1, 4 * MIB + 1, 1])
+@pytest.mark.parametrize(
+    "size", [4 * MIB + 1, *(pytest.param(n, marks=pytest.mark.thorough) for n in (4 * MIB - 1, 1))]
+)
 def test_a_client_declares_the_length_at_the_end(
     tus_server: LiveServer, tus_js: Client, make_text: Callable[..., Path], size: int
 ) -> None:
@@ -120,7 +122,13 @@ def test_a_type_that_is_not_allowed_is_refused_at_once(
     assert outcome.problem()["code"] == "extension-not-allowed"
 
 
-@pytest.mark.parametrize("options", [CHUNKED, ()], ids=["in chunks", "in one request"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(CHUNKED, id="in chunks"),
+        pytest.param((), id="in one request", marks=pytest.mark.thorough),
+    ],
+)
 def test_bytes_that_are_not_what_the_name_says_are_refused(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path], options: tuple[str, ...]
 ) -> None:
