@@ -64,19 +64,20 @@ export PYTHONDONTWRITEBYTECODE :=
 TEST_PROCESSES ?= 5
 PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --durations=10
 # Hypothesis tries fewer examples in the profile `fast` (tests/conftest.py).
+FEW_EXAMPLES = --hypothesis-profile=fast
 FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/local tests/web \
 	--ignore=tests/storage/local/test_processes.py \
 	--ignore=tests/web/test_access_table.py --ignore=tests/web/test_access_model.py \
-	--hypothesis-profile=fast
+	$(FEW_EXAMPLES)
 
 test: $(VENV)/dev ## run at least one test of every behaviour, in some minutes
-	$(PYTEST) -m "not thorough"
+	$(PYTEST) -m "not thorough" $(FEW_EXAMPLES)
 
 test-fast: $(VENV)/dev ## run the tests that need no server, in less than a minute
 	$(BIN)/pytest --numprocesses=2 -m "not thorough" $(FAST_TESTS)
 
-test-thorough: $(VENV)/dev ## run the tests that `make test` leaves out
-	$(PYTEST) -m thorough
+test-thorough: $(VENV)/dev ## run the tests and examples that `make test` leaves out
+	$(PYTEST) -m "thorough or hypothesis"
 
 test-all: $(VENV)/dev ## run all tests
 	$(PYTEST)

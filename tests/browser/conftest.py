@@ -24,7 +24,9 @@ def chromium(tool: Callable[[str], str]) -> "Iterator[Browser]":
         require("Playwright is not installed: the page was not tested in a browser")
     executable = tool("chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield browser
         browser.close()
 

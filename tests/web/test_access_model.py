@@ -336,7 +336,7 @@ def run(environment: Environment, *, examples: int, steps: int, shrinks: bool) -
 
 
 def test_requests_do_what_the_rights_of_the_moment_allow(environment: Environment) -> None:
-    run(environment, examples=120, steps=30, shrinks=False)
+    run(environment, examples=40, steps=30, shrinks=False)
 
 
 @pytest.mark.thorough
