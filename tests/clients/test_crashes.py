@@ -66,6 +66,8 @@ def test_an_upload_survives_kill_9_of_the_server(
     starts: list[Future[None]] = []
 
     def kill_server(link: Link) -> None:
+        for start in starts:
+            start.result()  # which would fail if the server were killed before it has started
         server.kill()
         starts.append(starter.submit(server.start))
         link.reset()
