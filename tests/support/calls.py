@@ -114,8 +114,6 @@ CALLS = {
     "download: condition": _call("GET", _DOWNLOAD_RULE, "read", 304, "/download/{name}",
                                  headers={"If-None-Match": "*"}, **_FILE),
     "head": _call("HEAD", _DOWNLOAD_RULE, "read", 200, "/download/{name}", **_FILE),
-    "archive: query": _call("GET", "/archive.zip", frozenset({"list", "read"}), 200,
-                            "/archive.zip?prefix=none", **_NO_NAME),
     "archive": _call("GET", "/archive.zip", "read", 200, "/archive.zip?name={name}", **_FILE),
     "delete": _call("DELETE", _DOWNLOAD_RULE, "delete", 204, "/download/{name}", **_FILE),
     "delete: condition": _call("DELETE", _DOWNLOAD_RULE, "delete", 412, "/download/{name}",
