@@ -10,6 +10,7 @@ from fileservice.storage.errors import (
     StorageError,
     StorageFull,
     StorageUnavailable,
+    VersionChanged,
     describe_error,
 )
 from fileservice.storage.factory import (
@@ -65,6 +66,7 @@ __all__ = [
     "UnfinishedUpload",
     "Uploads",
     "UsageRecords",
+    "VersionChanged",
     "Writer",
     "check_url",
     "describe_error",

@@ -6,6 +6,7 @@ StorageError
 ├── Locked               another writer has the lock of the upload
 ├── NameTaken            another file has the name
 ├── NameReserved         another file may be about to get the name
+├── VersionChanged       the file with the name is not the version that was meant
 ├── StorageFull          there is no space, or none that may be used
 ├── StorageUnavailable   the store does not respond, or responds with an error
 └── Busy                 this process has no file descriptors or memory left at the moment
@@ -29,7 +30,7 @@ class NotFound(StorageError):
 
 
 class NameTaken(StorageError):
-    def __init__(self, name: FileName) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(
             f"there is already a file named {name!r}; choose another name, or delete that one"
         )
@@ -37,11 +38,17 @@ class NameTaken(StorageError):
 
 
 class NameReserved(StorageError):
-    def __init__(self, name: FileName) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(
             f"another file is being stored under the name {name!r}, or was when its server died;"
             " try again in a moment"
         )
+        self.name = name
+
+
+class VersionChanged(StorageError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the file named {name!r} has been replaced or deleted meanwhile")
         self.name = name
 
 

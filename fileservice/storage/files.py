@@ -116,6 +116,10 @@ class StoredFile:
         return max(_YEAR_1, min(self.modified_ns // 1_000_000_000, _END_OF_9999))
 
 
+def _do_nothing(_first: int, _end: int) -> None:
+    """Begin a range of a file whose bytes can be had as long as it is open."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A published file opened for reading; `body` is seekable and must be closed.
@@ -127,6 +131,12 @@ class Opened:
     body: BinaryIO
     seek_range: Callable[[int, int], object]
     """Moves `body` to a first byte. Hint: what is read next ends before the second argument."""
+    begin_range: Callable[[int, int], object] = _do_nothing
+    """Sees that the bytes of a range, which is read next, can be had: call it before `seek_range`.
+
+    Raises VersionChanged if they cannot, because the file was replaced or deleted since it was
+    opened. Then it must be opened again.
+    """
 
 
 @dataclass(frozen=True, slots=True)

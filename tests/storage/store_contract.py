@@ -14,12 +14,14 @@ from tests.storage.contract.files import (
     names,
     publish,
     read,
+    replace,
 )
 from tests.storage.contract.housekeeping import HousekeepingContract
 from tests.storage.contract.list import ListContract
 from tests.storage.contract.private_files import PrivateFilesContract
 from tests.storage.contract.publish import PublishContract
 from tests.storage.contract.read import ReadContract
+from tests.storage.contract.replace import ReplaceContract
 from tests.storage.contract.uploads import LockerContract, UploadsContract
 from tests.storage.contract.usage import UsageContract
 
@@ -32,6 +34,7 @@ __all__ = [
     "names",
     "publish",
     "read",
+    "replace",
 ]
 
 
@@ -39,6 +42,7 @@ class StoreContract(
     PublishContract,
     ReadContract,
     DeleteContract,
+    ReplaceContract,
     ListContract,
     UploadsContract,
     LockerContract,

@@ -52,6 +52,7 @@ MEMBERS: dict[Exception, dict[str, object]] = {
     storage.NotFound(NAME): {"name": "a.txt"},
     storage.NameTaken(NAME): {"name": "a.txt"},
     storage.NameReserved(NAME): {"name": "a.txt"},
+    storage.VersionChanged(NAME): {"name": "a.txt"},
     storage.NoSuchUpload(): {},
     storage.Locked(): {},
     storage.StorageFull("full"): {},

@@ -72,7 +72,8 @@ class Store(Protocol):
     def delete(self, name: FileName, version: str | None = None) -> StoredFile:
         """Remove a file durably, and describe it as it was.
 
-        Raise NotFound, also if it does not have the given `version`.
+        Raise NotFound, also if it does not have the given `version`, or NameReserved if another
+        file may be about to replace it.
         """
 
     def list(

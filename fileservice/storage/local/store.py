@@ -15,7 +15,6 @@ Reading, listing and deleting files needs no space, so it works on a disk that i
 inodes left.
 """
 
-import errno
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -26,7 +25,7 @@ from fileservice.names import BadName, FileName
 from fileservice.storage.errors import NotFound, StorageError, describe_error
 from fileservice.storage.files import Content, Opened, StoredFile
 from fileservice.storage.interface import StagedFile
-from fileservice.storage.local import attributes, foreign_files, space, staging
+from fileservice.storage.local import attributes, published, space, staging
 from fileservice.storage.local.directories import sync_directory
 from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.index import NameIndex
@@ -42,7 +41,6 @@ from fileservice.storage.local.writer import LocalWriter
 _log = logging.getLogger(__name__)
 _UNKNOWN_CONTENT = Content("application/octet-stream")
 _PROBE = bytes(4096)
-_OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class LocalStore:
@@ -98,7 +96,7 @@ class LocalStore:
 
     def open(self, name: FileName, *, sequential: bool = False) -> Opened:  # noqa: ARG002
         with translate_errors():
-            descriptor = self._open(name)
+            descriptor = published.open_file(self._layout, name)
             try:
                 file = attributes.read(name, descriptor)
                 body = os.fdopen(descriptor, "rb", buffering=0)
@@ -112,7 +110,7 @@ class LocalStore:
 
     def stat(self, name: FileName) -> StoredFile:
         with translate_errors():
-            descriptor = self._open(name)
+            descriptor = published.open_file(self._layout, name)
             try:
                 return attributes.read(name, descriptor)
             finally:
@@ -129,7 +127,7 @@ class LocalStore:
     def delete(self, name: FileName, version: str | None = None) -> StoredFile:
         with translate_errors(self._layout.root):
             self._layout.identity.check()
-            descriptor = self._open(name)
+            descriptor = published.open_file(self._layout, name)
             try:
                 file = attributes.read(name, descriptor)
                 if version is not None and file.version != version:
@@ -207,22 +205,3 @@ class LocalStore:
         if not S_ISREG(status.st_mode):
             raise NotFound(name)
         return StoredFile(name, status.st_size, status.st_mtime_ns, _UNKNOWN_CONTENT, version="")
-
-    def _open(self, name: FileName) -> int:
-        path = self._layout.published(name)
-        try:
-            descriptor = os.open(path, _OPEN_FLAGS)
-        except FileNotFoundError:
-            self._layout.identity.check()  # the whole store may be missing, which is a fault
-            raise NotFound(name) from None
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
-                raise NotFound(name) from None
-            if error.errno == errno.EACCES and os.access(self._layout.root, os.R_OK | os.X_OK):
-                foreign_files.log_once(path, "it is neither listed nor served")
-                raise NotFound(name) from None
-            raise
-        if not S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise NotFound(name)
-        return descriptor

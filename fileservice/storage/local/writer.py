@@ -1,4 +1,4 @@
-"""LocalWriter: a staged file that is published by a hard link."""
+"""LocalWriter: a staged file that is published by a hard link, which may replace another file."""
 
 import logging
 import os
@@ -13,6 +13,7 @@ from fileservice.storage.local.directories import sync_directory
 from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.layout import Layout
 from fileservice.storage.local.removal import remove_name
+from fileservice.storage.local.replacement import replace_name
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class LocalWriter:
         self._descriptor = descriptor
         self._path = path
         self.size = os.lseek(descriptor, 0, os.SEEK_END)
+        self.replaced: StoredFile | None = None
         self._writeback_offset = self.size
         """Writeback has begun for the bytes before this offset."""
 
@@ -50,18 +52,31 @@ class LocalWriter:
     def descriptor(self) -> Iterator[int]:
         yield self._descriptor
 
-    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
+    def publish(
+        self,
+        name: FileName,
+        content: Content,
+        owner: Owner | None = None,
+        *,
+        replaces: str | None = None,
+    ) -> StoredFile:
         with translate_errors(self._path):
             self._layout.identity.require()
             file = attributes.write(name, content, owner, self._descriptor)
             self.sync()
-            linked = self._link(name)
+            linked = False
+            if replaces is None:
+                linked = self._link(name)
+            else:
+                self.replaced = replace_name(
+                    self._layout, name, replaces, self._path, self._descriptor
+                )
             if self._layout.fsync:
                 try:
                     sync_directory(self._layout.root)
                 except OSError:
                     # The name may not be durable. If an earlier call published it, a client may
-                    # already have the answer that says so.
+                    # already have the answer that says so. A file that was replaced is gone.
                     if linked:
                         remove_name(self._layout, name, self._descriptor)
                     raise

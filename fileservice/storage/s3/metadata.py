@@ -67,6 +67,23 @@ class MetadataStore:
         with suppress(StorageError):
             self._client.delete_object(METADATA + upload)
 
+    def remove_of(self, head: ObjectHead) -> None:
+        """Remove the object, if there is one, of a file that was deleted."""
+        if IS_SEPARATE in head.metadata:
+            self.remove(head.metadata.get(ID, ""))
+
+    def retire_of(self, head: ObjectHead) -> None:
+        """Have the sweep remove the object of a file that was replaced, a day from now.
+
+        Who has opened that file may not have read its description yet. The sweep judges by the age
+        of the object, so the object is written again. Raises nothing.
+        """
+        if IS_SEPARATE in head.metadata:
+            key = METADATA + head.metadata.get(ID, "")
+            with suppress(StorageError, ObjectMissing):
+                _, data = self._client.read_object(key)
+                self._client.put_object(key, data)
+
     def describe(self, name: FileName, head: ObjectHead) -> StoredFile:
         """Describe a file whose object has this head."""
         fields = head.metadata

@@ -10,7 +10,7 @@ import time
 from contextlib import AbstractContextManager, suppress
 
 from fileservice.names import FileName
-from fileservice.storage.errors import NameTaken, StorageError
+from fileservice.storage.errors import NameTaken, NotFound, StorageError, VersionChanged
 from fileservice.storage.files import Content, Owner, StoredFile
 from fileservice.storage.s3 import assembly, records, reservation
 from fileservice.storage.s3.client import S3Client
@@ -18,6 +18,7 @@ from fileservice.storage.s3.heartbeat import Heartbeat
 from fileservice.storage.s3.lease import Lease
 from fileservice.storage.s3.metadata import ID, MetadataStore, content_type_of, metadata_of
 from fileservice.storage.s3.pieces import Pieces
+from fileservice.storage.s3.replacement import replacement_of
 
 
 class S3ResumableWriter:
@@ -42,6 +43,7 @@ class S3ResumableWriter:
         self._record_etag = record_etag
         self._pieces = pieces
         self._lease.size = pieces.size
+        self.replaced: StoredFile | None = None
         self._lock = threading.Lock()
         """Held while pieces are written or removed."""
         self._written = self._flushed = time.monotonic()
@@ -101,9 +103,17 @@ class S3ResumableWriter:
         with self._lock:
             self._pieces.remove()
 
-    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
+    def publish(
+        self,
+        name: FileName,
+        content: Content,
+        owner: Owner | None = None,
+        *,
+        replaces: str | None = None,
+    ) -> StoredFile:
         metadata = metadata_of(content, owner) | {ID: self._upload}
         target = reservation.Target(name, content_type_of(content), metadata)
+        replacement = replacement_of(self._client, self._metadata_store, name, replaces)
         self._lease.renew_now()
         try:
             with self._lock:
@@ -111,6 +121,7 @@ class S3ResumableWriter:
                     self._client,
                     self._pieces,
                     target,
+                    replacement=replacement,
                     before_completion=self._lease.renew_now,
                 )
         except NameTaken:
@@ -120,6 +131,10 @@ class S3ResumableWriter:
                 self._lease.renew_now()  # another writer of this upload may be about to publish it
                 raise
             head = file
+        except (VersionChanged, NotFound):
+            self._lease.renew_now()  # likewise
+            raise
+        self.replaced = replacement.replaced if replacement else None
         return self._metadata_store.describe(name, head)
 
     def close(self) -> None:

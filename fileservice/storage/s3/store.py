@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from fileservice.names import BadName, FileName
-from fileservice.storage.errors import NotFound
+from fileservice.storage.errors import NotFound, StorageFull
 from fileservice.storage.files import Opened, StoredFile
 from fileservice.storage.interface import StagedFile, Writer
 from fileservice.storage.s3 import reservation, sweep, verify
@@ -13,7 +13,8 @@ from fileservice.storage.s3.heartbeat import Heartbeat
 from fileservice.storage.s3.listing import ListedObject, list_pages
 from fileservice.storage.s3.location import Location
 from fileservice.storage.s3.locker import S3Locker
-from fileservice.storage.s3.metadata import ID, IS_SEPARATE, MetadataStore, file_of
+from fileservice.storage.s3.metadata import MetadataStore, file_of
+from fileservice.storage.s3.name_lock import locked_name, require_unlocked
 from fileservice.storage.s3.object_reader import ObjectReader
 from fileservice.storage.s3.objects import ObjectHead
 from fileservice.storage.s3.private_files import S3PrivateFiles
@@ -77,7 +78,7 @@ class S3Store:
         except BaseException:
             body.close()
             raise
-        return Opened(file, body, body.seek_range)  # type: ignore[arg-type]
+        return Opened(file, body, body.seek_range, body.begin_range)  # type: ignore[arg-type]
 
     def stat(self, name: FileName) -> StoredFile:
         return self._metadata_store.describe(name, self._head_of_file(name))
@@ -89,17 +90,30 @@ class S3Store:
         return reservation.is_taken(self.client, name)
 
     def delete(self, name: FileName, version: str | None = None) -> StoredFile:
-        head = self._head_of_file(name)
-        file = self._metadata_store.describe(name, head)
-        if version is not None and file.version != version:
-            raise NotFound(name)
+        def find() -> tuple[ObjectHead, StoredFile]:
+            head = self._head_of_file(name)
+            file = self._metadata_store.describe(name, head)
+            if version is not None and file.version != version:
+                raise NotFound(name)
+            return head, file
+
+        def remove() -> StoredFile:
+            head, file = find()
+            try:
+                self.client.delete_object(name, head.etag)
+            except (ObjectMissing, PreconditionFailed):
+                raise NotFound(name) from None
+            self._metadata_store.remove_of(head)
+            return file
+
         try:
-            self.client.delete_object(name, head.etag)
-        except (ObjectMissing, PreconditionFailed):
-            raise NotFound(name) from None
-        if IS_SEPARATE in head.metadata:
-            self._metadata_store.remove(head.metadata.get(ID, ""))
-        return file
+            with locked_name(self.client, name, find):
+                return remove()
+        except StorageFull:
+            # Without room for a lock there is none for a new file either. If the file could not be
+            # deleted, there would never be room again.
+            require_unlocked(self.client, name)
+            return remove()
 
     def presigned_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:
         return self.client.presigned_url(file.name, _URL_SECONDS, fields)

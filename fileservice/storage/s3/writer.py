@@ -11,7 +11,13 @@ from functools import partial
 
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
-from fileservice.storage.errors import NameReserved, NameTaken, StorageError
+from fileservice.storage.errors import (
+    NameReserved,
+    NameTaken,
+    NotFound,
+    StorageError,
+    VersionChanged,
+)
 from fileservice.storage.files import Content, Owner, StoredFile
 from fileservice.storage.s3 import assembly, reservation
 from fileservice.storage.s3.client import S3Client
@@ -25,6 +31,7 @@ from fileservice.storage.s3.metadata import (
 )
 from fileservice.storage.s3.parts import PART, PartBuffer, PartUploads, part_size
 from fileservice.storage.s3.pieces import Pieces
+from fileservice.storage.s3.replacement import replacement_of
 
 
 class SpoolingWriter:
@@ -36,6 +43,7 @@ class SpoolingWriter:
         self._id = new_id()
         self._pieces = Pieces(client, f"{STAGING}{self._id}/", [])
         self._pieces.length = length
+        self.replaced: StoredFile | None = None
 
     @property
     def size(self) -> int:
@@ -54,10 +62,19 @@ class SpoolingWriter:
     def descriptor(self) -> AbstractContextManager[int]:
         return self._pieces.descriptor()
 
-    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
+    def publish(
+        self,
+        name: FileName,
+        content: Content,
+        owner: Owner | None = None,
+        *,
+        replaces: str | None = None,
+    ) -> StoredFile:
         metadata = metadata_of(content, owner) | {ID: self._id}
         target = reservation.Target(name, content_type_of(content), metadata)
-        head = assembly.publish(self._client, self._pieces, target)
+        replacement = replacement_of(self._client, self._metadata_store, name, replaces)
+        head = assembly.publish(self._client, self._pieces, target, replacement=replacement)
+        self.replaced = replacement.replaced if replacement else None
         return self._metadata_store.describe(name, head)
 
     def close(self) -> None:
@@ -89,6 +106,11 @@ class StreamingWriter:
         self._etags: dict[int, str] = {}
         self._uploads = PartUploads()
         self._published = False
+        self._replaced: StoredFile | None = None
+
+    @property
+    def replaced(self) -> StoredFile | None:
+        return self._replaced or self._beginning.replaced
 
     @property
     def size(self) -> int:
@@ -147,9 +169,16 @@ class StreamingWriter:
         if self._upload_id is not None:
             raise ValueError("the parts of a multipart upload cannot be read back")
 
-    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
+    def publish(
+        self,
+        name: FileName,
+        content: Content,
+        owner: Owner | None = None,
+        *,
+        replaces: str | None = None,
+    ) -> StoredFile:
         if self._upload_id is None:
-            return self._beginning.publish(name, content, owner)
+            return self._beginning.publish(name, content, owner, replaces=replaces)
         if name != self._target.name:
             raise ValueError(f"the bytes were sent to {self._target.name!r} and not to {name!r}")
         if self._buffer:
@@ -157,13 +186,18 @@ class StreamingWriter:
         self._uploads.wait_all()
         self._metadata_store.write(self._id, name, content, owner)
         etags = [self._etags[number] for number in sorted(self._etags)]
+        replacement = replacement_of(self._client, self._metadata_store, name, replaces)
         try:
-            head = reservation.complete(
-                self._client, self._target, self._upload_id, etags, self.size
-            )
-        except (NameTaken, NameReserved):  # after any other error the file may exist nevertheless
+            if replacement:
+                head = replacement.complete(self._target, self._upload_id, etags, self.size)
+                self._replaced = replacement.replaced
+            else:
+                head = reservation.complete(
+                    self._client, self._target, self._upload_id, etags, self.size
+                )
+        except (NameTaken, NameReserved, VersionChanged, NotFound):
             self._metadata_store.remove(self._id)
-            raise
+            raise  # after any other error the file may exist nevertheless
         self._published = True
         return self._metadata_store.describe(name, head)
 

@@ -8,7 +8,7 @@ from fileservice.access import Action
 from fileservice.names import FileName
 from fileservice.protocols.conditional import Outcome, evaluate, range_applies
 from fileservice.protocols.ranges import ByteRange, requested_ranges
-from fileservice.storage import NotFound, Opened
+from fileservice.storage import NotFound, Opened, VersionChanged
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import requires
 from fileservice.web.errors import PreconditionFailed
@@ -34,12 +34,15 @@ def routes(dependencies: Dependencies) -> Blueprint:
             and not dependencies.download_redirect
             and not any(field in request.headers for field in _FIELDS_OF_PARTIAL_REQUESTS)
         )
-        opened = store.open(name, sequential=sequential)
-        try:
-            return _respond(dependencies, opened)
-        except BaseException:
-            opened.body.close()
-            raise
+        while True:
+            opened = store.open(name, sequential=sequential)
+            try:
+                return _respond(dependencies, opened)
+            except VersionChanged:
+                opened.body.close()
+            except BaseException:
+                opened.body.close()
+                raise
 
     @blueprint.delete("/download/<stored_file:name>")
     @requires(Action.DELETE)
@@ -63,7 +66,10 @@ def routes(dependencies: Dependencies) -> Blueprint:
 
 
 def _respond(dependencies: Dependencies, opened: Opened) -> Response:
-    """Return the response to GET or HEAD, which closes the file when it has been sent."""
+    """Return the response to GET or HEAD, which closes the file when it has been sent.
+
+    Raise VersionChanged if the file must be opened again.
+    """
     requested, current = conditions(), validators(opened.file)
     inline = request.args.get("inline") == "1"
     match evaluate(request.method, requested, current):
@@ -79,6 +85,9 @@ def _respond(dependencies: Dependencies, opened: Opened) -> Response:
             opened.body.close()
             return empty(307, {"Location": url, "Cache-Control": "no-store"})
     ranges: tuple[ByteRange, ...] = ()
-    if request.method == "GET" and range_applies(requested, current):
-        ranges = requested_ranges(request.headers.get("Range"), opened.file.size)
+    if request.method == "GET":
+        if range_applies(requested, current):
+            ranges = requested_ranges(request.headers.get("Range"), opened.file.size)
+        first, length = (ranges[0].first, ranges[0].length) if ranges else (0, opened.file.size)
+        opened.begin_range(first, first + length)
     return send(opened, ranges, inline=inline)

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from fileservice.names import FileName
-from fileservice.storage import Content, NameTaken, NotFound, Store, StoredFile
+from fileservice.storage import (
+    Content,
+    NameTaken,
+    NotFound,
+    Owner,
+    Store,
+    StoredFile,
+    VersionChanged,
+)
 
 COMPETITORS = 8
 NAME = FileName.parse("a.txt")
@@ -25,6 +33,22 @@ def publish(
     try:
         writer.write(data)
         return writer.publish(FileName.parse(name), content or content_of(data))
+    finally:
+        writer.close()
+
+
+def replace(
+    store: Store, name: str, data: bytes, version: str, owner: Owner | None = None
+) -> StoredFile:
+    """Publish a file in the place of a version of another, and return that one."""
+    name = FileName.parse(name)
+    writer = store.writer(len(data), stream_to=name)
+    try:
+        for start in range(0, len(data), 1 << 20):
+            writer.write(data[start : start + (1 << 20)])
+        writer.publish(name, content_of(data), owner, replaces=version)
+        assert writer.replaced
+        return writer.replaced
     finally:
         writer.close()
 
@@ -48,7 +72,7 @@ def compete(act: Callable[[int], object]) -> list[object]:
         start.wait()
         try:
             return act(number)
-        except (NameTaken, NotFound) as error:
+        except (NameTaken, NotFound, VersionChanged) as error:
             return error
 
     with ThreadPoolExecutor(COMPETITORS) as threads:
