@@ -141,7 +141,9 @@ def _dependencies(
         max_unfinished_of_client=settings.max_unfinished_uploads_per_client,
     )
     accounts = QuotaAccounts(store, executor, partial(held_reservations, store))
-    context = UploadContext(store, policy, executor, accounts.release)
+    context = UploadContext(
+        store, policy, executor, accounts.release, begin_removal=accounts.begin_removal
+    )
     resumable_uploads = ResumableUploads(context, expiry=settings.upload_expiry)
     return Dependencies(
         upload_context=context,

@@ -17,12 +17,14 @@ from fileservice.access.recounts import (
 )
 from fileservice.access.reservations import QuotaReservation
 from fileservice.executor import Executor
-from fileservice.storage import StorageError, Store, StoredFile, describe_error
+from fileservice.storage import Owner, StorageError, Store, StoredFile, describe_error
 
 _log = logging.getLogger(__name__)
 _WAIT_SECONDS = 20.0
 """For so long a request waits for a recount."""
 _POLL_SECONDS = 0.05
+_UNKNOWN_BASIS = ("unknown", False)
+"""Differs from that of every counter, whose generations are hexadecimal digits."""
 
 
 class QuotaAccounts:
@@ -57,18 +59,39 @@ class QuotaAccounts:
     def delete(self, file: StoredFile, delete: Callable[[], StoredFile]) -> None:
         """Delete a file by `delete`, and give its bytes back to its owner. Blocks.
 
-        `delete` returns the file as it was, which must be `file`. Raise what it raises.
+        `delete` returns the file as it was, which is `file` or an equal one. Raise what it raises.
         """
-        if not file.owner:
-            delete()
-            return
-        principal, reservation = file.owner.principal, file.owner.reservation
-        basis = counter_of(principal, self._records.read(principal)).basis
-        deleted = delete()
-        try:
-            self.change(principal, lambda c: c.delete(reservation, deleted.size, basis))
-        except StorageError as error:
-            _log.warning("a file is counted until the next recount: %s", describe_error(error))
+        give_back = self.begin_removal(file)
+        give_back(delete())
+
+    def begin_removal(self, file: StoredFile) -> Callable[[StoredFile], None]:
+        """Return what gives the bytes of a file back to its owner once it is deleted or replaced.
+
+        The returned function takes the file as it was when it was removed, and raises nothing. Both
+        calls block.
+        """
+        before = self._basis(file.owner)
+
+        def give_back(removed: StoredFile) -> None:
+            owner = removed.owner
+            if not owner:
+                return
+            # If another owner's file had the same bytes and took the name meanwhile, it is unknown
+            # whether a recount has counted that.
+            basis = before if owner == file.owner else _UNKNOWN_BASIS
+            try:
+                self.change(
+                    owner.principal, lambda c: c.delete(owner.reservation, removed.size, basis)
+                )
+            except StorageError as error:
+                _log.warning("a file is counted until the next recount: %s", describe_error(error))
+
+        return give_back
+
+    def _basis(self, owner: Owner | None) -> tuple[str, bool]:
+        if not owner:
+            return _UNKNOWN_BASIS
+        return counter_of(owner.principal, self._records.read(owner.principal)).basis
 
     def change(
         self, owner: str, function: Callable[[UsageCounter], UsageCounter], *, create: bool = False

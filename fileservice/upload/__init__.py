@@ -27,7 +27,7 @@ from fileservice.upload.errors import (
     UploadIsFinal,
     UploadRejected,
 )
-from fileservice.upload.policy import UploadPolicy, UploadRequest
+from fileservice.upload.policy import ANY_VERSION, UploadPolicy, UploadRequest
 from fileservice.upload.publish import UploadResult
 from fileservice.upload.receive import receive
 from fileservice.upload.resumable.locks import LockTiming
@@ -39,6 +39,7 @@ from fileservice.upload.resumable.unfinished import held_reservations
 from fileservice.upload.verified_blocks import verified_blocks
 
 __all__ = [
+    "ANY_VERSION",
     "REJECTIONS",
     "AppendRequest",
     "Caller",

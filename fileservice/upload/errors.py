@@ -5,7 +5,7 @@ UploadError
 │   ├── NoExtension                 its name has no extension
 │   ├── ExtensionNotAllowed         the operator does not accept files with its extension
 │   ├── TooLarge                    it has more bytes than a file may have
-│   ├── PreconditionNotMet          the client asked for a new file, and the name is taken
+│   ├── PreconditionNotMet          the name is taken, or another version has it than asked for
 │   ├── ContentMismatch             its bytes are not of the type that its extension stands for
 │   └── DigestMismatch              its bytes do not have a digest that the client declared
 └── ResumableUploadError            a request for an upload in several requests is refused
@@ -61,7 +61,10 @@ class TooLarge(UploadRejected):
 
 
 class PreconditionNotMet(UploadRejected):
-    """The name is taken, and the client sent If-None-Match: * (RFC 9110 section 13.1.2)."""
+    """If-None-Match: * and the name is taken, or If-Match and no such version has the name.
+
+    See RFC 9110, sections 13.1.1 and 13.1.2.
+    """
 
 
 class ContentMismatch(UploadRejected):

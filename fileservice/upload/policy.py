@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 
 from fileservice.filetypes import FileType
 from fileservice.names import FileName
-from fileservice.upload.caller import UNRESTRICTED, Caller
+from fileservice.storage import StoredFile
+from fileservice.upload.caller import UNRESTRICTED, Caller, may_see
 from fileservice.upload.errors import ExtensionNotAllowed, NoExtension
+
+ANY_VERSION = ("*",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +53,25 @@ class UploadRequest:
     """Digests that the file must have, by their names in RFC 9530: sha-256, sha-512."""
     create_only: bool = False
     """Report a taken name as a failed precondition (If-None-Match: *)."""
+    replaces: tuple[str, ...] | None = None
+    """The versions any of which the file may replace, or ANY_VERSION (If-Match).
+
+    None for a file that takes a free name.
+    """
     caller: Caller = UNRESTRICTED
+
+    def authorize(self) -> None:
+        """Raise what the caller raises if it may not, or no longer, store this file."""
+        if self.replaces is None:
+            self.caller.authorize(self.name)
+        else:
+            self.caller.authorize_replacement(self.name)
+
+    def may_replace(self, stored: StoredFile) -> bool:
+        """Return whether the condition of the request holds for the file that has the name now.
+
+        Nobody may find out by it which version there is of a file that they may not see.
+        """
+        if self.replaces == ANY_VERSION:
+            return True
+        return stored.version in (self.replaces or ()) and may_see(self.caller, stored)

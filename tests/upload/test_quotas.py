@@ -21,6 +21,7 @@ from fileservice.storage import NotFound, StorageUnavailable
 from fileservice.storage.local import LocalStore
 from fileservice.storage.local.resumable import LocalResumableWriter
 from fileservice.upload import (
+    ANY_VERSION,
     AppendRequest,
     Caller,
     ResumableUploads,
@@ -56,9 +57,16 @@ class Process:
             self.store, executor, partial(held_reservations, self.store), intervals
         )
         self.accounts = accounts
-        self.context = UploadContext(self.store, POLICY, executor, accounts.release)
+        self.context = UploadContext(
+            self.store, POLICY, executor, accounts.release, begin_removal=accounts.begin_removal
+        )
         self.uploads = ResumableUploads(self.context, expiry=DAY)
-        self.caller = Caller(CI, CI, account=accounts.account(CI, lambda: QUOTA))
+        self.caller = Caller(
+            CI,
+            CI,
+            authorize_replacement=lambda _name: None,
+            account=accounts.account(CI, lambda: QUOTA),
+        )
 
     def put(self, name: str, size: int, *, declared: bool = True) -> None:
         length = size if declared else None
@@ -66,8 +74,18 @@ class Process:
         blocks = [b"x" * (size // 2), b"x" * (size - size // 2)]
         receive(request, blocks, self.context)
 
-    def create(self, name: str | None, length: int | None) -> str:
-        request = name and UploadRequest(FileName.parse(name), length, caller=self.caller)
+    def replace(self, name: str, size: int) -> None:
+        request = UploadRequest(
+            FileName.parse(name), size, replaces=ANY_VERSION, caller=self.caller
+        )
+        receive(request, [b"y" * size], self.context)
+
+    def create(
+        self, name: str | None, length: int | None, replaces: tuple[str, ...] | None = None
+    ) -> str:
+        request = name and UploadRequest(
+            FileName.parse(name), length, replaces=replaces, caller=self.caller
+        )
         return self.uploads.create(request or None, length, {}, caller=self.caller).upload
 
     def append(self, upload: str, offset: int, size: int, length: int | None = None) -> None:
@@ -169,7 +187,26 @@ def deleted(process: Process) -> None:
     process.delete("first.txt")
 
 
-ACTS = [one_request, unknown_length, resumed, cancelled, concatenated, deleted]
+def replaced(process: Process) -> None:
+    process.replace("first.txt", 30_000)
+
+
+def replaced_by_a_resumed_upload(process: Process) -> None:
+    upload = process.create("first.txt", 30_000, ANY_VERSION)
+    process.append(upload, 0, 10_000)
+    process.append(upload, 10_000, 20_000)
+
+
+ACTS = [
+    one_request,
+    unknown_length,
+    resumed,
+    cancelled,
+    concatenated,
+    deleted,
+    replaced,
+    replaced_by_a_resumed_upload,
+]
 
 
 def lines(step: int) -> Iterator[int]:

@@ -95,6 +95,7 @@ class ResumableUploads:
             kind=UploadKind.REGULAR if request else UploadKind.PARTIAL,
             state=UploadState.PUBLISHED if stored else UploadState.RECEIVING,
             digests=request.digests if request else {},
+            replaces=request.replaces if request else None,
             explicit_completion=explicit_completion,
             file=stored,
             client=caller.client,
@@ -151,7 +152,7 @@ class ResumableUploads:
         Bytes that arrived before an error are kept, unless the request is atomic.
         """
         status = self._repository.read(upload, request.caller.owner)
-        request.caller.authorize(status.record.name)
+        status.record.authorize(request.caller)
         if status.record.kind is UploadKind.FINAL:
             raise UploadIsFinal
         if status.has_ended:
