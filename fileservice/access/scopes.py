@@ -29,6 +29,8 @@ class Action(Enum):
     RESUME = "resume", frozenset({Scope.WRITE})
     """Ask for, append to or end an unfinished upload, which must be the principal's own."""
     DELETE = "delete", frozenset({Scope.DELETE})
+    REPLACE = "replace", frozenset({Scope.WRITE, Scope.DELETE})
+    """Upload a file that takes the place of another."""
 
     @property
     def scopes(self) -> frozenset[Scope]:

@@ -143,13 +143,13 @@ class Door:
         """Return who uploads by this request, which has passed the door."""
         principal = latest = principal_of(environ)
 
-        def authorize(name: FileName | None) -> None:
+        def authorize(name: FileName | None, action: Action = Action.WRITE) -> None:
             # The credentials are looked at again: they may have been revoked meanwhile.
             nonlocal latest
             current = self._authenticator.identify(environ)
             if current.id != principal.id:
                 raise Unauthenticated
-            decide(current, Action.WRITE, name)
+            decide(current, action, name)
             latest = current
 
         # Nobody owns what clients without credentials store.
@@ -158,6 +158,7 @@ class Door:
             principal.id,
             _client(principal, environ),
             authorize,
+            partial(authorize, action=Action.REPLACE),
             may_see=partial(may_see, principal),
             account=self._accounts.account(owner, lambda: latest.quota),
         )

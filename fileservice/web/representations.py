@@ -28,7 +28,10 @@ def to_json(file: StoredFile, base: str) -> dict[str, str | int | None]:
 
 
 def stored_response(file: StoredFile, base: str, *, created: bool) -> Response:
-    """Return the response to a finished upload: 201, or 200 if an earlier one stored the file."""
+    """Return the response to a finished upload: 201 if it created the file, and otherwise 200.
+
+    Then it replaced another file, or repeated an earlier upload (RFC 9110 section 9.3.4).
+    """
     response = jsonify(to_json(file, base))
     response.status_code = 201 if created else 200
     response.headers.update(JSON_HEADERS | representation_headers(file))

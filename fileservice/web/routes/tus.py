@@ -8,7 +8,7 @@ from fileservice import wsgi_extensions
 from fileservice.access import Action
 from fileservice.names import FileName
 from fileservice.protocols import tus
-from fileservice.protocols.conditional import format_date
+from fileservice.protocols.conditional import format_date, required_tags
 from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import BadField, ChecksumMismatch, UnsupportedVersion
 from fileservice.upload import AppendRequest, Caller, UploadRequest, UploadStatus, verified_blocks
@@ -181,11 +181,13 @@ def _protocol_metadata() -> dict[str, str]:
 
 
 def _upload_request(length: int | None, caller: Caller) -> UploadRequest:
-    filename = tus.metadata(request.headers).get("filename", b"")
+    metadata = tus.metadata(request.headers)
+    if_match = metadata.get("if-match")
     return UploadRequest(
-        FileName.parse_bytes(filename),
+        FileName.parse_bytes(metadata.get("filename", b"")),
         length,
         digests=declared_digests(request.headers),
+        replaces=None if if_match is None else required_tags(if_match.decode("latin-1")),
         caller=caller,
     )
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from fileservice.access import Action, Forbidden, Scope, may_see
 from fileservice.names import FileName
 from fileservice.protocols.chunked_uploaders import reject_chunk
-from fileservice.protocols.conditional import Conditions, Outcome, evaluate
+from fileservice.protocols.conditional import Conditions, Outcome, evaluate, required_tags
 from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import PartialUpload
 from fileservice.protocols.forms import form_file
@@ -45,6 +45,9 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @requires(Action.WRITE)
     def upload_form() -> Response:
         _refuse_part_of_file()
+        caller, replaces = dependencies.door.caller(request.environ), _replaced_versions()
+        if replaces is not None:
+            caller.authorize_replacement(None)  # before any of the body is read
         length = request_body.declared_length(request.environ)
         form = verified_blocks(
             request_body.blocks(request.environ, dependencies.idle_timeout),
@@ -58,7 +61,8 @@ def routes(dependencies: Dependencies) -> Blueprint:
             length=None,
             at_least=max(0, (length or 0) - _FORM_OVERHEAD),
             create_only=_is_create_only(),
-            caller=dependencies.door.caller(request.environ),
+            replaces=replaces,
+            caller=caller,
         )
         result = _receive(dependencies, upload_request, blocks)
         return _redirect_to_page(result) if prefers_html() else _response(dependencies, result)
@@ -73,11 +77,12 @@ def routes(dependencies: Dependencies) -> Blueprint:
             length=request_body.declared_length(request.environ),
             digests=declared_digests(request.headers),
             create_only=_is_create_only(),
+            replaces=_replaced_versions(),
             caller=dependencies.door.caller(request.environ),
         )
         _refuse_part_of_file()
         if resumable_draft.is_resumable(request):
-            _check_conditions(dependencies, name)
+            _check_conditions(dependencies, upload_request)
             return resumable_draft.create(dependencies, upload_request)
         blocks = request_body.blocks(request.environ, dependencies.idle_timeout)
         return _response(dependencies, _receive(dependencies, upload_request, blocks))
@@ -102,7 +107,7 @@ def _refuse_part_of_file() -> None:
 def _receive(
     dependencies: Dependencies, upload_request: UploadRequest, blocks: Iterable[memoryview]
 ) -> UploadResult:
-    _check_conditions(dependencies, upload_request.name)
+    _check_conditions(dependencies, upload_request)
     dependencies.sweeper.sweep_if_due()
     return receive(upload_request, blocks, dependencies.upload_context)
 
@@ -111,17 +116,30 @@ def _is_create_only() -> bool:
     return request.headers.get("If-None-Match", "").strip() == "*"
 
 
-def _check_conditions(dependencies: Dependencies, name: FileName) -> None:
+def _replaced_versions() -> tuple[str, ...] | None:
+    """Return the versions that the upload may replace; None if it has to take a free name."""
+    field = conditions().if_match
+    return None if field is None else required_tags(field)
+
+
+def _check_conditions(dependencies: Dependencies, upload_request: UploadRequest) -> None:
     """Raise PreconditionFailed if a condition is false (RFC 9110 section 13.1).
 
-    If-None-Match: * is not evaluated here: of uploads that race, only the store can decide. Any
-    other condition is about the stored file, so raise Forbidden for those who may not see it.
+    If-Match and If-None-Match: * are not evaluated here: of uploads that race, only the store can
+    decide. Any other condition is about the stored file, so raise Forbidden for those who may not
+    see it.
     """
     requested = replace(conditions(), if_range=None)  # it has no meaning without Range
-    if _is_create_only():
+    if upload_request.replaces is not None:
+        upload_request.authorize()
+        if upload_request.create_only:
+            raise PreconditionFailed  # either there is a file, or there is none
+        requested = replace(requested, if_match=None, if_unmodified_since=None)
+    if upload_request.create_only:
         requested = replace(requested, if_none_match=None)
     if requested == Conditions():
         return
+    name = upload_request.name
     if not may_see(principal_of(request.environ), name):
         raise Forbidden(scopes={Scope.READ})
     try:
