@@ -58,7 +58,9 @@ def send(opened: Opened, ranges: tuple[ByteRange, ...], *, inline: bool) -> Resp
 
 def not_modified(file: StoredFile) -> Response:
     """Return a 304 with the fields that RFC 9110 section 15.4.5 requires."""
-    return Response(status=304, headers={"ETag": etag(file), "Cache-Control": "no-cache"})
+    response = Response(status=304, headers={"ETag": etag(file), "Cache-Control": "no-cache"})
+    del response.headers["Content-Type"]  # Flask's default, which is not that of the file
+    return response
 
 
 def representation_fields(file: StoredFile, inline: bool) -> dict[str, str]:
