@@ -2,6 +2,7 @@
 
 from fileservice.storage.errors import (
     Busy,
+    ExpiryNotSupported,
     Locked,
     NameReserved,
     NameTaken,
@@ -20,6 +21,7 @@ from fileservice.storage.factory import (
     verify_store,
 )
 from fileservice.storage.files import (
+    END_OF_9999,
     Content,
     Opened,
     OwnedFile,
@@ -30,6 +32,7 @@ from fileservice.storage.files import (
     UnfinishedUpload,
 )
 from fileservice.storage.interface import (
+    ExpiredFiles,
     Locker,
     PrivateFiles,
     ResumableWriter,
@@ -41,8 +44,11 @@ from fileservice.storage.interface import (
 )
 
 __all__ = [
+    "END_OF_9999",
     "Busy",
     "Content",
+    "ExpiredFiles",
+    "ExpiryNotSupported",
     "Locked",
     "Locker",
     "NameReserved",

@@ -6,6 +6,7 @@ StorageError
 ├── Locked               another writer has the lock of the upload
 ├── NameTaken            another file has the name
 ├── NameReserved         another file may be about to get the name
+├── ExpiryNotSupported   the store cannot keep when a file expires
 ├── StorageFull          there is no space, or none that may be used
 ├── StorageUnavailable   the store does not respond, or responds with an error
 └── Busy                 this process has no file descriptors or memory left at the moment
@@ -55,6 +56,14 @@ class Locked(StorageError):
         self, detail: str = "another request is sending to this upload; wait until it has ended"
     ) -> None:
         super().__init__(detail)
+
+
+class ExpiryNotSupported(StorageError):
+    def __init__(self) -> None:
+        super().__init__(
+            "the file system of the storage cannot keep when a file expires (extended attributes),"
+            " so nothing that expires is stored; send the file without expires"
+        )
 
 
 class StorageFull(StorageError):

@@ -31,14 +31,24 @@ class Writer(StagedFile, Protocol):
     def write(self, block: bytes | memoryview) -> None:
         """Append all of `block`. Raise StorageFull or StorageUnavailable."""
 
-    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
+    def publish(
+        self,
+        name: FileName,
+        content: Content,
+        owner: Owner | None = None,
+        *,
+        expires: int | None = None,
+    ) -> StoredFile:
         """Make the complete file visible as `name`, durably and in one atomic step.
 
-        The content and the owner are kept with it.
+        The content and the owner are kept with it, and the time at which it `expires`, in seconds
+        since the Unix epoch. No failure of a process makes a file that expires stay for ever. Raise
+        ExpiryNotSupported if the store cannot keep the time.
 
         If any number of writers in any processes publish the same name, one succeeds. The others
-        raise NameTaken and change nothing. A writer raises NameReserved if it could not be decided
-        in time which of them succeeds; its bytes can be published later.
+        raise NameTaken and change nothing; so do all if an expired file has the name. A writer
+        raises NameReserved if it could not be decided in time which of them succeeds; its bytes can
+        be published later.
         """
 
     def close(self) -> None:

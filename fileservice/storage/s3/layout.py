@@ -7,6 +7,8 @@ report.pdf                            a published file; others may put one there
 .fileservice/uploads/ID/OFFSET        its bytes (pieces)
 .fileservice/leases/ID                the process that holds its lock (lease)
 .fileservice/release-requests/ID      another request asks for its lock (locker)
+.fileservice/expiry/TIME-ID-NAME      a file expires at this time (expiry_index)
+.fileservice/expiring/NAME-TIME-ID    the same, in the order of names
 .fileservice/usage/HASH                what is counted of the files of one owner (usage)
 .fileservice/verify/ID                an object that conditions are tested with (verify)
 .fileservice/KEY                      a small object of the service itself (private_files)
@@ -23,6 +25,8 @@ STAGING = ".fileservice/staging/"
 UPLOADS = ".fileservice/uploads/"
 LEASES = ".fileservice/leases/"
 RELEASE_REQUESTS = ".fileservice/release-requests/"
+EXPIRY = ".fileservice/expiry/"
+EXPIRING = ".fileservice/expiring/"
 USAGE = ".fileservice/usage/"
 VERIFY = ".fileservice/verify/"
 _RECORD = "record"

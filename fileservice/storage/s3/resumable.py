@@ -14,9 +14,11 @@ from fileservice.storage.errors import NameTaken, StorageError
 from fileservice.storage.files import Content, Owner, StoredFile
 from fileservice.storage.s3 import assembly, records, reservation
 from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.expiry_index import ExpiryIndex
 from fileservice.storage.s3.heartbeat import Heartbeat
 from fileservice.storage.s3.lease import Lease
 from fileservice.storage.s3.metadata import ID, MetadataStore, content_type_of, metadata_of
+from fileservice.storage.s3.objects import ObjectHead
 from fileservice.storage.s3.pieces import Pieces
 
 
@@ -28,6 +30,7 @@ class S3ResumableWriter:
         client: S3Client,
         metadata_store: MetadataStore,
         heartbeat: Heartbeat,
+        expiry_index: ExpiryIndex,
         *,
         upload: str,
         lease: Lease,
@@ -37,6 +40,7 @@ class S3ResumableWriter:
         self._client = client
         self._metadata_store = metadata_store
         self._heartbeat = heartbeat
+        self._expiry_index = expiry_index
         self._upload = upload
         self._lease = lease
         self._record_etag = record_etag
@@ -101,13 +105,25 @@ class S3ResumableWriter:
         with self._lock:
             self._pieces.remove()
 
-    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
-        metadata = metadata_of(content, owner) | {ID: self._upload}
+    def publish(
+        self,
+        name: FileName,
+        content: Content,
+        owner: Owner | None = None,
+        *,
+        expires: int | None = None,
+    ) -> StoredFile:
+        metadata = metadata_of(content, owner, expires) | {ID: self._upload}
         target = reservation.Target(name, content_type_of(content), metadata)
         self._lease.renew_now()
+        with self._expiry_index.entry(name, expires, self._upload):
+            head = self._publish(target)
+        return self._metadata_store.describe(name, head)
+
+    def _publish(self, target: reservation.Target) -> ObjectHead:
         try:
             with self._lock:
-                head = assembly.publish(
+                return assembly.publish(
                     self._client,
                     self._pieces,
                     target,
@@ -115,12 +131,11 @@ class S3ResumableWriter:
                 )
         except NameTaken:
             # An earlier process may have published this very upload and died before it said so.
-            file = reservation.find_file(self._client, name)
+            file = reservation.find_file(self._client, target.name)
             if not file or file.metadata.get(ID) != self._upload:
                 self._lease.renew_now()  # another writer of this upload may be about to publish it
                 raise
-            head = file
-        return self._metadata_store.describe(name, head)
+            return file
 
     def close(self) -> None:
         self._heartbeat.remove(self._flush_if_due)

@@ -15,6 +15,7 @@ from fileservice.storage.errors import NameReserved, NameTaken, StorageError
 from fileservice.storage.files import Content, Owner, StoredFile
 from fileservice.storage.s3 import assembly, reservation
 from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.expiry_index import ExpiryIndex
 from fileservice.storage.s3.layout import STAGING, new_id
 from fileservice.storage.s3.metadata import (
     ID,
@@ -30,9 +31,16 @@ from fileservice.storage.s3.pieces import Pieces
 class SpoolingWriter:
     """See `interface.Writer`; every byte can be read back before the file is published."""
 
-    def __init__(self, client: S3Client, metadata_store: MetadataStore, length: int | None) -> None:
+    def __init__(
+        self,
+        client: S3Client,
+        metadata_store: MetadataStore,
+        expiry_index: ExpiryIndex,
+        length: int | None,
+    ) -> None:
         self._client = client
         self._metadata_store = metadata_store
+        self._expiry_index = expiry_index
         self._id = new_id()
         self._pieces = Pieces(client, f"{STAGING}{self._id}/", [])
         self._pieces.length = length
@@ -54,10 +62,18 @@ class SpoolingWriter:
     def descriptor(self) -> AbstractContextManager[int]:
         return self._pieces.descriptor()
 
-    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
-        metadata = metadata_of(content, owner) | {ID: self._id}
+    def publish(
+        self,
+        name: FileName,
+        content: Content,
+        owner: Owner | None = None,
+        *,
+        expires: int | None = None,
+    ) -> StoredFile:
+        metadata = metadata_of(content, owner, expires) | {ID: self._id}
         target = reservation.Target(name, content_type_of(content), metadata)
-        head = assembly.publish(self._client, self._pieces, target)
+        with self._expiry_index.entry(name, expires, self._id):
+            head = assembly.publish(self._client, self._pieces, target)
         return self._metadata_store.describe(name, head)
 
     def close(self) -> None:
@@ -71,15 +87,21 @@ class StreamingWriter:
     """See `interface.Writer`; bytes can be read back only while all of them are in memory."""
 
     def __init__(
-        self, client: S3Client, metadata_store: MetadataStore, length: int | None, name: FileName
+        self,
+        client: S3Client,
+        metadata_store: MetadataStore,
+        expiry_index: ExpiryIndex,
+        length: int | None,
+        name: FileName,
     ) -> None:
         self._client = client
         self._metadata_store = metadata_store
+        self._expiry_index = expiry_index
         self._length = length
         self._id = new_id()
         metadata = {ID: self._id, IS_SEPARATE: "1"}
         self._target = reservation.Target(name, media_type_of(name.extension), metadata)
-        self._beginning = SpoolingWriter(client, metadata_store, length)
+        self._beginning = SpoolingWriter(client, metadata_store, expiry_index, length)
         """Holds the file as long as it fits into memory."""
         self._upload_id: str | None = None
         """The multipart upload that the bytes are sent to once they do not fit."""
@@ -147,20 +169,28 @@ class StreamingWriter:
         if self._upload_id is not None:
             raise ValueError("the parts of a multipart upload cannot be read back")
 
-    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
+    def publish(
+        self,
+        name: FileName,
+        content: Content,
+        owner: Owner | None = None,
+        *,
+        expires: int | None = None,
+    ) -> StoredFile:
         if self._upload_id is None:
-            return self._beginning.publish(name, content, owner)
+            return self._beginning.publish(name, content, owner, expires=expires)
         if name != self._target.name:
             raise ValueError(f"the bytes were sent to {self._target.name!r} and not to {name!r}")
         if self._buffer:
             self._send_part()
         self._uploads.wait_all()
-        self._metadata_store.write(self._id, name, content, owner)
+        self._metadata_store.write(self._id, name, metadata_of(content, owner, expires))
         etags = [self._etags[number] for number in sorted(self._etags)]
         try:
-            head = reservation.complete(
-                self._client, self._target, self._upload_id, etags, self.size
-            )
+            with self._expiry_index.entry(name, expires, self._id):
+                head = reservation.complete(
+                    self._client, self._target, self._upload_id, etags, self.size
+                )
         except (NameTaken, NameReserved):  # after any other error the file may exist nevertheless
             self._metadata_store.remove(self._id)
             raise
