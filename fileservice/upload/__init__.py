@@ -9,8 +9,10 @@ from fileservice.upload.caller import Caller
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import (
     REJECTIONS,
+    AlreadyExpired,
     ContentMismatch,
     DigestMismatch,
+    ExpiryTooLate,
     ExtensionNotAllowed,
     InvalidConcatenation,
     LengthConflict,
@@ -27,6 +29,7 @@ from fileservice.upload.errors import (
     UploadIsFinal,
     UploadRejected,
 )
+from fileservice.upload.expired_files import remove_expired_files
 from fileservice.upload.policy import UploadPolicy, UploadRequest
 from fileservice.upload.publish import UploadResult
 from fileservice.upload.receive import receive
@@ -40,10 +43,12 @@ from fileservice.upload.verified_blocks import verified_blocks
 
 __all__ = [
     "REJECTIONS",
+    "AlreadyExpired",
     "AppendRequest",
     "Caller",
     "ContentMismatch",
     "DigestMismatch",
+    "ExpiryTooLate",
     "ExtensionNotAllowed",
     "InvalidConcatenation",
     "LengthConflict",
@@ -69,5 +74,6 @@ __all__ = [
     "UploadStatus",
     "held_reservations",
     "receive",
+    "remove_expired_files",
     "verified_blocks",
 ]

@@ -5,6 +5,7 @@ from fileservice.storage import NameTaken, NotFound, StorageFull, Store, StoredF
 from fileservice.upload.caller import Caller
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import PreconditionNotMet, TooLarge
+from fileservice.upload.expired_files import free_name
 from fileservice.upload.policy import UploadRequest
 
 
@@ -21,7 +22,10 @@ def admit(request: UploadRequest, context: UploadContext) -> tuple[FileType, Sto
     if content_length > policy.max_size:
         raise TooLarge(policy.max_size)
     # These calls are made on the event loop: while the directory is cached, they take microseconds.
-    if not store.is_taken(request.name):
+    is_free = not store.is_taken(request.name) or context.executor.run_io(
+        free_name, request.name, context
+    )
+    if is_free:
         check_free_space(context, content_length)
         return file_type, None
     stored = None

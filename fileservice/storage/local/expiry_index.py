@@ -41,28 +41,40 @@ class ExpiryIndex:
 
     def add(self, name: FileName, expires: int, descriptor: int) -> None:
         """Add an opened file that is to get this name, durably."""
-        path = self._path(expires, descriptor)
-        directory, target = os.path.dirname(path), name.encode()
-        while True:
-            try:
-                os.symlink(target, path)
-                break
-            except FileExistsError:
-                # This very file was about to be published before, or another once had its inode.
-                with suppress(FileNotFoundError):
-                    if os.readlink(path) == target:
-                        break
-                    os.unlink(path)
-            except FileNotFoundError:  # nothing else expires in this hour
-                self._durable_hours.discard(directory)
-                with suppress(FileExistsError):
-                    os.mkdir(directory)
+        directory = self._link(name, expires, descriptor)
         if self._layout.fsync:
             sync_directory(directory)
             if directory not in self._durable_hours:
                 sync_directory(self._layout.expiry)
                 sync_directory(os.path.dirname(self._layout.expiry))
                 self._durable_hours.add(directory)
+
+    def restore(self, name: FileName, expires: int, descriptor: int) -> None:
+        """Add an opened file that has expired, if it has no entry: a backup may have none.
+
+        Raise nothing: if there is no space for it, the next one who finds the file adds it.
+        """
+        with suppress(OSError):
+            self._link(name, expires, descriptor)
+
+    def _link(self, name: FileName, expires: int, descriptor: int) -> bytes:
+        """Create the entry of an opened file, and return the directory of its hour."""
+        path = self._path(expires, descriptor)
+        directory, target = os.path.dirname(path), name.encode()
+        while True:
+            try:
+                os.symlink(target, path)
+                return directory
+            except FileExistsError:
+                # This very file was about to be published before, or another once had its inode.
+                with suppress(FileNotFoundError):
+                    if os.readlink(path) == target:
+                        return directory
+                    os.unlink(path)
+            except FileNotFoundError:  # nothing else expires in this hour
+                self._durable_hours.discard(directory)
+                with suppress(FileExistsError):
+                    os.mkdir(directory)
 
     def discard(self, expires: int, descriptor: int) -> None:
         """Remove the entry of an opened file, which still has its inode therefore."""

@@ -215,7 +215,8 @@ class LocalStore:
     def _describe(self, name: FileName, descriptor: int) -> StoredFile:
         """Describe an opened file. Raise NotFound if it has expired, or OSError."""
         file = attributes.read(name, descriptor)
-        if file.has_expired(self._clock()):
+        if file.expires is not None and file.has_expired(self._clock()):
+            self._expiry_index.restore(name, file.expires, descriptor)
             raise NotFound(name)
         return file
 

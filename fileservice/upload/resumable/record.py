@@ -56,6 +56,8 @@ class UploadRecord:
     """`Caller.client` of the request that created the upload."""
     reservation: str = ""
     """What is reserved of the owner's quota; empty if nothing is."""
+    expires: int | None = None
+    """When the file expires, in seconds since the Unix epoch; None for never."""
 
     def __post_init__(self) -> None:
         if (self.kind is UploadKind.PARTIAL) != (self.name is None):
@@ -73,7 +75,9 @@ class UploadRecord:
     def request(self, caller: Caller = UNRESTRICTED) -> UploadRequest:
         """Return what the client declared about its file. The upload must have a name."""
         assert self.name is not None
-        return UploadRequest(self.name, self.length, digests=self.digests, caller=caller)
+        return UploadRequest(
+            self.name, self.length, digests=self.digests, expires=self.expires, caller=caller
+        )
 
     def to_bytes(self) -> bytes:
         """Return the record as JSON."""
@@ -85,6 +89,7 @@ class UploadRecord:
             "charset": self.file.content.charset,
             "sha256": self.file.content.sha256 and self.file.content.sha256.hex(),
             "version": self.file.version,
+            "expires": self.file.expires,
         }
         return json.dumps(
             {
@@ -101,6 +106,7 @@ class UploadRecord:
                 "owner": self.owner,
                 "client": self.client,
                 "reservation": self.reservation,
+                "expires": self.expires,
             }
         ).encode()
 
@@ -128,6 +134,7 @@ def _stored_file(
     charset: str | None,
     sha256: str | None,
     version: str,
+    expires: int | None = None,
 ) -> StoredFile:
     content = Content(media_type, charset, bytes.fromhex(sha256) if sha256 else None)
-    return StoredFile(FileName.parse(name), size, modified_ns, content, version)
+    return StoredFile(FileName.parse(name), size, modified_ns, content, version, expires=expires)
