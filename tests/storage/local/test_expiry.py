@@ -1,13 +1,8 @@
 """Files that expire in a directory: the index, readers, and processes that are killed."""
 
 import os
-import signal
-import sys
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 
@@ -17,10 +12,9 @@ from fileservice.storage.local import LocalStore
 from tests.storage.contract.expiry import FAR, LATER, OVER, due, remove_all
 from tests.storage.contract.files import StoreAt
 from tests.storage.local.conftest import Mount, StagedFiles
+from tests.storage.local.killed_at import killed_at
 from tests.storage.local.processes import StartChild, run_together
 from tests.storage.store_contract import NAME, names, publish, read
-
-_TRACED = "/fileservice/storage/local/"
 
 
 def entries(directory: Path) -> list[str]:
@@ -30,34 +24,6 @@ def entries(directory: Path) -> list[str]:
 
 def hours(directory: Path) -> list[Path]:
     return list((directory / ".fileservice/expiry").iterdir())
-
-
-def killed_at(line: int, act: Callable[[], object]) -> bool:
-    """Run `act` in a process that kills itself before a line of the store; return if it did.
-
-    Lines are counted as they are executed.
-    """
-    child = os.fork()
-    if not child:
-        executed = count()
-
-        def trace(frame: FrameType, event: str, _argument: Any) -> Any:
-            if _TRACED not in frame.f_code.co_filename:
-                return None
-            if event == "line" and next(executed) == line:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return trace
-
-        status = 1
-        try:
-            sys.settrace(trace)
-            act()
-            status = 0
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
 
 
 def test_kill_9_at_any_line_of_a_publication_leaves_no_file_for_ever(
