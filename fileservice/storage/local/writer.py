@@ -69,7 +69,12 @@ class LocalWriter:
             if expires is not None:
                 # Before the file is visible, or a process that dies in between leaves it for ever.
                 self._expiry_index.add(name, expires, self._descriptor)
-            linked = self._link(name)
+            try:
+                linked = self._link(name)
+            except NameTaken:
+                if expires is not None:
+                    self._expiry_index.discard(expires, self._descriptor)
+                raise
             if self._layout.fsync:
                 try:
                     sync_directory(self._layout.root)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fileservice.names import FileName
-from fileservice.storage import ExpiryNotSupported, NotFound
+from fileservice.storage import ExpiryNotSupported, NameTaken, NotFound
 from fileservice.storage.local import LocalStore
 from tests.storage.contract.expiry import FAR, LATER, OVER, due, remove_all
 from tests.storage.contract.files import StoreAt
@@ -88,6 +88,18 @@ def test_entry_is_removed_with_its_file(store: LocalStore, directory: Path) -> N
     remove_all(store)
 
     assert entries(directory) == []
+
+
+def test_upload_that_loses_its_name_leaves_no_entry(store: LocalStore, directory: Path) -> None:
+    """Nothing would remove it before its time, and whoever loses many races could fill the disk."""
+    publish(store, NAME, expires=FAR)
+
+    for expires in (FAR, FAR + 1, OVER):
+        with pytest.raises(NameTaken):
+            publish(store, NAME, b"loser", expires=expires)
+
+    assert entries(directory) == [NAME]
+    assert due(LocalStore(directory, fsync=True, clock=lambda: FAR)) == [NAME]
 
 
 def test_entry_of_a_file_that_another_program_removed_is_dropped_after_an_hour(
