@@ -100,8 +100,9 @@ class Store(Protocol):
         `expected` is a hint: how many files the caller is likely to take.
 
         The result is a cursor and not a snapshot: a file that exists throughout is returned exactly
-        once, whatever is published or deleted meanwhile. Memory does not grow with the number of
-        files.
+        once, whatever is published or deleted meanwhile. With `brief`, it may have files that have
+        expired since the call; `describe` does not find them. Memory does not grow with the number
+        of files.
         """
 
     def describe(self, file: StoredFile) -> StoredFile:

@@ -30,12 +30,8 @@ def read(name: FileName, descriptor: int) -> StoredFile:
         digest = _attribute(descriptor, "user.shatag.sha256")
     content = Content.from_text(name, media_type, charset, digest)
     owner = Owner.from_text(_attribute(descriptor, _OWNER))
-    return _describe(name, status, content, owner, read_expiry(descriptor))
-
-
-def read_expiry(file: int | bytes) -> int | None:
-    """Return when an opened file, or the file at a path, expires. Raise OSError."""
-    return expiry_from_text(_attribute(file, _EXPIRES))
+    expires = expiry_from_text(_attribute(descriptor, _EXPIRES))
+    return _describe(name, status, content, owner, expires)
 
 
 def read_owner(path: str) -> Owner | None:
@@ -113,7 +109,7 @@ def _describe(
     )
 
 
-def _attribute(file: int | str | bytes, attribute: str) -> str | None:
+def _attribute(file: int | str, attribute: str) -> str | None:
     """Return the value of an attribute, or None if the file does not have it."""
     try:
         return os.getxattr(file, attribute).decode("latin-1")

@@ -170,6 +170,9 @@ class LocalStore:
         folded = contains.casefold()
         with translate_errors(self._layout.root):
             self._layout.identity.check()
+            # What a brief description costs is one system call, and another would double it.
+            entries = self._expiry_index.entries(self._clock()) if brief else ()
+            may_have_expired = {entry.name for entry in entries}
             for raw in self._index.names(max(raw_after, raw_prefix)):
                 if not raw.startswith(raw_prefix):
                     return
@@ -179,7 +182,10 @@ class LocalStore:
                     name = FileName.parse_bytes(raw)
                     if name.encode() != raw or folded not in name.casefold():
                         continue
-                    file = self._stat_briefly(name, raw) if brief else self.stat(name)
+                    if brief and name not in may_have_expired:
+                        file = self._stat_briefly(name, raw)
+                    else:
+                        file = self.stat(name)
                 except (BadName, NotFound):
                     continue  # the name is not valid in a request, or the file was deleted
                 yield file
@@ -221,23 +227,11 @@ class LocalStore:
         return file
 
     def _stat_briefly(self, name: FileName, raw: bytes) -> StoredFile:
-        """Describe a file by what two system calls return."""
-        path = b"%s/%s" % (self._layout.root, raw)
+        """Describe a file by what one system call returns."""
         try:
-            status = os.stat(path, follow_symlinks=False)
-            if not S_ISREG(status.st_mode):
-                raise NotFound(name)
-            expires = attributes.read_expiry(path)
+            status = os.stat(b"%s/%s" % (self._layout.root, raw), follow_symlinks=False)
         except FileNotFoundError:
             raise NotFound(name) from None
-        file = StoredFile(
-            name,
-            status.st_size,
-            status.st_mtime_ns,
-            _UNKNOWN_CONTENT,
-            version="",
-            expires=expires,
-        )
-        if file.has_expired(self._clock()):
+        if not S_ISREG(status.st_mode):
             raise NotFound(name)
-        return file
+        return StoredFile(name, status.st_size, status.st_mtime_ns, _UNKNOWN_CONTENT, version="")
