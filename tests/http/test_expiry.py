@@ -213,12 +213,13 @@ def test_download_that_began_before_goes_on_to_its_end(
 def test_one_of_many_that_want_the_name_of_an_expired_file_gets_it(
     client: httpx.Client, server: LiveServer
 ) -> None:
-    put(client, "a.txt", "1s")
+    put(client, "a.txt", "2s")
+    ends = time.time() + 3  # when the second has begun at which it expires
 
     def compete(number: int) -> tuple[bytes, int]:
         body = b"text of number %d\n" % number
         with server.client() as own:
-            eventually(lambda: own.head("/download/a.txt").status_code != 200)
+            eventually(lambda: time.time() > ends)
             return body, own.put("/upload/a.txt", content=body).status_code
 
     with ThreadPoolExecutor(8) as threads:
