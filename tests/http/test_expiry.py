@@ -158,19 +158,19 @@ def test_upload_says_when_its_file_expires_and_every_answer_repeats_it(
 def test_file_is_gone_at_its_second_and_its_name_is_free(
     client: httpx.Client, upload: Upload
 ) -> None:
-    before = time.time()
-    assert upload(client, "a.txt", "3s").is_success
-    answer = client.head("/download/a.txt")
-    if answer.status_code == 404:  # a machine so slow that the time is over
-        assert time.time() >= before + 3
-        expires = before + 3
-    else:
-        expires = sunset(answer)
-        assert before + 3 <= expires
+    # A machine may be so slow that the time is over before the upload, or the next answer.
+    for seconds in (3, 12, 48):
+        before = time.time()
+        stored, answer = upload(client, "a.txt", f"{seconds}s"), client.head("/download/a.txt")
+        if stored.is_success and answer.is_success:
+            break
+        assert time.time() >= before + seconds
+    expires = sunset(answer)
+    assert before + seconds <= expires
 
     ask_until_gone(lambda: client.head("/download/a.txt"), expires)
 
-    etag = {"If-Match": answer.headers.get("ETag", '"x"')}
+    etag = {"If-Match": answer.headers["ETag"]}
     for method in ("GET", "HEAD", "DELETE"):
         assert client.request(method, "/download/a.txt").status_code == 404
         assert client.request(method, "/download/a.txt", headers=etag).status_code == 404
@@ -333,7 +333,7 @@ def quota_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Liv
 def test_expired_file_gives_its_bytes_back_once_it_is_removed(quota_server: LiveServer) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with httpx.Client(base_url=quota_server.url, headers=headers, timeout=30) as client:
-        assert client.put("/upload/a.txt?expires=1s", content=b"x" * 90).status_code == 201
+        assert client.put("/upload/a.txt?expires=5s", content=b"x" * 90).status_code == 201
         too_much = client.put("/upload/b.txt", content=b"x" * 20)
         assert (too_much.status_code, too_much.json()["code"]) == (507, "quota-exceeded")
         eventually(lambda: client.head("/download/a.txt").status_code == 404)
@@ -348,12 +348,12 @@ def test_expired_file_gives_its_bytes_back_once_it_is_removed(quota_server: Live
 def test_sweep_gives_bytes_back(quota_server: LiveServer, over_a_directory: None) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with httpx.Client(base_url=quota_server.url, headers=headers, timeout=30) as client:
-        for number in range(3):
+        for number in range(2):
             names = [f"{number}-{name}.txt" for name in "abc"]
             for name in names:
-                assert client.put(f"/upload/{name}?expires=1s", content=b"x" * 33).is_success
+                assert client.put(f"/upload/{name}?expires=5s", content=b"x" * 33).is_success
             eventually(lambda: quota_server.published() == [])
-            eventually(lambda: client.put("/upload/w.txt?expires=1s", content=b"x").is_success)
+            eventually(lambda: client.put("/upload/w.txt?expires=5s", content=b"x").is_success)
             eventually(lambda: quota_server.published() == [])
 
 
