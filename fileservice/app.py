@@ -32,6 +32,7 @@ from fileservice.web.authentication import Authenticator
 from fileservice.web.cookies import Cookies
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import Door
+from fileservice.web.expiry_sweeper import ExpirySweeper
 from fileservice.web.identity_fields import IdentityFields
 from fileservice.web.maintenance import Sweeper
 from fileservice.web.middleware import (
@@ -126,7 +127,17 @@ def create_app(
     private_responses.register(app)
     compression.register(app, executor)
     problems.register(app)
+    _sweep_expired_files(app, dependencies.upload_context)
     return app
+
+
+def _sweep_expired_files(app: Flask, context: UploadContext) -> None:
+    """Have expired files removed, also while there are no requests where gevent runs."""
+    sweeper = ExpirySweeper(context)
+    if isinstance(context.executor, InlineExecutor):
+        app.before_request(sweeper.sweep_if_due)
+    else:
+        sweeper.start()
 
 
 def _dependencies(
@@ -139,6 +150,8 @@ def _dependencies(
         digest=settings.digest,
         max_unfinished=settings.max_unfinished_uploads,
         max_unfinished_of_client=settings.max_unfinished_uploads_per_client,
+        max_expiry=settings.file_expiry_max,
+        default_expiry=settings.file_expiry,
     )
     accounts = QuotaAccounts(store, executor, partial(held_reservations, store))
     context = UploadContext(

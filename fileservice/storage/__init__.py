@@ -2,6 +2,7 @@
 
 from fileservice.storage.errors import (
     Busy,
+    ExpiryNotSupported,
     Locked,
     NameReserved,
     NameTaken,
@@ -21,6 +22,7 @@ from fileservice.storage.factory import (
     verify_store,
 )
 from fileservice.storage.files import (
+    END_OF_9999,
     Content,
     Opened,
     OwnedFile,
@@ -31,6 +33,7 @@ from fileservice.storage.files import (
     UnfinishedUpload,
 )
 from fileservice.storage.interface import (
+    ExpiredFiles,
     Locker,
     PrivateFiles,
     ResumableWriter,
@@ -42,8 +45,11 @@ from fileservice.storage.interface import (
 )
 
 __all__ = [
+    "END_OF_9999",
     "Busy",
     "Content",
+    "ExpiredFiles",
+    "ExpiryNotSupported",
     "Locked",
     "Locker",
     "NameReserved",

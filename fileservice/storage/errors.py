@@ -7,6 +7,7 @@ StorageError
 ├── NameTaken            another file has the name
 ├── NameReserved         another file may be about to get the name
 ├── VersionChanged       the file with the name is not the version that was meant
+├── ExpiryNotSupported   the store cannot keep when a file expires
 ├── StorageFull          there is no space, or none that may be used
 ├── StorageUnavailable   the store does not respond, or responds with an error
 └── Busy                 this process has no file descriptors or memory left at the moment
@@ -62,6 +63,14 @@ class Locked(StorageError):
         self, detail: str = "another request is sending to this upload; wait until it has ended"
     ) -> None:
         super().__init__(detail)
+
+
+class ExpiryNotSupported(StorageError):
+    def __init__(self) -> None:
+        super().__init__(
+            "the file system of the storage cannot keep when a file expires (extended attributes),"
+            " so nothing that expires is stored; send the file without expires"
+        )
 
 
 class StorageFull(StorageError):

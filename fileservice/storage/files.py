@@ -18,7 +18,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _OWNER = re.compile(r"([A-Za-z0-9%_.~:@+-]+)(?:;([A-Za-z0-9.]+))?")
 _LONGEST_OWNER = 1024
 """Characters. The user-defined metadata of an object in a bucket has 2 KB in all."""
-_YEAR_1, _END_OF_9999 = -62_135_596_800, 253_402_300_799
+_YEAR_1, END_OF_9999 = -62_135_596_800, 253_402_300_799
+"""The times that an HTTP date can express begin and end here, in seconds since the Unix epoch."""
+_SECONDS = re.compile(r"[0-9]{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,14 @@ class Owner:
         return cls(unquote(match[1], errors="replace"), match[2] or "")
 
 
+def expiry_from_text(text: str | None) -> int | None:
+    """Return the time of expiry, in seconds since the Unix epoch, that is kept as this text.
+
+    It is the number of seconds in decimal digits. Return None if it is missing or not well-formed.
+    """
+    return int(text) if text and _SECONDS.fullmatch(text) else None
+
+
 @dataclass(frozen=True, slots=True)
 class OwnedFile:
     """What a recount of the usage needs to know of a file."""
@@ -109,11 +119,17 @@ class StoredFile:
     """Changes whenever the bytes do; may stand in an entity tag (RFC 9110, section 8.8.3)."""
     owner: Owner | None = None
     """Who stored the file; None if nobody is known, as for a file put there by other means."""
+    expires: int | None = None
+    """From when on the file does not exist, in seconds since the Unix epoch; None for never."""
 
     @property
     def modified(self) -> int:
         """Seconds since the Unix epoch, clamped to the years that an HTTP date can express."""
-        return max(_YEAR_1, min(self.modified_ns // 1_000_000_000, _END_OF_9999))
+        return max(_YEAR_1, min(self.modified_ns // 1_000_000_000, END_OF_9999))
+
+    def has_expired(self, now: float) -> bool:
+        """Return whether the file does not exist any more at `now`, in seconds as `expires`."""
+        return self.expires is not None and self.expires <= now
 
 
 def _do_nothing(_first: int, _end: int) -> None:

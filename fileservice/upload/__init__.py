@@ -9,8 +9,10 @@ from fileservice.upload.caller import Caller
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import (
     REJECTIONS,
+    AlreadyExpired,
     ContentMismatch,
     DigestMismatch,
+    ExpiryTooLate,
     ExtensionNotAllowed,
     InvalidConcatenation,
     LengthConflict,
@@ -27,6 +29,7 @@ from fileservice.upload.errors import (
     UploadIsFinal,
     UploadRejected,
 )
+from fileservice.upload.expired_files import remove_expired_files
 from fileservice.upload.policy import ANY_VERSION, UploadPolicy, UploadRequest
 from fileservice.upload.publish import UploadResult
 from fileservice.upload.receive import receive
@@ -41,10 +44,12 @@ from fileservice.upload.verified_blocks import verified_blocks
 __all__ = [
     "ANY_VERSION",
     "REJECTIONS",
+    "AlreadyExpired",
     "AppendRequest",
     "Caller",
     "ContentMismatch",
     "DigestMismatch",
+    "ExpiryTooLate",
     "ExtensionNotAllowed",
     "InvalidConcatenation",
     "LengthConflict",
@@ -70,5 +75,6 @@ __all__ = [
     "UploadStatus",
     "held_reservations",
     "receive",
+    "remove_expired_files",
     "verified_blocks",
 ]

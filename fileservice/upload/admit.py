@@ -6,6 +6,7 @@ from fileservice.storage import NameTaken, NotFound, StorageFull, Store, StoredF
 from fileservice.upload.caller import may_see
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import PreconditionNotMet, TooLarge
+from fileservice.upload.expired_files import free_name
 from fileservice.upload.policy import UploadRequest
 
 
@@ -22,7 +23,7 @@ def admit(request: UploadRequest, context: UploadContext) -> tuple[FileType, Sto
     if content_length > policy.max_size:
         raise TooLarge(policy.max_size)
     # These calls are made on the event loop: while the directory is cached, they take microseconds.
-    if _may_take_name(request, store):
+    if _may_take_name(request, context):
         check_free_space(context, content_length)
         return file_type, None
     stored = None
@@ -33,11 +34,15 @@ def admit(request: UploadRequest, context: UploadContext) -> tuple[FileType, Sto
     return file_type, stored
 
 
-def _may_take_name(request: UploadRequest, store: Store) -> bool:
-    """Return whether the file could be published now, as far as its name is concerned."""
+def _may_take_name(request: UploadRequest, context: UploadContext) -> bool:
+    """Return whether the file could be published now, as far as its name is concerned.
+
+    A file that has expired and still has the name is removed.
+    """
     if request.replaces is None:
-        return not store.is_taken(request.name)
-    current = find_file(store, request.name)
+        is_free = not context.store.is_taken(request.name)
+        return is_free or context.executor.run_io(free_name, request.name, context)
+    current = find_file(context.store, request.name)
     return current is not None and request.may_replace(current)
 
 

@@ -30,8 +30,8 @@ class UploadContext:
     It is called for uploads that are removed, on whoever's behalf. It blocks, and raises nothing.
     """
     begin_removal: Callable[[StoredFile], Callable[[StoredFile], None]] = _count_nothing
-    """Returns what gives the bytes of a file back to the quota of its owner once it is replaced.
+    """Returns what gives the bytes of a file back to the quota of its owner once it is gone.
 
-    It is called before the file is replaced. What it returns takes the file as it was then, and
-    raises nothing. Both block.
+    It is called before the file is replaced, or removed since it has expired. What it returns takes
+    the file as it was then, and raises nothing. Both block.
     """

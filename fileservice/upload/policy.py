@@ -1,5 +1,6 @@
 """What is accepted: the operator's policy, and what a client declares about its file."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -7,7 +8,7 @@ from fileservice.filetypes import FileType
 from fileservice.names import FileName
 from fileservice.storage import StoredFile
 from fileservice.upload.caller import UNRESTRICTED, Caller, may_see
-from fileservice.upload.errors import ExtensionNotAllowed, NoExtension
+from fileservice.upload.errors import ExpiryTooLate, ExtensionNotAllowed, NoExtension
 
 ANY_VERSION = ("*",)
 
@@ -27,6 +28,22 @@ class UploadPolicy:
     """How many resumable uploads of all clients may be unfinished; None for any number."""
     max_unfinished_of_client: int | None = None
     """How many resumable uploads of one client may be unfinished; None for any number."""
+    max_expiry: float | None = None
+    """For how many seconds a file may be kept; None for ever."""
+    default_expiry: float | None = None
+    """For how many seconds a file is kept that names no time; None for as long as it may be."""
+
+    def expires(self, requested: int | None, now: float) -> int | None:
+        """Return when a file expires that is to expire at `requested`, None if it names no time.
+
+        All times are in seconds since the Unix epoch; None stands for never. Raise ExpiryTooLate.
+        """
+        if requested is not None:
+            if self.max_expiry is not None and requested > math.ceil(now + self.max_expiry):
+                raise ExpiryTooLate(self.max_expiry)
+            return requested
+        kept = self.max_expiry if self.default_expiry is None else self.default_expiry
+        return None if kept is None else math.ceil(now + kept)
 
     def file_type(self, name: FileName) -> FileType:
         """Return the type that the extension stands for.
@@ -58,6 +75,8 @@ class UploadRequest:
 
     None for a file that takes a free name.
     """
+    expires: int | None = None
+    """When the file expires, in seconds since the Unix epoch; None for never."""
     caller: Caller = UNRESTRICTED
 
     def authorize(self) -> None:

@@ -1,6 +1,8 @@
 """Publish: a staged file that is complete and inspected becomes visible under its name."""
 
+import time
 from dataclasses import dataclass
+from functools import partial
 
 from fileservice.storage import (
     Content,
@@ -14,7 +16,8 @@ from fileservice.storage import (
 )
 from fileservice.upload.admit import condition_error, find_file, find_repeated_file
 from fileservice.upload.context import UploadContext
-from fileservice.upload.errors import DigestMismatch
+from fileservice.upload.errors import AlreadyExpired, DigestMismatch
+from fileservice.upload.expired_files import free_name
 from fileservice.upload.inspection.scan import ContentScan
 from fileservice.upload.policy import ANY_VERSION, UploadRequest
 from fileservice.upload.quota import QuotaReservation
@@ -48,21 +51,24 @@ def publish(
     """Verify the complete staged file and publish it. Blocks.
 
     `scan` has seen all bytes. A file that is new is yet to be counted (`reservation.commit`); one
-    that was replaced is not counted any more. Raise ContentMismatch, DigestMismatch, NameTaken,
-    PreconditionNotMet, or what the caller's `authorize` and the reservation raise.
+    that was replaced is not counted any more. Raise ContentMismatch, DigestMismatch,
+    AlreadyExpired, NameTaken, PreconditionNotMet, or what the caller's `authorize` and the
+    reservation raise.
     """
     verdict = scan.verdict(writer, context.executor.run_cpu)
     digests = scan.digests()
     for algorithm, declared in request.digests.items():
         if digests[algorithm] != declared:
             raise DigestMismatch(algorithm)
+    if request.expires is not None and request.expires <= time.time():
+        raise AlreadyExpired
     request.authorize()  # rights may have changed since the upload was admitted
     reservation.recheck(writer.size)
     sha256 = digests["sha-256"] if context.policy.digest else None
     content = Content(verdict.media_type, verdict.charset, sha256)
     try:
         if request.replaces is None:
-            file = writer.publish(request.name, content, reservation.owner)
+            file = _publish_new(request, context, writer, content, reservation.owner)
         else:
             file = _replace(request, context, writer, content, reservation.owner)
     except NameReserved:  # nothing was published, so the reservation is released as usual
@@ -79,6 +85,22 @@ def publish(
     return UploadResult(file, created=not is_replacement, replaced=is_replacement)
 
 
+def _publish_new(
+    request: UploadRequest,
+    context: UploadContext,
+    writer: Writer,
+    content: Content,
+    owner: Owner | None,
+) -> StoredFile:
+    """Publish the file; one that has the name and has expired is removed before."""
+    while True:
+        try:
+            return writer.publish(request.name, content, owner, expires=request.expires)
+        except NameTaken:
+            if not free_name(request.name, context):
+                raise
+
+
 def _replace(
     request: UploadRequest,
     context: UploadContext,
@@ -90,14 +112,15 @@ def _replace(
 
     Raise VersionChanged or NotFound if there is none.
     """
+    publish = partial(writer.publish, request.name, content, owner, expires=request.expires)
     while True:
         current = find_file(context.store, request.name)
         if current is None or not request.may_replace(current):
             # The writer finds out whether an earlier process has published this very file.
-            return writer.publish(request.name, content, owner, replaces=_NO_VERSION)
+            return publish(replaces=_NO_VERSION)
         give_back = context.begin_removal(current)
         try:
-            file = writer.publish(request.name, content, owner, replaces=current.version)
+            file = publish(replaces=current.version)
         except VersionChanged:
             if request.replaces == ANY_VERSION:
                 continue  # it was replaced by another, which this one may replace as well

@@ -10,7 +10,7 @@ from fileservice.protocols.conditional import format_date
 from fileservice.protocols.digests import repr_digest
 from fileservice.protocols.ranges import ByteRange, content_range
 from fileservice.storage import Opened, StoredFile
-from fileservice.web.representations import content_disposition, content_type, etag
+from fileservice.web.representations import content_disposition, content_type, etag, sunset
 from fileservice.web.security_headers import FILE_HEADERS
 from fileservice.wsgi_extensions import FileRegion, FileRegions
 
@@ -50,6 +50,7 @@ def send(opened: Opened, ranges: tuple[ByteRange, ...], *, inline: bool) -> Resp
             ("Last-Modified", format_date(file.modified)),
             ("Accept-Ranges", "bytes"),
             *([("Repr-Digest", digest)] if digest else ()),
+            *sunset(file).items(),
             *FILE_HEADERS.items(),
         ]
     )

@@ -51,6 +51,7 @@ def test_201_describes_the_stored_file(
         "url": url,
         "size": len(TEXT),
         "type": "text/plain",
+        "expires": None,
         "digest": sha256(TEXT),
     }
     file = client.get(url)

@@ -1,11 +1,13 @@
 """The contract of `storage.interface`: every store passes this suite.
 
-A test module subclasses StoreContract and defines two fixtures: `store`, which is empty, and
-`another_store`, which has the same files through another object, as another process does. No test
+A test module subclasses StoreContract and defines three fixtures: `store`, which is empty,
+`another_store`, which has the same files through another object, as another process does, and
+`store_at`, which returns such an object with a clock of its own. No test
 here depends on how a store keeps its files.
 """
 
 from tests.storage.contract.delete import DeleteContract
+from tests.storage.contract.expiry import ExpiryContract
 from tests.storage.contract.files import (
     COMPETITORS,
     NAME,
@@ -44,6 +46,7 @@ class StoreContract(
     DeleteContract,
     ReplaceContract,
     ListContract,
+    ExpiryContract,
     UploadsContract,
     LockerContract,
     UsageContract,

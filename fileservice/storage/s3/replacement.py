@@ -8,6 +8,7 @@ from fileservice.storage.files import StoredFile
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
+from fileservice.storage.s3.expiry_index import ExpiryIndex
 from fileservice.storage.s3.metadata import ID, MetadataStore
 from fileservice.storage.s3.name_lock import locked_name
 from fileservice.storage.s3.objects import ObjectHead
@@ -21,11 +22,17 @@ class Replacement:
     """
 
     def __init__(
-        self, client: S3Client, metadata_store: MetadataStore, name: FileName, version: str
+        self,
+        client: S3Client,
+        metadata_store: MetadataStore,
+        expiry_index: ExpiryIndex,
+        name: FileName,
+        version: str,
     ) -> None:
         self._client = client
         self._name = name
         self._metadata_store = metadata_store
+        self._expiry_index = expiry_index
         self._version = version
         self.replaced: StoredFile | None = None
         """The file that was replaced, if there was one."""
@@ -79,6 +86,7 @@ class Replacement:
                 etag = head.etag  # the request succeeded, but its answer was lost
         self.replaced = replaced
         self._metadata_store.retire_of(old)
+        self._expiry_index.discard_of(replaced, old)
         return reservation.head_of_published(self._client, target, size, etag)
 
     def _current(self, target: Target) -> ObjectHead:
@@ -93,10 +101,16 @@ class Replacement:
 
 
 def replacement_of(
-    client: S3Client, metadata_store: MetadataStore, name: FileName, version: str | None
+    client: S3Client,
+    metadata_store: MetadataStore,
+    expiry_index: ExpiryIndex,
+    name: FileName,
+    version: str | None,
 ) -> Replacement | None:
     """Return the replacement of this version; None if no version is to be replaced."""
-    return None if version is None else Replacement(client, metadata_store, name, version)
+    if version is None:
+        return None
+    return Replacement(client, metadata_store, expiry_index, name, version)
 
 
 def _is_of(head: ObjectHead, target: Target) -> bool:

@@ -58,6 +58,8 @@ class UploadRecord:
     """What is reserved of the owner's quota; empty if nothing is."""
     replaces: tuple[str, ...] | None = None
     """As in `UploadRequest`."""
+    expires: int | None = None
+    """When the file expires, in seconds since the Unix epoch; None for never."""
 
     def __post_init__(self) -> None:
         if (self.kind is UploadKind.PARTIAL) != (self.name is None):
@@ -76,7 +78,12 @@ class UploadRecord:
         """Return what the client declared about its file. The upload must have a name."""
         assert self.name is not None
         return UploadRequest(
-            self.name, self.length, digests=self.digests, replaces=self.replaces, caller=caller
+            self.name,
+            self.length,
+            digests=self.digests,
+            replaces=self.replaces,
+            expires=self.expires,
+            caller=caller,
         )
 
     def authorize(self, caller: Caller) -> None:
@@ -96,6 +103,7 @@ class UploadRecord:
             "charset": self.file.content.charset,
             "sha256": self.file.content.sha256 and self.file.content.sha256.hex(),
             "version": self.file.version,
+            "expires": self.file.expires,
         }
         return json.dumps(
             {
@@ -113,6 +121,7 @@ class UploadRecord:
                 "client": self.client,
                 "reservation": self.reservation,
                 "replaces": self.replaces,
+                "expires": self.expires,
             }
         ).encode()
 
@@ -142,6 +151,7 @@ def _stored_file(
     charset: str | None,
     sha256: str | None,
     version: str,
+    expires: int | None = None,
 ) -> StoredFile:
     content = Content(media_type, charset, bytes.fromhex(sha256) if sha256 else None)
-    return StoredFile(FileName.parse(name), size, modified_ns, content, version)
+    return StoredFile(FileName.parse(name), size, modified_ns, content, version, expires=expires)

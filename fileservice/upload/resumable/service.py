@@ -100,6 +100,7 @@ class ResumableUploads:
             file=stored,
             client=caller.client,
             owner=caller.owner,
+            expires=request.expires if request else None,
         )
         if stored:
             if not keep_published:

@@ -3,6 +3,7 @@
 The page shows what its reader may do, and no more.
 """
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import unquote
@@ -33,6 +34,7 @@ _PAGE_SIZE = 100
 _MAX_PREVIEW_SIZE = 20 << 20
 _IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp")
 """Images that are served inline and that browsers show; they do not show TIFF."""
+_TIME_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -42,6 +44,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     blueprint.add_app_template_filter(human_size)
     blueprint.add_app_template_filter(preview_kind)
     blueprint.add_app_template_filter(utc)
+    blueprint.add_app_template_filter(time_left)
 
     @blueprint.get("/")
     @requires(Action.PUBLIC)
@@ -151,3 +154,16 @@ def human_size(size: int) -> str:
 def utc(seconds: int) -> datetime:
     """Return the time that is given in seconds since the Unix epoch."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def time_left(seconds: int) -> str:
+    """Return in words how long it is until a time, given in seconds since the Unix epoch.
+
+    It is rounded down to a whole number of days, hours or minutes, as in "in 3 days".
+    """
+    left = seconds - time.time()
+    for length, unit in _TIME_UNITS:
+        if left >= length:
+            count = int(left // length)
+            return f"in {count} {unit}{'s' if count > 1 else ''}"
+    return "in less than a minute"

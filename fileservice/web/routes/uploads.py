@@ -25,6 +25,7 @@ from fileservice.web import request_body
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import PreconditionFailed
+from fileservice.web.expiry import ARGUMENT, requested_expiry
 from fileservice.web.representations import stored_response, validators
 from fileservice.web.requests import conditions, prefers_html
 from fileservice.web.routes import resumable_draft
@@ -55,16 +56,17 @@ def routes(dependencies: Dependencies) -> Blueprint:
             dependencies.executor,
             DigestMismatch,
         )
-        filename, blocks = form_file(request.headers.get("Content-Type", ""), form)
+        file = form_file(request.headers.get("Content-Type", ""), form)
         upload_request = UploadRequest(
-            name=FileName.parse(filename),
+            name=FileName.parse(file.filename),
             length=None,
             at_least=max(0, (length or 0) - _FORM_OVERHEAD),
             create_only=_is_create_only(),
             replaces=replaces,
+            expires=requested_expiry(dependencies.policy, file.fields.get(ARGUMENT, "")),
             caller=caller,
         )
-        result = _receive(dependencies, upload_request, blocks)
+        result = _receive(dependencies, upload_request, file.blocks)
         return _redirect_to_page(result) if prefers_html() else _response(dependencies, result)
 
     @blueprint.route(
@@ -78,6 +80,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
             digests=declared_digests(request.headers),
             create_only=_is_create_only(),
             replaces=_replaced_versions(),
+            expires=requested_expiry(dependencies.policy),
             caller=dependencies.door.caller(request.environ),
         )
         _refuse_part_of_file()

@@ -20,19 +20,29 @@ COMPETITORS = 8
 NAME = FileName.parse("a.txt")
 
 
+StoreAt = Callable[[float], Store]
+"""Return the store of a test, as a process sees it whose clock stands at these Unix seconds."""
+
+
 def content_of(data: bytes, media_type: str = "text/plain", charset: str | None = None) -> Content:
     """Return the description that the inspection of these bytes would give."""
     return Content(media_type, charset, hashlib.sha256(data).digest())
 
 
 def publish(
-    store: Store, name: str, data: bytes = b"data", content: Content | None = None
+    store: Store,
+    name: str,
+    data: bytes = b"data",
+    content: Content | None = None,
+    *,
+    expires: int | None = None,
 ) -> StoredFile:
     """Publish a file as an upload does."""
-    writer = store.writer()
+    writer = store.writer(stream_to=FileName.parse(name))
     try:
         writer.write(data)
-        return writer.publish(FileName.parse(name), content or content_of(data))
+        content = content or content_of(data)
+        return writer.publish(FileName.parse(name), content, expires=expires)
     finally:
         writer.close()
 
