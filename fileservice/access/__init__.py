@@ -3,7 +3,8 @@
 A request is made by a `Principal`, which has scopes. `AccessRules` find the principal of a secret,
 and `AccessFile` reads them. A person who has signed in has a `Session`. Every route declares the
 `Action` of its requests, and `decide` says whether the principal may perform it. `QuotaAccounts`
-count what principals have stored. What other packages may use is exported here; the errors are
+count what principals have stored, and the `LinkStore` has the links by which principals let
+others do something. What other packages may use is exported here; the errors are
 drawn as a tree in `fileservice.access.errors`.
 """
 
@@ -15,8 +16,11 @@ from fileservice.access.errors import (
     AccessFileError,
     Forbidden,
     InvalidIdentity,
+    LinkGone,
+    NoSuchLink,
     QuotaExceeded,
     TooManyFailures,
+    TooManyLinks,
     TooManyRequests,
     TooManyUploads,
     Unauthenticated,
@@ -25,6 +29,9 @@ from fileservice.access.errors import (
 )
 from fileservice.access.identity import Identity
 from fileservice.access.limits import ByteMeter, Limit, RateLimit
+from fileservice.access.link_store import LinkStore
+from fileservice.access.link_uses import Use
+from fileservice.access.links import DownloadGrant, Link, Maker, MakerKind, UploadGrant
 from fileservice.access.openid import Authorization, person_of
 from fileservice.access.principals import UNLIMITED, Principal, PrincipalKind, Quota, anonymous
 from fileservice.access.recounts import RecountIntervals
@@ -46,12 +53,19 @@ __all__ = [
     "Action",
     "Authorization",
     "ByteMeter",
+    "DownloadGrant",
     "Forbidden",
     "Grant",
     "Identity",
     "InvalidIdentity",
     "Limit",
     "Limits",
+    "Link",
+    "LinkGone",
+    "LinkStore",
+    "Maker",
+    "MakerKind",
+    "NoSuchLink",
     "Principal",
     "PrincipalKind",
     "Quota",
@@ -66,11 +80,14 @@ __all__ = [
     "SessionStore",
     "Token",
     "TooManyFailures",
+    "TooManyLinks",
     "TooManyRequests",
     "TooManyUploads",
     "Unauthenticated",
     "UnusableClaims",
+    "UploadGrant",
     "UsageUnknown",
+    "Use",
     "anonymous",
     "check_token_name",
     "decide",

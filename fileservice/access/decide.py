@@ -21,7 +21,7 @@ def decide(principal: Principal, action: Action, name: FileName | None = None) -
             raise Unauthenticated
         if missing:
             raise Forbidden(scopes=missing)
-    if name is not None and not name.startswith(principal.prefix):
+    if name is not None and not principal.covers(name):
         raise Forbidden(prefix=principal.prefix)
 
 
@@ -31,4 +31,4 @@ def may_see(principal: Principal, name: FileName) -> bool:
     One that may not, but may upload, learns that a name is taken, and nothing about the file that
     has it.
     """
-    return bool(principal.scopes & _SHOWING) and name.startswith(principal.prefix)
+    return bool(principal.scopes & _SHOWING) and principal.covers(name)

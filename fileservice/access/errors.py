@@ -8,6 +8,9 @@ AccessError
 ├── TooManyRequests     the principal has made too many requests, or moved too many bytes
 │   └── TooManyFailures too many credentials from this address were wrong
 ├── TooManyUploads      as many uploads are under way as the service takes at once
+├── NoSuchLink          no link has this secret or id
+├── LinkGone            the link was revoked, has expired, or its maker has lost its rights
+├── TooManyLinks        the principal has as many links as one may have
 ├── QuotaExceeded       the principal would have stored more than it may
 └── UsageUnknown        what the principal has stored is being counted
 
@@ -85,6 +88,29 @@ class TooManyFailures(TooManyRequests):
 class TooManyUploads(AccessError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} uploads are under way, and no more are taken at present")
+        self.limit = limit
+
+
+class NoSuchLink(AccessError):
+    def __init__(self) -> None:
+        super().__init__("there is no such link; check that all of it was copied")
+
+
+class LinkGone(AccessError):
+    """Raised for whatever reason; who has the link is not told which, nor who made it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this link is not valid any more: it has expired or was revoked, all of its uses were"
+            " taken, or what it was made for is not there; ask for another one"
+        )
+
+
+class TooManyLinks(AccessError):
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"you have {limit} links that are not over, and may have no more; revoke some of them"
+        )
         self.limit = limit
 
 

@@ -9,8 +9,8 @@ from fileservice.storage.files import OwnedFile
 class PrivateFiles(Protocol):
     """Small files of the service itself, such as a key. Clients can neither list nor fetch them.
 
-    A file never changes. Its key is a name, or a folder, a slash and a name, all of letters, digits
-    and hyphens. In a directory, only the user of the service may read it.
+    Its key is a name, or a folder, a slash and a name, all of letters, digits and hyphens. In a
+    directory, only the user of the service may read it.
     """
 
     def read(self, key: str) -> bytes | None:
@@ -21,6 +21,14 @@ class PrivateFiles(Protocol):
 
         If any number of processes create a file, all of them return the same bytes. Raise
         StorageFull.
+        """
+
+    def update(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace a file by what `change` makes of it, in one atomic and durable step.
+
+        `change` is given None if there is no file. It returns None to change nothing, and may be
+        called several times; what it raises passes through. A process that dies leaves the old
+        file or the new one. Raise StorageFull, Busy if there are too many updates of one file.
         """
 
     def exists(self, key: str, *, max_age: float = 0.0) -> bool:

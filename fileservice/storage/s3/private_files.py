@@ -1,8 +1,10 @@
 """Small objects of the service itself, which no client can fetch through it."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
+from fileservice.storage.s3.atomic_objects import AtomicObjects
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
 from fileservice.storage.s3.layout import PRIVATE
@@ -14,6 +16,7 @@ class S3PrivateFiles:
 
     def __init__(self, client: S3Client) -> None:
         self._client = client
+        self._objects = AtomicObjects(client)
         self._listings: dict[str, tuple[float, frozenset[str]]] = {}
         """Of each folder: when it was listed last, and the keys that were in it."""
 
@@ -33,6 +36,10 @@ class S3PrivateFiles:
         self._listings.pop(_folder(key), None)
         created = self.read(key)
         return data if created is None else created  # another process may have removed it
+
+    def update(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        self._objects.update(PRIVATE + key, change)
+        self._listings.pop(_folder(key), None)
 
     def exists(self, key: str, *, max_age: float = 0.0) -> bool:
         folder, now = _folder(key), time.monotonic()
