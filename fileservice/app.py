@@ -11,6 +11,7 @@ from fileservice import filetypes
 from fileservice.access import (
     AccessFile,
     Limits,
+    LinkStore,
     QuotaAccounts,
     SecretKey,
     SessionStore,
@@ -33,6 +34,7 @@ from fileservice.web.cookies import Cookies
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import Door
 from fileservice.web.identity_fields import IdentityFields
+from fileservice.web.link_credentials import LinkCredentials
 from fileservice.web.maintenance import Sweeper
 from fileservice.web.middleware import (
     compression,
@@ -93,8 +95,13 @@ def create_app(
     session_cookie = SessionCookie(SessionStore(secret_key, store.private_files), cookies)
     access_file = AccessFile(settings.access_file) if settings.access_file else None
     identity_fields = IdentityFields(settings.identity_header, settings.identity_groups_header)
+    links = LinkStore(store.private_files)
     authenticator = Authenticator(
-        anonymous(settings.anonymous), access_file, identity_fields, session_cookie
+        anonymous(settings.anonymous),
+        access_file,
+        identity_fields,
+        session_cookie,
+        LinkCredentials(links, secret_key),
     )
     dependencies = _dependencies(settings, store, executor, authenticator)
     for resource in (uploads, downloads, archive, listing, pages, tus, resumable_draft):

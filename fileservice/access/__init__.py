@@ -18,6 +18,7 @@ from fileservice.access.errors import (
     InvalidIdentity,
     LinkGone,
     NoSuchLink,
+    OwnerQuotaExceeded,
     QuotaExceeded,
     TooManyFailures,
     TooManyLinks,
@@ -27,8 +28,10 @@ from fileservice.access.errors import (
     UnusableClaims,
     UsageUnknown,
 )
+from fileservice.access.guest_accounts import GuestAccount
 from fileservice.access.identity import Identity
 from fileservice.access.limits import ByteMeter, Limit, RateLimit
+from fileservice.access.link_proofs import is_proof, proof_of
 from fileservice.access.link_store import LinkStore
 from fileservice.access.link_uses import Use
 from fileservice.access.links import DownloadGrant, Link, Maker, MakerKind, UploadGrant
@@ -56,6 +59,7 @@ __all__ = [
     "DownloadGrant",
     "Forbidden",
     "Grant",
+    "GuestAccount",
     "Identity",
     "InvalidIdentity",
     "Limit",
@@ -66,6 +70,7 @@ __all__ = [
     "Maker",
     "MakerKind",
     "NoSuchLink",
+    "OwnerQuotaExceeded",
     "Principal",
     "PrincipalKind",
     "Quota",
@@ -91,11 +96,13 @@ __all__ = [
     "anonymous",
     "check_token_name",
     "decide",
+    "is_proof",
     "may_see",
     "open_limits",
     "parse_prefix",
     "parse_rules",
     "person_of",
+    "proof_of",
     "read_rules",
     "read_text",
     "serializer",

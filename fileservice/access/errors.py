@@ -12,6 +12,7 @@ AccessError
 ├── LinkGone            the link was revoked, has expired, or its maker has lost its rights
 ├── TooManyLinks        the principal has as many links as one may have
 ├── QuotaExceeded       the principal would have stored more than it may
+├── OwnerQuotaExceeded  so would the principal on whose behalf a guest uploads
 └── UsageUnknown        what the principal has stored is being counted
 
 AccessFileError         ACCESS_FILE cannot be read, or has mistakes
@@ -126,6 +127,13 @@ class QuotaExceeded(AccessError):
         super().__init__(
             f"the quota is {limit} {resource}, of which {used} are used by stored files and by"
             f" uploads that have not ended; {self.available} are available"
+        )
+
+
+class OwnerQuotaExceeded(AccessError):
+    def __init__(self) -> None:
+        super().__init__(
+            "whoever gave you this link has no space left for the file; ask them to make some"
         )
 
 

@@ -15,9 +15,13 @@ from flask import Flask, Response, after_this_request, request
 from fileservice.access import (
     Action,
     ByteMeter,
+    GuestAccount,
     Limits,
+    Maker,
     Principal,
     PrincipalKind,
+    Quota,
+    QuotaAccount,
     QuotaAccounts,
     TooManyUploads,
     Unauthenticated,
@@ -29,6 +33,7 @@ from fileservice.names import FileName
 from fileservice.storage import StorageError
 from fileservice.upload import Caller
 from fileservice.web.authentication import Authenticator
+from fileservice.web.link_credentials import PARAMETER, has_link_secret, link_of, set_link_secret
 from fileservice.web.path_parameters import parse_path_parameters
 from fileservice.web.requests import client_address
 from fileservice.wsgi_extensions import meter_transfer
@@ -42,6 +47,7 @@ _PRINCIPAL = "fileservice.principal"
 _UPLOAD = "fileservice.is_upload"
 _METER = "fileservice.byte_meter"
 _ACTIONS_OF_UPLOADS = frozenset({Action.WRITE, Action.RESUME})
+_NOTHING = Quota(0, 0)
 _METHODS_OF_UPLOADS = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -111,6 +117,10 @@ class Door:
                 raise TooManyUploads(self._limits.uploads.limit)
             environ[_UPLOAD] = True
 
+    def maker(self, environ: "WSGIEnvironment") -> Maker:
+        """Return who makes a link by this request, which has passed the door."""
+        return self._authenticator.maker(environ, principal_of(environ))
+
     def leave(self, environ: "WSGIEnvironment") -> None:
         """Free what a request has taken. The body of its response may still have to be sent."""
         if environ.pop(_UPLOAD, False):
@@ -134,7 +144,7 @@ class Door:
 
     def _identify(self, environ: "WSGIEnvironment") -> Principal:
         credentials = environ.get("HTTP_AUTHORIZATION")
-        if credentials is None:
+        if credentials is None or has_link_secret(environ):
             return self._authenticator.identify(environ)
         with self.check_credentials(environ, credentials):
             return self._authenticator.identify(environ)
@@ -152,14 +162,36 @@ class Door:
             decide(current, Action.WRITE, name)
             latest = current
 
-        # Nobody owns what clients without credentials store.
-        owner = "" if principal.kind is PrincipalKind.ANONYMOUS else principal.id
+        account: QuotaAccount | GuestAccount
+        if principal.kind is PrincipalKind.LINK:
+            account = self._account_of_guest(environ, principal)
+        else:
+            # Nobody owns what clients without credentials store.
+            owner = "" if principal.kind is PrincipalKind.ANONYMOUS else principal.id
+            account = self._accounts.account(owner, lambda: latest.quota)
         return Caller(
             principal.id,
             _client(principal, environ),
             authorize,
             may_see=partial(may_see, principal),
-            account=self._accounts.account(owner, lambda: latest.quota),
+            account=account,
+        )
+
+    def _account_of_guest(self, environ: "WSGIEnvironment", guest: Principal) -> GuestAccount:
+        """Return the account of who uploads by a link: files belong to the maker of the link."""
+
+        def owner_quota() -> Quota:
+            maker = link_of(environ).maker.principal(self._authenticator.rules())
+            return maker.quota if maker else _NOTHING
+
+        def guest_quota() -> Quota:
+            upload = link_of(environ).upload
+            return upload.quota if upload else _NOTHING
+
+        owner = link_of(environ).maker.id
+        return GuestAccount(
+            self._accounts.account(guest.id, guest_quota, guest.prefix),
+            self._accounts.account(owner, owner_quota),
         )
 
 
@@ -185,6 +217,9 @@ def register(app: Flask, door: Door) -> None:
         if request.endpoint is None or request.method == "OPTIONS":
             return  # Flask reports that there is no such path or method
         action = declared_action(app.view_functions[request.endpoint])
+        link_secret = (request.view_args or {}).get(PARAMETER)
+        if link_secret is not None:
+            set_link_secret(request.environ, link_secret)
         door.admit(request.environ, action)
         parse_path_parameters()
         for value in (request.view_args or {}).values():

@@ -154,7 +154,7 @@ TABLE = (
     Row("storage-full", 507, "The storage is full", {storage.StorageFull: ()}),
     Row("quota-exceeded", 507, "The quota is exceeded",
         {access.QuotaExceeded: ("resource", "limit", "used", "available"),
-         access.TooManyLinks: ("limit",)}),
+         access.OwnerQuotaExceeded: (), access.TooManyLinks: ("limit",)}),
 )  # fmt: skip
 
 _BY_ERROR = {error: row for row in TABLE for error in row.raised}

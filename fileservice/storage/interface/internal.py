@@ -66,9 +66,12 @@ class UsageRecords(Protocol):
     def records(self) -> Iterator[bytes]:
         """Return all records, in no order."""
 
-    def owned_files(self) -> Iterator[OwnedFile]:
+    def remove(self, owner: str) -> None:
+        """Remove the record of an owner, whether there is one or not."""
+
+    def owned_files(self, prefix: str = "") -> Iterator[OwnedFile]:
         """Return the published files that have an owner, in no order.
 
-        A file that exists throughout is returned exactly once. In a bucket this costs a request for
-        each object.
+        Their names begin with `prefix`. A file that exists throughout is returned exactly once. In
+        a bucket this costs a request for each object whose key begins so.
         """

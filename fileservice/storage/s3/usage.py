@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from fileservice.names import BadName, FileName
 from fileservice.storage.files import OwnedFile
@@ -37,9 +38,13 @@ class S3UsageRecords:
             if record is not None:
                 yield record
 
-    def owned_files(self) -> Iterator[OwnedFile]:
+    def remove(self, owner: str) -> None:
+        with suppress(ObjectMissing):
+            self._client.delete_object(_key(owner))
+
+    def owned_files(self, prefix: str = "") -> Iterator[OwnedFile]:
         with ThreadPoolExecutor(_CONCURRENT_REQUESTS) as threads:
-            for page in list_pages(self._client, folders=True):
+            for page in list_pages(self._client, prefix, folders=True):
                 objects = [listed for listed in page if isinstance(listed, ListedObject)]
                 yield from filter(None, threads.map(self._owned_file, objects))
 
@@ -52,7 +57,7 @@ class S3UsageRecords:
         if reservation.is_reservation(head):
             return None
         owner = self._metadata_store.describe(name, head).owner
-        return OwnedFile(owner, head.size) if owner else None
+        return OwnedFile(owner, head.size, name) if owner else None
 
 
 def _key(owner: str) -> str:
