@@ -5,7 +5,7 @@ import hmac
 from fileservice.access.links import Link
 from fileservice.access.signing import serializer
 
-_PURPOSE = "link password 1"
+_PURPOSE = "link proof 1"
 
 
 def proof_of(link: Link, secret_key: bytes) -> str:

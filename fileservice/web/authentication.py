@@ -45,14 +45,12 @@ class Authenticator:
     def identify(self, environ: "WSGIEnvironment") -> Principal:
         """Return the principal; raise Unauthenticated if there are credentials and they are wrong.
 
-        If there is the secret of a link in the path, that alone counts (which may raise NoSuchLink
-        or LinkGone). Authorization comes next, since the client has chosen it, then the session,
-        and then what a trusted proxy says about the person (which may raise InvalidIdentity). Wrong
-        credentials never make a request anonymous: their owner would not notice that they have
-        expired. But a browser keeps sending a session that is over, so that counts as none.
+        Authorization comes first, since the client has chosen it, then the session, and then what
+        a trusted proxy says about the person (which may raise InvalidIdentity). Wrong credentials
+        never make a request anonymous: their owner would not notice that they have expired. But a
+        browser keeps sending a session that is over, so that counts as none. A link that is over
+        raises LinkGone.
         """
-        if by_path := self._by_path(environ):
-            return by_path
         authorization = environ.get("HTTP_AUTHORIZATION")
         if authorization is None:
             return self._signed_in(environ) or self._named(environ) or self._anonymous
@@ -73,11 +71,6 @@ class Authenticator:
             return Maker.of_session(session)
         identity = self._identity_fields.read(environ)
         return Maker.of_person(principal.name, identity.groups if identity else (), rules)
-
-    def _by_path(self, environ: "WSGIEnvironment") -> Principal | None:
-        if self._link_credentials is None:
-            return None
-        return self._link_credentials.identify_by_path(environ, self.rules())
 
     def _by_link(self, environ: "WSGIEnvironment", secret: str) -> Principal:
         """Return the link with this secret; raise Unauthenticated, or LinkGone if it is over."""

@@ -33,7 +33,7 @@ from fileservice.names import FileName
 from fileservice.storage import StorageError
 from fileservice.upload import Caller
 from fileservice.web.authentication import Authenticator
-from fileservice.web.link_credentials import PARAMETER, has_link_secret, link_of, set_link_secret
+from fileservice.web.link_credentials import link_of
 from fileservice.web.path_parameters import parse_path_parameters
 from fileservice.web.requests import client_address
 from fileservice.wsgi_extensions import meter_transfer
@@ -144,7 +144,7 @@ class Door:
 
     def _identify(self, environ: "WSGIEnvironment") -> Principal:
         credentials = environ.get("HTTP_AUTHORIZATION")
-        if credentials is None or has_link_secret(environ):
+        if credentials is None:
             return self._authenticator.identify(environ)
         with self.check_credentials(environ, credentials):
             return self._authenticator.identify(environ)
@@ -217,9 +217,6 @@ def register(app: Flask, door: Door) -> None:
         if request.endpoint is None or request.method == "OPTIONS":
             return  # Flask reports that there is no such path or method
         action = declared_action(app.view_functions[request.endpoint])
-        link_secret = (request.view_args or {}).get(PARAMETER)
-        if link_secret is not None:
-            set_link_secret(request.environ, link_secret)
         door.admit(request.environ, action)
         parse_path_parameters()
         for value in (request.view_args or {}).values():

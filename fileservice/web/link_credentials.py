@@ -1,4 +1,4 @@
-"""The secret of a link as a credential: in the path of a request, or in its Authorization."""
+"""The secret of a link as a credential, in the field Authorization of a request."""
 
 import re
 from typing import TYPE_CHECKING
@@ -16,22 +16,9 @@ from fileservice.access import (
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-PARAMETER = "link_secret"
-"""The parameter of a path that is the secret of a link: its principal makes the request."""
-_SECRET = "fileservice.link_secret"  # noqa: S105  # the name of a key
 _LINK = "fileservice.link"
 _CREDENTIALS = re.compile(r"([A-Za-z0-9_-]{43})(?:\.([A-Za-z0-9_-]{43}))?")
 """A secret, and the proof that the password of the link was given. No token has this form."""
-
-
-def set_link_secret(environ: "WSGIEnvironment", secret: str) -> None:
-    """Have the link with this secret make the request, whatever other credentials it has."""
-    environ[_SECRET] = secret
-
-
-def has_link_secret(environ: "WSGIEnvironment") -> bool:
-    """Return whether a link in the path makes the request."""
-    return _SECRET in environ
 
 
 def link_of(environ: "WSGIEnvironment") -> Link:
@@ -46,14 +33,6 @@ class LinkCredentials:
     def __init__(self, links: LinkStore, secret_key: SecretKey) -> None:
         self._links = links
         self._secret_key = secret_key
-
-    def identify_by_path(self, environ: "WSGIEnvironment", rules: AccessRules) -> Principal | None:
-        """Return the principal of the link in the path; None if there is none in it.
-
-        Whether a password was given is for the view to verify. Raise NoSuchLink, LinkGone.
-        """
-        secret = environ.get(_SECRET)
-        return None if secret is None else self._identify(environ, self._links.find(secret), rules)
 
     def identify(
         self, environ: "WSGIEnvironment", credentials: str, rules: AccessRules
@@ -70,9 +49,6 @@ class LinkCredentials:
         secret_key = self._secret_key.find() if link.password else None
         if link.password and not (secret_key and is_proof(match[2] or "", link, secret_key)):
             raise Unauthenticated
-        return self._identify(environ, link, rules)
-
-    def _identify(self, environ: "WSGIEnvironment", link: Link, rules: AccessRules) -> Principal:
         principal = link.principal(rules)
         environ[_LINK] = link
         return principal
