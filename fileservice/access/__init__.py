@@ -16,6 +16,7 @@ from fileservice.access.errors import (
     AccessFileError,
     Forbidden,
     InvalidIdentity,
+    InvalidTerms,
     LinkGone,
     NoSuchLink,
     OwnerQuotaExceeded,
@@ -33,9 +34,11 @@ from fileservice.access.identity import Identity
 from fileservice.access.limits import ByteMeter, Limit, RateLimit
 from fileservice.access.link_proofs import is_proof, proof_of
 from fileservice.access.link_store import LinkStore
+from fileservice.access.link_terms import LinkTerms
 from fileservice.access.link_uses import Use
 from fileservice.access.links import DownloadGrant, Link, Maker, MakerKind, UploadGrant
 from fileservice.access.openid import Authorization, person_of
+from fileservice.access.passwords import hash_password, is_password
 from fileservice.access.principals import UNLIMITED, Principal, PrincipalKind, Quota, anonymous
 from fileservice.access.recounts import RecountIntervals
 from fileservice.access.rules import AccessRules, Grant, Token
@@ -62,11 +65,13 @@ __all__ = [
     "GuestAccount",
     "Identity",
     "InvalidIdentity",
+    "InvalidTerms",
     "Limit",
     "Limits",
     "Link",
     "LinkGone",
     "LinkStore",
+    "LinkTerms",
     "Maker",
     "MakerKind",
     "NoSuchLink",
@@ -96,6 +101,8 @@ __all__ = [
     "anonymous",
     "check_token_name",
     "decide",
+    "hash_password",
+    "is_password",
     "is_proof",
     "may_see",
     "open_limits",

@@ -16,6 +16,8 @@ def decide(principal: Principal, action: Action, name: FileName | None = None) -
     exists plays no part, so the answer does not depend on it.
     """
     missing = action.scopes - principal.scopes
+    if action is Action.MANAGE_LINKS and Scope.ADMIN in principal.scopes:
+        missing = frozenset()
     if missing or (action is Action.VIEW_PAGE and not principal.scopes):
         if principal.kind is PrincipalKind.ANONYMOUS:
             raise Unauthenticated

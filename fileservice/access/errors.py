@@ -10,6 +10,7 @@ AccessError
 ├── TooManyUploads      as many uploads are under way as the service takes at once
 ├── NoSuchLink          no link has this secret or id
 ├── LinkGone            the link was revoked, has expired, or its maker has lost its rights
+├── InvalidTerms        what a link is to allow is not well-formed
 ├── TooManyLinks        the principal has as many links as one may have
 ├── QuotaExceeded       the principal would have stored more than it may
 ├── OwnerQuotaExceeded  so would the principal on whose behalf a guest uploads
@@ -105,6 +106,14 @@ class LinkGone(AccessError):
             "this link is not valid any more: it has expired or was revoked, all of its uses were"
             " taken, or what it was made for is not there; ask for another one"
         )
+
+
+class InvalidTerms(AccessError):
+    """`member` is what is wrong, and ``str(error)`` says how."""
+
+    def __init__(self, member: str, problem: str) -> None:
+        super().__init__(f"{member} {problem}")
+        self.member = member
 
 
 class TooManyLinks(AccessError):

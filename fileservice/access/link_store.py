@@ -25,6 +25,7 @@ from fileservice.access.links import (
     UploadGrant,
     digest_of,
     id_of,
+    principal_id,
 )
 from fileservice.storage import PrivateFiles
 
@@ -131,11 +132,14 @@ class LinkStore:
         return link
 
     def sweep(self) -> list[str]:
-        """Remove the links that have been over for a long time, and return their ids."""
+        """Remove the links that have been over for a long time.
+
+        Return the ids of the principals that used them. Raise StorageError.
+        """
         removed: list[str] = []
         for name in self._files.list(_INDEX):
             removed += self._sweep_index(f"{_INDEX}/{name}")
-        return removed
+        return [principal_id(link_id) for link_id in removed]
 
     def list(self, maker: str | None = None) -> Iterator[Link]:
         """Return the links of the maker with this id, or all, in no order. Raise StorageError."""

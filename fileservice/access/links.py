@@ -143,7 +143,7 @@ class Link:
     @property
     def principal_id(self) -> str:
         """The id of the principal that uses the link."""
-        return f"{PrincipalKind.LINK}:{self.id}"
+        return principal_id(self.id)
 
     @property
     def over(self) -> int | None:
@@ -197,3 +197,8 @@ def digest_of(secret: str) -> bytes:
 def id_of(digest: bytes) -> str:
     """Return the id of the link whose secret has this digest."""
     return digest.hex()[:32]
+
+
+def principal_id(link_id: str) -> str:
+    """Return the id of the principal that uses the link with this id."""
+    return f"{PrincipalKind.LINK}:{link_id}"

@@ -5,6 +5,7 @@ and has `access.decide` say whether that principal may perform the action. It wo
 environment alone, so that it does not depend on Flask.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -17,10 +18,11 @@ from fileservice.access import (
     ByteMeter,
     GuestAccount,
     Limits,
+    Link,
+    LinkGone,
     Maker,
     Principal,
     PrincipalKind,
-    Quota,
     QuotaAccount,
     QuotaAccounts,
     TooManyUploads,
@@ -33,7 +35,7 @@ from fileservice.names import FileName
 from fileservice.storage import StorageError
 from fileservice.upload import Caller
 from fileservice.web.authentication import Authenticator
-from fileservice.web.link_credentials import link_of
+from fileservice.web.guests import account_of_guest
 from fileservice.web.path_parameters import parse_path_parameters
 from fileservice.web.requests import client_address
 from fileservice.wsgi_extensions import meter_transfer
@@ -47,7 +49,6 @@ _PRINCIPAL = "fileservice.principal"
 _UPLOAD = "fileservice.is_upload"
 _METER = "fileservice.byte_meter"
 _ACTIONS_OF_UPLOADS = frozenset({Action.WRITE, Action.RESUME})
-_NOTHING = Quota(0, 0)
 _METHODS_OF_UPLOADS = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -121,6 +122,15 @@ class Door:
         """Return who makes a link by this request, which has passed the door."""
         return self._authenticator.maker(environ, principal_of(environ))
 
+    def is_usable(self, link: Link) -> bool:
+        """Return whether a link is not over, and its maker has the rights that it needs now."""
+        try:
+            link.require_valid(time.time())
+            link.principal(self._authenticator.rules())
+        except LinkGone:
+            return False
+        return True
+
     def leave(self, environ: "WSGIEnvironment") -> None:
         """Free what a request has taken. The body of its response may still have to be sent."""
         if environ.pop(_UPLOAD, False):
@@ -164,7 +174,8 @@ class Door:
 
         account: QuotaAccount | GuestAccount
         if principal.kind is PrincipalKind.LINK:
-            account = self._account_of_guest(environ, principal)
+            rules = self._authenticator.rules
+            account = account_of_guest(environ, principal, self._accounts, rules)
         else:
             # Nobody owns what clients without credentials store.
             owner = "" if principal.kind is PrincipalKind.ANONYMOUS else principal.id
@@ -175,23 +186,6 @@ class Door:
             authorize,
             may_see=partial(may_see, principal),
             account=account,
-        )
-
-    def _account_of_guest(self, environ: "WSGIEnvironment", guest: Principal) -> GuestAccount:
-        """Return the account of who uploads by a link: files belong to the maker of the link."""
-
-        def owner_quota() -> Quota:
-            maker = link_of(environ).maker.principal(self._authenticator.rules())
-            return maker.quota if maker else _NOTHING
-
-        def guest_quota() -> Quota:
-            upload = link_of(environ).upload
-            return upload.quota if upload else _NOTHING
-
-        owner = link_of(environ).maker.id
-        return GuestAccount(
-            self._accounts.account(guest.id, guest_quota, guest.prefix),
-            self._accounts.account(owner, owner_quota),
         )
 
 

@@ -81,7 +81,7 @@ TABLE = (
         {upload.DigestMismatch: ("algorithm",)}),
     Row("bad-request", 400, "The request makes no sense",
         {web.BadQuery: (), web.BadAddress: (), protocol.BadField: (),
-         access.InvalidIdentity: (),
+         access.InvalidIdentity: (), access.InvalidTerms: ("member",), web.BadJSON: (),
          upload.LengthConflict: ("length",), BadRequest: ()}),
     Row("inconsistent-upload-length", 400, "Inconsistent Upload Length Values",
         {protocol.InconsistentUploadLength: ()}, type_prefix=_IANA),
