@@ -19,6 +19,7 @@ from fileservice.access import (
     decide,
     hash_password,
 )
+from fileservice.storage import OwnedFile, Store
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.json_body import read_json
@@ -73,8 +74,13 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @requires(Action.MANAGE_LINKS)
     def show(link_id: str) -> Response:
         link = _own(dependencies, link_id)
-        files = executor.run_io(_files, dependencies, link) if link.upload else []
-        return _json({**_describe(dependencies, link), "files": files})
+        files = executor.run_io(_files, dependencies.store, link) if link.upload else []
+        base = base_url(dependencies.public_url)
+        listed = [
+            {"filename": file.name, "url": download_url(base, file.name), "size": file.size}
+            for file in files
+        ]
+        return _json({**_describe(dependencies, link), "files": listed})
 
     @blueprint.delete("/links/<link:link_id>")
     @requires(Action.MANAGE_LINKS)
@@ -147,16 +153,12 @@ def _state(dependencies: Dependencies, link: Link) -> str:
     return "used up" if limit is not None and len(link.uses) >= limit else "valid"
 
 
-def _files(dependencies: Dependencies, link: Link) -> list[dict[str, object]]:
-    """Return the JSON objects of the files that came by a link, in the order of their names."""
+def _files(store: Store, link: Link) -> list[OwnedFile]:
+    """Return the files that came by a link for guests, in the order of their names. Blocks."""
     assert link.upload is not None
-    owned = dependencies.store.usage.owned_files(link.upload.prefix)
+    owned = store.usage.owned_files(link.upload.prefix)
     came = (file for file in owned if file.owner.guest == link.principal_id)
-    base = base_url(dependencies.public_url)
-    return [
-        {"filename": file.name, "url": download_url(base, file.name), "size": file.size}
-        for file in sorted(islice(came, MAX_LISTED_FILES), key=lambda file: file.name)
-    ]
+    return sorted(islice(came, MAX_LISTED_FILES), key=lambda file: file.name)
 
 
 def _time(seconds: int | None) -> str | None:
