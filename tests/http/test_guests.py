@@ -151,7 +151,7 @@ def test_links_of_one_maker_have_limits_of_their_own(maker: Maker) -> None:
     assert_exceeded(second.put(10), "files")
 
 
-def test_guest_counts_against_the_quota_of_the_maker_which_is_not_told(maker: Maker) -> None:
+def test_guest_counts_against_the_quota_of_the_maker_and_does_not_see_it(maker: Maker) -> None:
     guest = maker.invite(bytes="1MiB")
     assert maker.http.put(f"/upload/{maker.name}.txt", content=b"x" * 40 * KIB).status_code == 201
     assert_exceeded(guest.put(30 * KIB), None)
