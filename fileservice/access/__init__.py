@@ -9,7 +9,7 @@ drawn as a tree in `fileservice.access.errors`.
 """
 
 from fileservice.access.access_file import AccessFile, read_rules, read_text
-from fileservice.access.accounts import QuotaAccount, QuotaAccounts
+from fileservice.access.accounts import QuotaAccount, QuotaAccounts, open_account
 from fileservice.access.decide import decide, may_see
 from fileservice.access.errors import (
     AccessError,
@@ -105,6 +105,7 @@ __all__ = [
     "is_password",
     "is_proof",
     "may_see",
+    "open_account",
     "open_limits",
     "parse_prefix",
     "parse_rules",

@@ -18,7 +18,14 @@ from fileservice.access.recounts import (
 )
 from fileservice.access.reservations import QuotaReservation
 from fileservice.executor import Executor
-from fileservice.storage import Owner, StorageError, Store, StoredFile, describe_error
+from fileservice.storage import (
+    Owner,
+    StorageError,
+    Store,
+    StoredFile,
+    UsageRecords,
+    describe_error,
+)
 
 _log = logging.getLogger(__name__)
 _WAIT_SECONDS = 20.0
@@ -48,10 +55,6 @@ class QuotaAccounts:
         `prefix`.
         """
         return QuotaAccount(self, owner, quota, prefix)
-
-    def open(self, owner: str) -> None:
-        """Begin to count for a new principal, which cannot have stored anything. Blocks."""
-        self.change(owner, lambda counter: counter.opened(time.time()), create=True)
 
     def stored(self, owner: str) -> Amount | None:
         """Return what the files of a principal have; None if they were not counted. Blocks."""
@@ -138,6 +141,11 @@ class QuotaAccounts:
                 return
             self._recounter.begin(owner, prefix)
             time.sleep(_POLL_SECONDS)
+
+
+def open_account(records: UsageRecords, owner: str) -> None:
+    """Begin to count for a new principal, which cannot have stored anything. Blocks."""
+    records.update(owner, lambda record: to_bytes(counter_of(owner, record).opened(time.time())))
 
 
 class QuotaAccount:

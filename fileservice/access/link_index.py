@@ -72,6 +72,12 @@ class LinkIndex:
 
     @classmethod
     def from_bytes(cls, data: bytes | None) -> Self:
-        """Return the index that `to_bytes` turned into `data`; an empty one if there is none."""
-        entries: dict[str, list[int]] = json.loads(data) if data else {}
-        return cls({link_id: LinkEntry(*entry) for link_id, entry in entries.items()})
+        """Return the index that `to_bytes` turned into `data`; an empty one if there is none.
+
+        One that is damaged counts as none: its links work nevertheless, and are listed with all.
+        """
+        try:
+            entries: dict[str, list[int]] = json.loads(data) if data else {}
+            return cls({link_id: LinkEntry(*entry) for link_id, entry in entries.items()})
+        except (ValueError, TypeError, AttributeError):
+            return cls()

@@ -146,8 +146,8 @@ class LinkStore:
         ids = (
             self._files.list(_RECORDS) if maker is None else self._read_index(_index(maker)).entries
         )
-        for link_id in ids:
-            if link := self._read(link_id):
+        for _, data in self._files.read_all(map(_record, ids)):
+            if link := from_bytes(data):
                 yield link
 
     def _sweep_index(self, key: str) -> Collection[str]:

@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -15,17 +14,17 @@ from fileservice.access import (
     AccessError,
     DownloadGrant,
     InvalidTerms,
-    Link,
     LinkStore,
     LinkTerms,
     Maker,
     MakerKind,
     UploadGrant,
     hash_password,
+    open_account,
 )
+from fileservice.cli.link_listing import to_json, to_row
 from fileservice.cli.output import write_result, write_table
 from fileservice.names import BadName
-from fileservice.quantities import format_size
 from fileservice.storage import (
     StorageError,
     Store,
@@ -131,6 +130,8 @@ def make(
             note=terms.note,
             password=hash_password(terms.password) if terms.password else "",
         )
+        if made.upload:
+            open_account(store.usage, made.principal_id)
         click.echo(f"Made the link {made.id}. Its URL is shown only now:", err=True)
         try:
             write_result(f"{(public_url or '').rstrip('/')}/s/{secret}")
@@ -151,9 +152,9 @@ def list_links(as_json: bool, store_url: str) -> None:
             LinkStore(_open(store_url).private_files).list(), key=lambda one: -one.created
         )
     if as_json:
-        click.echo(json.dumps([_to_json(one) for one in links], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([to_json(one) for one in links], indent=2, ensure_ascii=False))
     else:
-        write_table([("ID", "MAKER", "GIVES", "EXPIRES", "NOTE"), *map(_to_row, links)])
+        write_table([("ID", "MAKER", "GIVES", "EXPIRES", "NOTE"), *map(to_row, links)])
 
 
 @link.command()
@@ -217,47 +218,3 @@ def _errors_shown() -> Iterator[None]:
         raise click.ClickException(describe_error(error)) from None
     except AccessError as error:
         raise click.ClickException(str(error)) from None
-
-
-def _to_json(link: Link) -> dict[str, object]:
-    described: dict[str, object] = {
-        "id": link.id,
-        "maker": link.maker.id,
-        "created": _time(link.created),
-        "expires": _time(link.expires),
-        "over": link.over is not None and link.over <= time.time(),
-        "revoked": link.revoked is not None,
-        "note": link.note,
-        "password": bool(link.password),
-    }
-    if link.download:
-        return described | {"name": link.download.name, "uses": link.download.uses}
-    assert link.upload is not None
-    upload = {name: getattr(link.upload, name) for name in ("prefix", "files", "bytes")}
-    return described | {"upload": upload}
-
-
-def _to_row(link: Link) -> tuple[str, ...]:
-    state = "revoked" if link.revoked is not None else _time(link.expires) or "never"
-    if link.revoked is None and link.over is not None and link.over <= time.time():
-        state += " (expired)"
-    return link.id, link.maker.id, _gives(link), state, link.note or "-"
-
-
-def _gives(link: Link) -> str:
-    if link.download:
-        uses = link.download.uses
-        return str(link.download.name) + (f" ({uses} times)" if uses is not None else "")
-    assert link.upload is not None
-    limits = [
-        f"{link.upload.files} files" if link.upload.files is not None else "",
-        format_size(link.upload.bytes) if link.upload.bytes is not None else "",
-    ]
-    limited = ", ".join(filter(None, limits))
-    return f"uploads {link.upload.prefix}*" + (f" ({limited})" if limited else "")
-
-
-def _time(seconds: int | None) -> str | None:
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -62,6 +62,10 @@ def make(links: LinkStore, maker: Maker = ADA, **options: Any) -> tuple[Link, st
     return links.create(maker, GRANT, **options)
 
 
+def replace_by(data: bytes) -> Callable[[bytes | None], bytes]:
+    return lambda _data: data
+
+
 def records(store: LocalStore) -> set[str]:
     return set(store.private_files.list("links"))
 
@@ -128,6 +132,21 @@ def test_damaged_record_is_no_link(links: LinkStore, store: LocalStore) -> None:
     with pytest.raises(NoSuchLink):
         links.get(link.id)
     assert list(links.list()) == []
+
+
+def test_damaged_index_of_a_maker_stops_none_of_its_links(
+    links: LinkStore, store: LocalStore
+) -> None:
+    link, secret = make(links)
+    (index,) = store.private_files.list("links-of-makers")
+    for damaged in (b"{", b"[]", b'{"a": 5}'):
+        store.private_files.update(f"links-of-makers/{index}", replace_by(damaged))
+        assert links.find(secret) == link
+        assert list(links.list()) == [link]
+        assert links.sweep() == []
+    added = make(links)[0]
+    assert list(links.list(ADA.id)) == [added]
+    assert links.revoke(link.id).revoked
 
 
 def test_link_is_gone_from_the_second_at_which_it_expires(links: LinkStore, clock: Clock) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from fileservice.access import LinkGone, LinkStore, MakerKind, NoSuchLink, UploadGrant, is_password
 from fileservice.storage import open_store
+from tests.support.seaweed import SeaweedClient
 from tests.support.servers import ROOT, LiveServer
 
 URL = re.compile(r"(\S*)/s/([A-Za-z0-9_-]{43})\n")
@@ -26,7 +27,7 @@ def store(tmp_path: Path) -> Path:
 
 
 def run(
-    store: Path, *arguments: object, given: str | None = None, **environ: str
+    store: Path | str, *arguments: object, given: str | None = None, **environ: str
 ) -> subprocess.CompletedProcess[str]:
     kept = {key: value for key, value in os.environ.items() if "FILESERVICE" not in key}
     kept["FILESERVICE_STORE_URL"] = str(store)
@@ -157,6 +158,16 @@ def test_url_that_cannot_be_shown_leaves_no_link_that_works(store: Path) -> None
     assert "the link was revoked again" in done.stderr
     (link,) = links_of(store).list()
     assert link.revoked is not None
+
+
+def test_links_in_a_bucket(seaweed: SeaweedClient) -> None:
+    url = seaweed.url(f"links-{os.urandom(8).hex()}")
+    done = run(url, "--upload-prefix", "x-", "--files", "5")
+    link = LinkStore(open_store(url, fsync=True).private_files).find(secret_in(done))
+    assert link.upload == UploadGrant("x-", 5)
+    assert link.id in run(url, "list").stdout
+    assert run(url, "revoke", link.id).returncode == 0
+    assert json.loads(run(url, "list", "--json").stdout)[0]["revoked"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")

@@ -1,6 +1,6 @@
 """What the service keeps in the store for itself, and clients can neither list nor fetch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from fileservice.storage.files import OwnedFile
@@ -15,6 +15,12 @@ class PrivateFiles(Protocol):
 
     def read(self, key: str) -> bytes | None:
         """Return the content of a file; None if it does not exist."""
+
+    def read_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Return the keys and contents of those of these files that exist, in no order.
+
+        Over a network this takes less time than reading one after the other.
+        """
 
     def create(self, key: str, data: bytes) -> bytes:
         """Create a file durably unless it exists, and return what is in it now.

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from fileservice.storage.local import staging
@@ -23,6 +23,12 @@ class LocalPrivateFiles:
     def read(self, key: str) -> bytes | None:
         with translate_errors(self._layout.root):
             return self._read(self._layout.private(key))
+
+    def read_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        for key in keys:
+            content = self.read(key)
+            if content is not None:
+                yield key, content
 
     def create(self, key: str, data: bytes) -> bytes:
         path = self._layout.private(key)

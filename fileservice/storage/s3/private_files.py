@@ -1,7 +1,8 @@
 """Small objects of the service itself, which no client can fetch through it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from fileservice.storage.s3.atomic_objects import AtomicObjects
@@ -9,6 +10,8 @@ from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
 from fileservice.storage.s3.layout import PRIVATE
 from fileservice.storage.s3.listing import list_objects
+
+_CONCURRENT_REQUESTS = 8
 
 
 class S3PrivateFiles:
@@ -25,6 +28,13 @@ class S3PrivateFiles:
             return self._client.read_object(PRIVATE + key)[1]
         except ObjectMissing:
             return None
+
+    def read_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        keys = list(keys)
+        with ThreadPoolExecutor(_CONCURRENT_REQUESTS) as threads:
+            for key, content in zip(keys, threads.map(self.read, keys), strict=True):
+                if content is not None:
+                    yield key, content
 
     def create(self, key: str, data: bytes) -> bytes:
         existing = self.read(key)

@@ -18,6 +18,7 @@ from fileservice.access import (
     UploadGrant,
     decide,
     hash_password,
+    open_account,
 )
 from fileservice.storage import OwnedFile, Store
 from fileservice.web.dependencies import Dependencies
@@ -55,7 +56,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
             password=password,
         )
         if link.upload:
-            executor.run_io(dependencies.quota_accounts.open, link.principal_id)
+            executor.run_io(open_account, dependencies.store.usage, link.principal_id)
         url = link_url(base_url(dependencies.public_url), secret)
         response = _json({**_describe(dependencies, link), "url": url}, 201)
         response.headers["Location"] = f"{base_url(dependencies.public_url)}/links/{link.id}"

@@ -55,6 +55,16 @@ class PrivateFilesContract:
         another_store.private_files.remove("folder/one")
         assert files.list("folder") == ["two"]
 
+    def test_many_private_files_are_read_as_far_as_they_exist(
+        self, store: Store, another_store: Store
+    ) -> None:
+        contents = {f"folder/{number}": b"%d" % number for number in range(20)}
+        for key, content in contents.items():
+            store.private_files.create(key, content)
+        asked = ["folder/missing", *contents, "missing"]
+        assert dict(another_store.private_files.read_all(asked)) == contents
+        assert list(store.private_files.read_all([])) == []
+
     def test_private_file_exists_from_its_creation_to_its_removal(
         self, store: Store, another_store: Store
     ) -> None:
