@@ -14,7 +14,6 @@ from fileservice.access import (
     MakerKind,
     Scope,
     UploadGrant,
-    Use,
 )
 from fileservice.access.link_records import from_bytes, to_bytes
 from fileservice.names import FileName
@@ -161,8 +160,3 @@ def test_link_is_for_downloads_or_for_uploads() -> None:
                 download=download,
                 upload=upload,
             )
-
-
-def test_uses_are_read_back() -> None:
-    made = link(Maker(MakerKind.OPERATOR), DOWNLOAD, uses=(Use("client", 1),))
-    assert from_bytes(to_bytes(made)) == made
