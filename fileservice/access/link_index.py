@@ -56,9 +56,8 @@ class LinkIndex:
     def forgotten(self, recorded: Collection[str], now: float) -> list[str]:
         """Return the links that need not be known any more.
 
-        `recorded` are the ids of the links that have records, in any index.
+        `recorded` are the ids of the links of all makers that had records at the time `now`.
         """
-        recorded = frozenset(recorded)
         return [
             link_id
             for link_id, entry in self.entries.items()

@@ -137,8 +137,9 @@ class LinkStore:
         Return the ids of the principals that used them. Raise StorageError.
         """
         removed: list[str] = []
+        now, recorded = time.time(), frozenset(self._files.list(_RECORDS))
         for name in self._files.list(_INDEX):
-            removed += self._sweep_index(f"{_INDEX}/{name}")
+            removed += self._sweep_index(f"{_INDEX}/{name}", recorded, now)
         return [principal_id(link_id) for link_id in removed]
 
     def list(self, maker: str | None = None) -> Iterator[Link]:
@@ -150,9 +151,8 @@ class LinkStore:
             if link := from_bytes(data):
                 yield link
 
-    def _sweep_index(self, key: str) -> Collection[str]:
-        index, now = self._read_index(key), time.time()
-        forgotten = index.forgotten(self._files.list(_RECORDS), now)
+    def _sweep_index(self, key: str, recorded: Collection[str], now: float) -> Collection[str]:
+        forgotten = self._read_index(key).forgotten(recorded, now)
         for link_id in forgotten:
             self._files.remove(_record(link_id))
         if forgotten:
