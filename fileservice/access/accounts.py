@@ -3,11 +3,12 @@
 import logging
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 
 from fileservice.access.counter_records import counter_of, to_bytes
 from fileservice.access.errors import QuotaExceeded, UsageUnknown
 from fileservice.access.principals import Quota
-from fileservice.access.quotas import LEASE, UsageCounter
+from fileservice.access.quotas import LEASE, Amount, UsageCounter
 from fileservice.access.recounts import (
     LOCAL_INTERVALS,
     REMOTE_INTERVALS,
@@ -17,7 +18,14 @@ from fileservice.access.recounts import (
 )
 from fileservice.access.reservations import QuotaReservation
 from fileservice.executor import Executor
-from fileservice.storage import Owner, StorageError, Store, StoredFile, describe_error
+from fileservice.storage import (
+    Owner,
+    StorageError,
+    Store,
+    StoredFile,
+    UsageRecords,
+    describe_error,
+)
 
 _log = logging.getLogger(__name__)
 _WAIT_SECONDS = 20.0
@@ -42,19 +50,29 @@ class QuotaAccounts:
         intervals = intervals or (REMOTE_INTERVALS if store.remote else LOCAL_INTERVALS)
         self._recounter = Recounter(self._records, executor, unfinished_uploads, intervals)
 
-    def account(self, owner: str, quota: Callable[[], Quota]) -> "QuotaAccount":
+    def account(self, owner: str, quota: Callable[[], Quota], prefix: str = "") -> "QuotaAccount":
         """Return the account of a principal. An empty `owner` owns none of the files it stores.
 
-        `quota` returns the quota that the principal has now.
+        `quota` returns the quota that the principal has now. All names of its files begin with
+        `prefix`.
         """
-        return QuotaAccount(self, owner, quota)
+        return QuotaAccount(self, owner, quota, prefix)
 
-    def release(self, owner: str, reservation: str) -> None:
-        """Release the reservation of an upload that was removed. Blocks. Raise nothing."""
-        try:
-            self.change(owner, lambda counter: counter.release(reservation))
-        except StorageError as error:
-            _log.warning("a reservation stays until it lapses: %s", describe_error(error))
+    def stored(self, owner: str) -> Amount | None:
+        """Return what the files of a principal have; None if they were not counted. Blocks."""
+        counter = counter_of(owner, self._records.read(owner))
+        return None if counter.counted is None else counter.stored
+
+    def release(self, uploader: str, reservation: str) -> None:
+        """Release what was reserved for an upload that was removed. Blocks. Raise nothing.
+
+        `uploader` is whom the upload belonged to, see `storage.Owner.of_upload`.
+        """
+        for owner, name in Owner.of_upload(uploader, reservation).accounts:
+            try:
+                self.change(owner, partial(_release, name))
+            except StorageError as error:
+                _log.warning("a reservation stays until it lapses: %s", describe_error(error))
 
     def delete(self, file: StoredFile, delete: Callable[[], StoredFile]) -> None:
         """Delete a file by `delete`, and give its bytes back to its owner. Blocks.
@@ -65,33 +83,29 @@ class QuotaAccounts:
         give_back(delete())
 
     def begin_removal(self, file: StoredFile) -> Callable[[StoredFile], None]:
-        """Return what gives the bytes of a file back to its owner once it is deleted or replaced.
+        """Return what gives the bytes of a file back to its owners once it is deleted or replaced.
 
         The returned function takes the file as it was when it was removed, and raises nothing. Both
         calls block.
         """
-        before = self._basis(file.owner)
+        before = {owner: self._basis(owner) for owner, _ in _accounts(file)}
 
         def give_back(removed: StoredFile) -> None:
-            owner = removed.owner
-            if not owner:
-                return
             # If another owner's file had the same bytes and took the name meanwhile, it is unknown
             # whether a recount has counted that.
-            basis = before if owner == file.owner else _UNKNOWN_BASIS
-            try:
-                self.change(
-                    owner.principal, lambda c: c.delete(owner.reservation, removed.size, basis)
-                )
-            except StorageError as error:
-                _log.warning("a file is counted until the next recount: %s", describe_error(error))
+            is_same = removed.owner == file.owner
+            for owner, reservation in _accounts(removed):
+                basis = before[owner] if is_same else _UNKNOWN_BASIS
+                try:
+                    self.change(owner, partial(_delete, reservation, removed.size, basis))
+                except StorageError as error:
+                    detail = describe_error(error)
+                    _log.warning("a file is counted until the next recount: %s", detail)
 
         return give_back
 
-    def _basis(self, owner: Owner | None) -> tuple[str, bool]:
-        if not owner:
-            return _UNKNOWN_BASIS
-        return counter_of(owner.principal, self._records.read(owner.principal)).basis
+    def _basis(self, owner: str) -> tuple[str, bool]:
+        return counter_of(owner, self._records.read(owner)).basis
 
     def change(
         self, owner: str, function: Callable[[UsageCounter], UsageCounter], *, create: bool = False
@@ -110,8 +124,12 @@ class QuotaAccounts:
 
         self._records.update(owner, change)
 
-    def change_counted(self, owner: str, function: Callable[[UsageCounter], UsageCounter]) -> None:
+    def change_counted(
+        self, owner: str, function: Callable[[UsageCounter], UsageCounter], prefix: str = ""
+    ) -> None:
         """Change the counter of an owner whose files have been counted.
+
+        All names of them begin with `prefix`.
 
         If they have not, or the change is refused and the counter may be too high, wait for a
         recount. This must be called where waiting holds up nothing else, and not in a thread of the
@@ -135,19 +153,27 @@ class QuotaAccounts:
                     raise
             else:
                 if self._recounter.is_due(counter):
-                    self._recounter.begin(owner)
+                    self._recounter.begin(owner, prefix)
                 return
-            self._recounter.begin(owner)
+            self._recounter.begin(owner, prefix)
             time.sleep(_POLL_SECONDS)
+
+
+def open_account(records: UsageRecords, owner: str) -> None:
+    """Begin to count for a new principal, which cannot have stored anything. Blocks."""
+    records.update(owner, lambda record: to_bytes(counter_of(owner, record).opened(time.time())))
 
 
 class QuotaAccount:
     """What one principal may store; see `upload.quota.QuotaAccount`."""
 
-    def __init__(self, accounts: QuotaAccounts, owner: str, quota: Callable[[], Quota]) -> None:
+    def __init__(
+        self, accounts: QuotaAccounts, owner: str, quota: Callable[[], Quota], prefix: str
+    ) -> None:
         self.accounts = accounts
         self.owner = owner
         self.quota = quota
+        self.prefix = prefix
 
     def reserve(
         self,
@@ -161,3 +187,17 @@ class QuotaAccount:
         reservation = QuotaReservation(self, name, files, seconds, covered_by)
         reservation.begin(size)
         return reservation
+
+
+def _accounts(file: StoredFile) -> tuple[tuple[str, str], ...]:
+    return file.owner.accounts if file.owner else ()
+
+
+def _delete(
+    reservation: str, size: int, basis: tuple[str, bool], counter: UsageCounter
+) -> UsageCounter:
+    return counter.delete(reservation, size, basis)
+
+
+def _release(reservation: str, counter: UsageCounter) -> UsageCounter:
+    return counter.release(reservation)

@@ -31,6 +31,10 @@ class Action(Enum):
     DELETE = "delete", frozenset({Scope.DELETE})
     REPLACE = "replace", frozenset({Scope.WRITE, Scope.DELETE})
     """Upload a file that takes the place of another."""
+    SHARE = "share", frozenset({Scope.SHARE})
+    """Make a link; what the link would give is needed as well."""
+    MANAGE_LINKS = "manage links", frozenset({Scope.SHARE})
+    """List and revoke one's own links, or those of all with the scope `admin`, which suffices."""
 
     @property
     def scopes(self) -> frozenset[Scope]:

@@ -13,6 +13,7 @@ from fileservice.storage.errors import (
     StorageUnavailable,
     VersionChanged,
     describe_error,
+    user_name,
 )
 from fileservice.storage.factory import (
     check_url,
@@ -79,5 +80,6 @@ __all__ = [
     "directory_of",
     "has_presigned_urls",
     "open_store",
+    "user_name",
     "verify_store",
 ]

@@ -50,7 +50,8 @@ class Caller:
 
 def may_see(caller: Caller, stored: StoredFile) -> bool:
     """Return whether the caller may find out about this file: its own, and those it may see."""
-    is_own = stored.owner is not None and stored.owner.principal == caller.owner
+    owner = stored.owner
+    is_own = owner is not None and caller.owner in filter(None, (owner.principal, owner.guest))
     return is_own or caller.may_see(stored.name)
 
 
