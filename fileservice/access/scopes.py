@@ -17,7 +17,10 @@ class Scope(StrEnum):
 
 
 class Action(Enum):
-    """What a request does; the value is the scopes that it needs, all of them."""
+    """What a request does; `scopes` are those that it needs, all of them."""
+
+    def __init__(self, _description: str, scopes: frozenset[Scope]) -> None:
+        self.scopes = scopes
 
     PUBLIC = "public", frozenset[Scope]()
     """Show something that is no secret, such as a style sheet or the page for signing in."""
@@ -29,8 +32,3 @@ class Action(Enum):
     RESUME = "resume", frozenset({Scope.WRITE})
     """Ask for, append to or end an unfinished upload, which must be the principal's own."""
     DELETE = "delete", frozenset({Scope.DELETE})
-
-    @property
-    def scopes(self) -> frozenset[Scope]:
-        """The scopes that the action needs."""
-        return self.value[1]
