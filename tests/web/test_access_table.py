@@ -343,9 +343,13 @@ def test_every_route_declares_the_scopes_of_the_table(world: World) -> None:
         for method in rule.methods or ()
         if method != "OPTIONS"
     }
+    needs: dict[tuple[str, str], list[frozenset[str]]] = {}
     for call in CALLS.values():
-        action = declared[call.method, call.rule]
-        assert action.scopes == (NOTHING if call.needs == ANY else call.needs), call
+        needed = NOTHING if call.needs == ANY else call.needs
+        needs.setdefault((call.method, call.rule), []).append(needed)
+    for route, needed in needs.items():
+        # What a query asks for may need more than the route; the view sees to that.
+        assert declared[route].scopes == frozenset.intersection(*needed), route
 
 
 @pytest.mark.parametrize(("kind", "scopes"), principals(SCOPE_SETS, KINDS))
