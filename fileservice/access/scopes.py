@@ -17,7 +17,10 @@ class Scope(StrEnum):
 
 
 class Action(Enum):
-    """What a request does; the value is the scopes that it needs, all of them."""
+    """What a request does; `scopes` are those that it needs, all of them."""
+
+    def __init__(self, _description: str, scopes: frozenset[Scope]) -> None:
+        self.scopes = scopes
 
     PUBLIC = "public", frozenset[Scope]()
     """Show something that is no secret, such as a style sheet or the page for signing in."""
@@ -35,8 +38,3 @@ class Action(Enum):
     """Make a link; what the link would give is needed as well."""
     MANAGE_LINKS = "manage links", frozenset({Scope.SHARE})
     """List and revoke one's own links, or those of all with the scope `admin`, which suffices."""
-
-    @property
-    def scopes(self) -> frozenset[Scope]:
-        """The scopes that the action needs."""
-        return self.value[1]
