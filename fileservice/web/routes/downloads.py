@@ -6,19 +6,16 @@ from flask import Blueprint, Response, request
 
 from fileservice.access import Action
 from fileservice.names import FileName
-from fileservice.protocols.conditional import Outcome, evaluate, range_applies
-from fileservice.protocols.ranges import ByteRange, requested_ranges
+from fileservice.protocols.conditional import Outcome, evaluate
 from fileservice.storage import NotFound, Opened
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import requires
 from fileservice.web.errors import PreconditionFailed
+from fileservice.web.file_requests import is_modified, wanted_ranges, wants_whole_file
 from fileservice.web.file_response import not_modified, representation_fields, send
 from fileservice.web.representations import validators
-from fileservice.web.requests import CONDITIONAL_FIELDS, conditions
+from fileservice.web.requests import conditions
 from fileservice.web.responses import empty
-
-_FIELDS_OF_PARTIAL_REQUESTS = ("Range", *CONDITIONAL_FIELDS)
-"""A request with one of these may need less than the whole file."""
 
 
 def routes(dependencies: Dependencies) -> Blueprint:
@@ -29,11 +26,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @blueprint.get("/download/<stored_file:name>")
     @requires(Action.READ)
     def download(name: FileName) -> Response:
-        sequential = (
-            request.method == "GET"
-            and not dependencies.download_redirect
-            and not any(field in request.headers for field in _FIELDS_OF_PARTIAL_REQUESTS)
-        )
+        sequential = wants_whole_file() and not dependencies.download_redirect
         opened = store.open(name, sequential=sequential)
         try:
             return _respond(dependencies, opened)
@@ -64,21 +57,14 @@ def routes(dependencies: Dependencies) -> Blueprint:
 
 def _respond(dependencies: Dependencies, opened: Opened) -> Response:
     """Return the response to GET or HEAD, which closes the file when it has been sent."""
-    requested, current = conditions(), validators(opened.file)
     inline = request.args.get("inline") == "1"
-    match evaluate(request.method, requested, current):
-        case Outcome.PRECONDITION_FAILED:
-            raise PreconditionFailed
-        case Outcome.NOT_MODIFIED:
-            opened.body.close()
-            return not_modified(opened.file)
+    if not is_modified(opened.file):
+        opened.body.close()
+        return not_modified(opened.file)
     if dependencies.download_redirect and request.method == "GET":
         fields = representation_fields(opened.file, inline)
         url = dependencies.store.presigned_url(opened.file, fields)
         if url:
             opened.body.close()
             return empty(307, {"Location": url, "Cache-Control": "no-store"})
-    ranges: tuple[ByteRange, ...] = ()
-    if request.method == "GET" and range_applies(requested, current):
-        ranges = requested_ranges(request.headers.get("Range"), opened.file.size)
-    return send(opened, ranges, inline=inline)
+    return send(opened, wanted_ranges(opened.file), inline=inline)

@@ -44,23 +44,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @blueprint.post("/upload")
     @requires(Action.WRITE)
     def upload_form() -> Response:
-        _refuse_part_of_file()
-        length = request_body.declared_length(request.environ)
-        form = verified_blocks(
-            request_body.blocks(request.environ, dependencies.idle_timeout),
-            declared_digests(request.headers),
-            dependencies.executor,
-            DigestMismatch,
-        )
-        filename, blocks = form_file(request.headers.get("Content-Type", ""), form)
-        upload_request = UploadRequest(
-            name=FileName.parse(filename),
-            length=None,
-            at_least=max(0, (length or 0) - _FORM_OVERHEAD),
-            create_only=_is_create_only(),
-            caller=dependencies.door.caller(request.environ),
-        )
-        result = _receive(dependencies, upload_request, blocks)
+        result = receive_form(dependencies)
         return _redirect_to_page(result) if prefers_html() else _response(dependencies, result)
 
     @blueprint.route(
@@ -90,6 +74,31 @@ def routes(dependencies: Dependencies) -> Blueprint:
         return resumable_draft.options_response(dependencies, ("OPTIONS", "POST", "PUT"))
 
     return blueprint
+
+
+def receive_form(dependencies: Dependencies, prefix: str = "") -> UploadResult:
+    """Store the file in the form that is the body of this request.
+
+    The name of the file gets the prefix unless it begins with it.
+    """
+    _refuse_part_of_file()
+    length = request_body.declared_length(request.environ)
+    form = verified_blocks(
+        request_body.blocks(request.environ, dependencies.idle_timeout),
+        declared_digests(request.headers),
+        dependencies.executor,
+        DigestMismatch,
+    )
+    filename, blocks = form_file(request.headers.get("Content-Type", ""), form)
+    name = FileName.parse(filename)
+    upload_request = UploadRequest(
+        name=name if name.startswith(prefix) else FileName.parse(prefix + name),
+        length=None,
+        at_least=max(0, (length or 0) - _FORM_OVERHEAD),
+        create_only=_is_create_only(),
+        caller=dependencies.door.caller(request.environ),
+    )
+    return _receive(dependencies, upload_request, blocks)
 
 
 def _refuse_part_of_file() -> None:
