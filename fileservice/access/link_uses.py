@@ -56,14 +56,13 @@ Uses = tuple[Use, ...]
 """The uses that were taken and not given back, in the order in which they were taken."""
 
 
-def can_take(uses: Uses, limit: int | None, client: str, now: int) -> bool:
-    """Return whether a client could begin or continue a download.
+def left(uses: Uses, limit: int, client: str, now: int) -> int:
+    """Return how many downloads a client could begin, one that it may repeat or continue included.
 
-    `limit` is how many uses there are, None for any number; `now` is in nanoseconds since 1970.
+    `now` is in nanoseconds since 1970.
     """
-    if limit is None or len(uses) < limit:
-        return True
-    return _find(uses, client, now, resumes=True) is not None
+    own = _find(uses, client, now, resumes=False)
+    return max(0, limit - len(uses)) + (own is not None)
 
 
 def take(uses: Uses, limit: int, client: str, now: int, *, resumes: bool) -> Uses | None:

@@ -93,7 +93,7 @@ TABLE = (
     Row("sign-in-failed", 400, "You are not signed in",
         {web.SignInFailed: (), access.UnusableClaims: ()}),
     Row("unauthenticated", 401, "Credentials are needed",
-        {access.Unauthenticated: (), web.SignInRejected: ()},
+        {access.Unauthenticated: (), access.PasswordNeeded: (), web.SignInRejected: ()},
         lambda error: {"WWW-Authenticate": _challenges(error)}),
     Row("forbidden", 403, "Not allowed",
         {access.Forbidden: (), upload.UploadIsFinal: (), web.UnknownPerson: ()}),

@@ -1,15 +1,13 @@
 """The uses of a link: when one is taken, continued, finished and given back."""
 
-import pytest
-
 from fileservice.access.link_uses import (
     LONGEST_TRANSFER,
     OPEN_SECONDS,
     Outcome,
     Uses,
-    can_take,
     end_transfer,
     last_of,
+    left,
     take,
 )
 
@@ -36,8 +34,8 @@ def test_last_use_is_taken_once() -> None:
     uses = taken((), ADA)
     assert take(uses, 1, BOB, NOW, resumes=False) is None
     assert take(uses, 1, BOB, NOW, resumes=True) is None
-    assert not can_take(uses, 1, BOB, NOW)
-    assert can_take(uses, 1, ADA, NOW)
+    assert left(uses, 1, BOB, NOW) == 0
+    assert left(uses, 1, ADA, NOW) == 1
 
 
 def test_there_are_never_more_uses_than_the_limit() -> None:
@@ -47,8 +45,11 @@ def test_there_are_never_more_uses_than_the_limit() -> None:
     assert [use.client for use in uses] == [f"{number:032}" for number in range(3)]
 
 
-def test_link_without_a_limit_can_always_be_used() -> None:
-    assert can_take((), None, ADA, NOW)
+def test_download_that_may_be_continued_is_among_those_that_are_left() -> None:
+    uses = taken((), ADA, limit=3)
+    assert (left(uses, 3, ADA, NOW), left(uses, 3, BOB, NOW)) == (3, 2)
+    uses = ended(uses, ADA, Outcome.WHOLE)
+    assert (left(uses, 3, ADA, NOW), left(uses, 3, BOB, NOW)) == (2, 2)
 
 
 def test_whole_file_finishes_a_use_and_the_next_download_needs_another() -> None:
@@ -86,13 +87,12 @@ def test_use_is_given_back_only_when_its_last_transfer_has_ended() -> None:
     assert ended(uses, ADA, Outcome.BROKEN) == ()
 
 
-@pytest.mark.parametrize("outcome", [Outcome.PART])
-def test_download_that_nobody_continues_counts_as_used_after_some_minutes(outcome: Outcome) -> None:
-    uses = ended(taken((), ADA), ADA, outcome)
+def test_download_that_nobody_continues_counts_as_used_after_some_minutes() -> None:
+    uses = ended(taken((), ADA), ADA, Outcome.PART)
     before, after = NOW + (OPEN_SECONDS - 1) * SECOND, NOW + OPEN_SECONDS * SECOND
     assert take(uses, 1, ADA, before, resumes=False)
     assert take(uses, 1, ADA, after, resumes=True) is None
-    assert not can_take(uses, 1, ADA, after)
+    assert left(uses, 1, ADA, after) == 0
 
 
 def test_download_can_be_continued_while_a_long_transfer_of_it_runs() -> None:
