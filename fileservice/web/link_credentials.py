@@ -16,7 +16,7 @@ from fileservice.access import (
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-_LINK = "fileservice.link"
+_LINK, _SECRET = "fileservice.link", "fileservice.link_secret"
 _CREDENTIALS = re.compile(r"([A-Za-z0-9_-]{43})(?:\.([A-Za-z0-9_-]{43}))?")
 """A secret, and the proof that the password of the link was given. No token has this form."""
 
@@ -25,6 +25,17 @@ def link_of(environ: "WSGIEnvironment") -> Link:
     """Return the link of a request that has passed the door, and whose principal is a link."""
     link: Link = environ[_LINK]
     return link
+
+
+def link_secret_of(environ: "WSGIEnvironment") -> str:
+    """Return the secret of that link."""
+    secret: str = environ[_SECRET]
+    return secret
+
+
+def set_link(environ: "WSGIEnvironment", link: Link, secret: str) -> None:
+    """Note by which link a request is made."""
+    environ[_LINK], environ[_SECRET] = link, secret
 
 
 class LinkCredentials:
@@ -50,5 +61,5 @@ class LinkCredentials:
         if link.password and not (secret_key and is_proof(match[2] or "", link, secret_key)):
             raise Unauthenticated
         principal = link.principal(rules)
-        environ[_LINK] = link
+        set_link(environ, link, match[1])
         return principal
