@@ -37,6 +37,7 @@ from fileservice.web.identity_fields import IdentityFields
 from fileservice.web.link_access import LinkAccess
 from fileservice.web.link_cookies import LinkCookies
 from fileservice.web.link_credentials import LinkCredentials
+from fileservice.web.link_transfers import LinkTransfers
 from fileservice.web.maintenance import Sweeper
 from fileservice.web.middleware import (
     compression,
@@ -110,11 +111,11 @@ def create_app(
         link_access,
     )
     dependencies = _dependencies(settings, store, executor, authenticator, links)
-    for resource in (
-        uploads, downloads, archive, listing, pages, tus, resumable_draft, link_routes
-    ):  # fmt: skip
+    for resource in (uploads, archive, listing, pages, tus, resumable_draft, link_routes):
         app.register_blueprint(resource.routes(dependencies))
-    app.register_blueprint(shared.routes(dependencies, link_access))
+    transfers = LinkTransfers(link_access, store, executor)
+    app.register_blueprint(downloads.routes(dependencies, transfers))
+    app.register_blueprint(shared.routes(dependencies, link_access, transfers))
     browser_sign_in = SignIn(session_cookie, executor, settings.public_url)
     provider = _openid_provider(settings)
     label = provider.label if provider else None

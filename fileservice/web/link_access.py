@@ -48,7 +48,7 @@ class LinkAccess:
         set_link(environ, link, secret)
         if not link.password or environ.get(_UNLOCKED) == link.id:
             return principal
-        if self.cookies.has_ticket(environ, secret, link):
+        if self.cookies.has_proof(environ, secret, link):
             return principal
         return replace(principal, scopes=frozenset(), locked=True)
 

@@ -5,14 +5,13 @@ All of it is sent back to the paths of that link alone.
 
 import hashlib
 import secrets
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flask import Response
 from itsdangerous import BadData
 
-from fileservice.access import Link, SecretKey, serializer
+from fileservice.access import Link, SecretKey, is_proof, proof_of, serializer
 from fileservice.addresses import client_key
 from fileservice.names import FileName
 from fileservice.web.cookies import Cookies
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 
 PREFIX = "/s/"
 """The paths of links begin with this; the secret comes next."""
-_VISITOR, _TICKET, _SENT = "fileservice-link", "fileservice-link-password", "fileservice-link-sent"
-_TICKET_PURPOSE, _SENT_PURPOSE = "link password 1", "link sent 1"
+_VISITOR, _PROOF, _SENT = "fileservice-link", "fileservice-link-proof", "fileservice-link-sent"
+_SENT_PURPOSE = "link sent 1"
 _SECONDS = 86_400
 """For which a browser keeps these."""
 _MAX_LENGTH = 3_000
@@ -62,19 +61,26 @@ class LinkCookies:
         if not self._cookies.get(environ, _VISITOR, PREFIX + secret):
             self._set(response, environ, secret, _VISITOR, secrets.token_urlsafe(16))
 
-    def has_ticket(self, environ: "WSGIEnvironment", secret: str, link: Link) -> bool:
+    def has_proof(self, environ: "WSGIEnvironment", secret: str, link: Link) -> bool:
         """Return whether the browser has said the password of the link. Raises StorageError."""
-        text = self._cookies.get(environ, _TICKET, PREFIX + secret)
-        ticket = self._unsealed(text, _TICKET_PURPOSE) if text else None
-        return ticket is not None and ticket[0] == link.id and ticket[1] > time.time()
+        text = self._cookies.get(environ, _PROOF, PREFIX + secret)
+        secret_key = self._secret_key.find() if text else None
+        return bool(text and secret_key) and is_proof(text or "", link, secret_key or b"")
 
-    def keep_ticket(
+    def keep_proof(
         self, response: Response, environ: "WSGIEnvironment", secret: str, link: Link
     ) -> None:
         """Note that the browser has said the password of the link. Raises StorageError. Blocks."""
-        ticket = (link.id, int(time.time()) + _SECONDS)
-        text = serializer(self._secret_key.make(), _TICKET_PURPOSE).dumps(ticket)
-        self._set(response, environ, secret, _TICKET, text)
+        proof = proof_of(link, self._secret_key.make())
+        self._set(response, environ, secret, _PROOF, proof)
+
+    def bearer(self, secret: str, link: Link) -> str:
+        """Return what scripts of the page send as Bearer. Raises StorageError.
+
+        The browser must have said the password of the link if there is one.
+        """
+        secret_key = self._secret_key.find() if link.password else None
+        return f"{secret}.{proof_of(link, secret_key)}" if secret_key else secret
 
     def sent(self, environ: "WSGIEnvironment", secret: str, link: Link) -> list[SentFile]:
         """Return what the browser has sent by the link, the last file first. Raises StorageError.
@@ -82,7 +88,7 @@ class LinkCookies:
         Only the last ones are known.
         """
         text = self._cookies.get(environ, _SENT, PREFIX + secret)
-        record = self._unsealed(text, _SENT_PURPOSE) if text else None
+        record = self._unsealed(text) if text else None
         if record is None or record[0] != link.id:
             return []
         return [SentFile(name, size) for name, size in record[1:]]
@@ -106,13 +112,13 @@ class LinkCookies:
                 return
             sent.pop()
 
-    def _unsealed(self, text: str, purpose: str) -> list[Any] | None:
-        """Return what was signed for this purpose; None if nothing was."""
+    def _unsealed(self, text: str) -> list[Any] | None:
+        """Return what was signed; None if the text was forged."""
         secret_key = self._secret_key.find() if len(text) <= _MAX_LENGTH else None
         if secret_key is None:
             return None
         try:
-            fields: list[Any] = serializer(secret_key, purpose).loads(text)
+            fields: list[Any] = serializer(secret_key, _SENT_PURPOSE).loads(text)
         except BadData:
             return None
         return fields

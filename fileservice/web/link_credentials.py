@@ -1,6 +1,7 @@
 """The secret of a link as a credential, in the field Authorization of a request."""
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fileservice.access import (
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _LINK, _SECRET = "fileservice.link", "fileservice.link_secret"
+_DOWNLOADS = "/download/"
+"""Where uses of a link are counted, as they are at its own path."""
 _CREDENTIALS = re.compile(r"([A-Za-z0-9_-]{43})(?:\.([A-Za-z0-9_-]{43}))?")
 """A secret, and the proof that the password of the link was given. No token has this form."""
 
@@ -50,8 +53,9 @@ class LinkCredentials:
     ) -> Principal:
         """Return the principal of the link with these credentials.
 
-        If it has a password, they must have the proof that the password was given. Raise
-        NoSuchLink, LinkGone, or Unauthenticated.
+        If it has a password, they must have the proof that the password was given. A link for
+        downloads may do nothing but fetch its file where that counts. Raise NoSuchLink, LinkGone,
+        or Unauthenticated.
         """
         match = _CREDENTIALS.fullmatch(credentials)
         if not match:
@@ -62,4 +66,6 @@ class LinkCredentials:
             raise Unauthenticated
         principal = link.principal(rules)
         set_link(environ, link, match[1])
+        if link.download and not environ["PATH_INFO"].startswith(_DOWNLOADS):
+            return replace(principal, scopes=frozenset())
         return principal

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from flask import Response, request
 
@@ -9,7 +10,6 @@ from fileservice.access import (
     AccessError,
     Link,
     LinkGone,
-    LinkStore,
     LinkTransfer,
     Outcome,
     begin_transfer,
@@ -20,6 +20,11 @@ from fileservice.protocols.ranges import ByteRange
 from fileservice.storage import NotFound, Opened, StorageError, Store, StoredFile, describe_error
 from fileservice.web.file_requests import is_modified, wanted_ranges, wants_whole_file
 from fileservice.web.file_response import not_modified, send
+from fileservice.web.link_access import LinkAccess
+from fileservice.web.link_credentials import link_of, link_secret_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _log = logging.getLogger(__name__)
 
@@ -27,8 +32,9 @@ _log = logging.getLogger(__name__)
 class LinkTransfers:
     """Sends files by links, and counts the uses."""
 
-    def __init__(self, links: LinkStore, store: Store, executor: Executor) -> None:
-        self._links = links
+    def __init__(self, access: LinkAccess, store: Store, executor: Executor) -> None:
+        self._links = access.links
+        self._cookies = access.cookies
         self._store = store
         self._executor = executor
 
@@ -41,29 +47,33 @@ class LinkTransfers:
             raise LinkGone from None
         return _same_file(link, file)
 
-    def respond(self, link: Link, client: str) -> Response:
-        """Return the response to GET or HEAD. Raise LinkGone, also if no use is left.
+    def respond(self, environ: "WSGIEnvironment") -> Response:
+        """Return the response to GET or HEAD by a link for downloads.
 
-        `client` identifies who asks: see `access.Use`.
+        Raise LinkGone, also if no use is left for the client.
         """
+        link = link_of(environ)
         assert link.download
         try:
             opened = self._store.open(link.download.name, sequential=wants_whole_file())
         except NotFound:
             raise LinkGone from None
         try:
-            return self._respond(link, client, opened)
+            return self._respond(environ, link, opened)
         except BaseException:
             opened.body.close()
             raise
 
-    def _respond(self, link: Link, client: str, opened: Opened) -> Response:
+    def _respond(self, environ: "WSGIEnvironment", link: Link, opened: Opened) -> Response:
         file = _same_file(link, opened.file)
         if not is_modified(file):
             opened.body.close()
             return not_modified(file)
         ranges = wanted_ranges(file)
-        on_close = self._begin(link, client, ranges, file.size) if request.method == "GET" else None
+        on_close = None
+        if request.method == "GET":
+            client = self._cookies.client(environ, link_secret_of(environ))
+            on_close = self._begin(link, client, ranges, file.size)
         inline = request.args.get("inline") == "1"
         return send(opened, ranges, inline=inline, on_close=on_close)
 

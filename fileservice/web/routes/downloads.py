@@ -4,21 +4,22 @@ from functools import partial
 
 from flask import Blueprint, Response, request
 
-from fileservice.access import Action
+from fileservice.access import Action, PrincipalKind
 from fileservice.names import FileName
 from fileservice.protocols.conditional import Outcome, evaluate
 from fileservice.storage import NotFound, Opened
 from fileservice.web.dependencies import Dependencies
-from fileservice.web.door import requires
+from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import PreconditionFailed
 from fileservice.web.file_requests import is_modified, wanted_ranges, wants_whole_file
 from fileservice.web.file_response import not_modified, representation_fields, send
+from fileservice.web.link_transfers import LinkTransfers
 from fileservice.web.representations import validators
 from fileservice.web.requests import conditions
 from fileservice.web.responses import empty
 
 
-def routes(dependencies: Dependencies) -> Blueprint:
+def routes(dependencies: Dependencies, transfers: LinkTransfers) -> Blueprint:
     """Return the routes for stored files."""
     blueprint = Blueprint("downloads", __name__)
     store = dependencies.store
@@ -26,6 +27,8 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @blueprint.get("/download/<stored_file:name>")
     @requires(Action.READ)
     def download(name: FileName) -> Response:
+        if principal_of(request.environ).kind is PrincipalKind.LINK:
+            return transfers.respond(request.environ)
         sequential = wants_whole_file() and not dependencies.download_redirect
         opened = store.open(name, sequential=sequential)
         try:

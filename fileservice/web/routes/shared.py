@@ -23,10 +23,9 @@ from fileservice.web.small_form import read_small_form
 from fileservice.web.urls import base_url
 
 
-def routes(dependencies: Dependencies, access: LinkAccess) -> Blueprint:
+def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransfers) -> Blueprint:
     """Return the routes of links, for those who have their secrets."""
     blueprint = Blueprint("shared", __name__)
-    transfers = LinkTransfers(access.links, dependencies.store, dependencies.executor)
     cookies = access.cookies
 
     @blueprint.after_request
@@ -73,6 +72,7 @@ def routes(dependencies: Dependencies, access: LinkAccess) -> Blueprint:
             "link_upload.html",
             link_secret=link_secret,
             link=link,
+            bearer=cookies.bearer(link_secret, link),
             policy=dependencies.policy,
             time_left=time_left(link),
             sent=cookies.sent(request.environ, link_secret, link),
@@ -110,7 +110,7 @@ def routes(dependencies: Dependencies, access: LinkAccess) -> Blueprint:
         response = _to_page(link_secret)
         if link.password:
             environ = request.environ
-            dependencies.executor.run_io(cookies.keep_ticket, response, environ, link_secret, link)
+            dependencies.executor.run_io(cookies.keep_proof, response, environ, link_secret, link)
         return response
 
     @blueprint.get("/s/<link_secret>/<stored_file:name>")
@@ -118,8 +118,7 @@ def routes(dependencies: Dependencies, access: LinkAccess) -> Blueprint:
     def download(link_secret: str, name: FileName) -> Response:  # noqa: ARG001  # the door compares it
         if request.method == "GET":
             _require_asked()
-        client = cookies.client(request.environ, link_secret)
-        return transfers.respond(link_of(request.environ), client)
+        return transfers.respond(request.environ)
 
     return blueprint
 
