@@ -26,6 +26,9 @@ ENCODED = "".join(f"%{ord(character):02x}" for character in SECRET)
         (f"a /s/{SECRET} and /s/{SECRET}/b", "a /s/[secret] and /s/[secret]/b"),
         (f"GET /?token=fs_{SECRET} HTTP/1.1", "GET /?token=fs_[secret] HTTP/1.1"),
         (f"GET /s/fs_{SECRET} HTTP/1.1", "GET /s/[secret] HTTP/1.1"),
+        (f"GET /{SECRET} HTTP/1.1", "GET /[secret] HTTP/1.1"),
+        (f"Bearer {SECRET}.{SECRET}", "Bearer [secret]"),
+        (f"/upload?link={SECRET}&q=a", "/upload?link=[secret]&q=a"),
     ],
 )
 def test_secret_is_left_out(text: str, expected: str) -> None:
@@ -34,7 +37,16 @@ def test_secret_is_left_out(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["GET /download/s.pdf HTTP/1.1", "GET /s HTTP/1.1", "GET /s/ HTTP/1.1", "a/s b", "/us/x"],
+    [
+        f"/download/{'x' * 43}.pdf",
+        "x" * 42,
+        "x" * 44,
+        "GET /download/s.pdf HTTP/1.1",
+        "GET /s HTTP/1.1",
+        "GET /s/ HTTP/1.1",
+        "a/s b",
+        "/us/x",
+    ],
 )
 def test_other_texts_stay_as_they_are(text: str) -> None:
     assert without_secrets(text) == text

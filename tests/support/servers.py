@@ -40,7 +40,8 @@ class LiveServer:
     def __init__(self, settings: Mapping[str, str], *command: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.store = Path(settings["STORE_URL"])
+        self.store_url = settings["STORE_URL"]
+        self.store = Path(self.store_url)
         self.log_path = self._log_path()
         self._environ = {
             name: value
