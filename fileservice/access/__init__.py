@@ -32,7 +32,7 @@ from fileservice.access.errors import (
 )
 from fileservice.access.guest_accounts import GuestAccount
 from fileservice.access.identity import Identity
-from fileservice.access.limits import ByteMeter, Limit, RateLimit
+from fileservice.access.limits import ByteMeter, FailureLimiter, Limit, RateLimit
 from fileservice.access.link_downloads import (
     LinkTransfer,
     begin_transfer,
@@ -42,7 +42,7 @@ from fileservice.access.link_downloads import (
 from fileservice.access.link_proofs import is_proof, proof_of
 from fileservice.access.link_store import LinkStore
 from fileservice.access.link_terms import LinkTerms
-from fileservice.access.link_uses import Outcome, Use
+from fileservice.access.link_uses import Outcome, Use, count_taken
 from fileservice.access.links import DownloadGrant, Link, Maker, MakerKind, UploadGrant
 from fileservice.access.openid import Authorization, person_of
 from fileservice.access.passwords import hash_password, is_password
@@ -67,6 +67,7 @@ __all__ = [
     "Authorization",
     "ByteMeter",
     "DownloadGrant",
+    "FailureLimiter",
     "Forbidden",
     "Grant",
     "GuestAccount",
@@ -111,6 +112,7 @@ __all__ = [
     "anonymous",
     "begin_transfer",
     "check_token_name",
+    "count_taken",
     "decide",
     "end_of_transfer",
     "hash_password",

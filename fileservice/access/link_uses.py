@@ -10,7 +10,8 @@ taken ──────── whole file sent ──────> finished: the
   └─────────── nothing arrived ──────> given back
 
 A use that is open counts as much as one that is finished. A process that dies leaves its transfers
-under way for ever, so those keep a use open for no longer than LONGEST_TRANSFER.
+under way for ever, so those keep a use open for no longer than LONGEST_TRANSFER. Uses that can
+neither be continued nor given back are kept as one entry with their number.
 """
 
 from dataclasses import dataclass, replace
@@ -50,10 +51,17 @@ class Use:
     """Whether a response of it has been sent, so that it can no longer be given back."""
     finished: bool = False
     """Whether the whole file has been sent."""
+    count: int = 1
+    """How many uses this stands for; more than one only if they are over."""
 
 
 Uses = tuple[Use, ...]
 """The uses that were taken and not given back, in the order in which they were taken."""
+
+
+def count_taken(uses: Uses) -> int:
+    """Return how many uses are taken, by whomever."""
+    return sum(use.count for use in uses)
 
 
 def left(uses: Uses, limit: int, client: str, now: int) -> int:
@@ -62,7 +70,7 @@ def left(uses: Uses, limit: int, client: str, now: int) -> int:
     `now` is in nanoseconds since 1970.
     """
     own = _find(uses, client, now, resumes=False)
-    return max(0, limit - len(uses)) + (own is not None)
+    return max(0, limit - count_taken(uses)) + (own is not None)
 
 
 def take(uses: Uses, limit: int, client: str, now: int, *, resumes: bool) -> Uses | None:
@@ -77,7 +85,9 @@ def take(uses: Uses, limit: int, client: str, now: int, *, resumes: bool) -> Use
         begun = replace(found, touched=now, transfers=found.transfers + 1)
         # It becomes the last one of the client.
         return (*(use for use in uses if use is not found), begun)
-    return None if len(uses) >= limit else (*uses, Use(client, now, now, transfers=1))
+    if count_taken(uses) >= limit:
+        return None
+    return (*_merge_over(uses, now), Use(client, now, now, transfers=1))
 
 
 def last_of(uses: Uses, client: str) -> Use | None:
@@ -92,6 +102,21 @@ def end_transfer(uses: Uses, taken: Use, now: int, outcome: Outcome) -> Uses:
         for use in uses
         if (ended := _ended(use, now, outcome) if _is_same(use, taken) else use)
     )
+
+
+def _merge_over(uses: Uses, now: int) -> Uses:
+    """Return the uses, in which those that are over are one entry."""
+    going_on = tuple(use for use in uses if _seconds_left(use, now) > 0)
+    over = count_taken(uses) - count_taken(going_on)
+    if not over:
+        return going_on
+    return (Use("", 0, 0, 0, delivered=True, finished=True, count=over), *going_on)
+
+
+def _seconds_left(use: Use, now: int) -> float:
+    """Return for how long a use may still be continued, by a request that resumes at least."""
+    longest = LONGEST_TRANSFER if use.transfers and not use.finished else OPEN_SECONDS
+    return longest - (now - use.touched) / _SECOND
 
 
 def _ended(use: Use, now: int, outcome: Outcome) -> Use | None:
@@ -113,5 +138,4 @@ def _find(uses: Uses, client: str, now: int, *, resumes: bool) -> Use | None:
     use = last_of(uses, client)
     if use is None or (use.finished and not resumes):
         return None
-    seconds = LONGEST_TRANSFER if use.transfers and not use.finished else OPEN_SECONDS
-    return use if now - use.touched < seconds * _SECOND else None
+    return use if _seconds_left(use, now) > 0 else None

@@ -7,7 +7,7 @@ environment alone, so that it does not depend on Flask.
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,7 +21,6 @@ from fileservice.access import (
     Link,
     LinkGone,
     Maker,
-    PasswordNeeded,
     Principal,
     PrincipalKind,
     QuotaAccount,
@@ -38,7 +37,6 @@ from fileservice.upload import Caller
 from fileservice.web.authentication import Authenticator
 from fileservice.web.guests import account_of_guest
 from fileservice.web.link_access import secret_in_path
-from fileservice.web.link_credentials import link_of
 from fileservice.web.path_parameters import parse_path_parameters
 from fileservice.web.requests import client_address
 from fileservice.wsgi_extensions import meter_transfer
@@ -158,20 +156,11 @@ class Door:
     def unlock(self, environ: "WSGIEnvironment", password: str) -> None:
         """Let a request by a link do what the link is for, if this is its password.
 
-        Raise PasswordNeeded, or TooManyFailures after too many wrong ones of the same address, or
-        of the same link from wherever.
+        Raise PasswordNeeded, TooManyFailures.
         """
-        link, links = link_of(environ), self._authenticator.link_access
+        links = self._authenticator.link_access
         assert links
-        credentials = f"{link.principal_id}:{password}"
-        with ExitStack() as attempts:
-            attempts.enter_context(self.check_credentials(environ, credentials))
-            if self._limits.failures:
-                attempts.enter_context(
-                    self._limits.failures.attempt(link.principal_id, credentials)
-                )
-            if not links.verify(environ, password):
-                raise PasswordNeeded(is_wrong=True)
+        links.unlock(environ, password, self._limits.failures)
 
     def _identify(self, environ: "WSGIEnvironment") -> Principal:
         links = self._authenticator.link_access

@@ -5,14 +5,25 @@ not looked at otherwise: a browser may send it without having been asked.
 """
 
 import threading
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fileservice.access import AccessRules, LinkStore, Principal, is_password
+from fileservice.access import (
+    AccessRules,
+    FailureLimiter,
+    Link,
+    LinkStore,
+    PasswordNeeded,
+    Principal,
+    is_password,
+)
+from fileservice.addresses import client_key
 from fileservice.executor import Executor
 from fileservice.protocols.credentials import parse_authorization
 from fileservice.web.link_cookies import PREFIX, LinkCookies
 from fileservice.web.link_credentials import link_of, set_link
+from fileservice.web.requests import client_address
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -58,13 +69,26 @@ class LinkAccess:
         authorization = environ.get("HTTP_AUTHORIZATION")
         return parse_authorization(authorization) if authorization else None
 
-    def verify(self, environ: "WSGIEnvironment", password: str) -> bool:
-        """Return whether this is the password of the link; the request is unlocked then."""
+    def unlock(
+        self, environ: "WSGIEnvironment", password: str, failures: FailureLimiter | None
+    ) -> None:
+        """Let the request do what the link is for, if this is the password of the link.
+
+        Raise PasswordNeeded, or TooManyFailures after too many wrong ones of the same address, or
+        of the same link from wherever.
+        """
         link = link_of(environ)
-        with self._checks:
-            # In a thread, whichever of the two leaves the event loop.
-            run_io, run_cpu = self._executor.run_io, self._executor.run_cpu
-            is_right = run_io(run_cpu, is_password, password, link.password)
-        if is_right:
-            environ[_UNLOCKED] = link.id
-        return is_right
+        credentials = f"{link.principal_id}:{password}"
+        # Guesses that are sent at the same time wait here before they are counted.
+        with self._checks, ExitStack() as attempts:
+            for client in (client_key(client_address(environ)), link.principal_id):
+                if failures:
+                    attempts.enter_context(failures.attempt(client, credentials))
+            if not self._is_right(link, password):
+                raise PasswordNeeded(is_wrong=True)
+        environ[_UNLOCKED] = link.id
+
+    def _is_right(self, link: Link, password: str) -> bool:
+        # In a thread, whichever of the two leaves the event loop.
+        run_io, run_cpu = self._executor.run_io, self._executor.run_cpu
+        return run_io(run_cpu, is_password, password, link.password)

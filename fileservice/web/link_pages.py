@@ -2,20 +2,13 @@
 
 import time
 from datetime import UTC, datetime
-from urllib.parse import quote
 
 from fileservice.access import Link, UploadGrant
 from fileservice.storage import StoredFile
 from fileservice.upload import UploadPolicy
-from fileservice.web.link_cookies import PREFIX
 from fileservice.web.representations import to_json
 
 _UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60))
-
-
-def link_url(base: str, secret: str, name: str = "") -> str:
-    """Return the URL of a link of the service that is reached at `base`, or that of its file."""
-    return f"{base}{PREFIX}{secret}" + (f"/{quote(name, safe='')}" if name else "")
 
 
 def download_to_json(

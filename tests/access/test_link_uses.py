@@ -5,6 +5,7 @@ from fileservice.access.link_uses import (
     OPEN_SECONDS,
     Outcome,
     Uses,
+    count_taken,
     end_transfer,
     last_of,
     left,
@@ -138,3 +139,19 @@ def test_use_that_is_continued_becomes_the_last_one_of_its_client() -> None:
     last = last_of(uses, ADA)
     assert last
     assert (last.began, last.transfers) == (NOW + 1, 2)
+
+
+def test_uses_that_are_over_are_kept_as_a_number() -> None:
+    uses: Uses = ()
+    for number in range(5):
+        uses = ended(taken(uses, f"{number:032}", limit=1000), f"{number:032}", Outcome.WHOLE)
+    uses = taken(uses, ADA, limit=1000)
+    later = NOW + OPEN_SECONDS * SECOND
+    uses = taken(uses, BOB, later, limit=1000)
+    assert [use.client for use in uses] == ["", ADA, BOB]  # ADA's transfer is still under way
+    assert count_taken(uses) == 7
+    assert left(uses, 1000, "c" * 32, later) == 993
+    uses = ended(uses, ADA, Outcome.BROKEN, later)
+    uses = taken(ended(uses, BOB, Outcome.WHOLE, later), ADA, 2 * later, limit=1000)
+    assert [use.count for use in uses] == [6, 1]
+    assert take(uses, 7, BOB, 2 * later, resumes=True) is None

@@ -4,6 +4,7 @@ import base64
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -119,6 +120,23 @@ def test_passwords_cannot_be_tried_for_long(start_server: Callable[..., LiveServ
     assert tried == [401] * 5 + [429]
     assert attempt(made, "192.0.2.99", "another") == 429  # from whichever address
     assert attempt(made, "192.0.2.9", RIGHT) == 200
+
+
+def test_passwords_that_are_sent_at_the_same_time_are_limited_as_well(
+    start_server: Callable[..., LiveServer],
+) -> None:
+    server = start_server(AUTH_FAILURE_LIMIT="3/hour", WORKERS="2")
+    (server.store / "plan.txt").write_bytes(TEXT)
+    made = LinkMaker.of(server).download("plan.txt", password=RIGHT)
+
+    def attempt(number: int) -> int:
+        return httpx.get(server.url + made.file, headers=basic(f"{number}")).status_code
+
+    with ThreadPoolExecutor(24) as pool:
+        statuses = [*pool.map(attempt, range(48))]
+    # Each of the two workers checks two passwords at a time.
+    assert 3 <= statuses.count(401) <= 3 + 2 * 2
+    assert statuses.count(429) == 48 - statuses.count(401)
 
 
 def test_link_does_not_help_to_guess_the_secrets_of_tokens(

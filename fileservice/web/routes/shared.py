@@ -13,14 +13,14 @@ from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import Unasked
 from fileservice.web.link_access import LinkAccess
 from fileservice.web.link_credentials import link_of
-from fileservice.web.link_pages import download_to_json, link_url, time_left, upload_to_json
+from fileservice.web.link_pages import download_to_json, time_left, upload_to_json
 from fileservice.web.link_transfers import LinkTransfers
 from fileservice.web.representations import stored_response
 from fileservice.web.requests import prefers_html
 from fileservice.web.routes.uploads import receive_form
 from fileservice.web.security_headers import JSON_HEADERS, LINK_HEADERS, PAGE_HEADERS
 from fileservice.web.small_form import read_small_form
-from fileservice.web.urls import base_url
+from fileservice.web.urls import base_url, link_url
 
 
 def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransfers) -> Blueprint:
