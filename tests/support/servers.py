@@ -184,4 +184,5 @@ class S3LiveServer(LiveServer):
         return any(key != "record" for key in keys)
 
     def clear(self) -> None:
-        self.seaweed.clear(self.prefix)
+        # Each worker remembers this key, so they would have different ones.
+        self.seaweed.clear(self.prefix, keep=".fileservice/secret-key")
