@@ -35,7 +35,10 @@ from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import Door
 from fileservice.web.expiry_sweeper import ExpirySweeper
 from fileservice.web.identity_fields import IdentityFields
+from fileservice.web.link_access import LinkAccess
+from fileservice.web.link_cookies import LinkCookies
 from fileservice.web.link_credentials import LinkCredentials
+from fileservice.web.link_transfers import LinkTransfers
 from fileservice.web.maintenance import Sweeper
 from fileservice.web.middleware import (
     compression,
@@ -58,6 +61,7 @@ from fileservice.web.routes import (
     oidc,
     pages,
     resumable_draft,
+    shared,
     sign_in,
     tus,
     uploads,
@@ -98,18 +102,21 @@ def create_app(
     access_file = AccessFile(settings.access_file) if settings.access_file else None
     identity_fields = IdentityFields(settings.identity_header, settings.identity_groups_header)
     links = LinkStore(store.private_files)
+    link_access = LinkAccess(links, LinkCookies(cookies, secret_key), executor)
     authenticator = Authenticator(
         anonymous(settings.anonymous),
         access_file,
         identity_fields,
         session_cookie,
         LinkCredentials(links, secret_key),
+        link_access,
     )
     dependencies = _dependencies(settings, store, executor, authenticator, links)
-    for resource in (
-        uploads, downloads, archive, listing, pages, tus, resumable_draft, link_routes
-    ):  # fmt: skip
+    for resource in (uploads, archive, listing, pages, tus, resumable_draft, link_routes):
         app.register_blueprint(resource.routes(dependencies))
+    transfers = LinkTransfers(link_access, store, executor)
+    app.register_blueprint(downloads.routes(dependencies, transfers))
+    app.register_blueprint(shared.routes(dependencies, link_access, transfers))
     browser_sign_in = SignIn(session_cookie, executor, settings.public_url)
     provider = _openid_provider(settings)
     label = provider.label if provider else None

@@ -26,6 +26,8 @@ class Action(Enum):
     """Show something that is no secret, such as a style sheet or the page for signing in."""
     VIEW_PAGE = "view page", frozenset[Scope]()
     """Show the page, which contains what its reader may see and offers what the reader may do."""
+    OPEN_LINK = "open link", frozenset[Scope]()
+    """Show the page of a link, or say its password."""
     LIST = "list", frozenset({Scope.LIST})
     READ = "read", frozenset({Scope.READ})
     WRITE = "write", frozenset({Scope.WRITE})

@@ -57,7 +57,10 @@ def _challenges(error: Exception) -> list[str]:
     Browsers ask for a password when Basic is among them. That is of no use in the middle of what a
     page does, which leads to the page for signing in, and on that page itself.
     """
-    without_basic = isinstance(error, web.SignInRejected) or is_by_page()
+    is_in_page = isinstance(error, access.PasswordNeeded) and prefers_html()
+    without_basic = isinstance(error, web.SignInRejected) or is_in_page or is_by_page()
+    if isinstance(error, access.PasswordNeeded) and not without_basic:
+        return _CHALLENGES[1:]  # curl sends a password if it is asked for one
     return _CHALLENGES[:1] if without_basic else _CHALLENGES
 
 
@@ -95,12 +98,12 @@ TABLE = (
     Row("sign-in-failed", 400, "You are not signed in",
         {web.SignInFailed: (), access.UnusableClaims: ()}),
     Row("unauthenticated", 401, "Credentials are needed",
-        {access.Unauthenticated: (), web.SignInRejected: ()},
+        {access.Unauthenticated: (), access.PasswordNeeded: (), web.SignInRejected: ()},
         lambda error: {"WWW-Authenticate": _challenges(error)}),
     Row("forbidden", 403, "Not allowed",
         {access.Forbidden: (), upload.UploadIsFinal: (), web.UnknownPerson: ()}),
     Row("cross-site", 403, "Pages of other sites may not do this",
-        {web.CrossSite: (), web.ForeignForm: ()}),
+        {web.CrossSite: (), web.ForeignForm: (), web.Unasked: ()}),
     Row("not-found", 404, "Not found",
         {storage.NotFound: ("name",), web.NoSuchFile: ("name",), storage.NoSuchUpload: (),
          access.NoSuchLink: (), NoSuchPath: ()}),
@@ -228,6 +231,8 @@ def _json(problem: Mapping[str, object]) -> Response:
 def _page(problem: Mapping[str, object], error: Exception) -> Response:
     if isinstance(error, web.SignInRejected):
         html = render_template("sign_in.html", problem=problem, return_to=error.return_to)
+    elif isinstance(error, access.PasswordNeeded) and request.blueprint == "shared":
+        html = render_template("link_password.html", is_wrong=error.is_wrong)
     else:
         html = render_template("problem.html", problem=problem)
     return Response(html, mimetype="text/html", headers=PAGE_HEADERS)

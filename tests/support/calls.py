@@ -5,7 +5,7 @@ and from nothing in the code, so that the two can be compared.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from tests.support.tus import BYTES, VERSION, encoded, named
@@ -18,6 +18,10 @@ LENGTH = str(2 * len(TEXT))
 PUBLIC: frozenset[str] = frozenset()
 ANY = frozenset({"any"})
 """Whoever has some scope may make the call, and so may whoever has credentials."""
+LINK = frozenset({"link"})
+"""The link whose secret is in the path makes the call, whatever other credentials there are."""
+NO_LINK = "x" * 43
+"""The secret of no link."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,10 @@ def _with_form(more: Mapping[str, str] = {}) -> Callable[[str, str], Request]:
     return request
 
 
+def _with_form_of_link(name: str, upload: str) -> Request:
+    return replace(_with_form(name, upload), path=f"/s/{NO_LINK}")
+
+
 def _creation(more: Mapping[str, str] = {}, body: bytes = b"") -> Callable[[str, str], Request]:
     def request(name: str, _upload: str) -> Request:
         return Request(
@@ -111,6 +119,15 @@ _DRAFT_BYTES = {
 }
 
 CALLS = {
+    "link: page": _call("GET", "/s/<link_secret>", LINK, 404, f"/s/{NO_LINK}", **_NO_NAME),
+    "link: password": _call("POST", "/s/<link_secret>/password", LINK, 404,
+                            f"/s/{NO_LINK}/password", body=b"password=x",
+                            headers={"Content-Type": "application/x-www-form-urlencoded"},
+                            **_NO_NAME),
+    "link: form": Call("POST", "/s/<link_secret>", LINK, _with_form_of_link, 404,
+                       names_file=False),
+    "link: download": _call("GET", "/s/<link_secret>/<stored_file:name>", LINK, 404,
+                            f"/s/{NO_LINK}/{{name}}", names_file=False),
     "root": _call("GET", "/", PUBLIC, 302, **_NO_NAME),
     "page": _call("GET", "/upload", ANY, 200, **_NO_NAME),
     "list": _call("GET", "/download", "list", 200, **_NO_NAME),

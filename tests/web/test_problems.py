@@ -83,6 +83,7 @@ MEMBERS: dict[Exception, dict[str, object]] = {
     upload_errors.OffsetMismatch(5): {"offset": 5},
     upload_errors.LengthConflict(10): {"length": 10},
     web_errors.CrossSite(): {},
+    web_errors.Unasked(): {},
     web_errors.ForeignForm(): {},
     web_errors.SignInRejected("/upload"): {},
     web_errors.SignInFailed("begin again"): {},

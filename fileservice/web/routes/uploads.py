@@ -45,28 +45,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @blueprint.post("/upload")
     @requires(Action.WRITE)
     def upload_form() -> Response:
-        _refuse_part_of_file()
-        caller, replaces = dependencies.door.caller(request.environ), _replaced_versions()
-        if replaces is not None:
-            caller.authorize_replacement(None)  # before any of the body is read
-        length = request_body.declared_length(request.environ)
-        form = verified_blocks(
-            request_body.blocks(request.environ, dependencies.idle_timeout),
-            declared_digests(request.headers),
-            dependencies.executor,
-            DigestMismatch,
-        )
-        file = form_file(request.headers.get("Content-Type", ""), form)
-        upload_request = UploadRequest(
-            name=FileName.parse(file.filename),
-            length=None,
-            at_least=max(0, (length or 0) - _FORM_OVERHEAD),
-            create_only=_is_create_only(),
-            replaces=replaces,
-            expires=requested_expiry(dependencies.policy, file.fields.get(ARGUMENT, "")),
-            caller=caller,
-        )
-        result = _receive(dependencies, upload_request, file.blocks)
+        result = receive_form(dependencies)
         return _redirect_to_page(result) if prefers_html() else _response(dependencies, result)
 
     @blueprint.route(
@@ -98,6 +77,36 @@ def routes(dependencies: Dependencies) -> Blueprint:
         return resumable_draft.options_response(dependencies, ("OPTIONS", "POST", "PUT"))
 
     return blueprint
+
+
+def receive_form(dependencies: Dependencies, prefix: str = "") -> UploadResult:
+    """Store the file in the form that is the body of this request.
+
+    The name of the file gets the prefix unless it begins with it.
+    """
+    _refuse_part_of_file()
+    caller, replaces = dependencies.door.caller(request.environ), _replaced_versions()
+    if replaces is not None:
+        caller.authorize_replacement(None)  # before any of the body is read
+    length = request_body.declared_length(request.environ)
+    form = verified_blocks(
+        request_body.blocks(request.environ, dependencies.idle_timeout),
+        declared_digests(request.headers),
+        dependencies.executor,
+        DigestMismatch,
+    )
+    file = form_file(request.headers.get("Content-Type", ""), form)
+    name = FileName.parse(file.filename)
+    upload_request = UploadRequest(
+        name=name if name.startswith(prefix) else FileName.parse(prefix + name),
+        length=None,
+        at_least=max(0, (length or 0) - _FORM_OVERHEAD),
+        create_only=_is_create_only(),
+        replaces=replaces,
+        expires=requested_expiry(dependencies.policy, file.fields.get(ARGUMENT, "")),
+        caller=caller,
+    )
+    return _receive(dependencies, upload_request, file.blocks)
 
 
 def _refuse_part_of_file() -> None:
