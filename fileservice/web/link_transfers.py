@@ -17,7 +17,15 @@ from fileservice.access import (
 )
 from fileservice.executor import Executor
 from fileservice.protocols.ranges import ByteRange
-from fileservice.storage import NotFound, Opened, StorageError, Store, StoredFile, VersionChanged, describe_error
+from fileservice.storage import (
+    NotFound,
+    Opened,
+    StorageError,
+    Store,
+    StoredFile,
+    VersionChanged,
+    describe_error,
+)
 from fileservice.web.file_requests import begin_wanted_ranges, is_modified, wants_whole_file
 from fileservice.web.file_response import not_modified, send
 from fileservice.web.link_access import LinkAccess

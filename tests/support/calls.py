@@ -82,7 +82,7 @@ def _with_form(more: Mapping[str, str] = {}) -> Callable[[str, str], Request]:
 
 
 def _with_form_of_link(name: str, upload: str) -> Request:
-    return replace(_with_form(name, upload), path=f"/s/{NO_LINK}")
+    return replace(_with_form()(name, upload), path=f"/s/{NO_LINK}")
 
 
 def _creation(more: Mapping[str, str] = {}, body: bytes = b"") -> Callable[[str, str], Request]:
