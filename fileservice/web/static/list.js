@@ -3,6 +3,7 @@
 // list files has no list, and the dialogs are only there for what the reader may do.
 import { announce, announceError } from './announce.js'
 import { copy } from './clipboard.js'
+import * as dialogs from './dialogs.js'
 import * as format from './format.js'
 import { onSignedIn, signedOut } from './session.js'
 
@@ -152,14 +153,14 @@ function showPreview(row, link) {
   view.src = link.href
   preview.querySelector('bdi').textContent = name
   preview.querySelector('.view').replaceChildren(view)
-  preview.showModal()
+  dialogs.open(preview)
 }
 
 async function confirmAndDelete(row) {
   const name = nameOf(row)
   confirmation.querySelector('bdi').textContent = name
   confirmation.returnValue = 'keep'
-  confirmation.showModal()
+  dialogs.open(confirmation)
   await new Promise((resolve) => confirmation.addEventListener('close', resolve, { once: true }))
   if (confirmation.returnValue !== 'delete') return
   const neighbour = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector('[data-do=delete]')
