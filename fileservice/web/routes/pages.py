@@ -4,7 +4,6 @@ The page shows what its reader may do, and no more.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
@@ -33,15 +32,12 @@ _PAGE_SIZE = 100
 _MAX_PREVIEW_SIZE = 20 << 20
 _IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp")
 """Images that are served inline and that browsers show; they do not show TIFF."""
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def routes(dependencies: Dependencies) -> Blueprint:
     """Return the routes for the page."""
     blueprint = Blueprint("pages", __name__)
-    blueprint.add_app_template_filter(human_size)
     blueprint.add_app_template_filter(preview_kind)
-    blueprint.add_app_template_filter(utc)
 
     @blueprint.get("/")
     @requires(Action.PUBLIC)
@@ -136,18 +132,3 @@ def preview_kind(file: StoredFile) -> str | None:
     if media_type == "application/pdf" or (media_type == "text/plain" and is_small):
         return "frame"
     return "image" if media_type in _IMAGE_TYPES and is_small else None
-
-
-def human_size(size: int) -> str:
-    """Return a size in bytes with a binary unit, such as 1.5 MiB."""
-    if size == 1:
-        return "1 byte"
-    amount, unit = float(size), 0
-    while amount >= 1024 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1024, unit + 1
-    return f"{amount:.0f} {_UNITS[unit]}" if unit == 0 else f"{amount:.1f} {_UNITS[unit]}"
-
-
-def utc(seconds: int) -> datetime:
-    """Return the time that is given in seconds since the Unix epoch."""
-    return datetime.fromtimestamp(seconds, UTC)

@@ -1,11 +1,13 @@
 // The list of stored files. The server renders it; this script fetches it again and replaces it, so
 // that uploads go on while the user searches, sorts and changes the page. A page whose reader may not
 // list files has no list, and the dialogs are only there for what the reader may do.
-import { announce, announceError } from './announce.js'
+import { announce } from './announce.js'
 import { copy } from './clipboard.js'
 import * as dialogs from './dialogs.js'
 import * as format from './format.js'
+import * as messages from './messages.js'
 import { onSignedIn, signedOut } from './session.js'
+import { t } from './text.js'
 
 const REFRESH_INTERVAL = 10_000 // ms; shows what others have stored
 const MIN_IDLE_FACTOR = 20 // the pause is at least so many times as long as the last refresh took
@@ -83,7 +85,7 @@ async function show(url, { announceResult = false } = {}) {
     if (fetched.outerHTML !== currentHtml) replaceSection(fetched)
     if (announceResult) announceCount()
   } catch (error) {
-    if (error.name !== 'AbortError' && announceResult) announceError('The list cannot be loaded at present.')
+    if (error.name !== 'AbortError' && announceResult) messages.show(t('list-unreachable'), { kind: 'bad' })
   } finally {
     if (requestAborter === aborter) requestAborter = null
   }
@@ -113,8 +115,7 @@ function replaceSection(fetched) {
 
 function announceCount() {
   const count = section.querySelectorAll('tbody tr').length
-  const more = section.querySelector('[rel=next]') ? ', and there are more' : ''
-  announce(count === 1 ? '1 file is shown' : `${count} files are shown${more}`)
+  announce(t(section.querySelector('[rel=next]') ? 'files-shown-of-more' : 'files-shown', { count }))
 }
 
 function localise() {
@@ -127,7 +128,7 @@ function onClick(event) {
   const target = event.target.closest('#files a, #files button')
   if (!target) return
   const row = target.closest('tr')
-  const action = { preview: showPreview, copy: () => copy(urlOf(row), 'Link'), delete: confirmAndDelete }[target.dataset.do]
+  const action = { preview: showPreview, copy: () => copy(urlOf(row), t('link')), delete: confirmAndDelete }[target.dataset.do]
   if (action) {
     event.preventDefault()
     action(row, target)
@@ -163,6 +164,7 @@ async function confirmAndDelete(row) {
   dialogs.open(confirmation)
   await new Promise((resolve) => confirmation.addEventListener('close', resolve, { once: true }))
   if (confirmation.returnValue !== 'delete') return
+  const failed = (reason) => messages.show(t('not-deleted', { name, reason }), { kind: 'bad' })
   const neighbour = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector('[data-do=delete]')
   try {
     const response = await fetch(urlOf(row), { method: 'DELETE', headers: { Accept: 'application/problem+json' } })
@@ -171,13 +173,13 @@ async function confirmAndDelete(row) {
       return
     }
     if (!response.ok && response.status !== 404) {
-      announceError(`${name} is still there. ${(await response.json()).detail}`)
+      failed((await response.json()).detail)
       return
     }
-    announce(`${name} is deleted`)
+    messages.show(t('deleted', { name }), { kind: 'good' })
     neighbour?.focus()
     await refresh()
   } catch {
-    announceError(`${name} is still there: the server cannot be reached.`)
+    failed(t('server-unreachable'))
   }
 }

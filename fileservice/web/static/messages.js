@@ -1,5 +1,6 @@
 // Messages that everybody gets: shown at the edge of the window for some seconds, and announced.
 import { announce, announceError } from './announce.js'
+import { t } from './text.js'
 
 const SECONDS = 8 // for which a message stays; longer while it has the focus or the pointer
 const MAX_SHOWN = 3
@@ -35,7 +36,7 @@ export function show(text, { kind = 'info', action = null, seconds = SECONDS, on
     action.act()
     hide()
   }))
-  message.append(button('×', 'Hide this message', hide))
+  message.append(button('×', t('hide-message'), hide))
   for (const event of ['pointerenter', 'focusin']) message.addEventListener(event, () => clearTimeout(timer))
   for (const event of ['pointerleave', 'focusout']) message.addEventListener(event, start)
   message.addEventListener('focusin', ({ relatedTarget }) => {

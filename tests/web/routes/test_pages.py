@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from fileservice.names import FileName
 from fileservice.storage import Content, StoredFile
-from fileservice.web.routes.pages import human_size, preview_kind, utc
+from fileservice.web.routes.pages import preview_kind
 from tests.web.application import TEXT
 
 
@@ -126,17 +126,6 @@ def test_a_bad_query_is_reported_on_a_page(client: FlaskClient, query: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1024, "1.0 KiB"),
-        (1536, "1.5 KiB"), (1 << 20, "1.0 MiB"), (5 << 30, "5.0 GiB"), (1 << 50, "1024.0 TiB"),
-    ],
-)  # fmt: skip
-def test_sizes_have_binary_units(size: int, text: str) -> None:
-    assert human_size(size) == text
-
-
-@pytest.mark.parametrize(
     ("media_type", "size", "kind"),
     [
         ("image/png", 1, "image"), ("image/tiff", 1, None), ("image/png", (20 << 20) + 1, None),
@@ -148,7 +137,3 @@ def test_files_that_browsers_show_safely_have_a_preview(
     media_type: str, size: int, kind: Any
 ) -> None:
     assert preview_kind(StoredFile(FileName("a"), size, 0, Content(media_type), "v")) == kind
-
-
-def test_times_are_in_utc() -> None:
-    assert utc(0).isoformat() == "1970-01-01T00:00:00+00:00"
