@@ -138,11 +138,11 @@ def test_the_language_is_the_one_that_the_reader_prefers(
 
 def test_caches_know_that_pages_depend_on_the_language(client: FlaskClient) -> None:
     html = {"Accept": "text/html"}
-    assert client.get("/upload").vary.as_set() == {"accept-language"}
-    assert client.get("/sign-in").vary.as_set() == {"accept-language"}
+    assert "accept-language" in client.get("/upload").vary
+    assert "accept-language" in client.get("/sign-in").vary
     missing = client.get("/download/nothing.txt", headers=html)
-    assert missing.vary.as_set() == {"accept", "accept-language"}
-    assert "Vary" not in client.get("/download").headers
+    assert {"accept", "accept-language"} <= missing.vary.as_set()
+    assert "accept-language" not in client.get("/download").vary
 
 
 def test_a_problem_has_its_title_in_the_language_and_its_detail_in_english(
