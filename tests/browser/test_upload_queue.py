@@ -133,6 +133,7 @@ def test_two_files_of_one_name_are_both_stored(
     tab = open_page()
     first = make_file("a.txt")
     tab.choose(first, other)
+    tab.page.locator("[data-state=done]").wait_for()
     tab.press("Store as “a (2).txt”", "a.txt")
     tab.wait_for("a (2).txt", "done")
     tab.wait_for("a.txt", "done")

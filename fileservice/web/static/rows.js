@@ -13,6 +13,7 @@ export class Rows {
     this.template = template
     this.field = field
     this.actions = actions
+    list.addEventListener('pointerleave', () => this.#sort())
     this.rows = new Map() // transfer, or key of an unfinished upload of an earlier visit → its row
   }
 
@@ -24,7 +25,7 @@ export class Rows {
     return this.rows.get(transfer)?.dataset.state
   }
 
-  // Add a row for a transfer, before those that have ended.
+  // Add a row for a transfer, before those that are stored or were not finished earlier.
   add(transfer) {
     const row = this.#newRow(transfer, transfer.name)
     this.list.insertBefore(row, this.list.querySelector('[data-state=done], [data-state=unfinished]'))
@@ -123,8 +124,16 @@ export class Rows {
       digest.querySelector('code').textContent = transfer.sha256
       digest.querySelector('p').append(button(t('upload-copy'), t('upload-digest-of', { name: transfer.name }), () => copy(transfer.sha256, 'SHA-256')))
     }
-    // Those that go on stay at the top, unless the user is about to press a button of this one.
-    if (!row.contains(document.activeElement)) this.list.insertBefore(row, this.list.querySelector('[data-state=done]:not(:scope)'))
+    this.#sort()
+  }
+
+  // Move the files that are stored below the others, unless the user is about to press a button.
+  #sort() {
+    if (this.list.matches(':hover, :focus-within')) return
+    const others = [...this.list.children].filter(({ dataset }) => dataset.state !== 'done')
+    for (const row of this.list.querySelectorAll('[data-state=done]')) {
+      if (row.compareDocumentPosition(others.at(-1) ?? row) & Node.DOCUMENT_POSITION_FOLLOWING) this.list.append(row)
+    }
   }
 
   #setButtons(row, name, buttons) {

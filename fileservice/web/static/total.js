@@ -56,7 +56,7 @@ export class Total {
     if (active.length && quarter > this.quarter && quarter < 4) {
       this.quarter = quarter
       const percent = format.percent(quarter / 4)
-      announce(counted.length === 1 ? t('upload-percent', { name: counted[0].name, percent }) : t('total-percent', { percent }))
+      announce(accepted.length === 1 ? t('upload-percent', { name: accepted[0].name, percent }) : t('total-percent', { percent }))
     }
   }
 
