@@ -1,9 +1,11 @@
 """Many uploads at once: early refusals, taken names, folders, the clipboard, and the total."""
 
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tests.browser.conftest import MIB
@@ -347,3 +349,28 @@ def test_the_upload_side_fits_on_narrow_screens_with_large_targets(
     )
     assert len(sizes) > 4
     assert min(sizes) >= 44
+
+
+@pytest.mark.parametrize("size", [1000, 9 * MIB], ids=["small", "large"])
+def test_the_request_says_when_the_file_expires_and_which_version_it_replaces(
+    open_page: Open, make_file: Make, server: LiveServer, size: int
+) -> None:
+    (server.store / "a.bmp").write_bytes(b"BM")
+    etag = httpx.head(f"{server.url}/download/a.bmp").headers["ETag"]
+    tab = open_page()
+    tab.expected += ["409 (Conflict)"]
+    tab.page.evaluate(
+        "document.getElementById('expires')?.closest('p').remove();"
+        "document.getElementById('upload').insertAdjacentHTML('beforeend',"
+        " '<p class=expiry><select name=expires><option value=7d>')"
+    )
+    tab.choose(make_file("a.bmp", size))
+    with tab.page.expect_request(lambda request: request.method in ("PUT", "POST")) as sent:
+        tab.press("Replace the stored file", "a.bmp")
+    if size < MIB:
+        assert sent.value.url == f"{server.url}/upload/a.bmp?expires=7d"
+        assert sent.value.headers["if-match"] == etag
+        return
+    metadata = sent.value.headers["upload-metadata"].split(",")
+    values = {key: b64decode(value).decode() for key, value in (pair.split() for pair in metadata)}
+    assert values == {"filename": "a.bmp", "expires": "7d", "if-match": etag}

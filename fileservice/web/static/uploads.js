@@ -39,6 +39,8 @@ class Uploads {
     this.total = new Total(document.getElementById('total'), this.queue)
     input.multiple = true
     input.required = false
+    const expiry = form.querySelector('.expiry')
+    if (expiry) form.append(expiry) // what is chosen first comes first
     form.addEventListener('submit', (event) => event.preventDefault())
     const folders = document.getElementById('folder')
     document.getElementById('choose-folder').addEventListener('click', () => folders.click())
