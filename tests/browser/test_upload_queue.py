@@ -14,7 +14,7 @@ from tests.support.access import EditedAccessFile
 from tests.support.servers import LiveServer
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 Open = Callable[..., Watched]
 Make = Callable[..., Path]
@@ -374,3 +374,42 @@ def test_the_request_says_when_the_file_expires_and_which_version_it_replaces(
     metadata = sent.value.headers["upload-metadata"].split(",")
     values = {key: b64decode(value).decode() for key, value in (pair.split() for pair in metadata)}
     assert values == {"filename": "a.bmp", "expires": "7d", "if-match": etag}
+
+
+def test_a_file_that_is_chosen_before_the_scripts_run_is_uploaded(
+    open_page: Open, make_file: Make, server: LiveServer
+) -> None:
+    tab = open_page()
+    held: list[Route] = []
+    tab.page.route("**/page.js", lambda route: held.append(route))
+    tab.page.goto(f"{server.url}/upload", wait_until="commit")
+    tab.choose(make_file("a.txt"))
+    assert held
+    held[0].continue_()
+    tab.wait_for("a.txt", "done")
+    assert server.published() == ["a.txt"]
+
+
+@pytest.mark.parametrize("width", [320, pytest.param(1280, marks=pytest.mark.thorough)])
+def test_axe_finds_nothing_wrong_in_any_state_of_the_queue(
+    open_page: Open,
+    make_file: Make,
+    server: LiveServer,
+    assert_accessible: Callable[[Watched], None],
+    scheme: str,
+    width: int,
+) -> None:
+    for name in ("a.txt", "b.txt"):
+        (server.store / name).write_bytes(b"x")
+    tab = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+    tab.choose(*map(make_file, ("a.txt", "b.txt", "c.txt", "d.exe")))
+    tab.wait_for("c.txt", "done")
+    tab.transfer("b.txt").get_by_role("button", name="Store as").wait_for()
+    for summary in tab.page.locator("summary:visible").all():
+        summary.click()
+    tab.network(MIB // 4)
+    tab.choose(make_file("e.bmp", 12 * MIB), make_file("f.bmp", 12 * MIB))
+    tab.page.get_by_role("button", name="Pause all").wait_for()
+    assert_accessible(tab)
+    tab.page.locator("[data-do=toggle]").click()
+    assert_accessible(tab)

@@ -5,11 +5,13 @@ import { t } from './text.js'
 // The names that pasted images get begin with `prefix`.
 export function listen({ input, folders, prefix }, onFiles) {
   for (const field of [input, folders]) {
-    field.addEventListener('change', () => {
+    const take = () => {
       const files = [...field.files]
       field.value = ''
       onFiles(files, { isFolder: field === folders })
-    })
+    }
+    field.addEventListener('change', take)
+    if (field.files.length) take() // what was chosen before this script ran
   }
   acceptDrops(onFiles)
   addEventListener('paste', ({ clipboardData, target }) => {

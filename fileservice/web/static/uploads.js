@@ -44,7 +44,6 @@ class Uploads {
     form.addEventListener('submit', (event) => event.preventDefault())
     const folders = document.getElementById('folder')
     document.getElementById('choose-folder').addEventListener('click', () => folders.click())
-    sources.listen({ input, folders, prefix: this.service.prefix }, (files, { isFolder }) => this.#add(files, isFolder))
     addEventListener('beforeunload', (event) => {
       if (this.queue.active.length) event.preventDefault()
     })
@@ -52,6 +51,7 @@ class Uploads {
     onSignedIn(() => this.queue.resumeAll({ onlySignedOut: true }))
     this.#listenToAll()
     this.#drawAll()
+    sources.listen({ input, folders, prefix: this.service.prefix }, (files, { isFolder }) => this.#add(files, isFolder))
   }
 
   #actionsOfRows(input) {
