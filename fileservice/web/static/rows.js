@@ -32,6 +32,14 @@ export class Rows {
     this.draw(transfer)
   }
 
+  // Add a row for a file that was sent before the page was loaded.
+  addSent({ name, size }) {
+    const row = this.#newRow(name, name)
+    row.dataset.state = 'done'
+    row.querySelector('.details').textContent = t('upload-stored', { size: format.size(size) })
+    this.list.append(row)
+  }
+
   // Add a row for an unfinished upload, which is resumed when its file is chosen again.
   addUnfinished(key, { name, size, url }) {
     const row = this.#newRow(key, name)

@@ -4,6 +4,7 @@ import { t } from './text.js'
 import * as messages from './messages.js'
 import { Queue } from './queue.js'
 import { Rows } from './rows.js'
+import { SentFiles } from './sent.js'
 import { Service } from './service.js'
 import { onSignedIn, signedOut } from './session.js'
 import * as sources from './sources.js'
@@ -47,6 +48,8 @@ class Uploads {
     addEventListener('beforeunload', (event) => {
       if (this.queue.active.length) event.preventDefault()
     })
+    this.sent = this.service.isLink ? new SentFiles(form.dataset.link) : null
+    for (const file of this.sent?.all() ?? []) this.rows.addSent(file)
     for (const [key, upload] of this.service.unfinished.entries()) this.rows.addUnfinished(key, upload)
     onSignedIn(() => this.queue.resumeAll({ onlySignedOut: true }))
     this.#listenToAll()
@@ -139,7 +142,9 @@ class Uploads {
   #end(transfer) {
     if (transfer.isSignedOut) signedOut()
     else if (!transfer.isActive) this.#announceEnd(transfer)
-    if (transfer.state === 'done') this.stored()
+    if (transfer.state !== 'done') return
+    this.sent?.add(transfer.name, transfer.file.size)
+    this.stored()
   }
 
   // Of many uploads, each refusal is announced and the end of all.
