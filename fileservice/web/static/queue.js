@@ -84,7 +84,11 @@ export class Queue {
     const seen = new Set()
     for (let next; (next = this.transfers.find((transfer) => transfer.state === 'waiting' && !seen.has(transfer))); ) {
       seen.add(next)
-      await next.lookUp().catch(() => {}) // it is looked up again when its turn comes
+      try {
+        await next.lookUp()
+      } catch {
+        break // each is looked up again when its turn comes
+      }
     }
     this.isLookingUp = false
   }
