@@ -71,6 +71,7 @@ def test_a_taken_name_is_reported_although_large_files_wait_before_it(
     tab.network(MIB // 4)
     tab.choose(make_file("a.bmp", 12 * MIB), make_file("b.bmp", 12 * MIB), make_file("c.txt"))
     tab.wait_for("c.txt", "refused")
+    assert "c.txt was not stored" in tab.page.get_by_role("alert").inner_text()
     tab.press("Skip", "c.txt")
     assert tab.transfer("c.txt").count() == 0
     assert (server.store / "c.txt").read_bytes() == b"x"
@@ -295,7 +296,8 @@ def test_all_uploads_are_paused_and_resumed_together_and_their_list_is_folded(
     files = [make_file(f"{number}.txt", MIB) for number in range(4)]
     tab.choose(*files)
     page.wait_for_selector("[data-state=sending]")
-    page.get_by_role("button", name="Pause all").click()
+    page.get_by_role("button", name="Pause all").press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "Resume all"
     assert page.locator("[data-state=paused]").count() == 4
     toggle = page.locator("[data-do=toggle]")
     toggle.click()

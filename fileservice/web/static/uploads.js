@@ -34,10 +34,11 @@ class Uploads {
       onChange: (transfer) => this.#draw(transfer),
       onEnd: (transfer) => this.#end(transfer),
     })
-    const input = document.getElementById('file')
-    this.actions = this.#actionsOfRows(input)
+    const input = (this.input = document.getElementById('file'))
+    this.all = document.getElementById('total') // what is shown of all uploads, with their buttons
+    this.actions = this.#actionsOfRows()
     this.rows = new Rows(document.getElementById('transfers'), document.getElementById('transfer'), input, this.actions)
-    this.total = new Total(document.getElementById('total'), this.queue)
+    this.total = new Total(this.all, this.queue)
     input.multiple = true
     input.required = false
     const expiry = form.querySelector('.expiry')
@@ -57,9 +58,9 @@ class Uploads {
     sources.listen({ input, folders, prefix: this.service.prefix }, (files, { isFolder }) => this.#add(files, isFolder))
   }
 
-  #actionsOfRows(input) {
+  #actionsOfRows() {
     return {
-      choose: () => input.click(),
+      choose: () => this.input.click(),
       discard: (key, url) => {
         this.service.unfinished.removeKey(key)
         this.#removeRow(key)
@@ -94,11 +95,13 @@ class Uploads {
       skip: () => this.#taken().forEach((transfer) => this.#dismiss(transfer)),
       toggle: () => this.section.classList.toggle('collapsed'),
     }
-    this.section.querySelector('#total').addEventListener('click', ({ target }) => {
+    this.all.addEventListener('click', ({ target }) => {
       const button = target.closest('[data-do]')
       if (!button) return
       buttons[button.dataset.do]()
       this.#drawAll()
+      // The button may have hidden itself: the focus stays with those for all uploads.
+      if (!button.checkVisibility()) ([...this.all.querySelectorAll('[data-do]')].find((other) => other.checkVisibility()) ?? this.input).focus()
     })
   }
 
@@ -123,7 +126,7 @@ class Uploads {
       const transfer = this.queue.add(file, expires)
       this.rows.add(transfer)
       this.total.add(transfer)
-      if (transfer.state === 'refused') this.#announceEnd(transfer)
+      if (transfer.state === 'refused') this.#announceRefusal(transfer)
     }
     this.#tellLeftOut(leftOut, added, isFolder)
     this.queue.start()
@@ -141,20 +144,22 @@ class Uploads {
 
   #end(transfer) {
     if (transfer.isSignedOut) signedOut()
-    else if (!transfer.isActive) this.#announceEnd(transfer)
+    if (!transfer.isActive) this.#announceEnd(transfer)
     if (transfer.state !== 'done') return
     this.sent?.add(transfer.name, transfer.file.size)
     this.stored()
   }
 
-  // Of many uploads, each refusal is announced and the end of all.
-  #announceEnd(transfer) {
-    const { name, state, reason } = transfer
+  // Of many uploads, each refusal is announced, and the end of all.
+  #announceEnd({ name, state }) {
     const { batch } = this.total
-    if (state === 'refused') announceError(t('upload-was-refused', { name, reason }))
-    else if (state !== 'done') return
-    else if (batch.length <= MAX_ANNOUNCED) announce(t('upload-is-stored', { name }))
-    else if (!this.queue.active.length) announce(t('total-ended', { count: batch.filter((other) => other.state === 'done').length }))
+    if (batch.length > MAX_ANNOUNCED) {
+      if (!this.queue.active.length) announce(t('total-ended', { count: batch.filter((transfer) => transfer.state === 'done').length }))
+    } else if (state === 'done') announce(t('upload-is-stored', { name }))
+  }
+
+  #announceRefusal({ name, reason }) {
+    announceError(t('upload-was-refused', { name, reason }))
   }
 
   #dismiss(transfer) {
@@ -170,6 +175,7 @@ class Uploads {
 
   #draw(transfer) {
     const isNew = this.rows.stateOf(transfer) !== transfer.state
+    if (isNew && transfer.state === 'refused') this.#announceRefusal(transfer)
     if (isNew && transfer.state === 'retrying') announce(t('upload-is-retrying', { name: transfer.name }))
     this.rows.draw(transfer)
     this.total.update()
@@ -181,7 +187,7 @@ class Uploads {
     const { active, transfers } = this.queue
     const show = (name, isShown) => (this.section.querySelector(`[data-do=${name}]`).hidden = !isShown)
     this.section.hidden = !this.rows.count
-    this.section.querySelector('#total').hidden = transfers.length < 2
+    this.all.hidden = transfers.length < 2
     show('pause', active.some(({ state }) => state !== 'paused'))
     show('resume', active.length && active.every(({ state }) => state === 'paused'))
     for (const name of ['rename', 'skip']) show(name, this.#taken().length > 1)
