@@ -28,7 +28,7 @@ from fileservice.upload import (
     UploadPolicy,
     held_reservations,
 )
-from fileservice.web import door, problems
+from fileservice.web import door, localization, problems
 from fileservice.web.authentication import Authenticator
 from fileservice.web.cookies import Cookies
 from fileservice.web.dependencies import Dependencies
@@ -143,6 +143,7 @@ def create_app(
     door.register(app, dependencies.door)
     private_responses.register(app)
     compression.register(app, executor)
+    localization.register(app)
     problems.register(app)
     _sweep_expired_files(app, dependencies.upload_context)
     return app

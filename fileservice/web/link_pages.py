@@ -1,4 +1,4 @@
-"""What a link says about itself: in JSON for programs, and in words for people."""
+"""What a link says about itself."""
 
 import time
 from datetime import UTC, datetime
@@ -7,8 +7,6 @@ from fileservice.access import Link, UploadGrant
 from fileservice.storage import StoredFile
 from fileservice.upload import UploadPolicy
 from fileservice.web.representations import to_json
-
-_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60))
 
 
 def download_to_json(
@@ -37,13 +35,6 @@ def _expiry(link: Link) -> dict[str, object]:
     return {"expires": moment.isoformat().replace("+00:00", "Z")}
 
 
-def time_left(link: Link) -> str | None:
-    """Return for how long the link is valid, such as `6 days`; None if it does not expire."""
-    if link.expires is None:
-        return None
-    seconds = link.expires - time.time()
-    for unit, length in _UNITS:
-        if seconds >= length:
-            count = int(seconds // length)
-            return f"{count} {unit}{'s' if count > 1 else ''}"
-    return "less than a minute"
+def seconds_left(link: Link) -> float | None:
+    """Return for how many seconds the link is valid; None if it does not expire."""
+    return None if link.expires is None else link.expires - time.time()

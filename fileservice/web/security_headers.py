@@ -2,7 +2,7 @@
 
 PAGE_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self';"
         " connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none';"
         " frame-ancestors 'none'"
     ),

@@ -44,6 +44,11 @@ class SortOrder:
         key = self.key(file)
         return key < position if self.descending else key > position
 
+    def is_before(self, file: StoredFile, position: Key) -> bool:
+        """Return whether `file` precedes a position in this order."""
+        key = self.key(file)
+        return key > position if self.descending else key < position
+
     def cursor(self, file: StoredFile) -> str:
         """Return the position of `file` as text. Names have no slash, so a slash separates them."""
         value, name = self.key(file)

@@ -49,7 +49,7 @@ def main() -> None:
                 page.screenshot(path=PICTURES / f"{width}-{scheme}.png")
                 tab.press("Cancel", "scan.bmp")
                 tab.press("Delete", "minutes.txt")
-                page.get_by_role("button", name="Delete it").click()
+                page.get_by_role("button", name="Hide this message").last.click()
                 page.get_by_text("minutes.txt is deleted").wait_for(state="attached")
                 page.close()
         browser.close()

@@ -38,10 +38,10 @@ def test_files_are_uploaded_listed_seen_and_deleted(
     tab.page.get_by_role("link", name="Size").click()
     tab.page.wait_for_url(f"{behind.url}/upload?sort=*")
     tab.page.get_by_role("link", name="Preview small.txt").click()
-    tab.page.frame_locator("#preview iframe").get_by_text(small.read_text()[:20]).wait_for()
+    tab.page.locator("#preview pre").get_by_text(small.read_text()[:20]).wait_for()
     tab.page.keyboard.press("Escape")
     tab.press("Delete", "small.txt")
-    tab.page.get_by_role("button", name="Delete it").click()
+    tab.page.get_by_role("button", name="Hide this message").last.click()
     tab.page.locator("#files").get_by_text("small.txt").first.wait_for(state="detached")
     assert behind.server.published() == ["large.bmp"]
     assert_all_below(tab, behind.url)

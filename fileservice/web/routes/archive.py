@@ -12,7 +12,7 @@ from fileservice.storage import StoredFile
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import BadQuery, NoSuchFile
-from fileservice.web.routes.listing import Query
+from fileservice.web.list_query import Query
 from fileservice.web.security_headers import FILE_HEADERS
 from fileservice.web.zip_archive import MAX_FILES, ZipArchive
 

@@ -3,9 +3,8 @@
 The page shows what its reader may do, and no more.
 """
 
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
@@ -20,31 +19,27 @@ from fileservice.access import (
 )
 from fileservice.names import BadName, FileName
 from fileservice.protocols.chunked_uploaders import is_chunk_test, reject_chunk
-from fileservice.storage import NotFound, StoredFile
+from fileservice.storage import NotFound
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
+from fileservice.web.file_kinds import kind_of, preview_of
+from fileservice.web.list_query import Query
 from fileservice.web.responses import empty
 from fileservice.web.routes import listing
+from fileservice.web.routes.list_pages import Page, read_page
 from fileservice.web.routes.uploads import STORED_COOKIE
 from fileservice.web.security_headers import PAGE_HEADERS
 from fileservice.web.sort_order import SortOrder
 from fileservice.web.urls import base_url
 
 _PAGE_SIZE = 100
-_MAX_PREVIEW_SIZE = 20 << 20
-_IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp")
-"""Images that are served inline and that browsers show; they do not show TIFF."""
-_TIME_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def routes(dependencies: Dependencies) -> Blueprint:
     """Return the routes for the page."""
     blueprint = Blueprint("pages", __name__)
-    blueprint.add_app_template_filter(human_size)
-    blueprint.add_app_template_filter(preview_kind)
-    blueprint.add_app_template_filter(utc)
-    blueprint.add_app_template_filter(time_left)
+    blueprint.add_app_template_filter(kind_of)
+    blueprint.add_app_template_filter(preview_of)
 
     @blueprint.get("/")
     @requires(Action.PUBLIC)
@@ -79,15 +74,46 @@ def routes(dependencies: Dependencies) -> Blueprint:
 
 def _list(dependencies: Dependencies, principal: Principal) -> dict[str, object]:
     """Return what the template needs for the list. Raises BadQuery, TooManySearches."""
-    query = listing.Query.parse(request.args, principal.prefix)
-    page = listing.read_page(dependencies, query, query.limit or _PAGE_SIZE)
+    query = Query.parse(request.args, principal.prefix)
+    limit = query.limit or _PAGE_SIZE
+    page = read_page(dependencies, query, limit)
+    start = page.start if page.start is not None else _start(request.args)
+    position = Position.of(page, start)
     return {
         "files": page.files,
-        "next_query": page.next_query,
+        "position": position,
+        "next_query": page.next_query and f"{page.next_query}&start={position.last}",
+        "previous_query": page.previous_query
+        and f"{page.previous_query}&start={max(0, start - limit)}",
         "first_query": query.first_page(query.order),
         "columns": {by: SortableColumn.of(query, by) for by in ("name", "size", "modified")},
         "query": query,
     }
+
+
+def _start(arguments: Mapping[str, str]) -> int:
+    """Return how many files precede a page, as the link to it said; it is only shown."""
+    text = arguments.get("start", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Which of the files that match are on the page, counted from 1."""
+
+    first: int
+    last: int
+    total: int | None
+    """How many match; None if that is unknown."""
+
+    @classmethod
+    def of(cls, page: Page, start: int) -> "Position":
+        """Return the position of a page that `start` files precede."""
+        last = start + len(page.files)
+        total = page.total
+        if total is None and not page.next_query:
+            total = last
+        return cls(start + 1, last, total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +148,7 @@ class SortableColumn:
     query: str
 
     @classmethod
-    def of(cls, query: listing.Query, by: str) -> "SortableColumn":
+    def of(cls, query: Query, by: str) -> "SortableColumn":
         """Return the column whose link sorts by `by`.
 
         The link reverses the order if the list is sorted by the column. Otherwise it sorts names
@@ -131,39 +157,3 @@ class SortableColumn:
         is_current = query.order.by == by
         descending = not query.order.descending if is_current else by != "name"
         return cls(is_current, query.first_page(SortOrder(by, descending=descending)))
-
-
-def preview_kind(file: StoredFile) -> str | None:
-    """Return how the page can show a file: as an `image`, in a `frame`, or not at all."""
-    media_type, is_small = file.content.media_type, file.size <= _MAX_PREVIEW_SIZE
-    if media_type == "application/pdf" or (media_type == "text/plain" and is_small):
-        return "frame"
-    return "image" if media_type in _IMAGE_TYPES and is_small else None
-
-
-def human_size(size: int) -> str:
-    """Return a size in bytes with a binary unit, such as 1.5 MiB."""
-    if size == 1:
-        return "1 byte"
-    amount, unit = float(size), 0
-    while amount >= 1024 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1024, unit + 1
-    return f"{amount:.0f} {_UNITS[unit]}" if unit == 0 else f"{amount:.1f} {_UNITS[unit]}"
-
-
-def utc(seconds: int) -> datetime:
-    """Return the time that is given in seconds since the Unix epoch."""
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def time_left(seconds: int) -> str:
-    """Return in words how long it is until a time, given in seconds since the Unix epoch.
-
-    It is rounded down to a whole number of days, hours or minutes, as in "in 3 days".
-    """
-    left = seconds - time.time()
-    for length, unit in _TIME_UNITS:
-        if left >= length:
-            count = int(left // length)
-            return f"in {count} {unit}{'s' if count > 1 else ''}"
-    return "in less than a minute"

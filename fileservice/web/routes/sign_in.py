@@ -72,6 +72,8 @@ class Viewer:
 
     name: str
     """Empty if that is unknown."""
+    is_token: bool
+    """Whether it is the name of a token rather than that of a person."""
     can_sign_in: bool
     can_sign_out: bool
 
@@ -80,17 +82,20 @@ class Viewer:
         """Return who reads a page, which may report that nobody could be found out."""
         principal = known_principal(environ)
         if principal is None:
-            return cls("", can_sign_in=False, can_sign_out=False)
+            return cls("", is_token=False, can_sign_in=False, can_sign_out=False)
         if principal.kind is PrincipalKind.ANONYMOUS:
-            return cls("", can_sign_in=authenticator.has_rules, can_sign_out=False)
+            return cls("", is_token=False, can_sign_in=authenticator.has_rules, can_sign_out=False)
         try:
             session = authenticator.session(environ)
         except StorageError:
             session = None
         has_session = session and session.principal(authenticator.rules()) == principal
-        is_token = principal.kind is PrincipalKind.TOKEN
-        name = f"token {principal.name}" if is_token else principal.name
-        return cls(name, can_sign_in=False, can_sign_out=bool(has_session))
+        return cls(
+            principal.name,
+            is_token=principal.kind is PrincipalKind.TOKEN,
+            can_sign_in=False,
+            can_sign_out=bool(has_session),
+        )
 
 
 def _return_to(fields: Mapping[str, str]) -> str:

@@ -1,7 +1,8 @@
 // The clipboard.
-import { announce } from './announce.js'
+import { show } from './messages.js'
+import { t } from './text.js'
 
-// Copy `text`, which is announced as `what`. Without TLS the page may not use the Clipboard API,
+// Copy `text`, and show that `what` is copied. Without TLS the page may not use the Clipboard API,
 // and copies the text of a field instead.
 export async function copy(text, what) {
   try {
@@ -19,5 +20,5 @@ export async function copy(text, what) {
     field.remove()
     focused?.focus()
   }
-  announce(`${what} copied`)
+  show(t('copied', { what }), { kind: 'good' })
 }

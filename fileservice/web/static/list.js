@@ -1,25 +1,28 @@
 // The list of stored files. The server renders it; this script fetches it again and replaces it, so
 // that uploads go on while the user searches, sorts and changes the page. A page whose reader may not
-// list files has no list, and the dialogs are only there for what the reader may do.
-import { announce, announceError } from './announce.js'
-import { copy } from './clipboard.js'
+// list files has no list.
+import { announce } from './announce.js'
 import * as format from './format.js'
+import * as messages from './messages.js'
 import { onSignedIn, signedOut } from './session.js'
+import { t } from './text.js'
 
 const REFRESH_INTERVAL = 10_000 // ms; shows what others have stored
 const MIN_IDLE_FACTOR = 20 // the pause is at least so many times as long as the last refresh took
 const TYPING_PAUSE = 150 // ms without a key before the server is asked
+const NEWEST_FIRST = '?sort=-modified'
 
-const preview = document.getElementById('preview')
-const confirmation = document.getElementById('confirm')
+const actions = new Map() // value of data-do → what a click on it does
+const listeners = [] // what is to be done when a list is shown
 let section = document.getElementById('files')
 let currentHtml = section?.outerHTML // as the server sent it
+let currentTag = { url: '', etag: '' } // of the response that the list was in
 let requestAborter = null
 let typingTimer
 
 export function start() {
   if (!section) return
-  localise()
+  onShown()
   document.addEventListener('click', onClick)
   document.addEventListener('input', (event) => {
     if (event.target.id !== 'q') return
@@ -36,7 +39,36 @@ export function start() {
   onSignedIn(refresh)
   refreshRepeatedly()
   document.addEventListener('visibilitychange', () => document.hidden || refresh())
-  preview?.addEventListener('close', () => preview.querySelector('.view').replaceChildren())
+}
+
+// Have `act(row, element)` called for a click on an element of the list whose data-do is `name`.
+export function handle(name, act) {
+  actions.set(name, act)
+}
+
+// Have `listener()` called for each list that is shown, and for the one that is there.
+export function whenShown(listener) {
+  listeners.push(listener)
+}
+
+// The rows of the files that are shown.
+export function rows() {
+  return section ? [...section.querySelectorAll('tbody tr:not([hidden])')] : []
+}
+
+export function urlOf(row) {
+  return new URL(row.dataset.url, location.href).href
+}
+
+export function nameOf(row) {
+  return row.querySelector('th bdi').textContent
+}
+
+// Move the focus to the part of the list with one of these keys, or to where the next Tab is useful.
+export function focusOn(...keys) {
+  const parts = [...(section?.querySelectorAll('[data-key]') ?? [])]
+  const part = keys.map((key) => parts.find(({ dataset }) => dataset.key === key)).find(Boolean)
+  ;(part ?? section?.querySelector('#q') ?? document.getElementById('file'))?.focus({ preventScroll: true })
 }
 
 async function refreshRepeatedly(pause = REFRESH_INTERVAL) {
@@ -51,6 +83,14 @@ export async function refresh() {
   if (section) await show(location.href)
 }
 
+// Show the newest files first, unless the user has asked for other files or is at work in the list.
+export async function showNewest() {
+  if (!section) return
+  const isAtWork = section.contains(document.activeElement) || section.querySelector('tbody :checked')
+  if (location.search || isAtWork) await refresh()
+  else await navigate(NEWEST_FIRST, { replace: true, announceResult: false })
+}
+
 function search() {
   const fields = new URLSearchParams(new FormData(document.getElementById('search')))
   if (!fields.get('q')) fields.delete('q')
@@ -58,21 +98,25 @@ function search() {
 }
 
 // Show the list for a query string, and put that into the address bar.
-function navigate(query, { replace = false } = {}) {
+function navigate(query, { replace = false, announceResult = true } = {}) {
   const url = new URL(query, location.href)
   if (url.search.length < 2) url.search = ''
   if (replace) history.replaceState(null, '', url)
   else history.pushState(null, '', url)
-  return show(url, { announceResult: true })
+  return show(url.href, { announceResult })
 }
 
 async function show(url, { announceResult = false } = {}) {
   requestAborter?.abort()
   const aborter = (requestAborter = new AbortController())
   try {
-    const response = await fetch(url, { headers: { Accept: 'text/html' }, signal: aborter.signal })
+    const headers = { Accept: 'text/html' }
+    if (currentTag.url === url) headers['If-None-Match'] = currentTag.etag
+    const response = await fetch(url, { headers, signal: aborter.signal })
     if (response.status === 401 || response.redirected) signedOut() // to the page for signing in
     if (!response.ok || response.redirected) return
+    currentTag = { url, etag: response.headers.get('ETag') ?? '' }
+    if (!currentTag.etag) currentTag.url = ''
     const fetched = new DOMParser().parseFromString(await response.text(), 'text/html').getElementById('files')
     if (!fetched) {
       section.replaceChildren() // the reader may not list files any more
@@ -80,9 +124,9 @@ async function show(url, { announceResult = false } = {}) {
       return
     }
     if (fetched.outerHTML !== currentHtml) replaceSection(fetched)
-    if (announceResult) announceCount()
+    if (announceResult) announce(section.querySelector('nav p, .empty')?.textContent ?? '')
   } catch (error) {
-    if (error.name !== 'AbortError' && announceResult) announceError('The list cannot be loaded at present.')
+    if (error.name !== 'AbortError' && announceResult) messages.show(t('list-unreachable'), { kind: 'bad' })
   } finally {
     if (requestAborter === aborter) requestAborter = null
   }
@@ -104,79 +148,27 @@ function replaceSection(fetched) {
   }
   section.replaceWith(next)
   section = next
-  localise()
-  if (!focused) return
-  const sameElement = focused === query ? query : [...section.querySelectorAll('[data-key]')].find(({ dataset }) => dataset.key === focused.dataset.key)
-  ;(sameElement ?? section.querySelector('#q') ?? document.getElementById('file'))?.focus({ preventScroll: true })
+  onShown()
+  if (focused === query) query?.focus({ preventScroll: true })
+  else if (focused) focusOn(focused.dataset.key)
 }
 
-function announceCount() {
-  const count = section.querySelectorAll('tbody tr').length
-  const more = section.querySelector('[rel=next]') ? ', and there are more' : ''
-  announce(count === 1 ? '1 file is shown' : `${count} files are shown${more}`)
-}
-
-function localise() {
+function onShown() {
   for (const data of section.querySelectorAll('data')) data.textContent = format.size(Number(data.value))
   for (const time of section.querySelectorAll('time')) time.textContent = format.date(new Date(time.dateTime))
+  for (const listener of listeners) listener()
 }
 
 function onClick(event) {
   if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
   const target = event.target.closest('#files a, #files button')
   if (!target) return
-  const row = target.closest('tr')
-  const action = { preview: showPreview, copy: () => copy(urlOf(row), 'Link'), delete: confirmAndDelete }[target.dataset.do]
-  if (action) {
+  const act = actions.get(target.dataset.do)
+  if (act) {
     event.preventDefault()
-    action(row, target)
-  } else if (new URL(target.href).pathname === location.pathname) {
+    act(target.closest('tr'), target)
+  } else if (target.href && new URL(target.href).pathname === location.pathname) {
     event.preventDefault()
     navigate(new URL(target.href).search || '?')
-  }
-}
-
-function urlOf(row) {
-  return new URL(row.dataset.url, location.href).href
-}
-
-function nameOf(row) {
-  return row.querySelector('th bdi').textContent
-}
-
-function showPreview(row, link) {
-  const name = nameOf(row)
-  const view = document.createElement(link.dataset.kind === 'image' ? 'img' : 'iframe')
-  if (link.dataset.kind === 'image') view.alt = name
-  else view.title = name
-  view.src = link.href
-  preview.querySelector('bdi').textContent = name
-  preview.querySelector('.view').replaceChildren(view)
-  preview.showModal()
-}
-
-async function confirmAndDelete(row) {
-  const name = nameOf(row)
-  confirmation.querySelector('bdi').textContent = name
-  confirmation.returnValue = 'keep'
-  confirmation.showModal()
-  await new Promise((resolve) => confirmation.addEventListener('close', resolve, { once: true }))
-  if (confirmation.returnValue !== 'delete') return
-  const neighbour = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector('[data-do=delete]')
-  try {
-    const response = await fetch(urlOf(row), { method: 'DELETE', headers: { Accept: 'application/problem+json' } })
-    if (response.status === 401) {
-      signedOut()
-      return
-    }
-    if (!response.ok && response.status !== 404) {
-      announceError(`${name} is still there. ${(await response.json()).detail}`)
-      return
-    }
-    announce(`${name} is deleted`)
-    neighbour?.focus()
-    await refresh()
-  } catch {
-    announceError(`${name} is still there: the server cannot be reached.`)
   }
 }

@@ -1,13 +1,15 @@
 """GET /download: the list."""
 
+import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from fileservice.web.routes import listing
+from fileservice.web.routes import list_pages, listing
 from tests.web.application import TEXT, application
 
 NAMES = ["B.txt", "a.txt", "ab.txt", "c.txt", "\u00e4.txt"]
@@ -57,6 +59,11 @@ def test_the_list_of_an_empty_store_is_empty(tmp_path: Path) -> None:
         ("limit=2", ["B.txt", "a.txt"]),
         ("limit=2&sort=-size", ["\u00e4.txt", "c.txt"]),
         ("limit=1&sort=-name", ["\u00e4.txt"]),
+        ("limit=2&before=c.txt", ["a.txt", "ab.txt"]),
+        ("limit=2&before=a.txt", ["B.txt"]),
+        ("limit=2&before=B.txt", []),
+        ("limit=1&sort=-name&before=ab.txt", ["c.txt"]),
+        ("limit=2&before=c.txt&q=a", ["a.txt", "ab.txt"]),
     ],
 )
 def test_a_query_selects_files(client: FlaskClient, query: str, expected: list[str]) -> None:
@@ -77,10 +84,35 @@ def test_the_links_lead_through_all_files_once(client: FlaskClient, sort: str, l
     assert sorted(seen) == sorted(NAMES)
 
 
+@pytest.mark.parametrize("sort", ["name", "-name", "size", "-modified"])
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_the_page_leads_back_through_the_same_files(
+    client: FlaskClient, sort: str, limit: int
+) -> None:
+    url, forwards = f"/upload?limit={limit}&sort={sort}", list[list[str]]()
+    while url:
+        text = client.get(url).text
+        forwards.append(re.findall('value="([^"]*)" aria-label="Select', text))
+        last, url = url, link(text, "next")
+    backwards = list[list[str]]()
+    while last:
+        text = client.get(last).text
+        backwards.append(re.findall('value="([^"]*)" aria-label="Select', text))
+        last = link(text, "prev")
+    assert backwards == forwards[::-1]
+
+
+def link(page: str, relation: str) -> str:
+    """The path of the link with this relation; empty if there is none."""
+    found = re.search(f'rel="{relation}" href="([^"]*)"', page)
+    return "/upload" + html.unescape(found[1]) if found else ""
+
+
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=10001", "limit=-1", "limit=1e3", "limit=", "limit=\u0661", "sort=type",
-     "sort=size", "limit=1&sort=size&after=a.txt"],
+     "sort=size", "limit=1&sort=size&after=a.txt", "before=a.txt",
+     "limit=1&before=b.txt&after=a.txt", "limit=1&sort=size&before=a.txt"],
 )  # fmt: skip
 def test_a_query_that_makes_no_sense_is_refused(client: FlaskClient, query: str) -> None:
     response = client.get(f"/download?{query}")
@@ -100,7 +132,7 @@ def test_the_whole_list_is_sent_in_batches_that_are_one_json_array(
 def test_more_files_than_may_be_sorted_raise_an_error_that_says_what_to_do(
     client: FlaskClient, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "MAX_SORTED", len(NAMES))
+    monkeypatch.setattr(list_pages, "MAX_SORTED", len(NAMES))
     assert client.get("/download?sort=-size&limit=1").status_code == 200
     (root / "d.txt").write_bytes(TEXT)
     refused = client.get("/download?sort=-size&limit=1")

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from fileservice.storage.local.index import NameIndex
-from fileservice.web.routes import listing
+from fileservice.web.routes import list_pages
 from tests.support.access import EditedAccessFile
 from tests.web.application import application
 
@@ -119,9 +119,9 @@ def test_a_cursor_between_names_of_others_leads_to_own_names_only(client: FlaskC
 def test_files_of_others_do_not_count_towards_the_limit_of_a_sorted_list(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "MAX_SORTED", len(MINE))
+    monkeypatch.setattr(list_pages, "MAX_SORTED", len(MINE))
     assert client.get("/download?sort=-size&limit=1").status_code == 200
-    monkeypatch.setattr(listing, "MAX_SORTED", len(MINE) - 1)
+    monkeypatch.setattr(list_pages, "MAX_SORTED", len(MINE) - 1)
     assert client.get("/download?sort=-size&limit=1").status_code == 400
 
 

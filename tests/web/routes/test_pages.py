@@ -1,14 +1,10 @@
 """GET / and GET /upload."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from fileservice.names import FileName
-from fileservice.storage import Content, StoredFile
-from fileservice.web.routes.pages import human_size, preview_kind, utc
 from tests.web.application import TEXT
 
 
@@ -54,11 +50,26 @@ def test_a_limit_makes_pages_that_link_to_each_other(client: FlaskClient, root: 
     first = client.get("/upload?limit=2").text
     assert "<bdi>b.txt</bdi>" in first
     assert "<bdi>c.txt</bdi>" not in first
-    assert 'href="?limit=2&amp;after=b.txt"' in first
-    second = client.get("/upload?limit=2&after=b.txt").text
+    assert "Showing 1–2</p>" in first
+    assert 'href="?limit=2&amp;after=b.txt&amp;start=2"' in first
+    second = client.get("/upload?limit=2&after=b.txt&start=2").text
     assert "<bdi>c.txt</bdi>" in second
+    assert "Showing 3–3 of 3</p>" in second
     assert "Next files" not in second
     assert "First files" in second
+    assert 'href="?limit=2&amp;before=c.txt&amp;start=0"' in second
+    third = client.get("/upload?limit=2&before=c.txt&start=0").text
+    assert "<bdi>a.txt</bdi>" in third
+    assert "<bdi>b.txt</bdi>" in third
+    assert "Previous files" not in third
+
+
+@pytest.mark.parametrize("start", ["-1", "x", "9" * 10, "٣"])
+def test_a_position_that_makes_no_sense_is_ignored(
+    client: FlaskClient, root: Path, start: str
+) -> None:
+    store(root, "a.txt")
+    assert "Showing 1–1 of 1</p>" in client.get(f"/upload?after=Z&start={start}").text
 
 
 @pytest.mark.parametrize(
@@ -123,32 +134,3 @@ def test_a_bad_query_is_reported_on_a_page(client: FlaskClient, query: str) -> N
     response = client.get(f"/upload?{query}", headers={"Accept": "text/html"})
     assert (response.status_code, response.mimetype) == (400, "text/html")
     assert "bad-request" in response.text
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1024, "1.0 KiB"),
-        (1536, "1.5 KiB"), (1 << 20, "1.0 MiB"), (5 << 30, "5.0 GiB"), (1 << 50, "1024.0 TiB"),
-    ],
-)  # fmt: skip
-def test_sizes_have_binary_units(size: int, text: str) -> None:
-    assert human_size(size) == text
-
-
-@pytest.mark.parametrize(
-    ("media_type", "size", "kind"),
-    [
-        ("image/png", 1, "image"), ("image/tiff", 1, None), ("image/png", (20 << 20) + 1, None),
-        ("application/pdf", 1 << 30, "frame"), ("text/plain", 20 << 20, "frame"),
-        ("text/plain", (20 << 20) + 1, None), ("text/html", 1, None), ("application/zip", 1, None),
-    ],
-)  # fmt: skip
-def test_files_that_browsers_show_safely_have_a_preview(
-    media_type: str, size: int, kind: Any
-) -> None:
-    assert preview_kind(StoredFile(FileName("a"), size, 0, Content(media_type), "v")) == kind
-
-
-def test_times_are_in_utc() -> None:
-    assert utc(0).isoformat() == "1970-01-01T00:00:00+00:00"
