@@ -11,6 +11,7 @@ from fileservice import filetypes
 from fileservice.access import (
     AccessFile,
     Limits,
+    LinkStore,
     QuotaAccounts,
     SecretKey,
     SessionStore,
@@ -33,6 +34,7 @@ from fileservice.web.cookies import Cookies
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import Door
 from fileservice.web.identity_fields import IdentityFields
+from fileservice.web.link_credentials import LinkCredentials
 from fileservice.web.maintenance import Sweeper
 from fileservice.web.middleware import (
     compression,
@@ -59,6 +61,7 @@ from fileservice.web.routes import (
     tus,
     uploads,
 )
+from fileservice.web.routes import links as link_routes
 from fileservice.web.routes.health import StoreHealth, check_store
 from fileservice.web.routes.oidc import Flow
 from fileservice.web.search_limit import SearchLimit
@@ -93,11 +96,18 @@ def create_app(
     session_cookie = SessionCookie(SessionStore(secret_key, store.private_files), cookies)
     access_file = AccessFile(settings.access_file) if settings.access_file else None
     identity_fields = IdentityFields(settings.identity_header, settings.identity_groups_header)
+    links = LinkStore(store.private_files)
     authenticator = Authenticator(
-        anonymous(settings.anonymous), access_file, identity_fields, session_cookie
+        anonymous(settings.anonymous),
+        access_file,
+        identity_fields,
+        session_cookie,
+        LinkCredentials(links, secret_key),
     )
-    dependencies = _dependencies(settings, store, executor, authenticator)
-    for resource in (uploads, downloads, archive, listing, pages, tus, resumable_draft):
+    dependencies = _dependencies(settings, store, executor, authenticator, links)
+    for resource in (
+        uploads, downloads, archive, listing, pages, tus, resumable_draft, link_routes
+    ):  # fmt: skip
         app.register_blueprint(resource.routes(dependencies))
     browser_sign_in = SignIn(session_cookie, executor, settings.public_url)
     provider = _openid_provider(settings)
@@ -131,7 +141,11 @@ def create_app(
 
 
 def _dependencies(
-    settings: Settings, store: Store, executor: Executor, authenticator: Authenticator
+    settings: Settings,
+    store: Store,
+    executor: Executor,
+    authenticator: Authenticator,
+    links: LinkStore,
 ) -> Dependencies:
     policy = UploadPolicy(
         types=filetypes.select(settings.allowed_extensions),
@@ -147,10 +161,11 @@ def _dependencies(
     return Dependencies(
         upload_context=context,
         resumable_uploads=resumable_uploads,
-        sweeper=Sweeper(store, resumable_uploads, executor, settings.upload_expiry),
+        sweeper=Sweeper(store, resumable_uploads, links, executor, settings.upload_expiry),
         search_limit=SearchLimit(),
         door=Door(authenticator, _limits(settings), accounts),
         quota_accounts=accounts,
+        links=links,
         idle_timeout=settings.idle_timeout,
         public_url=settings.public_url,
         download_redirect=settings.download_redirect,

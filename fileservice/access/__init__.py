@@ -3,29 +3,42 @@
 A request is made by a `Principal`, which has scopes. `AccessRules` find the principal of a secret,
 and `AccessFile` reads them. A person who has signed in has a `Session`. Every route declares the
 `Action` of its requests, and `decide` says whether the principal may perform it. `QuotaAccounts`
-count what principals have stored. What other packages may use is exported here; the errors are
+count what principals have stored, and the `LinkStore` has the links by which principals let
+others do something. What other packages may use is exported here; the errors are
 drawn as a tree in `fileservice.access.errors`.
 """
 
 from fileservice.access.access_file import AccessFile, read_rules, read_text
-from fileservice.access.accounts import QuotaAccount, QuotaAccounts
+from fileservice.access.accounts import QuotaAccount, QuotaAccounts, open_account
 from fileservice.access.decide import decide, may_see
 from fileservice.access.errors import (
     AccessError,
     AccessFileError,
     Forbidden,
     InvalidIdentity,
+    InvalidTerms,
+    LinkGone,
+    NoSuchLink,
+    OwnerQuotaExceeded,
     QuotaExceeded,
     TooManyFailures,
+    TooManyLinks,
     TooManyRequests,
     TooManyUploads,
     Unauthenticated,
     UnusableClaims,
     UsageUnknown,
 )
+from fileservice.access.guest_accounts import GuestAccount
 from fileservice.access.identity import Identity
 from fileservice.access.limits import ByteMeter, Limit, RateLimit
+from fileservice.access.link_proofs import is_proof, proof_of
+from fileservice.access.link_store import LinkStore
+from fileservice.access.link_terms import LinkTerms
+from fileservice.access.link_uses import Use
+from fileservice.access.links import DownloadGrant, Link, Maker, MakerKind, UploadGrant
 from fileservice.access.openid import Authorization, person_of
+from fileservice.access.passwords import hash_password, is_password
 from fileservice.access.principals import UNLIMITED, Principal, PrincipalKind, Quota, anonymous
 from fileservice.access.recounts import RecountIntervals
 from fileservice.access.rules import AccessRules, Grant, Token
@@ -46,12 +59,23 @@ __all__ = [
     "Action",
     "Authorization",
     "ByteMeter",
+    "DownloadGrant",
     "Forbidden",
     "Grant",
+    "GuestAccount",
     "Identity",
     "InvalidIdentity",
+    "InvalidTerms",
     "Limit",
     "Limits",
+    "Link",
+    "LinkGone",
+    "LinkStore",
+    "LinkTerms",
+    "Maker",
+    "MakerKind",
+    "NoSuchLink",
+    "OwnerQuotaExceeded",
     "Principal",
     "PrincipalKind",
     "Quota",
@@ -66,19 +90,27 @@ __all__ = [
     "SessionStore",
     "Token",
     "TooManyFailures",
+    "TooManyLinks",
     "TooManyRequests",
     "TooManyUploads",
     "Unauthenticated",
     "UnusableClaims",
+    "UploadGrant",
     "UsageUnknown",
+    "Use",
     "anonymous",
     "check_token_name",
     "decide",
+    "hash_password",
+    "is_password",
+    "is_proof",
     "may_see",
+    "open_account",
     "open_limits",
     "parse_prefix",
     "parse_rules",
     "person_of",
+    "proof_of",
     "read_rules",
     "read_text",
     "serializer",

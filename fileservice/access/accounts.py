@@ -3,11 +3,12 @@
 import logging
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 
 from fileservice.access.counter_records import counter_of, to_bytes
 from fileservice.access.errors import QuotaExceeded, UsageUnknown
 from fileservice.access.principals import Quota
-from fileservice.access.quotas import LEASE, UsageCounter
+from fileservice.access.quotas import LEASE, Amount, UsageCounter
 from fileservice.access.recounts import (
     LOCAL_INTERVALS,
     REMOTE_INTERVALS,
@@ -17,7 +18,14 @@ from fileservice.access.recounts import (
 )
 from fileservice.access.reservations import QuotaReservation
 from fileservice.executor import Executor
-from fileservice.storage import StorageError, Store, StoredFile, describe_error
+from fileservice.storage import (
+    Owner,
+    StorageError,
+    Store,
+    StoredFile,
+    UsageRecords,
+    describe_error,
+)
 
 _log = logging.getLogger(__name__)
 _WAIT_SECONDS = 20.0
@@ -40,19 +48,29 @@ class QuotaAccounts:
         intervals = intervals or (REMOTE_INTERVALS if store.remote else LOCAL_INTERVALS)
         self._recounter = Recounter(self._records, executor, unfinished_uploads, intervals)
 
-    def account(self, owner: str, quota: Callable[[], Quota]) -> "QuotaAccount":
+    def account(self, owner: str, quota: Callable[[], Quota], prefix: str = "") -> "QuotaAccount":
         """Return the account of a principal. An empty `owner` owns none of the files it stores.
 
-        `quota` returns the quota that the principal has now.
+        `quota` returns the quota that the principal has now. All names of its files begin with
+        `prefix`.
         """
-        return QuotaAccount(self, owner, quota)
+        return QuotaAccount(self, owner, quota, prefix)
 
-    def release(self, owner: str, reservation: str) -> None:
-        """Release the reservation of an upload that was removed. Blocks. Raise nothing."""
-        try:
-            self.change(owner, lambda counter: counter.release(reservation))
-        except StorageError as error:
-            _log.warning("a reservation stays until it lapses: %s", describe_error(error))
+    def stored(self, owner: str) -> Amount | None:
+        """Return what the files of a principal have; None if they were not counted. Blocks."""
+        counter = counter_of(owner, self._records.read(owner))
+        return None if counter.counted is None else counter.stored
+
+    def release(self, uploader: str, reservation: str) -> None:
+        """Release what was reserved for an upload that was removed. Blocks. Raise nothing.
+
+        `uploader` is whom the upload belonged to, see `storage.Owner.of_upload`.
+        """
+        for owner, name in Owner.of_upload(uploader, reservation).accounts:
+            try:
+                self.change(owner, partial(_release, name))
+            except StorageError as error:
+                _log.warning("a reservation stays until it lapses: %s", describe_error(error))
 
     def delete(self, file: StoredFile, delete: Callable[[], StoredFile]) -> None:
         """Delete a file by `delete`, and give its bytes back to its owner. Blocks.
@@ -62,13 +80,16 @@ class QuotaAccounts:
         if not file.owner:
             delete()
             return
-        principal, reservation = file.owner.principal, file.owner.reservation
-        basis = counter_of(principal, self._records.read(principal)).basis
-        deleted = delete()
-        try:
-            self.change(principal, lambda c: c.delete(reservation, deleted.size, basis))
-        except StorageError as error:
-            _log.warning("a file is counted until the next recount: %s", describe_error(error))
+        bases = [
+            (owner, reservation, counter_of(owner, self._records.read(owner)).basis)
+            for owner, reservation in file.owner.accounts
+        ]
+        size = delete().size
+        for owner, reservation, basis in bases:
+            try:
+                self.change(owner, partial(_delete, reservation, size, basis))
+            except StorageError as error:
+                _log.warning("a file is counted until the next recount: %s", describe_error(error))
 
     def change(
         self, owner: str, function: Callable[[UsageCounter], UsageCounter], *, create: bool = False
@@ -87,8 +108,12 @@ class QuotaAccounts:
 
         self._records.update(owner, change)
 
-    def change_counted(self, owner: str, function: Callable[[UsageCounter], UsageCounter]) -> None:
+    def change_counted(
+        self, owner: str, function: Callable[[UsageCounter], UsageCounter], prefix: str = ""
+    ) -> None:
         """Change the counter of an owner whose files have been counted.
+
+        All names of them begin with `prefix`.
 
         If they have not, or the change is refused and the counter may be too high, wait for a
         recount. This must be called where waiting holds up nothing else, and not in a thread of the
@@ -112,19 +137,27 @@ class QuotaAccounts:
                     raise
             else:
                 if self._recounter.is_due(counter):
-                    self._recounter.begin(owner)
+                    self._recounter.begin(owner, prefix)
                 return
-            self._recounter.begin(owner)
+            self._recounter.begin(owner, prefix)
             time.sleep(_POLL_SECONDS)
+
+
+def open_account(records: UsageRecords, owner: str) -> None:
+    """Begin to count for a new principal, which cannot have stored anything. Blocks."""
+    records.update(owner, lambda record: to_bytes(counter_of(owner, record).opened(time.time())))
 
 
 class QuotaAccount:
     """What one principal may store; see `upload.quota.QuotaAccount`."""
 
-    def __init__(self, accounts: QuotaAccounts, owner: str, quota: Callable[[], Quota]) -> None:
+    def __init__(
+        self, accounts: QuotaAccounts, owner: str, quota: Callable[[], Quota], prefix: str
+    ) -> None:
         self.accounts = accounts
         self.owner = owner
         self.quota = quota
+        self.prefix = prefix
 
     def reserve(
         self,
@@ -138,3 +171,13 @@ class QuotaAccount:
         reservation = QuotaReservation(self, name, files, seconds, covered_by)
         reservation.begin(size)
         return reservation
+
+
+def _delete(
+    reservation: str, size: int, basis: tuple[str, bool], counter: UsageCounter
+) -> UsageCounter:
+    return counter.delete(reservation, size, basis)
+
+
+def _release(reservation: str, counter: UsageCounter) -> UsageCounter:
+    return counter.release(reservation)

@@ -16,12 +16,14 @@ def decide(principal: Principal, action: Action, name: FileName | None = None) -
     exists plays no part, so the answer does not depend on it.
     """
     missing = action.scopes - principal.scopes
+    if action is Action.MANAGE_LINKS and Scope.ADMIN in principal.scopes:
+        missing = frozenset()
     if missing or (action is Action.VIEW_PAGE and not principal.scopes):
         if principal.kind is PrincipalKind.ANONYMOUS:
             raise Unauthenticated
         if missing:
             raise Forbidden(scopes=missing)
-    if name is not None and not name.startswith(principal.prefix):
+    if name is not None and not principal.covers(name):
         raise Forbidden(prefix=principal.prefix)
 
 
@@ -31,4 +33,4 @@ def may_see(principal: Principal, name: FileName) -> bool:
     One that may not, but may upload, learns that a name is taken, and nothing about the file that
     has it.
     """
-    return bool(principal.scopes & _SHOWING) and name.startswith(principal.prefix)
+    return bool(principal.scopes & _SHOWING) and principal.covers(name)

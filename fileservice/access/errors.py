@@ -8,7 +8,12 @@ AccessError
 ├── TooManyRequests     the principal has made too many requests, or moved too many bytes
 │   └── TooManyFailures too many credentials from this address were wrong
 ├── TooManyUploads      as many uploads are under way as the service takes at once
+├── NoSuchLink          no link has this secret or id
+├── LinkGone            the link was revoked, has expired, or its maker has lost its rights
+├── InvalidTerms        what a link is to allow is not well-formed
+├── TooManyLinks        the principal has as many links as one may have
 ├── QuotaExceeded       the principal would have stored more than it may
+├── OwnerQuotaExceeded  so would the principal on whose behalf a guest uploads
 └── UsageUnknown        what the principal has stored is being counted
 
 AccessFileError         ACCESS_FILE cannot be read, or has mistakes
@@ -88,6 +93,37 @@ class TooManyUploads(AccessError):
         self.limit = limit
 
 
+class NoSuchLink(AccessError):
+    def __init__(self) -> None:
+        super().__init__("there is no such link; check that all of it was copied")
+
+
+class LinkGone(AccessError):
+    """Raised for whatever reason; who has the link is not told which, nor who made it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this link is not valid any more: it has expired or was revoked, all of its uses were"
+            " taken, or what it was made for is not there; ask for another one"
+        )
+
+
+class InvalidTerms(AccessError):
+    """`member` is what is wrong, and ``str(error)`` says how."""
+
+    def __init__(self, member: str, problem: str) -> None:
+        super().__init__(f"{member} {problem}")
+        self.member = member
+
+
+class TooManyLinks(AccessError):
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"you have {limit} links that are not over, and may have no more; revoke some of them"
+        )
+        self.limit = limit
+
+
 class QuotaExceeded(AccessError):
     """The principal would have more `bytes` or `files` (the `resource`) than its quota allows."""
 
@@ -100,6 +136,13 @@ class QuotaExceeded(AccessError):
         super().__init__(
             f"the quota is {limit} {resource}, of which {used} are used by stored files and by"
             f" uploads that have not ended; {self.available} are available"
+        )
+
+
+class OwnerQuotaExceeded(AccessError):
+    def __init__(self) -> None:
+        super().__init__(
+            "whoever gave you this link has no space left for the file; ask them to make some"
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fileservice.access.scopes import Scope
+from fileservice.names import FileName
 
 
 class PrincipalKind(StrEnum):
@@ -16,6 +17,10 @@ class PrincipalKind(StrEnum):
     """It sends the secret of a token, or has signed in with it."""
     PERSON = "person"
     """It has signed in with OpenID Connect, or a trusted proxy names it."""
+    LINK = "link"
+    """It has the secret of a link, which is the same for all to whom the link was given."""
+    OPERATOR = "operator"
+    """It runs commands on the machine of the service; no request is made by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +41,17 @@ class Principal:
 
     kind: PrincipalKind
     name: str
-    """The name of the token or the person; empty for the anonymous principal."""
+    """The name of the token or the person, or the id of the link; else empty."""
     scopes: frozenset[Scope]
     prefix: str = ""
     """The principal may touch only names that begin with this, in NFC."""
     quota: Quota = UNLIMITED
+    only: FileName | None = None
+    """The only name that the principal may touch; None for all that begin with the prefix."""
+
+    def covers(self, name: FileName) -> bool:
+        """Return whether the principal may touch files of this name at all."""
+        return name.startswith(self.prefix) and self.only in (None, name)
 
     @property
     def id(self) -> str:

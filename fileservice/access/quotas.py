@@ -181,6 +181,12 @@ class UsageCounter:
             recount = replace(recount, exact=False)
         return replace(self, stored=self.stored - amount, recount=recount)
 
+    def opened(self, now: float) -> Self:
+        """Return the counter of an owner who has stored nothing so far."""
+        if self.counted is not None or self.recount:
+            return self
+        return replace(self, generation=secrets.token_hex(8), counted=now)
+
     def begin_recount(self, now: float) -> Self | None:
         """Return the counter in which a recount has begun, or None while another one runs."""
         if self.recount and now < self.recount.renewed + _RECOUNT_LEASE:

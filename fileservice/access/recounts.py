@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from fileservice.access.counter_records import counter_of, from_bytes, to_bytes
 from fileservice.access.quotas import Amount, Recount, UsageCounter
 from fileservice.executor import Executor
-from fileservice.storage import StorageError, UsageRecords, describe_error
+from fileservice.storage import Owner, StorageError, UsageRecords, describe_error
 
 _log = logging.getLogger(__name__)
 _RENEWAL_SECONDS = 10.0
 
 UnfinishedUploads = Callable[[], Iterable[tuple[str, str, int, int]]]
-"""Lists the unfinished uploads that have a reservation: owner, reservation, bytes and files."""
+"""Lists the unfinished uploads that have a reservation: to whom each belongs, the name of the
+reservation (see `storage.Owner.of_upload`), bytes and files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,15 @@ class Recounter:
         shortest = self._intervals.shortest if too_high else self._intervals.before_refusal
         return counter.recount is not None or age > shortest
 
-    def begin(self, owner: str) -> None:
-        """Begin a recount for this owner, and all others for whom one is due, in the background."""
+    def begin(self, owner: str, prefix: str = "") -> None:
+        """Begin a recount for this owner in the background; see `recount`."""
         if not self._is_running:
             self._is_running = True
-            self._executor.submit(self._run, owner)
+            self._executor.submit(self._run, owner, prefix)
 
-    def _run(self, owner: str) -> None:
+    def _run(self, owner: str, prefix: str) -> None:
         try:
-            self.recount(owner)
+            self.recount(owner, prefix)
         except StorageError as error:
             _log.warning("the files of owners could not be counted: %s", describe_error(error))
         except Exception:  # noqa: BLE001  # no request waits for the result
@@ -83,19 +84,24 @@ class Recounter:
         finally:
             self._is_running = False
 
-    def recount(self, owner: str) -> None:
-        """Count the files of this owner, and of all others for whom that is due. Blocks."""
+    def recount(self, owner: str, prefix: str = "") -> None:
+        """Count the files of this owner, and of all others for whom that is due. Blocks.
+
+        If all names of this owner's files begin with a `prefix`, no others are counted.
+        """
         recounts = {}
-        for each in {owner, *self._owners_due()}:
+        for each in {owner} if prefix else {owner, *self._owners_due()}:
             if recount := self._begin(each):
                 recounts[each] = recount
         if not recounts:
             return
         # A file that is published from now on is counted, or its upload was seen unfinished.
         unfinished: defaultdict[str, dict[str, Amount]] = defaultdict(dict)
-        for principal, reservation, size, files in self._unfinished_uploads():
-            unfinished[principal][reservation] = Amount(size, files)
-        counted = self._count(recounts, unfinished)
+        for uploader, reservation_name, size, files in self._unfinished_uploads():
+            for each, reservation in Owner.of_upload(uploader, reservation_name).accounts:
+                if reservation:
+                    unfinished[each][reservation] = Amount(size, files)
+        counted = self._count(recounts, unfinished, prefix)
         for each, recount in recounts.items():
             self._finish(each, recount, counted[each], unfinished[each])
 
@@ -115,18 +121,21 @@ class Recounter:
         return begun[0] if begun else None
 
     def _count(
-        self, recounts: dict[str, Recount], unfinished: defaultdict[str, dict[str, Amount]]
+        self,
+        recounts: dict[str, Recount],
+        unfinished: defaultdict[str, dict[str, Amount]],
+        prefix: str,
     ) -> defaultdict[str, Amount]:
         counted: defaultdict[str, Amount] = defaultdict(Amount)
         renewed = time.monotonic()
-        for file in self._records.owned_files():
-            owner, reservation = file.owner.principal, file.owner.reservation
-            recount = recounts.get(owner)
-            # The file of an upload that has not ended yet is counted by its reservation.
-            if recount and not (
-                recount.leaves_out(reservation) or reservation in unfinished[owner]
-            ):
-                counted[owner] += Amount(file.size, 1)
+        for file in self._records.owned_files(prefix):
+            for owner, reservation in file.owner.accounts:
+                recount = recounts.get(owner)
+                # The file of an upload that has not ended yet is counted by its reservation.
+                if recount and not (
+                    recount.leaves_out(reservation) or reservation in unfinished[owner]
+                ):
+                    counted[owner] += Amount(file.size, 1)
             if time.monotonic() - renewed > _RENEWAL_SECONDS:
                 for owner, each in recounts.items():
                     self._renew(owner, each)

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Protocol
 
 from fileservice.access.errors import UsageUnknown
@@ -22,7 +23,7 @@ ChangeCounter = Callable[[UsageCounter], UsageCounter]
 class _Accounts(Protocol):
     def change(self, owner: str, function: ChangeCounter, *, create: bool = False) -> None: ...
 
-    def change_counted(self, owner: str, function: ChangeCounter) -> None: ...
+    def change_counted(self, owner: str, function: ChangeCounter, prefix: str = "") -> None: ...
 
 
 class _Account(Protocol):
@@ -34,6 +35,9 @@ class _Account(Protocol):
 
     @property
     def quota(self) -> Callable[[], Quota]: ...
+
+    @property
+    def prefix(self) -> str: ...
 
 
 class QuotaReservation:
@@ -73,7 +77,8 @@ class QuotaReservation:
         UsageUnknown.
         """
         if self._quota != UNLIMITED:
-            self._reserve(self._account.accounts.change_counted, size)
+            change = self._account.accounts.change_counted
+            self._reserve(partial(change, prefix=self._account.prefix), size)
 
     def hold(self, size: int, *, ahead: int = 0) -> None:
         if not self.name or self._quota == UNLIMITED:

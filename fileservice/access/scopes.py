@@ -29,6 +29,10 @@ class Action(Enum):
     RESUME = "resume", frozenset({Scope.WRITE})
     """Ask for, append to or end an unfinished upload, which must be the principal's own."""
     DELETE = "delete", frozenset({Scope.DELETE})
+    SHARE = "share", frozenset({Scope.SHARE})
+    """Make a link; what the link would give is needed as well."""
+    MANAGE_LINKS = "manage links", frozenset({Scope.SHARE})
+    """List and revoke one's own links, or those of all with the scope `admin`, which suffices."""
 
     @property
     def scopes(self) -> frozenset[Scope]:

@@ -3,6 +3,7 @@
 import click
 
 from fileservice import __version__
+from fileservice.cli.link import link
 from fileservice.cli.token import token
 
 
@@ -12,4 +13,5 @@ def main() -> None:
     """Administer a file service on this machine."""
 
 
+main.add_command(link)
 main.add_command(token)

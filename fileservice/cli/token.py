@@ -1,11 +1,8 @@
 """`fileservice token`: make, list and revoke tokens."""
 
-import errno
 import hashlib
 import json
-import os
 import secrets
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -23,6 +20,7 @@ from fileservice.access import (
     read_rules,
 )
 from fileservice.cli.access_edit import EditError, add_token, remove_token
+from fileservice.cli.output import write_result, write_table
 from fileservice.cli.parameters import parsed_by
 from fileservice.quantities import MAX_SIZE, format_size, parse_duration, parse_size
 
@@ -126,7 +124,7 @@ def new(
             if is_new_file:
                 click.echo(f"Created {access_file}, which only this user may read.", err=True)
             click.echo(f"Added the token {name}. Its secret is shown only now:", err=True)
-            _write_result(secret)
+            write_result(secret)
         except OSError as error:
             remove_token(access_file, name)  # nobody could use it
             raise click.ClickException(
@@ -144,11 +142,7 @@ def list_tokens(as_json: bool, access_file: Path) -> None:
     if as_json:
         click.echo(json.dumps([_to_json(one) for one in tokens], indent=2, ensure_ascii=False))
         return
-    rows = [("NAME", "SCOPES", "PREFIX", "EXPIRES", "QUOTA"), *map(_to_row, tokens)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    write_table([("NAME", "SCOPES", "PREFIX", "EXPIRES", "QUOTA"), *map(_to_row, tokens)])
 
 
 @token.command()
@@ -159,13 +153,6 @@ def revoke(name: str, access_file: Path) -> None:
     with _errors_shown(access_file):
         remove_token(access_file, name)
     click.echo(f"Revoked the token {name}.", err=True)
-
-
-def _write_result(text: str) -> None:
-    """Write to standard output. Raise OSError, also if it is closed, which click ignores."""
-    if sys.stdout is None:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    click.echo(text)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from fileservice.storage.errors import (
     StorageFull,
     StorageUnavailable,
     describe_error,
+    user_name,
 )
 from fileservice.storage.factory import (
     check_url,
@@ -71,5 +72,6 @@ __all__ = [
     "directory_of",
     "has_presigned_urls",
     "open_store",
+    "user_name",
     "verify_store",
 ]

@@ -15,7 +15,10 @@ PREALLOCATION = 64 * 1024
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")
 _CHARSET = re.compile(r"[A-Za-z0-9-]{1,40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_OWNER = re.compile(r"([A-Za-z0-9%_.~:@+-]+)(?:;([A-Za-z0-9.]+))?")
+_OWNER = re.compile(
+    r"([A-Za-z0-9%_.~:@+-]+)(?:;([A-Za-z0-9.]+))?"
+    r"(?:;guest=([A-Za-z0-9%_.~:@+-]+)(?:,([A-Za-z0-9.]+))?)?"
+)
 _LONGEST_OWNER = 1024
 """Characters. The user-defined metadata of an object in a bucket has 2 KB in all."""
 _YEAR_1, _END_OF_9999 = -62_135_596_800, 253_402_300_799
@@ -67,12 +70,46 @@ class Owner:
     """Identifies the principal (`access.Principal.id`)."""
     reservation: str = ""
     """The reservation of the owner's quota that the file was stored under; empty if none was."""
+    guest: str = ""
+    """Identifies the principal that uploaded the file on behalf of its owner; empty for the owner
+    itself."""
+    guest_reservation: str = ""
+    """The reservation of what the guest may store; empty if there was none."""
+
+    @property
+    def accounts(self) -> tuple[tuple[str, str], ...]:
+        """The principals whose accounts the file counts in, and its reservation in each."""
+        own = (self.principal, self.reservation)
+        return (own, (self.guest, self.guest_reservation)) if self.guest else (own,)
+
+    @property
+    def reservation_name(self) -> str:
+        """The reservations of an upload in one text; empty if there are none. See `of_upload`."""
+        if not self.guest:
+            return self.reservation
+        names = (self.reservation, self.guest_reservation)
+        return ",".join((*names, quote(self.principal, safe=":@+"))) if any(names) else ""
+
+    @classmethod
+    def of_upload(cls, uploader: str, reservation_name: str) -> Self:
+        """Return the owner of the file that an upload becomes.
+
+        `uploader` is whom the upload belongs to.
+        """
+        if "," not in reservation_name:
+            return cls(uploader, reservation_name)
+        reservation, of_guest, principal = reservation_name.split(",", 2)
+        return cls(unquote(principal, errors="replace"), reservation, uploader, of_guest)
 
     def to_text(self) -> str:
         """Return the text that is kept with the file, in ASCII. Raise ValueError if it is long."""
         text = quote(self.principal, safe=":@+")
         if self.reservation:
             text += f";{self.reservation}"
+        if self.guest:
+            text += f";guest={quote(self.guest, safe=':@+')}"
+        if self.guest_reservation:
+            text += f",{self.guest_reservation}"
         if not _OWNER.fullmatch(text) or len(text) > _LONGEST_OWNER:
             raise ValueError("this cannot be kept as the owner of a file")
         return text
@@ -83,16 +120,23 @@ class Owner:
         match = _OWNER.fullmatch(text[: _LONGEST_OWNER + 1]) if text else None
         if not match or len(match[0]) > _LONGEST_OWNER:
             return None
-        return cls(unquote(match[1], errors="replace"), match[2] or "")
+        principal, reservation, guest, of_guest = (part or "" for part in match.groups())
+        return cls(
+            unquote(principal, errors="replace"),
+            reservation,
+            unquote(guest, errors="replace"),
+            of_guest,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class OwnedFile:
-    """What a recount of the usage needs to know of a file."""
+    """A published file that has an owner."""
 
     owner: Owner
     size: int
     """Bytes."""
+    name: FileName
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,8 @@ def find_repeated_file(request: UploadRequest, store: Store) -> StoredFile | Non
 
 
 def _may_see(caller: Caller, stored: StoredFile) -> bool:
-    is_own = stored.owner is not None and stored.owner.principal == caller.owner
+    owner = stored.owner
+    is_own = owner is not None and caller.owner in filter(None, (owner.principal, owner.guest))
     return is_own or caller.may_see(stored.name)
 
 

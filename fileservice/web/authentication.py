@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from fileservice.access import (
     AccessFile,
     AccessRules,
+    Maker,
+    NoSuchLink,
     Principal,
     PrincipalKind,
     Session,
@@ -12,6 +14,7 @@ from fileservice.access import (
 )
 from fileservice.protocols.credentials import parse_authorization
 from fileservice.web.identity_fields import IdentityFields
+from fileservice.web.link_credentials import LinkCredentials
 from fileservice.web.session_cookie import SessionCookie
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ class Authenticator:
         access_file: AccessFile | None = None,
         identity_fields: IdentityFields | None = None,
         session_cookie: SessionCookie | None = None,
+        link_credentials: LinkCredentials | None = None,
     ) -> None:
         """`anonymous` is the principal of requests without credentials.
 
@@ -36,6 +40,7 @@ class Authenticator:
         self._access_file = access_file
         self._identity_fields = identity_fields or IdentityFields(None)
         self._session_cookie = session_cookie
+        self._link_credentials = link_credentials
 
     def identify(self, environ: "WSGIEnvironment") -> Principal:
         """Return the principal; raise Unauthenticated if there are credentials and they are wrong.
@@ -43,16 +48,38 @@ class Authenticator:
         Authorization comes first, since the client has chosen it, then the session, and then what
         a trusted proxy says about the person (which may raise InvalidIdentity). Wrong credentials
         never make a request anonymous: their owner would not notice that they have expired. But a
-        browser keeps sending a session that is over, so that counts as none.
+        browser keeps sending a session that is over, so that counts as none. A link that is over
+        raises LinkGone.
         """
         authorization = environ.get("HTTP_AUTHORIZATION")
         if authorization is None:
             return self._signed_in(environ) or self._named(environ) or self._anonymous
         # Credentials that are malformed are looked up like all others, and take the same time.
-        principal = self.rules().authenticate(parse_authorization(authorization) or "")
-        if principal is None:
+        secret = parse_authorization(authorization) or ""
+        return self.rules().authenticate(secret) or self._by_link(environ, secret)
+
+    def maker(self, environ: "WSGIEnvironment", principal: Principal) -> Maker:
+        """Return the `principal`, a token or a person who makes this request, as makers are kept.
+
+        It must have been identified by this request.
+        """
+        rules = self.rules()
+        if "HTTP_AUTHORIZATION" in environ:
+            return Maker.of_token(principal.name, rules)
+        session = self.session(environ)
+        if session and (session.kind, session.name) == (principal.kind, principal.name):
+            return Maker.of_session(session)
+        identity = self._identity_fields.read(environ)
+        return Maker.of_person(principal.name, identity.groups if identity else (), rules)
+
+    def _by_link(self, environ: "WSGIEnvironment", secret: str) -> Principal:
+        """Return the link with this secret; raise Unauthenticated, or LinkGone if it is over."""
+        if self._link_credentials is None:
             raise Unauthenticated
-        return principal
+        try:
+            return self._link_credentials.identify(environ, secret, self.rules())
+        except NoSuchLink:
+            raise Unauthenticated from None
 
     def _signed_in(self, environ: "WSGIEnvironment") -> Principal | None:
         session = self.session(environ)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fileservice.access import QuotaAccounts
+from fileservice.access import LinkStore, QuotaAccounts
 from fileservice.executor import Executor
 from fileservice.storage import Store
 from fileservice.upload import ResumableUploads, UploadContext, UploadPolicy
@@ -21,6 +21,7 @@ class Dependencies:
     search_limit: SearchLimit
     door: Door
     quota_accounts: QuotaAccounts
+    links: LinkStore
     idle_timeout: float
     """Seconds for which a client may send nothing of a body."""
     public_url: str | None

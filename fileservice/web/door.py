@@ -5,6 +5,7 @@ and has `access.decide` say whether that principal may perform the action. It wo
 environment alone, so that it does not depend on Flask.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -15,9 +16,14 @@ from flask import Flask, Response, after_this_request, request
 from fileservice.access import (
     Action,
     ByteMeter,
+    GuestAccount,
     Limits,
+    Link,
+    LinkGone,
+    Maker,
     Principal,
     PrincipalKind,
+    QuotaAccount,
     QuotaAccounts,
     TooManyUploads,
     Unauthenticated,
@@ -29,6 +35,7 @@ from fileservice.names import FileName
 from fileservice.storage import StorageError
 from fileservice.upload import Caller
 from fileservice.web.authentication import Authenticator
+from fileservice.web.guests import account_of_guest
 from fileservice.web.path_parameters import parse_path_parameters
 from fileservice.web.requests import client_address
 from fileservice.wsgi_extensions import meter_transfer
@@ -111,6 +118,19 @@ class Door:
                 raise TooManyUploads(self._limits.uploads.limit)
             environ[_UPLOAD] = True
 
+    def maker(self, environ: "WSGIEnvironment") -> Maker:
+        """Return who makes a link by this request, which has passed the door."""
+        return self._authenticator.maker(environ, principal_of(environ))
+
+    def is_usable(self, link: Link) -> bool:
+        """Return whether a link is not over, and its maker has the rights that it needs now."""
+        try:
+            link.require_valid(time.time())
+            link.principal(self._authenticator.rules())
+        except LinkGone:
+            return False
+        return True
+
     def leave(self, environ: "WSGIEnvironment") -> None:
         """Free what a request has taken. The body of its response may still have to be sent."""
         if environ.pop(_UPLOAD, False):
@@ -152,14 +172,20 @@ class Door:
             decide(current, Action.WRITE, name)
             latest = current
 
-        # Nobody owns what clients without credentials store.
-        owner = "" if principal.kind is PrincipalKind.ANONYMOUS else principal.id
+        account: QuotaAccount | GuestAccount
+        if principal.kind is PrincipalKind.LINK:
+            rules = self._authenticator.rules
+            account = account_of_guest(environ, principal, self._accounts, rules)
+        else:
+            # Nobody owns what clients without credentials store.
+            owner = "" if principal.kind is PrincipalKind.ANONYMOUS else principal.id
+            account = self._accounts.account(owner, lambda: latest.quota)
         return Caller(
             principal.id,
             _client(principal, environ),
             authorize,
             may_see=partial(may_see, principal),
-            account=self._accounts.account(owner, lambda: latest.quota),
+            account=account,
         )
 
 

@@ -19,6 +19,7 @@ RequestError
 └── ShuttingDown            the service is about to stop
 
 BodyError (in `protocols.errors`)
+├── BadJSON                 the body is not the JSON that it must be
 ├── LengthRequired          neither Content-Length nor Transfer-Encoding says that there is a body
 ├── TooSlow                 fewer than 1 KiB arrived within the idle timeout
 └── WrongContentType        Content-Type is not the one that the body must have
@@ -134,6 +135,10 @@ class NotReady(RequestError):
 class ShuttingDown(RequestError):
     def __init__(self) -> None:
         super().__init__("the service is being stopped; requests that have begun are finished")
+
+
+class BadJSON(BodyError):
+    """The body cannot be read as JSON; ``str(error)`` says why."""
 
 
 class LengthRequired(BodyError):

@@ -3,6 +3,7 @@
 import logging
 import time
 
+from fileservice.access import LinkStore
 from fileservice.executor import Executor
 from fileservice.storage import StorageError, Store, describe_error
 from fileservice.upload import ResumableUploads
@@ -13,7 +14,7 @@ _EMPTY_UPLOADS_INTERVAL = 300.0
 
 
 class Sweeper:
-    """Removes the files of writers that died, and resumable uploads that have expired.
+    """Removes what writers that died have left, uploads that have expired, and links long over.
 
     Everything is swept once an hour; resumable uploads that have received no byte are swept every
     five minutes, since they expire sooner. Both happen more often if uploads expire within less:
@@ -21,9 +22,15 @@ class Sweeper:
     """
 
     def __init__(
-        self, store: Store, uploads: ResumableUploads, executor: Executor, upload_expiry: float
+        self,
+        store: Store,
+        uploads: ResumableUploads,
+        links: LinkStore,
+        executor: Executor,
+        upload_expiry: float,
     ) -> None:
         self._store = store
+        self._links = links
         self._uploads = uploads
         self._executor = executor
         self._full_interval = min(_FULL_SWEEP_INTERVAL, upload_expiry)
@@ -45,6 +52,8 @@ class Sweeper:
                 self._next_full_sweep = time.monotonic() + self._full_interval
                 self._store.sweep()
                 self._uploads.sweep()
+                for principal in self._links.sweep():
+                    self._store.usage.remove(principal)
             else:
                 self._uploads.sweep_empty()
         except StorageError as error:

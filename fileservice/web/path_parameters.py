@@ -23,8 +23,8 @@ def stored_file_name(raw: bytes) -> FileName:
         raise NoSuchFile(raw.decode(errors="replace")) from None
 
 
-def upload_id(raw: bytes) -> str:
-    """Return what may be the id of an upload; the store raises NoSuchUpload for any other text."""
+def opaque_id(raw: bytes) -> str:
+    """Return what may be the id of an upload or a link; whoever looks for it refuses the rest."""
     return raw.decode("latin-1")
 
 
@@ -58,13 +58,20 @@ class StoredFileConverter(_RestOfPath):
 class UploadConverter(_RestOfPath):
     """The id of a resumable upload."""
 
-    parse = staticmethod(upload_id)
+    parse = staticmethod(opaque_id)
+
+
+class LinkConverter(_RestOfPath):
+    """The id of a link."""
+
+    parse = staticmethod(opaque_id)
 
 
 CONVERTERS = {
     "new_file": NewFileConverter,
     "stored_file": StoredFileConverter,
     "upload": UploadConverter,
+    "link": LinkConverter,
 }
 
 

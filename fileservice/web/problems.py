@@ -81,7 +81,7 @@ TABLE = (
         {upload.DigestMismatch: ("algorithm",)}),
     Row("bad-request", 400, "The request makes no sense",
         {web.BadQuery: (), web.BadAddress: (), protocol.BadField: (),
-         access.InvalidIdentity: (),
+         access.InvalidIdentity: (), access.InvalidTerms: ("member",), web.BadJSON: (),
          upload.LengthConflict: ("length",), BadRequest: ()}),
     Row("inconsistent-upload-length", 400, "Inconsistent Upload Length Values",
         {protocol.InconsistentUploadLength: ()}, type_prefix=_IANA),
@@ -101,7 +101,7 @@ TABLE = (
         {web.CrossSite: (), web.ForeignForm: ()}),
     Row("not-found", 404, "Not found",
         {storage.NotFound: ("name",), web.NoSuchFile: ("name",), storage.NoSuchUpload: (),
-         NoSuchPath: ()}),
+         access.NoSuchLink: (), NoSuchPath: ()}),
     Row("method-not-allowed", 405, "Method not allowed",
         {MethodNotAllowed: ()}, _allow),
     Row("too-slow", 408, "The upload stalled", {web.TooSlow: ()}),
@@ -112,6 +112,7 @@ TABLE = (
         {protocol.MismatchingUploadOffset: ("expected-offset", "provided-offset")},
         lambda error: {"Upload-Offset": str(error.expected_offset)}, type_prefix=_IANA),
     Row("upload-gone", 410, "The upload has ended", {upload.UploadGone: ()}),
+    Row("link-gone", 410, "The link is not valid any more", {access.LinkGone: ()}),
     Row("length-required", 411, "There is no body", {web.LengthRequired: ()}),
     Row("precondition-failed", 412, "A condition is false",
         {upload.PreconditionNotMet: (), web.PreconditionFailed: ()}),
@@ -152,7 +153,8 @@ TABLE = (
         {web.ShuttingDown: ()}, retry_after=10),
     Row("storage-full", 507, "The storage is full", {storage.StorageFull: ()}),
     Row("quota-exceeded", 507, "The quota is exceeded",
-        {access.QuotaExceeded: ("resource", "limit", "used", "available")}),
+        {access.QuotaExceeded: ("resource", "limit", "used", "available"),
+         access.OwnerQuotaExceeded: (), access.TooManyLinks: ("limit",)}),
 )  # fmt: skip
 
 _BY_ERROR = {error: row for row in TABLE for error in row.raised}

@@ -15,3 +15,8 @@ def base_url(public_url: str | None) -> str:
 def download_url(base: str, name: str) -> str:
     """Return the URL of a stored file of the service that is reached at `base`."""
     return f"{base}/download/{quote(name, safe='')}"
+
+
+def link_url(base: str, secret: str) -> str:
+    """Return the URL of a link of the service that is reached at `base`."""
+    return f"{base}/s/{secret}"

@@ -30,10 +30,29 @@ def test_an_action_needs_all_of_its_scopes(action: Action) -> None:
         if action.scopes <= scopes:
             decide(principal, action)
             continue
+        if action is Action.MANAGE_LINKS and Scope.ADMIN in scopes:
+            continue  # see below
         with pytest.raises(Forbidden):
             decide(principal, action)
         with pytest.raises(Unauthenticated):
             decide(anonymous(scopes), action)
+
+
+def test_who_administers_may_manage_links_without_making_any() -> None:
+    admin = Principal(PrincipalKind.TOKEN, "ci", frozenset({Scope.ADMIN}))
+    decide(admin, Action.MANAGE_LINKS)
+    with pytest.raises(Forbidden):
+        decide(admin, Action.SHARE)
+
+
+def test_link_to_a_file_is_for_that_name_only() -> None:
+    name = FileName.parse("ci-a.txt")
+    scopes = frozenset({Scope.READ})
+    link = Principal(PrincipalKind.LINK, "0" * 32, scopes, prefix=name, only=name)
+    decide(link, Action.READ, name)
+    for other in ("ci-a.txt.txt", "ci-b.txt"):
+        with pytest.raises(Forbidden):
+            decide(link, Action.READ, FileName.parse(other))
 
 
 def test_the_page_is_shown_to_everybody_but_a_stranger_without_any_rights() -> None:

@@ -60,6 +60,10 @@ class EditedAccessFile:
         del self._tokens[name]
         self._write()
 
+    def forget_secret(self, name: str) -> None:
+        """Give the token another secret when it is set the next time."""
+        del self._secrets[name]
+
     def secret(self, name: str) -> str:
         return self._secrets.setdefault(name, f"fs_{secrets.token_urlsafe(32)}")
 

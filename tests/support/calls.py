@@ -84,6 +84,7 @@ def _creation(more: Mapping[str, str] = {}, body: bytes = b"") -> Callable[[str,
 _UPLOAD_RULE = "/upload/<new_file:name>"
 _DOWNLOAD_RULE = "/download/<stored_file:name>"
 _TUS_RULE = "/tus/<upload:upload>"
+_LINK_RULE = "/links/<link:link_id>"
 _RESUME_RULE = "/resume/<upload:upload>"
 _FILE, _NO_FILE, _UPLOAD = {"expects": "file"}, {"expects": "no file"}, {"expects": "upload"}
 _NO_NAME = {"names_file": False}
@@ -133,6 +134,12 @@ CALLS = {
     "draft: append": _call("PATCH", _RESUME_RULE, "write", 204, "/resume/{upload}",
                            headers=_DRAFT_BYTES, body=TEXT, **_UPLOAD),
     "draft: cancel": _call("DELETE", _RESUME_RULE, "write", 204, "/resume/{upload}", **_OWN),
+    # Without anything that it is to allow, which is looked at when everything else is in order.
+    "links: make": _call("POST", "/links", "share", 400, body=b"{}",
+                         headers={"Content-Type": "application/json"}, **_NO_NAME),
+    "links: list": _call("GET", "/links", "share", 200, **_NO_NAME),
+    "links: show": _call("GET", _LINK_RULE, "share", 404, f"/links/{'0' * 32}", **_NO_NAME),
+    "links: revoke": _call("DELETE", _LINK_RULE, "share", 404, f"/links/{'0' * 32}", **_NO_NAME),
     "sign-in page": _call("GET", "/sign-in", PUBLIC, 200, **_NO_NAME),
     # Without the type of a form, which is looked at when everything else is in order.
     "sign in": _call("POST", "/sign-in", PUBLIC, 415, headers=_OWN_PAGE, **_NO_NAME),

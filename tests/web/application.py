@@ -41,6 +41,7 @@ CONVERTED = {
     "new_file": "new.txt",
     "stored_file": "kept.txt",
     "upload": "0" * 32,
+    "link": "0" * 32,
     "path": "page.js",
 }
 """What stands for a parameter of a path, by its converter."""

@@ -42,6 +42,21 @@ class Recorder:
         return self.calls
 
 
+class Links:
+    """Links, of which some are removed by each sweep, and the records of what guests stored."""
+
+    def __init__(self, recorder: Recorder, *removed: str) -> None:
+        self.usage = self
+        self._recorder = recorder
+        self._removed = removed
+
+    def sweep(self) -> tuple[str, ...]:
+        return self._removed
+
+    def remove(self, owner: str) -> None:
+        self._recorder.calls.append(f"remove {owner}")
+
+
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     recorder = Recorder()
@@ -49,13 +64,22 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     return recorder
 
 
-def sweeper(recorder: Recorder, upload_expiry: float = 86400.0) -> Sweeper:
-    return Sweeper(recorder, recorder, recorder, upload_expiry)  # type: ignore[arg-type]
+def sweeper(recorder: Recorder, upload_expiry: float = 86400.0, *removed: str) -> Sweeper:
+    links = Links(recorder, *removed)
+    recorder.usage = links.usage  # type: ignore[attr-defined]
+    return Sweeper(recorder, recorder, links, recorder, upload_expiry)  # type: ignore[arg-type]
 
 
 def test_the_first_request_sweeps_the_store_and_the_uploads(recorder: Recorder) -> None:
     sweeper(recorder).sweep_if_due()
     assert recorder.run() == ["all", "all"]
+
+
+def test_a_full_sweep_removes_what_was_counted_for_links_that_are_forgotten(
+    recorder: Recorder,
+) -> None:
+    sweeper(recorder, 86400.0, "link:1", "link:2").sweep_if_due()
+    assert recorder.run() == ["all", "all", "remove link:1", "remove link:2"]
 
 
 def test_a_sweep_runs_beside_the_request_that_begins_it(recorder: Recorder) -> None:

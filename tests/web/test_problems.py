@@ -90,6 +90,7 @@ MEMBERS: dict[Exception, dict[str, object]] = {
     web_errors.NoSuchFile(".a"): {"name": ".a"},
     web_errors.PreconditionFailed(): {},
     web_errors.BadQuery("limit"): {},
+    web_errors.BadJSON("not JSON"): {},
     web_errors.LengthRequired(): {},
     web_errors.TooSlow(1.0, 1024): {},
     web_errors.WrongContentType("text/plain"): {"expected": "text/plain"},

@@ -1,7 +1,9 @@
 """Small files of the service itself, which only its user may read."""
 
+import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from fileservice.storage.local import staging
 from fileservice.storage.local.directories import sync_directory
@@ -22,6 +24,12 @@ class LocalPrivateFiles:
         with translate_errors(self._layout.root):
             return self._read(self._layout.private(key))
 
+    def read_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        for key in keys:
+            content = self.read(key)
+            if content is not None:
+                yield key, content
+
     def create(self, key: str, data: bytes) -> bytes:
         path = self._layout.private(key)
         with translate_errors(self._layout.root):
@@ -32,6 +40,13 @@ class LocalPrivateFiles:
             self._create(path, data)
             created = self._read(path)
         return data if created is None else created  # another process may have removed it
+
+    def update(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        path = self._layout.private(key)
+        with translate_errors(self._layout.root):
+            self._layout.identity.require()
+            while not self._try_update(path, change):
+                pass  # another process has created the file
 
     def exists(self, key: str, *, max_age: float = 0.0) -> bool:  # noqa: ARG002
         path = self._layout.private(key)
@@ -51,8 +66,9 @@ class LocalPrivateFiles:
 
     def remove(self, key: str) -> None:
         path = self._layout.private(key)
-        with translate_errors(self._layout.root), suppress(FileNotFoundError):
-            os.unlink(path)
+        with translate_errors(self._layout.root), _locked(path) as current:
+            if current is not None:
+                os.unlink(path)
 
     def _read(self, path: bytes) -> bytes | None:
         try:
@@ -62,8 +78,31 @@ class LocalPrivateFiles:
             self._layout.identity.check()
             return None
 
+    def _try_update(self, path: bytes, change: Callable[[bytes | None], bytes | None]) -> bool:
+        """Replace the content; return False if there was no file, and there is one now.
+
+        Each change waits for the lock (flock) of the file that it replaces.
+        """
+        with _locked(path) as current:
+            data = change(None if current is None else _read_all(current))
+            if data is None:
+                return True
+            try:
+                self._write(path, data, os.link if current is None else os.rename)
+            except FileExistsError:
+                return False
+        return True
+
     def _create(self, path: bytes, data: bytes) -> None:
         """Create the file durably. If several processes do so at once, one of them succeeds."""
+        with suppress(FileExistsError):
+            self._write(path, data, os.link)
+
+    def _write(self, path: bytes, data: bytes, move: Callable[[bytes, bytes], None]) -> None:
+        """Write a file durably and give it the path, by os.link or os.rename.
+
+        Raise FileExistsError if os.link finds a file there.
+        """
         directory = os.path.dirname(path)
         with suppress(FileExistsError):
             os.mkdir(directory, _DIRECTORY_MODE)
@@ -73,10 +112,41 @@ class LocalPrivateFiles:
             with open(descriptor, "wb", closefd=False) as file:
                 file.write(data)
             os.fsync(descriptor)
-            with suppress(FileExistsError):
-                os.link(staged, path)
+            move(staged, path)
+            sync_directory(directory)
+            sync_directory(os.path.dirname(directory))
         finally:
-            os.unlink(staged)
+            with suppress(FileNotFoundError):
+                os.unlink(staged)
             os.close(descriptor)
-        sync_directory(directory)
-        sync_directory(os.path.dirname(directory))
+
+
+@contextmanager
+def _locked(path: bytes) -> Iterator[int | None]:
+    """Open and lock the file at a path; give None if there is none."""
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield None
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(path, descriptor):
+                yield descriptor
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_at(path: bytes, descriptor: int) -> bool:
+    """Return whether the opened file still has this path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _read_all(descriptor: int) -> bytes:
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read()

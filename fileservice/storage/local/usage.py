@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from fileservice.names import BadName, FileName
 from fileservice.storage.files import OwnedFile
 from fileservice.storage.local import attributes, checkpoint
 from fileservice.storage.local.errors import translate_errors
@@ -56,21 +57,41 @@ class LocalUsageRecords:
                 if record := _read_path(os.path.join(self._layout.usage, name)):
                     yield record
 
-    def owned_files(self) -> Iterator[OwnedFile]:
+    def remove(self, owner: str) -> None:
+        with translate_errors(), suppress(FileNotFoundError):
+            path = self._path(owner)
+            with _locked(path, os.O_RDONLY, fcntl.LOCK_EX):
+                os.unlink(path)
+
+    def owned_files(self, prefix: str = "") -> Iterator[OwnedFile]:
         with translate_errors(self._layout.root):
             self._layout.identity.check()
             with os.scandir(os.fsdecode(self._layout.root)) as entries:
                 for entry in entries:
                     # A file may be deleted meanwhile, or belong to a user who lets nobody read it.
                     with suppress(FileNotFoundError, PermissionError):
-                        if entry.name[0] == "." or not entry.is_file(follow_symlinks=False):
+                        if entry.name[0] == "." or not entry.name.startswith(prefix):
                             continue
-                        if owner := attributes.read_owner(entry.path):
-                            yield OwnedFile(owner, entry.stat(follow_symlinks=False).st_size)
+                        if file := _owned_file(entry):
+                            yield file
 
     def _path(self, owner: str) -> bytes:
         digest = hashlib.sha256(owner.encode()).hexdigest()[:32]
         return os.path.join(self._layout.usage, digest.encode())
+
+
+def _owned_file(entry: os.DirEntry[str]) -> OwnedFile | None:
+    """Return the file of a directory entry; None if it has no owner, or is not served."""
+    if not entry.is_file(follow_symlinks=False):
+        return None
+    owner = attributes.read_owner(entry.path)
+    if not owner:
+        return None
+    try:
+        name = FileName.parse_bytes(os.fsencode(entry.name))
+    except BadName:
+        return None
+    return OwnedFile(owner, entry.stat(follow_symlinks=False).st_size, name)
 
 
 @contextmanager

@@ -1,12 +1,17 @@
 """Small objects of the service itself, which no client can fetch through it."""
 
 import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+from fileservice.storage.s3.atomic_objects import AtomicObjects
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
 from fileservice.storage.s3.layout import PRIVATE
 from fileservice.storage.s3.listing import list_objects
+
+_CONCURRENT_REQUESTS = 8
 
 
 class S3PrivateFiles:
@@ -14,6 +19,7 @@ class S3PrivateFiles:
 
     def __init__(self, client: S3Client) -> None:
         self._client = client
+        self._objects = AtomicObjects(client)
         self._listings: dict[str, tuple[float, frozenset[str]]] = {}
         """Of each folder: when it was listed last, and the keys that were in it."""
 
@@ -22,6 +28,13 @@ class S3PrivateFiles:
             return self._client.read_object(PRIVATE + key)[1]
         except ObjectMissing:
             return None
+
+    def read_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        keys = list(keys)
+        with ThreadPoolExecutor(_CONCURRENT_REQUESTS) as threads:
+            for key, content in zip(keys, threads.map(self.read, keys), strict=True):
+                if content is not None:
+                    yield key, content
 
     def create(self, key: str, data: bytes) -> bytes:
         existing = self.read(key)
@@ -33,6 +46,10 @@ class S3PrivateFiles:
         self._listings.pop(_folder(key), None)
         created = self.read(key)
         return data if created is None else created  # another process may have removed it
+
+    def update(self, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        self._objects.update(PRIVATE + key, change)
+        self._listings.pop(_folder(key), None)
 
     def exists(self, key: str, *, max_age: float = 0.0) -> bool:
         folder, now = _folder(key), time.monotonic()

@@ -183,7 +183,7 @@ class UploadRepository:
             return False
         except StorageError:
             return True  # for all that is known
-        return stored.owner == Owner(record.owner, record.reservation)
+        return stored.owner == Owner.of_upload(record.owner, record.reservation)
 
     def _release_quota(self, record: UploadRecord) -> None:
         if record.reservation:

@@ -11,6 +11,7 @@ from fileservice.storage import OwnedFile, Owner, Store
 from tests.storage.contract.files import COMPETITORS, NAME, content_of, publish
 
 ADA, CI = Owner("person:ada@example.org"), Owner("token:ci", "7.0123456789abcdef")
+GUEST = "link:" + "0f" * 16
 
 
 def publish_for(store: Store, owner: Owner | None, name: str, data: bytes = b"data") -> None:
@@ -47,7 +48,16 @@ def replace_by(record: bytes) -> Callable[[bytes | None], bytes]:
 class UsageContract:
     @pytest.mark.parametrize(
         "owner",
-        [ADA, CI, Owner("person:Zoë O'Neill; x=1\r\n%41"), Owner("token:" + "x" * 250), None],
+        [
+            ADA,
+            CI,
+            Owner("token:ci", guest=GUEST),
+            Owner("token:ci", "7.0123456789abcdef", GUEST, "8.0123456789abcdef"),
+            Owner("person:ada@example.org", "", GUEST, "8.0123456789abcdef"),
+            Owner("person:Zoë O'Neill; x=1\r\n%41"),
+            Owner("token:" + "x" * 250),
+            None,
+        ],
         ids=lambda owner: owner and owner.principal[:20],
     )
     def test_owner_is_kept_with_the_file(
@@ -70,7 +80,7 @@ class UsageContract:
             writer.close()
 
         assert another_store.stat(NAME).owner == CI
-        assert list(another_store.usage.owned_files()) == [OwnedFile(CI, len(data))]
+        assert list(another_store.usage.owned_files()) == [OwnedFile(CI, len(data), NAME)]
 
     def test_owner_of_a_resumed_upload_is_kept(self, store: Store, another_store: Store) -> None:
         upload = store.uploads.create(b"record", 4)
@@ -93,7 +103,13 @@ class UsageContract:
 
         found = sorted(another_store.usage.owned_files(), key=lambda file: file.size)
 
-        assert found == [OwnedFile(CI, 0), OwnedFile(ADA, 1), OwnedFile(ADA, 3)]
+        assert found == [
+            OwnedFile(CI, 0, FileName.parse("b.txt")),
+            OwnedFile(ADA, 1, FileName.parse("a.txt")),
+            OwnedFile(ADA, 3, FileName.parse("c.txt")),
+        ]
+        assert [file.size for file in another_store.usage.owned_files("b")] == [0]
+        assert list(store.usage.owned_files("bb")) == []
 
     def test_record_of_one_owner_is_changed_and_that_of_another_is_not(
         self, store: Store, another_store: Store
@@ -122,6 +138,17 @@ class UsageContract:
 
         another_store.usage.update("ada", add(1))
         assert int(another_store.usage.read("ada") or b"") == 2
+
+    def test_removed_record_is_missing(self, store: Store, another_store: Store) -> None:
+        store.usage.update("ada", add(2))
+        store.usage.update("ci", add(5))
+        another_store.usage.remove("ada")
+        another_store.usage.remove("ada")
+
+        assert store.usage.read("ada") is None
+        assert [int(record) for record in store.usage.records()] == [5]
+        store.usage.update("ada", add(1))
+        assert int(another_store.usage.read("ada") or b"") == 1
 
     def test_record_may_grow_and_shrink(self, store: Store, another_store: Store) -> None:
         for size in (10, 100_000, 5):

@@ -1,6 +1,7 @@
 """Requests that succeeded although their answers were lost, so that they are repeated."""
 
 import io
+from collections.abc import Callable
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
@@ -158,3 +159,39 @@ def test_record_is_read_again_when_the_answer_breaks_off(
     monkeypatch.setattr(client.sdk, "get_object", break_off_once)
     assert store.uploads.read(upload).record == b"record"
     assert broken
+
+
+@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize("changed_since", [False, True])
+def test_change_of_a_private_file_is_made_once(
+    store: S3Store,
+    another_store: S3Store,
+    client: S3Client,
+    monkeypatch: pytest.MonkeyPatch,
+    exists: bool,
+    changed_since: bool,
+) -> None:
+    """Also if another process has changed the file before the request is repeated."""
+
+    def add(text: bytes) -> Callable[[bytes | None], bytes]:
+        return lambda content: (content or b"") + text
+
+    if exists:
+        store.private_files.update("folder/one", add(b"0"))
+    put_object, lost = client.sdk.put_object, []
+
+    def lose_once(**arguments: object) -> object:
+        answer = put_object(**arguments)
+        if not lost:
+            lost.append(answer)
+            if changed_since:
+                another_store.private_files.update("folder/one", add(b"2"))
+            raise ConnectionClosedError(endpoint_url="")
+        return answer
+
+    monkeypatch.setattr(client.sdk, "put_object", lose_once)
+    store.private_files.update("folder/one", add(b"1"))
+
+    assert lost
+    expected = (b"0" if exists else b"") + b"1" + (b"2" if changed_since else b"")
+    assert another_store.private_files.read("folder/one") == expected

@@ -1,0 +1,220 @@
+"""`fileservice link`: make, list and revoke links, in the store itself."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from fileservice.access import (
+    AccessError,
+    DownloadGrant,
+    InvalidTerms,
+    LinkStore,
+    LinkTerms,
+    Maker,
+    MakerKind,
+    UploadGrant,
+    hash_password,
+    open_account,
+)
+from fileservice.cli.link_listing import to_json, to_row
+from fileservice.cli.output import write_result, write_table
+from fileservice.names import BadName
+from fileservice.storage import (
+    StorageError,
+    Store,
+    check_url,
+    describe_error,
+    directory_of,
+    open_store,
+    user_name,
+)
+
+_OPERATOR = Maker(MakerKind.OPERATOR)
+_OPTIONS = {
+    "name": "NAME",
+    "uses": "--uses",
+    "expires": "--expires",
+    "note": "--note",
+    "password": "--password-file",
+    "upload.prefix": "--upload-prefix",
+    "upload.files": "--files",
+    "upload.bytes": "--bytes",
+}
+"""Where the members of the terms come from."""
+_STORE_URL = click.option(
+    "--store-url",
+    envvar="FILESERVICE_STORE_URL",
+    show_envvar=True,
+    default="./data",
+    show_default=True,
+    help="The store of the service.",
+)
+
+
+class _LinkGroup(click.Group):
+    """A group whose command `make` need not be named: a name of a file has an extension."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["make", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_LinkGroup)
+def link() -> None:
+    """Make, list and revoke links.
+
+    `fileservice link NAME` makes a link to a file, and `fileservice link --upload-prefix TEXT` one
+    by which guests upload files. Their maker is the operator, so no change of ACCESS_FILE ends
+    them. A running service knows them at once.
+    """
+
+
+@link.command()
+@click.argument("name", required=False)
+@click.option("--upload-prefix", metavar="TEXT", help="Guests upload files whose names begin so.")
+@click.option("--files", type=int, help="How many files guests may have stored.")
+@click.option("--bytes", "size", metavar="SIZE", help="How much they may have stored, as 1GiB.")
+@click.option("--uses", type=int, help="How often the file may be fetched.")
+@click.option("--expires", metavar="DURATION", help="When the link ends, such as 7d or 12h.")
+@click.option("--note", metavar="TEXT", help="What the link is for; only makers see it.")
+@click.option(
+    "--password-file",
+    type=click.File(encoding="utf-8"),
+    help="A file with the password of the link in its first line; - for standard input.",
+)
+@click.option(
+    "--public-url",
+    envvar="FILESERVICE_PUBLIC_URL",
+    show_envvar=True,
+    help="Where clients reach the service.  [default: only the path of the link is written]",
+)
+@_STORE_URL
+def make(
+    name: str | None,
+    upload_prefix: str | None,
+    files: int | None,
+    size: str | None,
+    uses: int | None,
+    expires: str | None,
+    note: str | None,
+    password_file: TextIO | None,
+    public_url: str | None,
+    store_url: str,
+) -> None:
+    """Make a link to the file NAME, or for guests, and write its URL to standard output.
+
+    The URL is shown this once: the store has only a hash of the secret in it.
+    """
+    given: dict[str, object] = {"name": name, "uses": uses, "expires": expires, "note": note}
+    if password_file:
+        given["password"] = password_file.readline().rstrip("\r\n")
+    upload = {"prefix": upload_prefix, "files": files, "bytes": size}
+    if any(value is not None for value in upload.values()):
+        given["upload"] = {key: value for key, value in upload.items() if value is not None}
+    given = {key: value for key, value in given.items() if value is not None}
+    with _errors_shown():
+        terms = LinkTerms.parse(given, time.time())
+        store = _open(store_url)
+        links = LinkStore(store.private_files)
+        made, secret = links.create(
+            _OPERATOR,
+            _grant(store, terms),
+            expires=terms.expires,
+            note=terms.note,
+            password=hash_password(terms.password) if terms.password else "",
+        )
+        if made.upload:
+            open_account(store.usage, made.principal_id)
+        click.echo(f"Made the link {made.id}. Its URL is shown only now:", err=True)
+        try:
+            write_result(f"{(public_url or '').rstrip('/')}/s/{secret}")
+        except OSError as error:
+            links.revoke(made.id)  # nobody could use it
+            raise click.ClickException(
+                f"the URL cannot be shown: {error.strerror}; the link was revoked again"
+            ) from None
+
+
+@link.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON array of objects.")
+@_STORE_URL
+def list_links(as_json: bool, store_url: str) -> None:
+    """List the links of all makers, without their secrets, which nobody knows."""
+    with _errors_shown():
+        links = sorted(
+            LinkStore(_open(store_url).private_files).list(), key=lambda one: -one.created
+        )
+    if as_json:
+        click.echo(json.dumps([to_json(one) for one in links], indent=2, ensure_ascii=False))
+    else:
+        write_table([("ID", "MAKER", "GIVES", "EXPIRES", "NOTE"), *map(to_row, links)])
+
+
+@link.command()
+@click.argument("link_id", metavar="ID")
+@_STORE_URL
+def revoke(link_id: str, store_url: str) -> None:
+    """Revoke the link ID, whoever made it."""
+    with _errors_shown():
+        LinkStore(_open(store_url).private_files).revoke(link_id)
+    click.echo(f"Revoked the link {link_id}.", err=True)
+
+
+def _open(url: str) -> Store:
+    """Open a store that exists: a wrong URL must not make a new one."""
+    try:
+        check_url(url)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--store-url") from None
+    directory = directory_of(url)
+    if directory:
+        _check_directory(directory / ".fileservice")
+    return open_store(url, fsync=True, verified=True)
+
+
+def _check_directory(private: Path) -> None:
+    """Raise ClickException if this is not what the service keeps for itself, or of another user.
+
+    The service could not read a link in a file that belongs to another user.
+    """
+    try:
+        owner = private.stat().st_uid
+    except OSError:
+        raise click.ClickException(f"{private.parent} is not the directory of a service") from None
+    if owner != os.geteuid():
+        raise click.ClickException(
+            f"{private} belongs to {user_name(owner)}: run this command as that user"
+        )
+
+
+def _grant(store: Store, terms: LinkTerms) -> DownloadGrant | UploadGrant:
+    if terms.upload:
+        return terms.upload
+    assert terms.name is not None
+    return DownloadGrant.of(store.stat(terms.name), terms.uses)
+
+
+@contextmanager
+def _errors_shown() -> Iterator[None]:
+    """End the command with a sentence if there is an error."""
+    try:
+        yield
+    except InvalidTerms as error:
+        if error.member == "name":
+            raise click.UsageError("Give either NAME or --upload-prefix.") from None
+        hint = _OPTIONS.get(error.member, error.member)
+        problem = str(error).removeprefix(error.member).strip()
+        raise click.BadParameter(problem, param_hint=hint) from None
+    except BadName as error:
+        raise click.BadParameter(str(error), param_hint="NAME") from None
+    except StorageError as error:
+        raise click.ClickException(describe_error(error)) from None
+    except AccessError as error:
+        raise click.ClickException(str(error)) from None

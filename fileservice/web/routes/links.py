@@ -1,0 +1,175 @@
+"""/links: make links, list them, and revoke them."""
+
+import time
+from datetime import UTC, datetime
+from itertools import islice
+
+from flask import Blueprint, Response, jsonify, request
+
+from fileservice.access import (
+    Action,
+    DownloadGrant,
+    Forbidden,
+    Link,
+    LinkTerms,
+    NoSuchLink,
+    Principal,
+    Scope,
+    UploadGrant,
+    decide,
+    hash_password,
+    open_account,
+)
+from fileservice.storage import OwnedFile, Store
+from fileservice.web.dependencies import Dependencies
+from fileservice.web.door import principal_of, requires
+from fileservice.web.json_body import read_json
+from fileservice.web.responses import empty
+from fileservice.web.security_headers import JSON_HEADERS
+from fileservice.web.urls import base_url, download_url, link_url
+
+MAX_LISTED_FILES = 1000
+"""How many of the files that came by a link are listed."""
+
+
+def routes(dependencies: Dependencies) -> Blueprint:
+    """Return the routes for links."""
+    blueprint = Blueprint("links", __name__)
+    executor, links, door = dependencies.executor, dependencies.links, dependencies.door
+
+    @blueprint.post("/links")
+    @requires(Action.SHARE)
+    def make() -> Response:
+        dependencies.sweeper.sweep_if_due()
+        document = read_json(request.environ, dependencies.idle_timeout)
+        terms = LinkTerms.parse(document, time.time())
+        grant = _grant(dependencies, terms, principal_of(request.environ))
+        password = ""
+        if terms.password:
+            password = executor.run_io(executor.run_cpu, hash_password, terms.password)
+        link, secret = executor.run_io(
+            links.create,
+            door.maker(request.environ),
+            grant,
+            expires=terms.expires,
+            note=terms.note,
+            password=password,
+        )
+        if link.upload:
+            executor.run_io(open_account, dependencies.store.usage, link.principal_id)
+        url = link_url(base_url(dependencies.public_url), secret)
+        response = _json({**_describe(dependencies, link), "url": url}, 201)
+        response.headers["Location"] = f"{base_url(dependencies.public_url)}/links/{link.id}"
+        return response
+
+    @blueprint.get("/links")
+    @requires(Action.MANAGE_LINKS)
+    def list_links() -> Response:
+        principal = principal_of(request.environ)
+        maker = None if Scope.ADMIN in principal.scopes else principal.id
+        found = executor.run_io(lambda: list(links.list(maker)))
+        found.sort(key=lambda link: (-link.created, link.id))
+        return _json([_describe(dependencies, link) for link in found])
+
+    @blueprint.get("/links/<link:link_id>")
+    @requires(Action.MANAGE_LINKS)
+    def show(link_id: str) -> Response:
+        link = _own(dependencies, link_id)
+        files = executor.run_io(_files, dependencies.store, link) if link.upload else []
+        base = base_url(dependencies.public_url)
+        listed = [
+            {"filename": file.name, "url": download_url(base, file.name), "size": file.size}
+            for file in files
+        ]
+        return _json({**_describe(dependencies, link), "files": listed})
+
+    @blueprint.delete("/links/<link:link_id>")
+    @requires(Action.MANAGE_LINKS)
+    def revoke(link_id: str) -> Response:
+        executor.run_io(links.revoke, _own(dependencies, link_id).id)
+        return empty(204)
+
+    return blueprint
+
+
+def _grant(
+    dependencies: Dependencies, terms: LinkTerms, maker: Principal
+) -> DownloadGrant | UploadGrant:
+    """Return what the link gives. Raise Forbidden if its maker has not got that, or NotFound."""
+    if terms.upload:
+        decide(maker, Action.WRITE)
+        if not terms.upload.prefix.startswith(maker.prefix):
+            raise Forbidden(prefix=maker.prefix)
+        return terms.upload
+    assert terms.name is not None
+    decide(maker, Action.READ, terms.name)
+    stat = dependencies.store.stat
+    return DownloadGrant.of(dependencies.executor.run_io(stat, terms.name), terms.uses)
+
+
+def _own(dependencies: Dependencies, link_id: str) -> Link:
+    """Return a link that the principal may see. Raise NoSuchLink, also if it is of another."""
+    principal = principal_of(request.environ)
+    link = dependencies.executor.run_io(dependencies.links.get, link_id)
+    if link.maker.id != principal.id and Scope.ADMIN not in principal.scopes:
+        raise NoSuchLink
+    return link
+
+
+def _describe(dependencies: Dependencies, link: Link) -> dict[str, object]:
+    """Return the JSON object of a link, which does not have the secret."""
+    described: dict[str, object] = {
+        "id": link.id,
+        "maker": link.maker.id,
+        "created": _time(link.created),
+        "expires": _time(link.expires),
+        "state": _state(dependencies, link),
+        "note": link.note,
+        "password": bool(link.password),
+    }
+    if link.download:
+        uses = link.download.uses
+        left = None if uses is None else max(0, uses - len(link.uses))
+        return described | {"name": link.download.name, "uses": uses, "uses_left": left}
+    assert link.upload is not None
+    received = dependencies.executor.run_io(dependencies.quota_accounts.stored, link.principal_id)
+    return described | {
+        "upload": {
+            "prefix": link.upload.prefix,
+            "files": link.upload.files,
+            "bytes": link.upload.bytes,
+        },
+        "received": received and {"files": received.files, "bytes": received.bytes},
+    }
+
+
+def _state(dependencies: Dependencies, link: Link) -> str:
+    if link.revoked is not None:
+        return "revoked"
+    if link.over is not None and link.over <= time.time():
+        return "expired"
+    if not dependencies.door.is_usable(link):
+        return "void"  # its maker has lost the rights to make it
+    limit = link.download.uses if link.download else None
+    return "used up" if limit is not None and len(link.uses) >= limit else "valid"
+
+
+def _files(store: Store, link: Link) -> list[OwnedFile]:
+    """Return the files that came by a link for guests, in the order of their names. Blocks."""
+    assert link.upload is not None
+    owned = store.usage.owned_files(link.upload.prefix)
+    came = (file for file in owned if file.owner.guest == link.principal_id)
+    return sorted(islice(came, MAX_LISTED_FILES), key=lambda file: file.name)
+
+
+def _time(seconds: int | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _json(document: object, status: int = 200) -> Response:
+    response = jsonify(document)
+    response.status_code = status
+    response.headers.update(JSON_HEADERS)
+    return response

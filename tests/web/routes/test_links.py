@@ -1,0 +1,283 @@
+"""Links are made, listed and revoked."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.support.access import EditedAccessFile, Rights
+from tests.web.application import TEXT, application, published
+
+RIGHTS = {
+    "ada": Rights(frozenset({"list", "read", "write", "delete", "share"})),
+    "bob": Rights(frozenset({"list", "read", "write", "share"})),
+    "admin": Rights(frozenset({"admin"})),
+    "reader": Rights(frozenset({"read", "share"})),
+    "writer": Rights(frozenset({"write", "share"})),
+    "team": Rights(frozenset({"read", "write", "share"}), prefix="team-"),
+}
+GUESTS = {"upload": {"prefix": "from-ada-", "files": 2, "bytes": "1KiB"}, "expires": "2d"}
+
+
+class Links:
+    """A client for links, as each of the tokens."""
+
+    def __init__(self, client: FlaskClient, access: EditedAccessFile, root: Path) -> None:
+        self.client = client
+        self.access = access
+        self.root = root
+
+    def ask(self, who: str, method: str, path: str, **options: Any) -> TestResponse:
+        headers = self.access.credentials(who) | options.pop("headers", {})
+        return self.client.open(path, method=method, headers=headers, **options)
+
+    def make(self, who: str = "ada", **members: object) -> dict[str, Any]:
+        answer = self.ask(who, "POST", "/links", json=members)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json
+        return made
+
+    def by_link(
+        self, made: Mapping[str, Any], method: str, path: str, **options: Any
+    ) -> TestResponse:
+        secret = made["url"].rpartition("/")[2]
+        headers = {"Authorization": f"Bearer {secret}"} | options.pop("headers", {})
+        return self.client.open(path, method=method, headers=headers, **options)
+
+
+@pytest.fixture
+def links(tmp_path: Path) -> Links:
+    access = EditedAccessFile(tmp_path / "access.toml")
+    access.set_all(RIGHTS)
+    root = tmp_path / "store"
+    client = application(root, ACCESS_FILE=str(access.path), ANONYMOUS="none").test_client()
+    (root / "a.pdf").write_bytes(TEXT)
+    (root / "team-a.pdf").write_bytes(TEXT)
+    return Links(client, access, root)
+
+
+def test_link_to_a_file_is_answered_with_its_url_and_what_it_allows(links: Links) -> None:
+    answer = links.ask(
+        "ada", "POST", "/links", json={"name": "a.pdf", "uses": 3, "note": "hi", "password": "x"}
+    )
+    assert answer.status_code == 201
+    made = answer.json
+    assert answer.headers["Location"] == f"http://localhost/links/{made['id']}"
+    assert answer.headers["Cache-Control"] == "no-store"
+    base, _, secret = made.pop("url").rpartition("/")
+    assert (base, len(secret)) == ("http://localhost/s", 43)
+    assert made.pop("created")
+    assert made == {
+        "id": made["id"],
+        "maker": "token:ada",
+        "expires": None,
+        "state": "valid",
+        "note": "hi",
+        "password": True,
+        "name": "a.pdf",
+        "uses": 3,
+        "uses_left": 3,
+    }
+    assert links.ask("ada", "GET", f"/links/{made['id']}").json["name"] == "a.pdf"
+
+
+def test_link_for_guests_is_answered_with_its_limits(links: Links) -> None:
+    made = links.make(**GUESTS)
+    assert made["upload"] == {"prefix": "from-ada-", "files": 2, "bytes": 1024}
+    assert made["received"] == {"files": 0, "bytes": 0}
+    assert made["expires"]
+
+
+def test_secret_is_in_no_other_answer_and_not_in_the_store(links: Links) -> None:
+    made = links.make(name="a.pdf", password="hunter2")
+    secret = made["url"].rpartition("/")[2]
+    answers = [
+        links.ask(who, "GET", path).text
+        for who in ("ada", "admin")
+        for path in ("/links", f"/links/{made['id']}")
+    ]
+    kept = [path.read_bytes() for path in links.root.rglob("*") if path.is_file()]
+    for text in (secret, "hunter2"):
+        assert not any(text in answer for answer in answers)
+        assert not any(text.encode() in data for data in kept)
+
+
+@pytest.mark.parametrize(
+    ("who", "members", "status"),
+    [
+        ("writer", {"name": "a.pdf"}, 403),
+        ("writer", {"name": "missing.pdf"}, 403),
+        ("reader", GUESTS, 403),
+        ("admin", {"name": "a.pdf"}, 403),
+        ("team", {"name": "a.pdf"}, 403),
+        ("team", {"upload": {"prefix": "tea"}}, 403),
+        ("team", {"upload": {"prefix": "other-"}}, 403),
+        ("ada", {"name": "missing.pdf"}, 404),
+        ("reader", {"name": "a.pdf"}, 201),
+        ("writer", GUESTS, 201),
+        ("team", {"name": "team-a.pdf"}, 201),
+        ("team", {"upload": {"prefix": "team-"}}, 201),
+        ("team", {"upload": {"prefix": "team-guests-"}}, 201),
+    ],
+)
+def test_link_gives_nothing_that_its_maker_does_not_have(
+    links: Links, who: str, members: dict[str, object], status: int
+) -> None:
+    assert links.ask(who, "POST", "/links", json=members).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("document", "member"),
+    [
+        ({"name": "a.pdf", "use": 1}, "use"),
+        ({"upload": {"prefix": "x", "file": 1}}, "upload.file"),
+        ({"name": "a.pdf", "expires": "7 weeks"}, "expires"),
+        ([], "the body"),
+    ],
+)
+def test_mistake_in_the_body_is_named(links: Links, document: object, member: str) -> None:
+    answer = links.ask("ada", "POST", "/links", json=document)
+    assert answer.status_code == 400
+    assert (answer.json["code"], answer.json["member"]) == ("bad-request", member)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b'{"name": "a.pdf", "name": "b.pdf"}',
+        b"\xff",
+        b"[" * 16_000,
+        b'{"uses": ' + b"9" * 8_000 + b"}",
+        b" " * 16_385,
+    ],
+    ids=["cut", "twice", "not UTF-8", "deep", "huge number", "long"],
+)
+def test_body_that_is_no_json_is_refused(links: Links, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = links.ask("ada", "POST", "/links", data=body, headers=headers)
+    assert (answer.status_code, answer.json["code"]) == (400, "bad-request")
+
+
+def test_body_of_another_type_is_refused(links: Links) -> None:
+    answer = links.ask("ada", "POST", "/links", data=json.dumps({"name": "a.pdf"}))
+    assert (answer.status_code, answer.json["code"]) == (415, "wrong-content-type")
+
+
+def test_everybody_sees_and_revokes_their_own_links_and_admins_those_of_all(links: Links) -> None:
+    of_ada, of_bob = links.make("ada", name="a.pdf"), links.make("bob", name="a.pdf")
+
+    def listed(who: str) -> list[str]:
+        return [link["id"] for link in links.ask(who, "GET", "/links").json]
+
+    assert listed("ada") == [of_ada["id"]]
+    assert listed("bob") == [of_bob["id"]]
+    assert set(listed("admin")) == {of_ada["id"], of_bob["id"]}
+    for method in ("GET", "DELETE"):
+        foreign = links.ask("bob", method, f"/links/{of_ada['id']}")
+        unknown = links.ask("bob", method, f"/links/{'0' * 32}")
+        assert foreign.status_code == unknown.status_code == 404
+        assert foreign.data == unknown.data
+    assert links.ask("ada", "DELETE", f"/links/{of_ada['id']}").status_code == 204
+    assert links.ask("ada", "DELETE", f"/links/{of_ada['id']}").status_code == 204
+    assert links.ask("admin", "DELETE", f"/links/{of_bob['id']}").status_code == 204
+    states = {link["id"]: link["state"] for link in links.ask("admin", "GET", "/links").json}
+    assert states == {of_ada["id"]: "revoked", of_bob["id"]: "revoked"}
+
+
+def test_secret_of_a_link_with_a_password_is_not_enough(links: Links) -> None:
+    made = links.make(name="a.pdf", password="hunter2")
+    assert links.by_link(made, "GET", "/download/a.pdf").status_code == 401
+    wrong = {"url": made["url"] + "." + "A" * 43}
+    assert links.by_link(wrong, "GET", "/download/a.pdf").status_code == 401
+
+
+def test_secret_that_is_wrong_is_answered_like_any_other_wrong_credential(links: Links) -> None:
+    made = links.make(name="a.pdf")
+    url = made["url"]
+    wrong = {"url": url[:-1] + ("A" if url[-1] != "A" else "B")}
+    answer = links.by_link(wrong, "GET", "/download/a.pdf")
+    other = links.client.get("/download/a.pdf", headers={"Authorization": "Bearer fs_wrong"})
+    assert (answer.status_code, answer.data) == (other.status_code, other.data)
+    assert answer.status_code == 401
+
+
+def test_guest_uploads_for_the_maker_who_sees_what_came_by_which_link(links: Links) -> None:
+    made, other = links.make(**GUESTS), links.make(**GUESTS)
+    answer = links.by_link(made, "PUT", "/upload/from-ada-1.txt", data=TEXT)
+    assert answer.status_code == 201, answer.text
+    assert "from-ada-1.txt" in published(links.root)
+    shown = links.ask("ada", "GET", f"/links/{made['id']}").json
+    assert shown["received"] == {"files": 1, "bytes": len(TEXT)}
+    assert shown["files"] == [
+        {
+            "filename": "from-ada-1.txt",
+            "url": "http://localhost/download/from-ada-1.txt",
+            "size": len(TEXT),
+        }
+    ]
+    assert links.ask("ada", "GET", f"/links/{other['id']}").json["files"] == []
+
+
+def test_guest_may_neither_list_read_nor_delete_not_even_its_own_file(links: Links) -> None:
+    made = links.make(**GUESTS)
+    assert links.by_link(made, "PUT", "/upload/from-ada-1.txt", data=TEXT).status_code == 201
+    for method, path in (
+        ("GET", "/download"),
+        ("GET", "/download?prefix=from-ada-"),
+        ("GET", "/download/from-ada-1.txt"),
+        ("HEAD", "/download/from-ada-1.txt"),
+        ("DELETE", "/download/from-ada-1.txt"),
+        ("PUT", "/upload/other.txt"),
+        ("GET", "/links"),
+    ):
+        assert links.by_link(made, method, path, data=TEXT).status_code == 403, (method, path)
+
+
+def test_guest_who_guesses_names_learns_the_same_of_all_outside_the_prefix(links: Links) -> None:
+    made = links.make(**GUESTS)
+    answers = [
+        links.by_link(made, method, path)
+        for method, path in (
+            ("PUT", "/upload/a.pdf"),
+            ("PUT", "/upload/b.pdf"),
+            ("GET", "/download/a.pdf"),
+            ("GET", "/download/b.pdf"),
+        )
+    ]
+    assert len({answer.status_code for answer in answers}) == 1
+    assert answers[0].data == answers[1].data
+    assert answers[2].data == answers[3].data
+
+
+def test_name_that_another_guest_has_taken_is_only_taken(links: Links) -> None:
+    """Its bytes are not compared with a declared digest, and not described."""
+    first, second = links.make(**GUESTS), links.make(**GUESTS)
+    name = "/upload/from-ada-1.txt"
+    assert links.by_link(first, "PUT", name, data=TEXT).status_code == 201
+    same = links.by_link(second, "PUT", name, data=TEXT)
+    assert (same.status_code, same.json["code"]) == (409, "name-taken")
+    digest = "sha-256=:" + "u2QmpOYL1hUs6nv4dSPZ4Ts/0FW0ZbyYw4V8RTHQ4PU=" + ":"
+    for data in (TEXT, b"other"):
+        answer = links.by_link(second, "PUT", name, data=data, headers={"Repr-Digest": digest})
+        assert answer.status_code == 409
+        assert answer.data == same.data
+    forbidden = links.by_link(second, "PUT", name, data=TEXT, headers={"If-Match": '"x"'})
+    assert forbidden.status_code == 403
+
+
+def test_file_that_the_maker_deletes_makes_room_for_another(links: Links) -> None:
+    made = links.make(**GUESTS)
+    for number in (1, 2):
+        stored = links.by_link(made, "PUT", f"/upload/from-ada-{number}.txt", data=TEXT)
+        assert stored.status_code == 201
+    refused = links.by_link(made, "PUT", "/upload/from-ada-3.txt", data=TEXT)
+    assert (refused.status_code, refused.json["code"]) == (507, "quota-exceeded")
+    assert links.ask("ada", "DELETE", "/download/from-ada-1.txt").status_code == 204
+    assert links.by_link(made, "PUT", "/upload/from-ada-3.txt", data=TEXT).status_code == 201
+    received = links.ask("ada", "GET", "/links").json[0]["received"]
+    assert received == {"files": 2, "bytes": 2 * len(TEXT)}
