@@ -4,7 +4,8 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -196,3 +197,16 @@ def test_the_html_page_leads_through_the_list(server: LiveServer, wire: Wire) ->
         link = re.search(r'<a[^>]*rel="next"[^>]*href="([^"]*)"', page)
         target = link and "/upload" + link[1].replace("&amp;", "&")
     assert found == names
+
+
+def test_time_in_the_list_is_a_condition_under_which_the_file_is_deleted(
+    server: LiveServer,
+) -> None:
+    """The page deletes what it has listed, and not what has taken the name meanwhile."""
+    with server.client() as client:
+        client.put("/upload/a.txt", content=b"x").raise_for_status()
+        (record,) = client.get("/download?limit=1").json()
+        listed = datetime.fromisoformat(record["modified"])
+        for since, status in ((listed - timedelta(seconds=1), 412), (listed, 204)):
+            condition = {"If-Unmodified-Since": format_datetime(since.astimezone(UTC), usegmt=True)}
+            assert client.delete("/download/a.txt", headers=condition).status_code == status

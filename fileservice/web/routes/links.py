@@ -25,6 +25,7 @@ from fileservice.storage import OwnedFile, Store
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.json_body import read_json
+from fileservice.web.qr_code import qr_code
 from fileservice.web.responses import empty
 from fileservice.web.security_headers import JSON_HEADERS
 from fileservice.web.urls import base_url, download_url, link_url
@@ -59,7 +60,8 @@ def routes(dependencies: Dependencies) -> Blueprint:
         if link.upload:
             executor.run_io(open_account, dependencies.store.usage, link.principal_id)
         url = link_url(base_url(dependencies.public_url), secret)
-        response = _json({**_describe(dependencies, link), "url": url}, 201)
+        made = {**_describe(dependencies, link), "url": url, "qr": qr_code(url)}
+        response = _json(made, 201)
         response.headers["Location"] = f"{base_url(dependencies.public_url)}/links/{link.id}"
         return response
 

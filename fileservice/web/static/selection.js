@@ -4,6 +4,7 @@ import * as deletion from './deletion.js'
 import * as format from './format.js'
 import * as list from './list.js'
 import * as messages from './messages.js'
+import * as share from './share.js'
 import { t } from './text.js'
 
 const MAX_ADDRESS_LENGTH = 7500 // bytes; the server takes a little more
@@ -17,7 +18,7 @@ export function start() {
   document.addEventListener('click', onClick)
   document.addEventListener('keydown', onKey)
   bar.addEventListener('click', ({ target }) => {
-    const act = { 'download-selected': download, 'copy-selected': copyLinks, 'delete-selected': remove, 'clear-selection': clear }
+    const act = { 'download-selected': download, 'copy-selected': copyLinks, 'share-selected': () => share.show(selectedRows()[0]), 'delete-selected': remove, 'clear-selection': clear }
     act[target.closest('[data-do]')?.dataset.do]?.()
   })
 }
@@ -90,6 +91,8 @@ function update() {
   }
   const hadFocus = bar.contains(document.activeElement)
   bar.hidden = !selected.length
+  const forOne = bar.querySelector('[data-do=share-selected]')
+  if (forOne) forOne.hidden = selected.length !== 1
   if (bar.hidden && hadFocus) list.focusOn('select-all')
   const size = selected.reduce((sum, row) => sum + Number(row.querySelector('data').value), 0)
   bar.querySelector('p').textContent = t('selected', { count: selected.length, size: format.size(size) })

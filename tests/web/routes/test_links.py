@@ -71,6 +71,7 @@ def test_link_to_a_file_is_answered_with_its_url_and_what_it_allows(links: Links
     base, _, secret = made.pop("url").rpartition("/")
     assert (base, len(secret)) == ("http://localhost/s", 43)
     assert made.pop("created")
+    assert made.pop("qr").startswith("<svg ")
     assert made == {
         "id": made["id"],
         "maker": "token:ada",

@@ -1,0 +1,141 @@
+// Links, in two dialogs: one makes a link to a file, or for guests, and the other has those there are.
+import { copy } from './clipboard.js'
+import * as dialogs from './dialogs.js'
+import * as format from './format.js'
+import * as list from './list.js'
+import * as messages from './messages.js'
+import { signedOut } from './session.js'
+import { t } from './text.js'
+
+const dialog = document.getElementById('share')
+const links = document.getElementById('links')
+const form = dialog?.querySelector('.fields')
+const made = dialog?.querySelector('.made')
+let name = null // of the file to share; null for a link for guests
+let cameFrom
+
+export function start() {
+  if (!dialog) return
+  form.addEventListener('submit', make)
+  made.querySelector('button').addEventListener('click', copyLink)
+  dialog.addEventListener('close', () => list.focusOn(cameFrom))
+  links.addEventListener('close', () => list.focusOn('links'))
+  links.querySelector('[data-do]')?.addEventListener('click', () => {
+    links.close()
+    open(null)
+  })
+}
+
+// Open the dialog that makes a link to the file of a row.
+export function show(row) {
+  open(list.nameOf(row))
+}
+
+function open(file) {
+  name = file
+  cameFrom = name === null ? 'links' : `share ${name}`
+  const title = name === null ? t('ask-for-files') : t('share', { name })
+  dialog.querySelector('h2').textContent = title
+  form.reset()
+  form.hidden = false
+  made.hidden = true
+  form.querySelector('.notice').hidden = true
+  for (const [kind, isShown] of [['file', name !== null], ['guests', name === null]]) {
+    for (const label of form.querySelectorAll(`.for-${kind}`)) label.hidden = !isShown
+  }
+  dialogs.open(dialog)
+}
+
+async function make(event) {
+  event.preventDefault()
+  const field = (key) => form.elements[key].value
+  const terms = { expires: field('expires'), password: field('password'), note: field('note').trim() }
+  if (name === null) terms.upload = { prefix: field('prefix'), ...(field('files') && { files: Number(field('files')) }) }
+  else Object.assign(terms, { name, uses: Number(field('uses')) })
+  try {
+    const link = await ask('links', 'POST', Object.fromEntries(Object.entries(terms).filter(([, value]) => value)))
+    form.hidden = true
+    made.hidden = false
+    made.querySelector('input').value = link.url
+    made.querySelector('.secondary').textContent = limits(link)
+    made.querySelector('figure').replaceChildren(...(link.qr ? [picture(link.qr)] : []))
+    made.querySelector('button').focus()
+    copyLink()
+  } catch (error) {
+    const notice = form.querySelector('.notice')
+    notice.textContent = error.message
+    notice.hidden = false
+  }
+}
+
+function copyLink() {
+  copy(made.querySelector('input').value, t('link'))
+}
+
+// What a link allows, in words.
+function limits({ expires, uses, uses_left, upload, received, password }) {
+  return [
+    expires ? t('until', { date: format.date(new Date(expires)) }) : t('until-revoked'),
+    uses && t('uses-left', { count: uses_left }),
+    upload && t('received', { count: received?.files ?? 0 }),
+    password && t('with-password'),
+  ].filter(Boolean).join(' · ')
+}
+
+function picture(svg) {
+  return document.importNode(new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement, true)
+}
+
+// Open the dialog with the links of the reader.
+export async function showLinks() {
+  try {
+    links.querySelector('ul').replaceChildren(...rows(await ask('links')))
+    dialogs.open(links)
+  } catch (error) {
+    messages.show(error.message, { kind: 'bad' })
+  }
+}
+
+function rows(found) {
+  const valid = found.filter(({ state }) => state === 'valid')
+  if (!valid.length) return [element('li', t('no-links'))]
+  return valid.map((link) => {
+    const subject = link.name ?? t('from-guests', { prefix: link.upload.prefix })
+    const row = element('li', '')
+    const words = element('p', '')
+    words.append(element('bdi', subject), element('span', [link.note, limits(link)].filter(Boolean).join(' · ')))
+    const button = Object.assign(element('button', t('revoke')), { type: 'button', className: 'button danger' })
+    button.setAttribute('aria-label', t('revoke-of', { name: subject }))
+    button.addEventListener('click', () => revoke(link, row, subject))
+    row.append(words, button)
+    return row
+  })
+}
+
+async function revoke({ id }, row, subject) {
+  try {
+    await ask(`links/${id}`, 'DELETE')
+    const next = row.nextElementSibling ?? row.previousElementSibling
+    row.remove()
+    ;(next ?? links).querySelector('button').focus()
+    messages.show(t('revoked', { name: subject }), { kind: 'good' })
+  } catch (error) {
+    messages.show(error.message, { kind: 'bad' })
+  }
+}
+
+// Send a request about links. Throws an error with what the server says against it.
+async function ask(path, method = 'GET', document = null) {
+  const headers = { Accept: 'application/json', ...(document && { 'Content-Type': 'application/json' }) }
+  const response = await fetch(path, { method, headers, body: document && JSON.stringify(document) }).catch(() => {
+    throw new Error(t('server-unreachable'))
+  })
+  if (response.status === 401) signedOut()
+  const answer = response.status === 204 ? null : await response.json()
+  if (!response.ok) throw new Error(answer.detail)
+  return answer
+}
+
+function element(tag, textContent) {
+  return Object.assign(document.createElement(tag), { textContent })
+}

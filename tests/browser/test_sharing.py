@@ -1,0 +1,112 @@
+"""Links on the page: made, copied, listed and revoked; and for guests."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.browser.watched import Watched
+from tests.support.access import EditedAccessFile
+from tests.support.servers import LiveServer
+
+Open = Callable[..., Watched]
+
+
+@pytest.fixture
+def sharing(
+    open_page: Open, start_server: Callable[..., LiveServer], tmp_path: Path
+) -> tuple[Watched, LiveServer, dict[str, str]]:
+    """The page of somebody who may share, with one file."""
+    access = EditedAccessFile(tmp_path / "access.toml")
+    credentials = access.set("ada", "list,read,write,share")
+    server = start_server(WORKERS="1", ANONYMOUS="none", ACCESS_FILE=str(access.path))
+    (server.store / "report.txt").write_bytes(b"x")
+    tab = open_page(
+        at=server,
+        extra_http_headers=credentials,
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    return tab, server, credentials
+
+
+def links_of(server: LiveServer, credentials: dict[str, str]) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = httpx.get(f"{server.url}/links", headers=credentials).json()
+    return found
+
+
+def test_a_link_is_made_copied_listed_and_revoked(
+    sharing: tuple[Watched, LiveServer, dict[str, str]],
+    assert_accessible: Callable[[Watched], None],
+) -> None:
+    tab, server, credentials = sharing
+    tab.press("Share", "report.txt")
+    dialog = tab.page.get_by_role("dialog", name="Share report.txt")
+    assert_accessible(tab)
+    dialog.get_by_label("Number of downloads").fill("3")
+    dialog.get_by_label("Password").fill("hunter2")
+    dialog.get_by_label("Note").fill("for Bob")
+    dialog.get_by_role("button", name="Make a link and copy it").click()
+    tab.page.get_by_text("Link copied").first.wait_for()
+    url = dialog.get_by_label("Link", exact=True).input_value()
+    assert url.startswith(f"{server.url}/s/")
+    assert tab.page.evaluate("navigator.clipboard.readText()") == url
+    words = dialog.locator(".made .secondary").inner_text()
+    assert words.startswith("until ")
+    assert words.endswith(" · 3 downloads left · with a password")
+    assert dialog.locator("figure svg path").count() > 0
+    assert_accessible(tab)
+    (link,) = links_of(server, credentials)
+    assert (link["name"], link["uses"], link["note"]) == ("report.txt", 3, "for Bob")
+    tab.page.keyboard.press("Escape")
+    assert tab.page.evaluate("document.activeElement.textContent") == "Share report.txt"
+    tab.page.get_by_role("button", name="Links", exact=True).click()
+    tab.page.get_by_text("for Bob · until").wait_for()
+    assert_accessible(tab)
+    tab.page.get_by_role("button", name="Revoke link: report.txt").click()
+    tab.page.get_by_text("The link is revoked: report.txt").first.wait_for()
+    assert [link["state"] for link in links_of(server, credentials)] == ["revoked"]
+
+
+def test_guests_are_asked_for_files(
+    sharing: tuple[Watched, LiveServer, dict[str, str]],
+) -> None:
+    tab, server, credentials = sharing
+    tab.page.get_by_role("button", name="Links", exact=True).click()
+    tab.page.get_by_text("There are no links.").wait_for()
+    tab.page.get_by_role("button", name="Ask for files").click()
+    dialog = tab.page.get_by_role("dialog", name="Ask for files")
+    dialog.get_by_label("Names begin with").fill("from-ada-")
+    dialog.get_by_label("Number of files").fill("5")
+    dialog.get_by_role("button", name="Make a link and copy it").click()
+    tab.page.get_by_text("Link copied").first.wait_for()
+    assert dialog.locator(".made .secondary").inner_text().endswith("0 files received")
+    (link,) = links_of(server, credentials)
+    assert link["upload"] == {"prefix": "from-ada-", "files": 5, "bytes": None}
+
+
+def test_what_the_server_says_against_a_link_is_shown(
+    sharing: tuple[Watched, LiveServer, dict[str, str]],
+) -> None:
+    tab, server, _ = sharing
+    tab.expected.append("404 (Not Found)")
+    tab.press("Share", "report.txt")
+    (server.store / "report.txt").unlink()
+    tab.page.get_by_role("button", name="Make a link and copy it").click()
+    tab.page.get_by_role("dialog").get_by_role("alert").get_by_text("no file named").wait_for()
+    tab.page.keyboard.press("Escape")
+
+
+def test_one_selected_file_is_shared(
+    sharing: tuple[Watched, LiveServer, dict[str, str]],
+) -> None:
+    tab, server, _ = sharing
+    (server.store / "b.txt").write_bytes(b"x")
+    tab.go("/upload")
+    tab.page.get_by_role("checkbox", name="Select b.txt").click()
+    share = tab.page.get_by_role("group", name="Selected files").get_by_text("Share")
+    tab.page.get_by_role("checkbox", name="Select report.txt").click()
+    assert not share.is_visible()  # a link is to one file
+    tab.page.get_by_role("checkbox", name="Select report.txt").click()
+    share.click()
+    assert tab.page.get_by_role("dialog", name="Share b.txt").is_visible()
