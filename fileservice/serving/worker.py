@@ -206,6 +206,8 @@ class TransferWorker(BaseWorker):
             connection.serve()
         except (ConnectionError, TimeoutError, errors.NoMoreData) as error:
             self.log.debug("%s: %s", connection, error)
+        except EOFError as error:
+            self.log.warning("%s broke off: %s", connection, error)
         except gevent.GreenletExit:
             self.log.warning("%s was cut by the shutdown", connection)
         except Exception:

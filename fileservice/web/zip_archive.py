@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from zipstream import ZipStream
 
 from fileservice.executor import Executor
-from fileservice.storage import Opened, Store, StoredFile
+from fileservice.storage import NotFound, Opened, Store, StoredFile
 
 MAX_FILES = 10_000
 """Files in an archive. Its directory, which comes last, takes about a kilobyte of memory each."""
@@ -22,9 +22,9 @@ _FORBIDDEN = re.compile(r'[<>:"|?*]')
 class ZipArchive:
     """A zip archive of some files, to be iterated over once; `close` must be called.
 
-    A file is opened when its turn comes. Iterating raises NotFound if it has gone since, and
-    EOFError if its size has changed: the transfer then ends early, which the client notices, and
-    never says of other bytes that they are the file's.
+    A file is opened when its turn comes. Iterating raises EOFError if it has gone since, or has
+    another size: the transfer then ends early, which the client notices, and never says of other
+    bytes that they are the file's.
     """
 
     def __init__(self, store: Store, executor: Executor, files: Sequence[StoredFile]) -> None:
@@ -59,7 +59,10 @@ class ZipArchive:
             raise EOFError(f"{file.name!r} has changed while it was sent")
 
     def _open(self, file: StoredFile) -> bytes:
-        self._opened = self._store.open(file.name, sequential=True)
+        try:
+            self._opened = self._store.open(file.name, sequential=True)
+        except NotFound:
+            raise EOFError(f"{file.name!r} was deleted before it was sent") from None
         return self._read()
 
     def _read(self) -> bytes:

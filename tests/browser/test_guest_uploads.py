@@ -94,7 +94,7 @@ def test_a_guest_resumes_an_upload_on_the_page_of_the_same_link_only(
     assert (server.store / "one-a.bmp").read_bytes() == file.read_bytes()
 
 
-def test_a_guest_is_told_that_the_link_takes_no_more_files_or_is_gone(
+def test_page_says_that_the_link_takes_no_more_files_or_is_gone(
     open_link: OpenLink, links: LinkMaker, make_file: Make, server: LiveServer
 ) -> None:
     made = links.upload("from-ada-", files=1)

@@ -121,7 +121,7 @@ def test_the_page_has_a_form_that_uploads_one_file(client: httpx.Client) -> None
     assert re.search(r'method="post"', form, re.IGNORECASE)
     assert 'enctype="multipart/form-data"' in form
     assert re.search(r'action="/upload"', form)
-    (field,) = re.findall(r"<input[^>]*>", form)
+    (field,) = re.findall(r"<input[^>]* name=[^>]*>", form)
     assert 'type="file"' in field
     assert 'name="file"' in field
     assert "multiple" not in field

@@ -282,7 +282,7 @@ def test_a_client_that_prefers_html_gets_a_page_with_the_same_content(app: Flask
     response = answer_to(app, error, accept="text/html,*/*;q=0.8")
     assert response.status_code == 415
     assert response.mimetype == "text/html"
-    assert response.headers["Vary"] == "Accept, Accept-Encoding"
+    assert response.headers["Vary"] == "Accept, Accept-Language, Accept-Encoding"
     assert response.headers["Cache-Control"] == "no-store"
     assert "Content-Security-Policy" in response.headers
     assert "exe&lt;b&gt;" in response.text
