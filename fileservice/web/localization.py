@@ -26,6 +26,7 @@ DIRECTORY = Path(__file__).parent / "languages"
 _DEFAULT = "en"
 _MAX_ACCEPT_LENGTH = 512
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
+_DURATIONS = (("days", 86_400), ("hours", 3600), ("minutes", 60))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,16 @@ class Language:
             amount, unit = amount / 1024, unit + 1
         whole, _, tenth = f"{amount:.1f}".partition(".")
         return f"{self.number(int(whole))}{self.decimal}{tenth} {_UNITS[unit]}"
+
+    def duration(self, seconds: float, *, exact: bool = False) -> Markup:
+        """Return a duration in words: a number of days, hours or minutes, rounded down.
+
+        With `exact`, it is in the largest unit of which it is a whole number, if there is one.
+        """
+        for key, length in _DURATIONS:
+            if seconds >= length and not (exact and seconds % length):
+                return self.text(key, count=int(seconds // length))
+        return self.duration(seconds) if exact else self.text("less-than-a-minute")
 
     def date(self, seconds: int) -> str:
         """Return a time, given in seconds since the Unix epoch, in UTC."""

@@ -1,10 +1,12 @@
 // HTTP requests that report progress: XMLHttpRequest, since fetch does not report that of an upload.
+import { t } from './text.js'
 
 // The server refused the request, and would refuse it again.
 export class RefusedError extends Error {
-  constructor(status, message) {
+  constructor(status, message, code = '') {
     super(message)
     this.status = status
+    this.code = code // of the problem
   }
 }
 
@@ -16,7 +18,6 @@ export class InterruptedError extends Error {
   }
 }
 
-const UNREADABLE = 'The file was changed, moved or deleted. Choose it again.'
 const PROGRESS_TIMEOUT = 45_000 // ms without progress
 const RESPONSE_TIMEOUT = 600_000 // ms from the last byte to the response: a large file is verified
 const RETRIED_STATUSES = [408, 423, 425, 429, 500, 502, 503, 504]
@@ -31,10 +32,10 @@ export function send(method, url, { headers = {}, body = null, signal, onProgres
     let timer
     const restartTimer = (timeout) => {
       clearTimeout(timer)
-      timer = setTimeout(() => fail(new InterruptedError('nothing was sent or received for a while')), timeout)
+      timer = setTimeout(() => fail(new InterruptedError(t('network-silent'))), timeout)
     }
     const abort = () => fail(signal.reason)
-    const offline = () => fail(new InterruptedError('there is no network'))
+    const offline = () => fail(new InterruptedError(t('network-none')))
     const fail = (error) => {
       cleanUp()
       request.abort()
@@ -72,7 +73,7 @@ export function send(method, url, { headers = {}, body = null, signal, onProgres
 async function causeOfFailure(body) {
   try {
     if (body) await read(body.slice(0, 1))
-    return new InterruptedError('the connection is lost')
+    return new InterruptedError(t('network-lost'))
   } catch (error) {
     return error
   }
@@ -83,27 +84,27 @@ export async function read(blob) {
   try {
     return await blob.arrayBuffer()
   } catch {
-    throw new RefusedError(0, UNREADABLE)
+    throw new RefusedError(0, t('refused-unreadable'))
   }
 }
 
 // Return the response if it has one of these statuses. Throws RefusedError or InterruptedError.
 export function expect(response, ...statuses) {
   if (statuses.includes(response.status)) return response
-  const detail = detailOf(response)
+  const { detail, code } = problemOf(response)
   if (RETRIED_STATUSES.includes(response.status)) {
     throw new InterruptedError(detail, Number(response.header('Retry-After')) || 0)
   }
-  throw new RefusedError(response.status, detail)
+  throw new RefusedError(response.status, detail, code)
 }
 
-// Return the detail of a problem (RFC 9457) as a sentence.
-function detailOf(response) {
+// Return {detail, code} of a problem (RFC 9457), with the detail as a sentence.
+function problemOf(response) {
   try {
-    const { detail } = JSON.parse(response.text)
-    return detail[0].toUpperCase() + detail.slice(1)
+    const { detail, code } = JSON.parse(response.text)
+    return { detail: detail[0].toUpperCase() + detail.slice(1), code }
   } catch {
-    return response.text || `The server answered ${response.status}.`
+    return { detail: response.text || t('network-status', { status: response.status }), code: '' }
   }
 }
 

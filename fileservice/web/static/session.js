@@ -12,7 +12,7 @@ document.addEventListener('visibilitychange', () => document.hidden || resume())
 
 // Show that the user is signed out.
 export function signedOut() {
-  if (!notice.hidden) return
+  if (!notice?.hidden) return
   notice.hidden = false
   announceError(notice.textContent)
 }
@@ -24,7 +24,7 @@ export function onSignedIn(resumption) {
 
 // If the user is still signed out, the next request finds that out.
 function resume() {
-  if (notice.hidden) return
+  if (!notice || notice.hidden) return
   notice.hidden = true
   for (const resumption of resumptions) resumption()
 }

@@ -5,18 +5,21 @@ const VERSION = { 'Tus-Resumable': '1.0.0' }
 const FIRST_CHUNK = 128 * 1024 // enough for the server to refuse content of another type
 const CHUNK = 32 * 1024 * 1024
 
-// Terminate an upload.
-export function terminate(url) {
-  return send('DELETE', url, { headers: VERSION })
+// Terminate an upload; `headers` are those of every request, such as Authorization.
+export function terminate(url, headers = {}) {
+  return send('DELETE', url, { headers: { ...VERSION, ...headers } })
 }
 
 // The upload of one file to the server at `endpoint`. `url` is that of an upload to resume;
-// `toReachable` turns the URL that the server gives to a new upload into the one to use.
+// `toReachable` turns the URL that the server gives to a new upload into the one to use. `headers` are
+// those of every request, and `metadata` is told when the upload is created.
 export class TusUpload {
-  constructor(endpoint, file, { url = null, toReachable = (url) => url, onUrl = () => {}, onProgress = () => {}, onPause = () => {} } = {}) {
+  constructor(endpoint, file, { url = null, headers = {}, metadata = { filename: file.name }, toReachable = (url) => url, onUrl = () => {}, onProgress = () => {}, onPause = () => {} } = {}) {
     this.endpoint = new URL(endpoint, location.href)
     this.file = file
     this.url = url
+    this.headers = { ...VERSION, ...headers }
+    this.metadata = metadata
     this.toReachable = toReachable
     this.onUrl = onUrl
     this.onProgress = onProgress
@@ -30,7 +33,7 @@ export class TusUpload {
   }
 
   async cancel() {
-    if (this.url) await terminate(this.url)
+    if (this.url) await terminate(this.url, this.headers)
   }
 
   async #send(signal) {
@@ -39,7 +42,7 @@ export class TusUpload {
       this.onProgress(offset)
       const end = Math.min(this.file.size, offset + (offset ? CHUNK : FIRST_CHUNK))
       response = await send('PATCH', this.url, {
-        headers: { ...VERSION, 'Upload-Offset': offset, 'Content-Type': 'application/offset+octet-stream' },
+        headers: { ...this.headers, 'Upload-Offset': offset, 'Content-Type': 'application/offset+octet-stream' },
         body: this.file.slice(offset, end),
         signal,
         onProgress: (sent) => this.onProgress(offset + sent),
@@ -60,7 +63,7 @@ export class TusUpload {
   // Return {offset, response} of the upload to resume, null if there is none.
   async #status(signal) {
     if (!this.url) return null
-    const response = await send('HEAD', this.url, { headers: VERSION, signal })
+    const response = await send('HEAD', this.url, { headers: this.headers, signal })
     if ([403, 404, 410].includes(response.status)) return null // it has expired
     expect(response, 200, 204)
     if (Number(response.header('Upload-Length')) !== this.file.size) return null
@@ -69,7 +72,7 @@ export class TusUpload {
 
   async #create(signal) {
     const response = await send('POST', this.endpoint, {
-      headers: { ...VERSION, 'Upload-Length': this.file.size, 'Upload-Metadata': `filename ${base64(this.file.name)}` },
+      headers: { ...this.headers, 'Upload-Length': this.file.size, 'Upload-Metadata': metadataField(this.metadata) },
       signal,
     })
     expect(response, 201)
@@ -83,6 +86,11 @@ function offsetOf(response) {
   const offset = response.header('Upload-Offset')
   if (!/^\d+$/.test(offset)) throw new RefusedError(response.status, 'the server did not return the offset of the upload')
   return Number(offset)
+}
+
+// Return the value of Upload-Metadata; what is empty is left out.
+function metadataField(metadata) {
+  return Object.entries(metadata).filter(([, value]) => value).map(([key, value]) => `${key} ${base64(value)}`).join(',')
 }
 
 function base64(text) {

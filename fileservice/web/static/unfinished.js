@@ -1,53 +1,54 @@
 // Uploads that have not ended, kept in localStorage so that another tab can resume them, today or
-// later.
+// later. Those of a link have a place of their own, named by its id: other pages cannot resume them.
 
 const KEY = 'fileservice.unfinished'
 
-function load() {
-  try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? {}
-  } catch {
-    return {} // storage is disabled, or it has something else under the key
-  }
-}
-
-function store(uploads) {
-  try {
-    localStorage.setItem(KEY, JSON.stringify(uploads))
-  } catch {
-    // Storage is full or disabled. Uploads then cannot be resumed after the tab is closed.
-  }
-}
-
 // Return what distinguishes a file from others without reading it.
-function fingerprint(file) {
+export function fingerprint(file) {
   return `${file.size} ${file.lastModified} ${file.name}`
 }
 
-export function save(file, url) {
-  store({ ...load(), [fingerprint(file)]: { name: file.name, size: file.size, url } })
-}
+export class UnfinishedUploads {
+  constructor(link = '') {
+    this.key = link ? `${KEY}.${link}` : KEY
+  }
 
-// Return the URL of the unfinished upload of a file, null if there is none.
-export function urlOf(file) {
-  return load()[fingerprint(file)]?.url ?? null
-}
+  // Return all of them, as [fingerprint, {name, size, url}]; `name` is that of the stored file.
+  entries() {
+    return Object.entries(this.#load())
+  }
 
-export function remove(file) {
-  removeKey(fingerprint(file))
-}
+  save(file, name, url) {
+    this.#store({ ...this.#load(), [fingerprint(file)]: { name, size: file.size, url } })
+  }
 
-export function removeKey(key) {
-  const { [key]: _, ...others } = load()
-  store(others)
-}
+  // Return the unfinished upload of a file, undefined if there is none.
+  of(file) {
+    return this.#load()[fingerprint(file)]
+  }
 
-// Return all of them, as [key, {name, size, url}].
-export function entries() {
-  return Object.entries(load())
-}
+  remove(file) {
+    this.removeKey(fingerprint(file))
+  }
 
-// Return whether `key` is that of the upload of this file.
-export function matches(key, file) {
-  return key === fingerprint(file)
+  removeKey(key) {
+    const { [key]: _, ...others } = this.#load()
+    this.#store(others)
+  }
+
+  #load() {
+    try {
+      return JSON.parse(localStorage.getItem(this.key)) ?? {}
+    } catch {
+      return {} // storage is disabled, or it has something else under the key
+    }
+  }
+
+  #store(uploads) {
+    try {
+      localStorage.setItem(this.key, JSON.stringify(uploads))
+    } catch {
+      // Storage is full or disabled. Uploads then cannot be resumed after the tab is closed.
+    }
+  }
 }

@@ -1,244 +1,200 @@
-// The uploads of the page: a row for each, and two that run at the same time.
+// The uploads of the page: what the user chooses goes into the queue, and has a row there.
 import { announce, announceError } from './announce.js'
-import { copy } from './clipboard.js'
-import * as format from './format.js'
+import { t } from './text.js'
+import * as messages from './messages.js'
+import { Queue } from './queue.js'
+import { Rows } from './rows.js'
+import { SentFiles } from './sent.js'
+import { Service } from './service.js'
 import { onSignedIn, signedOut } from './session.js'
-import { Transfer } from './transfer.js'
+import * as sources from './sources.js'
+import { Total } from './total.js'
 import { terminate } from './tus.js'
-import * as unfinished from './unfinished.js'
+import { fingerprint } from './unfinished.js'
 
-const MAX_RUNNING = 2
+const MAX_ANNOUNCED = 3 // uploads of which each is announced
+const MAX_NAMED = 3 // files that a message names
+const HIDDEN_FILES = /^(\.|thumbs\.db$|desktop\.ini$)/i // which systems put into folders
+
 const form = document.getElementById('upload')
-const input = document.getElementById('file')
-const list = document.getElementById('transfers')
-const template = document.getElementById('transfer')
-const limits = form && {
-  maxSize: Number(form.dataset.maxSize),
-  extensions: form.dataset.extensions.split(' '),
-  prefix: form.dataset.prefix,
-  may: form.dataset.may.split(' '),
-  formatSize: format.size,
-}
-
-const rows = new Map() // transfer → its row
-const unfinishedRows = new Map() // key of an unfinished upload of an earlier visit → its row
-let onStored = () => {}
+let uploads
 
 // Start the form, which is only on the page if its reader may upload files; `stored()` is called when
 // a file is stored.
 export function start(stored) {
-  if (!form) return
-  onStored = stored
-  input.multiple = true
-  input.required = false
-  input.addEventListener('change', () => {
-    add(input.files)
-    input.value = ''
-  })
-  form.addEventListener('submit', (event) => event.preventDefault())
-  addEventListener('beforeunload', (event) => {
-    if ([...rows.keys()].some((transfer) => transfer.isActive)) event.preventDefault()
-  })
-  for (const [key, { name, size, url }] of unfinished.entries()) addUnfinished(key, name, size, url)
-  acceptDrops()
-  onSignedIn(() => {
-    for (const transfer of rows.keys()) if (transfer.isSignedOut) transfer.resume()
-    startWaiting()
-  })
+  if (form) uploads = new Uploads(stored)
 }
 
-function acceptDrops() {
-  let depth = 0 // of the elements that the files are dragged over
-  const dragging = (change, event) => {
-    if (!event.dataTransfer?.types.includes('Files')) return
-    event.preventDefault()
-    depth = change ? depth + change : 0
-    document.body.classList.toggle('dragging', depth > 0)
+class Uploads {
+  constructor(stored) {
+    this.stored = stored
+    this.service = new Service(form)
+    this.section = document.getElementById('uploads')
+    this.queue = new Queue(this.service, {
+      onChange: (transfer) => this.#draw(transfer),
+      onEnd: (transfer) => this.#end(transfer),
+    })
+    const input = (this.input = document.getElementById('file'))
+    this.all = document.getElementById('total') // what is shown of all uploads, with their buttons
+    this.actions = this.#actionsOfRows()
+    this.rows = new Rows(document.getElementById('transfers'), document.getElementById('transfer'), input, this.actions)
+    this.total = new Total(this.all, this.queue)
+    input.multiple = true
+    input.required = false
+    const expiry = form.querySelector('.expiry')
+    if (expiry) form.append(expiry) // what is chosen first comes first
+    form.addEventListener('submit', (event) => event.preventDefault())
+    const folders = document.getElementById('folder')
+    document.getElementById('choose-folder').addEventListener('click', () => folders.click())
+    addEventListener('beforeunload', (event) => {
+      if (this.queue.active.length) event.preventDefault()
+    })
+    this.sent = this.service.isLink ? new SentFiles(form.dataset.link) : null
+    for (const file of this.sent?.all() ?? []) this.rows.addSent(file)
+    for (const [key, upload] of this.service.unfinished.entries()) this.rows.addUnfinished(key, upload)
+    onSignedIn(() => this.queue.resumeAll({ onlySignedOut: true }))
+    this.#listenToAll()
+    this.#drawAll()
+    sources.listen({ input, folders, prefix: this.service.prefix }, (files, { isFolder }) => this.#add(files, isFolder))
   }
-  addEventListener('dragenter', (event) => dragging(1, event))
-  addEventListener('dragleave', (event) => dragging(-1, event))
-  addEventListener('dragover', (event) => event.dataTransfer?.types.includes('Files') && event.preventDefault())
-  addEventListener('drop', (event) => {
-    dragging(0, event)
-    const items = [...event.dataTransfer.items].filter((item) => item.kind === 'file')
-    const isFolder = (item) => item.webkitGetAsEntry?.()?.isDirectory
-    if (items.some(isFolder)) announceError('Folders are left out: choose the files in them.')
-    add(items.filter((item) => !isFolder(item)).map((item) => item.getAsFile()))
-  })
-}
 
-function add(files) {
-  for (const file of files) {
-    for (const [key, row] of unfinishedRows) {
-      if (unfinished.matches(key, file)) {
-        row.remove()
-        unfinishedRows.delete(key)
-      }
+  #actionsOfRows() {
+    return {
+      choose: () => this.input.click(),
+      discard: (key, url) => {
+        this.service.unfinished.removeKey(key)
+        this.#removeRow(key)
+        terminate(url, this.service.headers).catch(() => {}) // the upload then stays until it expires
+      },
+      pause: (transfer) => transfer.pause(),
+      resume: (transfer) => {
+        transfer.resume()
+        this.queue.start()
+      },
+      retry: (transfer, options) => {
+        this.queue.retry(transfer, options)
+        this.total.add(transfer)
+        this.queue.start()
+      },
+      cancel: (transfer) => {
+        this.#dismiss(transfer)
+        transfer.cancel()
+        announce(t('upload-is-cancelled', { name: transfer.name }))
+        this.queue.start()
+      },
+      dismiss: (transfer) => this.#dismiss(transfer),
     }
-    const transfer = new Transfer(file, limits, draw)
-    const row = newRow(file.name)
-    rows.set(transfer, row)
-    list.prepend(row)
-    draw(transfer)
   }
-  startWaiting()
-}
 
-// Start transfers that wait, until as many run as may.
-function startWaiting() {
-  const transfers = [...rows.keys()]
-  let free = MAX_RUNNING - transfers.filter(({ state }) => ['sending', 'retrying'].includes(state)).length
-  for (const transfer of transfers.filter(({ state }) => state === 'waiting')) {
-    if (free-- <= 0) return
-    transfer.run().finally(() => onEnd(transfer))
+  #listenToAll() {
+    const buttons = {
+      pause: () => this.queue.pauseAll(),
+      resume: () => this.queue.resumeAll(),
+      clear: () => this.queue.transfers.filter(({ state }) => state === 'done').forEach((transfer) => this.#dismiss(transfer)),
+      rename: () => this.#taken().forEach((transfer) => transfer.choices.otherName && this.actions.retry(transfer, { name: transfer.choices.otherName })),
+      skip: () => this.#taken().forEach((transfer) => this.#dismiss(transfer)),
+      toggle: () => this.section.classList.toggle('collapsed'),
+    }
+    this.all.addEventListener('click', ({ target }) => {
+      const button = target.closest('[data-do]')
+      if (!button) return
+      buttons[button.dataset.do]()
+      this.#drawAll()
+      // The button may have hidden itself: the focus stays with those for all uploads.
+      if (!button.checkVisibility()) ([...this.all.querySelectorAll('[data-do]')].find((other) => other.checkVisibility()) ?? this.input).focus()
+    })
   }
-}
 
-function onEnd(transfer) {
-  if (transfer.state === 'done') {
-    announce(`${transfer.file.name} is stored`)
-    onStored()
-  } else if (transfer.state === 'refused') {
-    announceError(`${transfer.file.name} was not stored. ${transfer.reason}`)
-  } else if (transfer.isSignedOut) {
-    signedOut()
-    return // the others would be refused as well
+  #taken() {
+    return this.queue.transfers.filter(({ state, choices }) => state === 'refused' && choices)
   }
-  startWaiting()
-}
 
-function newRow(name) {
-  const row = template.content.firstElementChild.cloneNode(true)
-  row.querySelector('bdi').textContent = name
-  row.querySelector('progress').setAttribute('aria-label', name)
-  return row
-}
-
-// Add a row for an unfinished upload, which is resumed when its file is chosen again.
-function addUnfinished(key, name, size, url) {
-  const row = newRow(name)
-  row.dataset.state = 'unfinished'
-  row.querySelector('.details').textContent = `Not finished (${format.size(size)}). Choose the same file again to continue it.`
-  setActions(row, name, [
-    ['Choose', () => input.click()],
-    ['Discard', () => {
-      unfinished.removeKey(key)
-      unfinishedRows.delete(key)
-      removeRow(row)
-      terminate(url).catch(() => {}) // the upload then stays until it expires
-    }],
-  ])
-  unfinishedRows.set(key, row)
-  list.append(row)
-}
-
-const ACTIONS = {
-  waiting: [['Pause', (transfer) => transfer.pause()], ['Cancel', cancel]],
-  sending: [['Pause', (transfer) => transfer.pause()], ['Cancel', cancel]],
-  retrying: [['Pause', (transfer) => transfer.pause()], ['Cancel', cancel]],
-  paused: [['Resume', restart('resume')], ['Cancel', cancel]],
-  refused: [['Retry', restart('retry')], ['Dismiss', dismiss]],
-  refusedForGood: [['Dismiss', dismiss]],
-  done: [...(limits?.may.includes('read') ? [['Copy link', (transfer) => copy(new URL(transfer.url, location.href).href, 'Link')]] : []), ['Dismiss', dismiss]],
-}
-
-function restart(method) {
-  return (transfer) => {
-    transfer[method]()
-    startWaiting()
+  // Add files. Those of a folder that the service would refuse were not chosen one by one: they get a
+  // message instead of rows.
+  #add(files, isFolder) {
+    const expires = form.elements.expires?.value ?? ''
+    const leftOut = []
+    let added = 0
+    for (const file of files) {
+      const name = this.service.nameOf(file)
+      if (this.queue.has(file) || (isFolder && (HIDDEN_FILES.test(file.name) || this.service.reasonToRefuse(name, file.size)))) {
+        leftOut.push(file.name)
+        continue
+      }
+      added++
+      this.rows.remove(fingerprint(file))
+      const transfer = this.queue.add(file, expires)
+      this.rows.add(transfer)
+      this.total.add(transfer)
+      if (transfer.state === 'refused') this.#announceRefusal(transfer)
+    }
+    this.#tellLeftOut(leftOut, added, isFolder)
+    this.queue.start()
+    this.#drawAll()
   }
-}
 
-function cancel(transfer) {
-  dismiss(transfer)
-  transfer.cancel()
-  announce(`${transfer.file.name} is cancelled`)
-  startWaiting()
-}
-
-function dismiss(transfer) {
-  removeRow(rows.get(transfer))
-  rows.delete(transfer)
-}
-
-// Remove a row; if it has the focus, move that to the next row, or to the file field.
-function removeRow(row) {
-  const hadFocus = row.contains(document.activeElement)
-  const neighbour = row.nextElementSibling ?? row.previousElementSibling
-  row.remove()
-  if (hadFocus) (neighbour?.querySelector('button') ?? input).focus()
-}
-
-function draw(transfer) {
-  const row = rows.get(transfer)
-  if (!row) return
-  const { state, file, sent } = transfer
-  const fraction = file.size ? sent / file.size : 0
-  row.querySelector('progress').value = fraction
-  row.querySelector('.details').textContent = details(transfer)
-  const quarter = Math.floor(4 * fraction)
-  if (state === 'sending' && quarter > (row.quarter ?? 0) && quarter < 4) announce(`${file.name}: ${format.percent(quarter / 4)}`)
-  row.quarter = quarter
-  if (row.dataset.state === state) return
-  if (state === 'retrying') announce(`${file.name}: connection lost, trying again`)
-  const withSameActions = ['waiting', 'sending', 'retrying']
-  const keepsActions = withSameActions.includes(state) && withSameActions.includes(row.dataset.state)
-  row.dataset.state = state
-  if (!keepsActions) setActions(row, file.name, ACTIONS[state === 'refused' && !transfer.canRetry ? 'refusedForGood' : state] ?? [], transfer)
-  if (state === 'done') showStored(row, transfer)
-}
-
-function details(transfer) {
-  const { state, file, sent, rate } = transfer
-  const progress = `${format.size(sent)} of ${format.size(file.size)}`
-  switch (state) {
-    case 'waiting':
-      return `${format.size(file.size)}, waiting for other uploads`
-    case 'sending':
-      if (sent === file.size) return `${format.size(file.size)} sent; being checked and stored`
-      return rate ? `${progress} · ${format.size(rate)}/s · ${format.duration((file.size - sent) / rate)} left` : progress
-    case 'retrying':
-      return `${progress} · trying again: ${transfer.reason}`
-    case 'paused':
-      return `${progress} · paused${transfer.reason && `: ${transfer.reason}`}`
-    case 'refused':
-      return `Not stored. ${transfer.reason}`
-    default:
-      return `Stored, ${format.size(file.size)}`
+  #tellLeftOut(names, added, isFolder) {
+    if (isFolder && !names.length && !added) messages.show(t('left-out-empty'))
+    if (!names.length) return
+    const shown = names.slice(0, MAX_NAMED).join(', ')
+    const more = names.length - MAX_NAMED
+    const list = more > 0 ? t('left-out-more', { names: shown, count: more }) : shown
+    messages.show(t(isFolder ? 'left-out-folder' : 'left-out-again', { count: names.length, names: list }))
   }
-}
 
-function showStored(row, transfer) {
-  if (limits.may.includes('read')) {
-    const link = document.createElement('a')
-    link.href = transfer.url
-    link.download = ''
-    const name = row.querySelector('bdi')
-    name.replaceWith(link)
-    link.append(name)
+  #end(transfer) {
+    if (transfer.isSignedOut) signedOut()
+    if (!transfer.isActive) this.#announceEnd(transfer)
+    if (transfer.state !== 'done') return
+    this.sent?.add(transfer.name, transfer.file.size)
+    this.stored()
   }
-  if (!transfer.sha256) return
-  const code = document.createElement('code')
-  code.textContent = transfer.sha256
-  row.querySelector('.details').append(' · SHA-256 ', code, ' ', button('Copy', `the SHA-256 of ${transfer.file.name}`, () => copy(transfer.sha256, 'SHA-256')))
-}
 
-function setActions(row, name, actions, transfer) {
-  const box = row.querySelector('.actions')
-  const hadFocus = box.contains(document.activeElement)
-  box.replaceChildren(...actions.map(([label, act]) => button(label, name, () => act(transfer))))
-  if (hadFocus) box.firstElementChild?.focus()
-}
+  // Of many uploads, each refusal is announced, and the end of all.
+  #announceEnd({ name, state }) {
+    const { batch } = this.total
+    if (batch.length > MAX_ANNOUNCED) {
+      if (!this.queue.active.length) announce(t('total-ended', { count: batch.filter((transfer) => transfer.state === 'done').length }))
+    } else if (state === 'done') announce(t('upload-is-stored', { name }))
+  }
 
-// Make a button; `object` says to screen readers what its action is applied to.
-function button(label, object, act) {
-  const element = document.createElement('button')
-  element.type = 'button'
-  element.className = 'small'
-  const hidden = document.createElement('span')
-  hidden.className = 'visually-hidden'
-  hidden.textContent = ` ${object}`
-  element.append(label, hidden)
-  element.addEventListener('click', act)
-  return element
+  #announceRefusal({ name, reason }) {
+    announceError(t('upload-was-refused', { name, reason }))
+  }
+
+  #dismiss(transfer) {
+    this.queue.remove(transfer)
+    this.#removeRow(transfer)
+    this.total.update()
+  }
+
+  #removeRow(key) {
+    this.rows.remove(key)
+    this.#drawAll()
+  }
+
+  #draw(transfer) {
+    const isNew = this.rows.stateOf(transfer) !== transfer.state
+    if (isNew && transfer.state === 'refused') this.#announceRefusal(transfer)
+    if (isNew && transfer.state === 'retrying') announce(t('upload-is-retrying', { name: transfer.name }))
+    this.rows.draw(transfer)
+    this.total.update()
+    if (isNew) this.#drawAll()
+  }
+
+  // Show what concerns all uploads: whether there are any, and the buttons that are of use.
+  #drawAll() {
+    const { active, transfers } = this.queue
+    const show = (name, isShown) => (this.section.querySelector(`[data-do=${name}]`).hidden = !isShown)
+    this.section.hidden = !this.rows.count
+    this.all.hidden = transfers.length < 2
+    show('pause', active.some(({ state }) => state !== 'paused'))
+    show('resume', active.length && active.every(({ state }) => state === 'paused'))
+    for (const name of ['rename', 'skip']) show(name, this.#taken().length > 1)
+    show('clear', transfers.filter(({ state }) => state === 'done').length > 1)
+    const toggle = this.section.querySelector('[data-do=toggle]')
+    const isCollapsed = this.section.classList.contains('collapsed')
+    toggle.setAttribute('aria-expanded', !isCollapsed)
+    toggle.textContent = t(isCollapsed ? 'total-show' : 'total-hide')
+  }
 }
