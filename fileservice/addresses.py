@@ -90,7 +90,6 @@ def in_any(text: str, networks: tuple[Network, ...]) -> bool:
 
 
 @lru_cache(maxsize=1024)
-@lru_cache(maxsize=1024)
 def client_key(address: str) -> str:
     """Return what identifies a client: an IPv4 address, or the /64 network of an IPv6 address.
 

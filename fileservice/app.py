@@ -33,8 +33,12 @@ from fileservice.web.authentication import Authenticator
 from fileservice.web.cookies import Cookies
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import Door
+from fileservice.web.expiry_sweeper import ExpirySweeper
 from fileservice.web.identity_fields import IdentityFields
+from fileservice.web.link_access import LinkAccess
+from fileservice.web.link_cookies import LinkCookies
 from fileservice.web.link_credentials import LinkCredentials
+from fileservice.web.link_transfers import LinkTransfers
 from fileservice.web.maintenance import Sweeper
 from fileservice.web.middleware import (
     compression,
@@ -57,6 +61,7 @@ from fileservice.web.routes import (
     oidc,
     pages,
     resumable_draft,
+    shared,
     sign_in,
     tus,
     uploads,
@@ -97,18 +102,21 @@ def create_app(
     access_file = AccessFile(settings.access_file) if settings.access_file else None
     identity_fields = IdentityFields(settings.identity_header, settings.identity_groups_header)
     links = LinkStore(store.private_files)
+    link_access = LinkAccess(links, LinkCookies(cookies, secret_key), executor)
     authenticator = Authenticator(
         anonymous(settings.anonymous),
         access_file,
         identity_fields,
         session_cookie,
         LinkCredentials(links, secret_key),
+        link_access,
     )
     dependencies = _dependencies(settings, store, executor, authenticator, links)
-    for resource in (
-        uploads, downloads, archive, listing, pages, tus, resumable_draft, link_routes
-    ):  # fmt: skip
+    for resource in (uploads, archive, listing, pages, tus, resumable_draft, link_routes):
         app.register_blueprint(resource.routes(dependencies))
+    transfers = LinkTransfers(link_access, store, executor)
+    app.register_blueprint(downloads.routes(dependencies, transfers))
+    app.register_blueprint(shared.routes(dependencies, link_access, transfers))
     browser_sign_in = SignIn(session_cookie, executor, settings.public_url)
     provider = _openid_provider(settings)
     label = provider.label if provider else None
@@ -137,7 +145,17 @@ def create_app(
     compression.register(app, executor)
     localization.register(app)
     problems.register(app)
+    _sweep_expired_files(app, dependencies.upload_context)
     return app
+
+
+def _sweep_expired_files(app: Flask, context: UploadContext) -> None:
+    """Have expired files removed, also while there are no requests where gevent runs."""
+    sweeper = ExpirySweeper(context)
+    if isinstance(context.executor, InlineExecutor):
+        app.before_request(sweeper.sweep_if_due)
+    else:
+        sweeper.start()
 
 
 def _dependencies(
@@ -154,9 +172,13 @@ def _dependencies(
         digest=settings.digest,
         max_unfinished=settings.max_unfinished_uploads,
         max_unfinished_of_client=settings.max_unfinished_uploads_per_client,
+        max_expiry=settings.file_expiry_max,
+        default_expiry=settings.file_expiry,
     )
     accounts = QuotaAccounts(store, executor, partial(held_reservations, store))
-    context = UploadContext(store, policy, executor, accounts.release)
+    context = UploadContext(
+        store, policy, executor, accounts.release, begin_removal=accounts.begin_removal
+    )
     resumable_uploads = ResumableUploads(context, expiry=settings.upload_expiry)
     return Dependencies(
         upload_context=context,

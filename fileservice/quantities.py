@@ -31,6 +31,14 @@ def format_size(size: int) -> str:
     return f"{size}B"
 
 
+def format_duration(seconds: float) -> str:
+    """Return a duration in seconds as `parse_duration` reads it, in the largest unit that fits."""
+    for unit, factor in reversed(_DURATION_UNITS.items()):
+        if seconds >= factor and seconds % factor == 0:
+            return f"{seconds // factor:.0f}{unit}"
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
+
+
 def parse_duration(text: str) -> float:
     """Parse a duration such as ``30s``, ``24h`` or ``7d``; return seconds."""
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([smhd])", text)

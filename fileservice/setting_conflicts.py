@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from fileservice.quantities import format_duration
 from fileservice.storage import directory_of, has_presigned_urls
 
 PREFIX = "FILESERVICE_"
@@ -15,7 +16,12 @@ def conflicts(values: Mapping[str, object]) -> list[str]:
 
     A setting that is not among them has been reported, and is not said to be missing.
     """
-    return _store_conflicts(values) + _identity_conflicts(values) + _provider_conflicts(values)
+    return [
+        *_store_conflicts(values),
+        *_expiry_conflicts(values),
+        *_identity_conflicts(values),
+        *_provider_conflicts(values),
+    ]
 
 
 def _store_conflicts(values: Mapping[str, object]) -> list[str]:
@@ -37,6 +43,17 @@ def _store_conflicts(values: Mapping[str, object]) -> list[str]:
             f" {PREFIX}STORE_URL={store_url!r}, whose files are served and can be replaced"
         )
     return problems
+
+
+def _expiry_conflicts(values: Mapping[str, object]) -> list[str]:
+    """Say that files may not be kept for as long as they are if they name no time."""
+    kept, limit = values.get("file_expiry"), values.get("file_expiry_max")
+    if not isinstance(kept, float) or not isinstance(limit, float) or kept <= limit:
+        return []
+    return [
+        f"{PREFIX}FILE_EXPIRY='{format_duration(kept)}': must not be longer than"
+        f" {PREFIX}FILE_EXPIRY_MAX='{format_duration(limit)}'"
+    ]
 
 
 def _identity_conflicts(values: Mapping[str, object]) -> list[str]:

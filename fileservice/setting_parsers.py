@@ -60,6 +60,11 @@ def duration_between(minimum: str, maximum: str) -> Callable[[str], float]:
     return parse
 
 
+def parse_optional_duration(text: str) -> float | None:
+    """Parse a duration between a second and ten years; return seconds, None for an empty text."""
+    return duration_between("1s", "3650d")(text) if text else None
+
+
 def parse_path(text: str) -> Path | None:
     """Return an absolute path; None for an empty text."""
     if "\0" in text:

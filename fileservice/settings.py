@@ -34,6 +34,7 @@ from fileservice.setting_parsers import (
     parse_extensions,
     parse_hosts,
     parse_networks,
+    parse_optional_duration,
     parse_origins,
     parse_path,
     parse_positive_size,
@@ -78,6 +79,8 @@ class Settings:
     grace_period: float
     drain_delay: float
     upload_expiry: float
+    file_expiry: float | None
+    file_expiry_max: float | None
     max_unfinished_uploads: int
     max_unfinished_uploads_per_client: int
     cors_origins: tuple[str, ...]
@@ -203,6 +206,8 @@ VARIABLES: Mapping[str, Variable] = {
     "GRACE_PERIOD": Variable("30s", duration_between("1s", "1d")),
     "DRAIN_DELAY": Variable("0s", duration_between("0s", "1d")),
     "UPLOAD_EXPIRY": Variable("24h", duration_between("1s", "3650d")),
+    "FILE_EXPIRY": Variable("", parse_optional_duration),
+    "FILE_EXPIRY_MAX": Variable("", parse_optional_duration),
     "MAX_UNFINISHED_UPLOADS": Variable("1000", parse_count),
     "MAX_UNFINISHED_UPLOADS_PER_CLIENT": Variable("100", parse_count),
     "CORS_ORIGINS": Variable("", parse_origins),

@@ -10,7 +10,8 @@ RESPONSE_METER         the application may set it to a Meter, which is told what
 OVERDUE_SECONDS        how long the request waited for the server, if it should be refused for that
 
 A response body that is a FileRegions may be sent by the kernel. The server's `wsgi.file_wrapper`
-returns it as it is, so `flask.send_file` takes one for a file.
+returns it as it is, so `flask.send_file` takes one for a file. When it is closed, it tells the
+application whether all of it was sent.
 """
 
 import os
@@ -174,15 +175,19 @@ class FileRegions:
         file: BinaryIO,
         pieces: Sequence[bytes | FileRegion],
         seek: Callable[[int, int], object],
+        on_close: Callable[[bool], object] | None = None,
     ) -> None:
         """Close `file` with the body. `seek(start, end)` is called before `file.read` is.
 
         `seek` must let `file.read` continue at byte `start`; bytes from `end` on are not read until
-        it is called again.
+        it is called again. `on_close` is called once, with whether all of the body was sent: taken
+        by the kernel, which does not mean that the client has received it.
         """
         self.pieces = pieces
         self._file = file
         self._seek = seek
+        self._on_close = on_close
+        self._is_sent = False
         self._unread: Iterator[bytes] | None = None
         self._rest = memoryview(b"")
 
@@ -202,7 +207,12 @@ class FileRegions:
         )
 
     def __iter__(self) -> Iterator[bytes]:
-        return _blocks(self._file, self.pieces, self._seek)
+        yield from _blocks(self._file, self.pieces, self._seek)
+        self.mark_sent()  # a server asks for the next block when it has sent the one before
+
+    def mark_sent(self) -> None:
+        """Note that all of the body was sent; to be called by a server that does not iterate."""
+        self._is_sent = True
 
     def read(self, size: int) -> bytes:
         """Return the next bytes of the body, at most `size`, and b"" at its end."""
@@ -214,8 +224,11 @@ class FileRegions:
         return bytes(data)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and tell whether all of the body was sent."""
         self._file.close()
+        on_close, self._on_close = self._on_close, None
+        if on_close:
+            on_close(self._is_sent)
 
 
 def _blocks(

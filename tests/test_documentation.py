@@ -72,6 +72,7 @@ def test_contract_says_what_every_call_needs() -> None:
     expected = {
         (call.method, re.sub(r"<\w+:(\w+)>", r"<\1>", call.rule)): call.needs
         for call in CALLS.values()
+        if call.declares is None  # otherwise it needs more for a reason that the page explains
     }
     for call in documented.keys() | expected.keys():
         method, path = call

@@ -39,6 +39,8 @@ DEFAULTS: dict[str, Any] = {
     "GRACE_PERIOD": 30,
     "DRAIN_DELAY": 0,
     "UPLOAD_EXPIRY": 86400,
+    "FILE_EXPIRY": None,
+    "FILE_EXPIRY_MAX": None,
     "MAX_UNFINISHED_UPLOADS": 1000,
     "MAX_UNFINISHED_UPLOADS_PER_CLIENT": 100,
     "CORS_ORIGINS": (),
@@ -98,6 +100,9 @@ VALID: list[tuple[str, str, Any]] = [
     ("IDLE_TIMEOUT", "1d", 86400),
     ("UPLOAD_EXPIRY", "7d", 7 * 86400),
     ("UPLOAD_EXPIRY", "3650d", 3650 * 86400),
+    ("FILE_EXPIRY", "7d", 7 * 86400),
+    ("FILE_EXPIRY_MAX", "1s", 1),
+    ("FILE_EXPIRY_MAX", "3650d", 3650 * 86400),
     ("MAX_UNFINISHED_UPLOADS", "1", 1),
     ("MAX_UNFINISHED_UPLOADS_PER_CLIENT", "50000", 50_000),
     ("CORS_ORIGINS", "*", ("*",)),
@@ -216,6 +221,10 @@ INVALID = [
     ("UPLOAD_EXPIRY", "24"),
     ("UPLOAD_EXPIRY", "0.5s"),
     ("UPLOAD_EXPIRY", "999999999d"),
+    ("FILE_EXPIRY", "7"),
+    ("FILE_EXPIRY", "0s"),
+    ("FILE_EXPIRY_MAX", "never"),
+    ("FILE_EXPIRY_MAX", "3651d"),
     ("CORS_ORIGINS", "app.example.org"),
     ("CORS_ORIGINS", "https://app.example.org/"),
     ("CORS_ORIGINS", "https://app.example.org,"),
@@ -370,6 +379,17 @@ def test_redirecting_downloads_without_a_bucket_is_reported() -> None:
     assert "FILESERVICE_STORE_URL='/srv/files'" in with_directory
     assert with_invalid_url.startswith("FILESERVICE_STORE_URL=")
     assert read(DOWNLOAD_REDIRECT="true", STORE_URL="s3://bucket/a").download_redirect is True
+
+
+def test_default_expiry_past_the_longest_one_is_reported() -> None:
+    [problem] = problems_of(FILE_EXPIRY="8d", FILE_EXPIRY_MAX="7d")
+
+    assert problem == (
+        "FILESERVICE_FILE_EXPIRY='8d': must not be longer than FILESERVICE_FILE_EXPIRY_MAX='7d'"
+    )
+    assert len(problems_of(FILE_EXPIRY="8d", FILE_EXPIRY_MAX="7")) == 1
+    assert read(FILE_EXPIRY="7d", FILE_EXPIRY_MAX="7d").file_expiry == 7 * 86400
+    assert read(FILE_EXPIRY="7d").file_expiry_max is None
 
 
 def test_access_file_inside_the_store_is_reported(tmp_path: Path) -> None:

@@ -64,6 +64,47 @@ def test_closing_file_regions_closes_the_file(tmp_path: Path) -> None:
     assert file.closed
 
 
+def regions_that_report(path: Path, reported: list[bool]) -> FileRegions:
+    path.write_bytes(DATA)
+    file = path.open("rb", buffering=0)
+    pieces = [FileRegion(0, 300_000)]
+    return FileRegions(file, pieces, lambda start, _end: file.seek(start), reported.append)
+
+
+def test_closing_tells_once_whether_all_blocks_were_taken(tmp_path: Path) -> None:
+    reported: list[bool] = []
+    all_taken = regions_that_report(tmp_path / "data", reported)
+    list(all_taken)
+    all_taken.close()
+    all_taken.close()
+    assert reported == [True]
+    wrapped = regions_that_report(tmp_path / "data", reported)
+    list(FileWrapper(wrapped, 8192))
+    wrapped.close()
+    assert reported == [True, True]
+
+
+def test_body_whose_last_block_was_not_followed_by_another_request_counts_as_broken_off(
+    tmp_path: Path,
+) -> None:
+    reported: list[bool] = []
+    untouched = regions_that_report(tmp_path / "data", reported)
+    untouched.close()
+    begun = regions_that_report(tmp_path / "data", reported)
+    blocks = iter(begun)
+    assert sum(len(next(blocks)) for _ in range(2)) == 300_000
+    begun.close()
+    assert reported == [False, False]
+
+
+def test_server_that_does_not_iterate_says_that_all_was_sent(tmp_path: Path) -> None:
+    reported: list[bool] = []
+    regions = regions_that_report(tmp_path / "data", reported)
+    regions.mark_sent()
+    regions.close()
+    assert reported == [True]
+
+
 def test_file_without_a_descriptor_is_read_after_seek() -> None:
     file = io.BytesIO(DATA)
     sought = []

@@ -20,6 +20,7 @@ from fileservice.access.errors import (
     LinkGone,
     NoSuchLink,
     OwnerQuotaExceeded,
+    PasswordNeeded,
     QuotaExceeded,
     TooManyFailures,
     TooManyLinks,
@@ -31,11 +32,17 @@ from fileservice.access.errors import (
 )
 from fileservice.access.guest_accounts import GuestAccount
 from fileservice.access.identity import Identity
-from fileservice.access.limits import ByteMeter, Limit, RateLimit
+from fileservice.access.limits import ByteMeter, FailureLimiter, Limit, RateLimit
+from fileservice.access.link_downloads import (
+    LinkTransfer,
+    begin_transfer,
+    end_of_transfer,
+    uses_left,
+)
 from fileservice.access.link_proofs import is_proof, proof_of
 from fileservice.access.link_store import LinkStore
 from fileservice.access.link_terms import LinkTerms
-from fileservice.access.link_uses import Use
+from fileservice.access.link_uses import Outcome, Use, count_taken
 from fileservice.access.links import DownloadGrant, Link, Maker, MakerKind, UploadGrant
 from fileservice.access.openid import Authorization, person_of
 from fileservice.access.passwords import hash_password, is_password
@@ -60,6 +67,7 @@ __all__ = [
     "Authorization",
     "ByteMeter",
     "DownloadGrant",
+    "FailureLimiter",
     "Forbidden",
     "Grant",
     "GuestAccount",
@@ -72,10 +80,13 @@ __all__ = [
     "LinkGone",
     "LinkStore",
     "LinkTerms",
+    "LinkTransfer",
     "Maker",
     "MakerKind",
     "NoSuchLink",
+    "Outcome",
     "OwnerQuotaExceeded",
+    "PasswordNeeded",
     "Principal",
     "PrincipalKind",
     "Quota",
@@ -99,8 +110,11 @@ __all__ = [
     "UsageUnknown",
     "Use",
     "anonymous",
+    "begin_transfer",
     "check_token_name",
+    "count_taken",
     "decide",
+    "end_of_transfer",
     "hash_password",
     "is_password",
     "is_proof",
@@ -115,4 +129,5 @@ __all__ = [
     "read_text",
     "serializer",
     "share_memory",
+    "uses_left",
 ]

@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 _WAIT_SECONDS = 20.0
 """For so long a request waits for a recount."""
 _POLL_SECONDS = 0.05
+_UNKNOWN_BASIS = ("unknown", False)
+"""Differs from that of every counter, whose generations are hexadecimal digits."""
 
 
 class QuotaAccounts:
@@ -75,21 +77,35 @@ class QuotaAccounts:
     def delete(self, file: StoredFile, delete: Callable[[], StoredFile]) -> None:
         """Delete a file by `delete`, and give its bytes back to its owner. Blocks.
 
-        `delete` returns the file as it was, which must be `file`. Raise what it raises.
+        `delete` returns the file as it was, which is `file` or an equal one. Raise what it raises.
         """
-        if not file.owner:
-            delete()
-            return
-        bases = [
-            (owner, reservation, counter_of(owner, self._records.read(owner)).basis)
-            for owner, reservation in file.owner.accounts
-        ]
-        size = delete().size
-        for owner, reservation, basis in bases:
-            try:
-                self.change(owner, partial(_delete, reservation, size, basis))
-            except StorageError as error:
-                _log.warning("a file is counted until the next recount: %s", describe_error(error))
+        give_back = self.begin_removal(file)
+        give_back(delete())
+
+    def begin_removal(self, file: StoredFile) -> Callable[[StoredFile], None]:
+        """Return what gives the bytes of a file back to its owners once it is deleted or replaced.
+
+        The returned function takes the file as it was when it was removed, and raises nothing. Both
+        calls block.
+        """
+        before = {owner: self._basis(owner) for owner, _ in _accounts(file)}
+
+        def give_back(removed: StoredFile) -> None:
+            # If another owner's file had the same bytes and took the name meanwhile, it is unknown
+            # whether a recount has counted that.
+            is_same = removed.owner == file.owner
+            for owner, reservation in _accounts(removed):
+                basis = before[owner] if is_same else _UNKNOWN_BASIS
+                try:
+                    self.change(owner, partial(_delete, reservation, removed.size, basis))
+                except StorageError as error:
+                    detail = describe_error(error)
+                    _log.warning("a file is counted until the next recount: %s", detail)
+
+        return give_back
+
+    def _basis(self, owner: str) -> tuple[str, bool]:
+        return counter_of(owner, self._records.read(owner)).basis
 
     def change(
         self, owner: str, function: Callable[[UsageCounter], UsageCounter], *, create: bool = False
@@ -171,6 +187,10 @@ class QuotaAccount:
         reservation = QuotaReservation(self, name, files, seconds, covered_by)
         reservation.begin(size)
         return reservation
+
+
+def _accounts(file: StoredFile) -> tuple[tuple[str, str], ...]:
+    return file.owner.accounts if file.owner else ()
 
 
 def _delete(

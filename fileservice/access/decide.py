@@ -1,6 +1,6 @@
 """The decision whether a principal may do something; it reads nothing but its arguments."""
 
-from fileservice.access.errors import Forbidden, Unauthenticated
+from fileservice.access.errors import Forbidden, PasswordNeeded, Unauthenticated
 from fileservice.access.principals import Principal, PrincipalKind
 from fileservice.access.scopes import Action, Scope
 from fileservice.names import FileName
@@ -19,6 +19,8 @@ def decide(principal: Principal, action: Action, name: FileName | None = None) -
     if action is Action.MANAGE_LINKS and Scope.ADMIN in principal.scopes:
         missing = frozenset()
     if missing or (action is Action.VIEW_PAGE and not principal.scopes):
+        if principal.locked:
+            raise PasswordNeeded
         if principal.kind is PrincipalKind.ANONYMOUS:
             raise Unauthenticated
         if missing:

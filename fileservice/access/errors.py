@@ -2,6 +2,7 @@
 
 AccessError
 ├── Unauthenticated     there are no credentials and they are needed, or they are wrong
+│   └── PasswordNeeded  the password of a link is missing or wrong
 ├── InvalidIdentity     what a trusted proxy says about the person is invalid
 ├── UnusableClaims      an OpenID provider does not say who a person is
 ├── Forbidden           the principal may not do this
@@ -34,6 +35,19 @@ class Unauthenticated(AccessError):
             "the request needs credentials that are valid now: send the secret of a token as"
             " Authorization: Bearer, or as the password of Basic with any user name"
         )
+
+
+class PasswordNeeded(Unauthenticated):
+    """The link has a password. `is_wrong` is whether one was sent."""
+
+    def __init__(self, *, is_wrong: bool = False) -> None:
+        super(Unauthenticated, self).__init__(
+            "this is not the password of this link"
+            if is_wrong
+            else "this link has a password: type it on the page of the link, or send it as the"
+            " password of Basic with any user name"
+        )
+        self.is_wrong = is_wrong
 
 
 class InvalidIdentity(AccessError):

@@ -108,7 +108,8 @@ class FailureLimiter:
         self._limit = limit
         self._table = table
         self._counters = counters
-        self._noted: dict[str, float] = {}  # when credentials are to be noted again
+        self._noted: dict[tuple[str, str], float] = {}
+        """When the credentials of a client are to be noted again, by the monotonic clock."""
 
     def attempt(self, client: str, credentials: str) -> "Attempt":
         """Return a context in which the credentials of a request are checked.
@@ -120,10 +121,12 @@ class FailureLimiter:
         """
         return Attempt(self, client, credentials)
 
+    def is_noted(self, client: str, credentials: str) -> bool:
+        """Return whether they were right a moment ago: then it does not matter if others fail."""
+        return self._noted.get((client, credentials), 0.0) > time.monotonic()
+
     def check(self, client: str, credentials: str) -> None:
         """Raise TooManyFailures if these credentials must not be checked."""
-        if self._noted.get(_accepted_key(client, credentials), 0.0) > time.monotonic():
-            return  # they were right a moment ago, so whether others fail does not matter
         key = _failures_key(client)
         if self._table.get(key) < self._limit.amount:
             return
@@ -132,18 +135,15 @@ class FailureLimiter:
 
     def accepted(self, client: str, credentials: str) -> None:
         """Remember that these credentials are right."""
-        key, now = _accepted_key(client, credentials), time.monotonic()
-        if self._noted.get(key, 0.0) > now:
-            return
         if len(self._noted) >= _MAX_NOTED:
             self._noted.clear()
-        self._noted[key] = now + _NOTED_SECONDS
-        self._table.put(key, _ACCEPTED_SECONDS)
+        self._noted[client, credentials] = time.monotonic() + _NOTED_SECONDS
+        self._table.put(_accepted_key(client, credentials), _ACCEPTED_SECONDS)
 
     def failed(self, client: str, credentials: str) -> None:
         """Count wrong credentials. Raise TooManyFailures if they are one too many."""
         key, accepted_key = _failures_key(client), _accepted_key(client, credentials)
-        self._noted.pop(accepted_key, None)
+        self._noted.pop((client, credentials), None)
         self._table.clear(accepted_key)
         count = self._table.incr(key, self._limit.get_expiry())
         if self._counters is not self._table:
@@ -163,15 +163,17 @@ class FailureLimiter:
 class Attempt:
     """A context in which credentials are checked; `FailureLimiter.attempt` returns it."""
 
-    __slots__ = ("_client", "_credentials", "_limiter")
+    __slots__ = ("_client", "_credentials", "_is_noted", "_limiter")
 
     def __init__(self, limiter: FailureLimiter, client: str, credentials: str) -> None:
         self._limiter = limiter
         self._client = client
         self._credentials = credentials
+        self._is_noted = limiter.is_noted(client, credentials)
 
     def __enter__(self) -> None:
-        self._limiter.check(self._client, self._credentials)
+        if not self._is_noted:
+            self._limiter.check(self._client, self._credentials)
 
     def __exit__(
         self,
@@ -180,7 +182,8 @@ class Attempt:
         _traceback: TracebackType | None,
     ) -> None:
         if error is None:
-            self._limiter.accepted(self._client, self._credentials)
+            if not self._is_noted:
+                self._limiter.accepted(self._client, self._credentials)
         elif isinstance(error, Unauthenticated):
             self._limiter.failed(self._client, self._credentials)
 

@@ -48,6 +48,8 @@ class Principal:
     quota: Quota = UNLIMITED
     only: FileName | None = None
     """The only name that the principal may touch; None for all that begin with the prefix."""
+    locked: bool = False
+    """Whether it would have scopes if it said the password of the link."""
 
     def covers(self, name: FileName) -> bool:
         """Return whether the principal may touch files of this name at all."""

@@ -17,24 +17,26 @@ class Scope(StrEnum):
 
 
 class Action(Enum):
-    """What a request does; the value is the scopes that it needs, all of them."""
+    """What a request does; `scopes` are those that it needs, all of them."""
+
+    def __init__(self, _description: str, scopes: frozenset[Scope]) -> None:
+        self.scopes = scopes
 
     PUBLIC = "public", frozenset[Scope]()
     """Show something that is no secret, such as a style sheet or the page for signing in."""
     VIEW_PAGE = "view page", frozenset[Scope]()
     """Show the page, which contains what its reader may see and offers what the reader may do."""
+    OPEN_LINK = "open link", frozenset[Scope]()
+    """Show the page of a link, or say its password."""
     LIST = "list", frozenset({Scope.LIST})
     READ = "read", frozenset({Scope.READ})
     WRITE = "write", frozenset({Scope.WRITE})
     RESUME = "resume", frozenset({Scope.WRITE})
     """Ask for, append to or end an unfinished upload, which must be the principal's own."""
     DELETE = "delete", frozenset({Scope.DELETE})
+    REPLACE = "replace", frozenset({Scope.WRITE, Scope.DELETE})
+    """Upload a file that takes the place of another."""
     SHARE = "share", frozenset({Scope.SHARE})
     """Make a link; what the link would give is needed as well."""
     MANAGE_LINKS = "manage links", frozenset({Scope.SHARE})
     """List and revoke one's own links, or those of all with the scope `admin`, which suffices."""
-
-    @property
-    def scopes(self) -> frozenset[Scope]:
-        """The scopes that the action needs."""
-        return self.value[1]

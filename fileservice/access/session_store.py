@@ -18,6 +18,9 @@ _MAX_AGE = 2.0
 """Seconds for which a session that was ended at another machine may still be valid here."""
 _CLOCK_DIFFERENCE = 3600
 """Seconds by which the clocks of machines may differ."""
+_CLEANUP_SECONDS = 600.0
+"""The records are not looked through again for so long: somebody could end sessions without end,
+and each would take longer than the one before."""
 
 
 class SessionStore:
@@ -26,6 +29,7 @@ class SessionStore:
     def __init__(self, secret_key: SecretKey, files: PrivateFiles) -> None:
         self._secret_key = secret_key
         self._files = files
+        self._next_cleanup = 0.0
 
     def begin(self, session: Session) -> str:
         """Return the text for the browser. Raises StorageError. Blocks."""
@@ -46,7 +50,12 @@ class SessionStore:
     def end(self, session: Session) -> None:
         """End a session, so that no copy of it is valid any more. Raises StorageError. Blocks."""
         self._files.create(_record(session), b"")
-        now = int(time.time())
+        now = time.time()
+        if now >= self._next_cleanup:
+            self._next_cleanup = now + _CLEANUP_SECONDS
+            self._remove_old_records(now)
+
+    def _remove_old_records(self, now: float) -> None:
         for name in self._files.list(_FOLDER):
             expires = name.partition("-")[0]
             if expires.isdigit() and int(expires) + _CLOCK_DIFFERENCE < now:

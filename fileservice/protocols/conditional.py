@@ -82,6 +82,18 @@ def range_applies(conditions: Conditions, current: Validators) -> bool:
     return value == current.etag or parse_date(value) == current.modified
 
 
+def required_tags(if_match: str) -> tuple[str, ...]:
+    """Return what If-Match names, as `UploadRequest.replaces` has it (section 13.1.1).
+
+    These are the strong entity tags without their quotes, or "*" alone for any file. A list that is
+    malformed has none.
+    """
+    if if_match.strip(" \t") == "*":
+        return ("*",)
+    tags = (tag[1:-1] for tag in _entity_tags(if_match) if not tag.startswith("W/"))
+    return tuple(tag for tag in tags if tag != "*")
+
+
 def parse_date(text: str) -> int | None:
     """Return an HTTP-date as Unix seconds; None if `text` has none of the three forms.
 

@@ -2,6 +2,7 @@
 
 import binascii
 import re
+from functools import lru_cache
 
 _MAX_LENGTH = 1024
 """Characters of a field that is looked at; the secret of a token has 46."""
@@ -14,9 +15,15 @@ def parse_authorization(value: str) -> str | None:
     """Return the secret in the value of the field; None if it has no secret in either scheme.
 
     Of Bearer (RFC 6750 section 2.1) the secret is the token. Of Basic (RFC 7617, in UTF-8) it is
-    the password; any user name is accepted. Several values in one field are not credentials.
+    the password; any user name is accepted. Several values in one field are not credentials. The
+    results are kept, be there a secret or not: a client sends the same value with each request.
     """
-    match = _CREDENTIALS.fullmatch(value) if len(value) <= _MAX_LENGTH else None
+    return _parse(value) if len(value) <= _MAX_LENGTH else None
+
+
+@lru_cache(maxsize=1024)
+def _parse(value: str) -> str | None:
+    match = _CREDENTIALS.fullmatch(value)
     if not match:
         return None
     scheme, token = match[1].lower(), match[2]

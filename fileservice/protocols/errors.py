@@ -11,6 +11,7 @@ ProtocolError
 ├── BadField                       a required header field is missing or malformed
 │   ├── BadDigestHeader            Repr-Digest or Content-Digest
 │   ├── BadMetadata                Upload-Metadata
+│   ├── BadExpiry                  expires, wherever the request has it
 │   └── BadChecksum                Upload-Checksum
 ├── RangeNotSatisfiable            no requested range overlaps the file
 ├── ChecksumMismatch               the bytes received do not match Upload-Checksum
@@ -79,6 +80,10 @@ class BadDigestHeader(BadField):
 
 class BadMetadata(BadField):
     """Upload-Metadata does not have the form ``key base64,key base64``."""
+
+
+class BadExpiry(BadField):
+    """`expires` is neither a duration nor a time in the future; ``str(error)`` says what it is."""
 
 
 class BadChecksum(BadField):

@@ -6,16 +6,18 @@ copied.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from fileservice.protocols.chunked_uploaders import CHUNK_COUNTS, reject_chunk
 from fileservice.protocols.errors import BadForm, MultipleFiles, NoFile, PartialUpload
 
+FIELDS_OF_FILE = frozenset({"expires"})
+"""The fields of a form that are about its file, and so must come before it."""
 _END_OF_HEADERS = b"\r\n\r\n"
 _MAX_BYTES_AROUND_FILE = 64 * 1024
 """The bytes that a form may have before its file, and the same number after it."""
@@ -25,8 +27,18 @@ _AFTER_DELIMITER = rb"(?:(?:--)?[ \t]{0,64}(\r\n)|(?:-|(?:--)?[ \t]{0,64}\r?)?\Z
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"(?:\\.|[^\\"])*"|[^;"]*)')
 
 
-def form_file(content_type: str, body: Iterable[memoryview]) -> tuple[str, Iterator[memoryview]]:
-    """Return the name and the bytes of the one file in a form.
+class FormFile(NamedTuple):
+    """The one file in a form."""
+
+    filename: str
+    blocks: Iterator[memoryview]
+    """The bytes of the file."""
+    fields: Mapping[str, str]
+    """The fields before the file that are about it, of those in FIELDS_OF_FILE."""
+
+
+def form_file(content_type: str, body: Iterable[memoryview]) -> FormFile:
+    """Return the file in a form.
 
     `body` yields blocks, each a view of the beginning of its buffer; a buffer may be reused once
     the block after the next is requested. The bytes of the file are slices of these blocks. They
@@ -40,13 +52,17 @@ def form_file(content_type: str, body: Iterable[memoryview]) -> tuple[str, Itera
             " to send the bytes as they are, name the file in the URL: PUT /upload/<name>"
         )
     boundary, blocks = options["boundary"], iter(body)
-    part, rest = _read_to_file(boundary, blocks)
-    return _last_segment(part.filename), _file_bytes(part, boundary, rest, blocks)
+    fields = _Fields()
+    part, rest = _read_to_file(boundary, blocks, fields)
+    file_bytes = _file_bytes(part, boundary, rest, blocks)
+    return FormFile(_last_segment(part.filename), file_bytes, fields.of_file)
 
 
-def _read_to_file(boundary: str, body: Iterator[memoryview]) -> tuple[MultipartSegment, bytes]:
+def _read_to_file(
+    boundary: str, body: Iterator[memoryview], fields: "_Fields"
+) -> tuple[MultipartSegment, bytes]:
     """Read up to the file; return its part, and the bytes after the part's headers read so far."""
-    parser, fields, received, parsed = _parser(boundary), _ChunkFields(), bytearray(), 0
+    parser, received, parsed = _parser(boundary), bytearray(), 0
     for block in body:
         start = max(parsed, len(received) - len(_END_OF_HEADERS) + 1)
         received += block
@@ -66,7 +82,7 @@ def _read_to_file(boundary: str, body: Iterator[memoryview]) -> tuple[MultipartS
     raise NoFile("the form has no file in its field `file`; choose one and send the form again")
 
 
-def _find_file(events: Iterable[Any], fields: "_ChunkFields") -> MultipartSegment | None:
+def _find_file(events: Iterable[Any], fields: "_Fields") -> MultipartSegment | None:
     part = None
     for event in events:
         fields.handle(event)
@@ -80,10 +96,15 @@ def _find_file(events: Iterable[Any], fields: "_ChunkFields") -> MultipartSegmen
     return part
 
 
-class _ChunkFields:
-    """Receives the parser's events and rejects a form whose fields say that its file is a chunk."""
+class _Fields:
+    """Receives the parser's events: keeps the fields about the file, and rejects others.
 
-    def __init__(self) -> None:
+    Those that say that the file is a chunk are rejected, and those about it that follow it.
+    """
+
+    def __init__(self, *, after_file: bool = False) -> None:
+        self.of_file: dict[str, str] = {}
+        self._after_file = after_file
         self._name = ""
         self._value = b""
 
@@ -92,10 +113,20 @@ class _ChunkFields:
         if isinstance(event, MultipartSegment):
             _require_one_disposition(event)
             self._name, self._value = event.name or "", b""
-        elif event and self._name in CHUNK_COUNTS:
+        elif event and (self._name in CHUNK_COUNTS or self._name in FIELDS_OF_FILE):
             self._value += event
         elif event is None and self._value:
-            reject_chunk({self._name: self._value.decode("latin-1")})
+            self._handle_value(self._value.decode("latin-1"))
+
+    def _handle_value(self, value: str) -> None:
+        reject_chunk({self._name: value})
+        if self._name not in FIELDS_OF_FILE:
+            return
+        if self._after_file:
+            raise BadForm(f"the field `{self._name}` must come before the file in the form")
+        if self._name in self.of_file:
+            raise BadForm(f"the form has the field `{self._name}` more than once")
+        self.of_file[self._name] = value
 
 
 def _require_one_disposition(part: MultipartSegment) -> None:
@@ -149,7 +180,7 @@ def _partial_delimiter(delimiter: bytes, block: memoryview) -> int:
 
 def _check_rest(boundary: str, rest: Iterable[bytes | memoryview]) -> None:
     """Read what follows the file; raise an error if it is malformed or has another file."""
-    parser, fields, size = _parser(boundary), _ChunkFields(), 0
+    parser, fields, size = _parser(boundary), _Fields(after_file=True), 0
     for block in rest:
         for event in _parse(parser, bytes(block[: _MAX_BYTES_AROUND_FILE + 1])):
             fields.handle(event)

@@ -1,14 +1,24 @@
-"""Redaction: leave secrets of tokens out of texts.
+"""Redaction: leave the secrets of tokens and links out of texts.
 
-They are not accepted in a URL, but a client that is set up wrongly sends them there, and the target
-of every request is logged. A head that cannot be parsed is quoted in its answer.
+Those of tokens are not accepted in a URL, but a client that is set up wrongly sends them there, and
+the target of every request is logged. Those of links are part of a path, and are sent without it by
+mistake. A head that cannot be parsed is quoted in its answer.
 """
 
 import re
 
-_SECRET = re.compile("fs_[A-Za-z0-9_-]{43}")
+_TOKEN = re.compile("fs_[A-Za-z0-9_-]{43}")
+_IN_PATH = re.compile(r"((?:/|%2f)(?:s|%73)(?:/|%2f))[^/\\?#&\s\"'<>]+", re.IGNORECASE)
+"""The segment after /s/, wherever it is in a text: every character of a path may be encoded."""
+_ALONE = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{43}(?:\.[A-Za-z0-9_-]{43})?(?![\w.-])")
+"""A word as long as the secret of a link, or as that with a proof of the password. The name of a
+file has a dot and its extension after such a word."""
 
 
 def without_secrets(text: str) -> str:
-    """Return the text with ``fs_[secret]`` in place of each secret of a token."""
-    return _SECRET.sub("fs_[secret]", text)
+    """Return the text without secrets.
+
+    In their place is ``fs_[secret]`` for a token, and ``[secret]`` for a link.
+    """
+    text = _IN_PATH.sub(r"\1[secret]", _TOKEN.sub("fs_[secret]", text))
+    return _ALONE.sub("[secret]", text)

@@ -71,10 +71,12 @@ class TransferResponse(BaseResponse):
                     self._held += piece
                 else:
                     self._send_region(descriptor, piece)
+            self.close()
+            body.mark_sent()
         else:
             for block in body:
                 self.write(block)
-        self.close()
+            self.close()
 
     def close(self) -> None:
         """Send what is left: the head of a response without a body, or the end of the chunks."""

@@ -2,6 +2,7 @@
 
 from fileservice.storage.errors import (
     Busy,
+    ExpiryNotSupported,
     Locked,
     NameReserved,
     NameTaken,
@@ -10,6 +11,7 @@ from fileservice.storage.errors import (
     StorageError,
     StorageFull,
     StorageUnavailable,
+    VersionChanged,
     describe_error,
     user_name,
 )
@@ -21,6 +23,7 @@ from fileservice.storage.factory import (
     verify_store,
 )
 from fileservice.storage.files import (
+    END_OF_9999,
     Content,
     Opened,
     OwnedFile,
@@ -31,6 +34,7 @@ from fileservice.storage.files import (
     UnfinishedUpload,
 )
 from fileservice.storage.interface import (
+    ExpiredFiles,
     Locker,
     PrivateFiles,
     ResumableWriter,
@@ -42,8 +46,11 @@ from fileservice.storage.interface import (
 )
 
 __all__ = [
+    "END_OF_9999",
     "Busy",
     "Content",
+    "ExpiredFiles",
+    "ExpiryNotSupported",
     "Locked",
     "Locker",
     "NameReserved",
@@ -66,6 +73,7 @@ __all__ = [
     "UnfinishedUpload",
     "Uploads",
     "UsageRecords",
+    "VersionChanged",
     "Writer",
     "check_url",
     "describe_error",

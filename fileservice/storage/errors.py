@@ -6,6 +6,8 @@ StorageError
 ├── Locked               another writer has the lock of the upload
 ├── NameTaken            another file has the name
 ├── NameReserved         another file may be about to get the name
+├── VersionChanged       the file with the name is not the version that was meant
+├── ExpiryNotSupported   the store cannot keep when a file expires
 ├── StorageFull          there is no space, or none that may be used
 ├── StorageUnavailable   the store does not respond, or responds with an error
 └── Busy                 this process has no file descriptors or memory left at the moment
@@ -29,7 +31,7 @@ class NotFound(StorageError):
 
 
 class NameTaken(StorageError):
-    def __init__(self, name: FileName) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(
             f"there is already a file named {name!r}; choose another name, or delete that one"
         )
@@ -37,11 +39,17 @@ class NameTaken(StorageError):
 
 
 class NameReserved(StorageError):
-    def __init__(self, name: FileName) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(
             f"another file is being stored under the name {name!r}, or was when its server died;"
             " try again in a moment"
         )
+        self.name = name
+
+
+class VersionChanged(StorageError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the file named {name!r} has been replaced or deleted meanwhile")
         self.name = name
 
 
@@ -55,6 +63,14 @@ class Locked(StorageError):
         self, detail: str = "another request is sending to this upload; wait until it has ended"
     ) -> None:
         super().__init__(detail)
+
+
+class ExpiryNotSupported(StorageError):
+    def __init__(self) -> None:
+        super().__init__(
+            "the file system of the storage cannot keep when a file expires (extended attributes),"
+            " so nothing that expires is stored; send the file without expires"
+        )
 
 
 class StorageFull(StorageError):

@@ -21,7 +21,9 @@ _OWNER = re.compile(
 )
 _LONGEST_OWNER = 1024
 """Characters. The user-defined metadata of an object in a bucket has 2 KB in all."""
-_YEAR_1, _END_OF_9999 = -62_135_596_800, 253_402_300_799
+_YEAR_1, END_OF_9999 = -62_135_596_800, 253_402_300_799
+"""The times that an HTTP date can express begin and end here, in seconds since the Unix epoch."""
+_SECONDS = re.compile(r"[0-9]{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,14 @@ class Owner:
         )
 
 
+def expiry_from_text(text: str | None) -> int | None:
+    """Return the time of expiry, in seconds since the Unix epoch, that is kept as this text.
+
+    It is the number of seconds in decimal digits. Return None if it is missing or not well-formed.
+    """
+    return int(text) if text and _SECONDS.fullmatch(text) else None
+
+
 @dataclass(frozen=True, slots=True)
 class OwnedFile:
     """A published file that has an owner."""
@@ -153,11 +163,21 @@ class StoredFile:
     """Changes whenever the bytes do; may stand in an entity tag (RFC 9110, section 8.8.3)."""
     owner: Owner | None = None
     """Who stored the file; None if nobody is known, as for a file put there by other means."""
+    expires: int | None = None
+    """From when on the file does not exist, in seconds since the Unix epoch; None for never."""
 
     @property
     def modified(self) -> int:
         """Seconds since the Unix epoch, clamped to the years that an HTTP date can express."""
-        return max(_YEAR_1, min(self.modified_ns // 1_000_000_000, _END_OF_9999))
+        return max(_YEAR_1, min(self.modified_ns // 1_000_000_000, END_OF_9999))
+
+    def has_expired(self, now: float) -> bool:
+        """Return whether the file does not exist any more at `now`, in seconds as `expires`."""
+        return self.expires is not None and self.expires <= now
+
+
+def _do_nothing(_first: int, _end: int) -> None:
+    """Begin a range of a file whose bytes can be had as long as it is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +191,12 @@ class Opened:
     body: BinaryIO
     seek_range: Callable[[int, int], object]
     """Moves `body` to a first byte. Hint: what is read next ends before the second argument."""
+    begin_range: Callable[[int, int], object] = _do_nothing
+    """Sees that the bytes of a range, which is read next, can be had: call it before `seek_range`.
+
+    Raises VersionChanged if they cannot, because the file was replaced or deleted since it was
+    opened. Then it must be opened again.
+    """
 
 
 @dataclass(frozen=True, slots=True)

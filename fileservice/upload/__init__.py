@@ -9,8 +9,10 @@ from fileservice.upload.caller import Caller
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import (
     REJECTIONS,
+    AlreadyExpired,
     ContentMismatch,
     DigestMismatch,
+    ExpiryTooLate,
     ExtensionNotAllowed,
     InvalidConcatenation,
     LengthConflict,
@@ -27,7 +29,8 @@ from fileservice.upload.errors import (
     UploadIsFinal,
     UploadRejected,
 )
-from fileservice.upload.policy import UploadPolicy, UploadRequest
+from fileservice.upload.expired_files import remove_expired_files
+from fileservice.upload.policy import ANY_VERSION, UploadPolicy, UploadRequest
 from fileservice.upload.publish import UploadResult
 from fileservice.upload.receive import receive
 from fileservice.upload.resumable.locks import LockTiming
@@ -39,11 +42,14 @@ from fileservice.upload.resumable.unfinished import held_reservations
 from fileservice.upload.verified_blocks import verified_blocks
 
 __all__ = [
+    "ANY_VERSION",
     "REJECTIONS",
+    "AlreadyExpired",
     "AppendRequest",
     "Caller",
     "ContentMismatch",
     "DigestMismatch",
+    "ExpiryTooLate",
     "ExtensionNotAllowed",
     "InvalidConcatenation",
     "LengthConflict",
@@ -69,5 +75,6 @@ __all__ = [
     "UploadStatus",
     "held_reservations",
     "receive",
+    "remove_expired_files",
     "verified_blocks",
 ]

@@ -1,10 +1,12 @@
 """Admit: refuse what can be refused before a byte of the body is read."""
 
 from fileservice.filetypes import FileType
+from fileservice.names import FileName
 from fileservice.storage import NameTaken, NotFound, StorageFull, Store, StoredFile
-from fileservice.upload.caller import Caller
+from fileservice.upload.caller import may_see
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import PreconditionNotMet, TooLarge
+from fileservice.upload.expired_files import free_name
 from fileservice.upload.policy import UploadRequest
 
 
@@ -14,22 +16,42 @@ def admit(request: UploadRequest, context: UploadContext) -> tuple[FileType, Sto
     Raise what the caller's `authorize` raises, NoExtension, ExtensionNotAllowed, TooLarge,
     NameTaken, PreconditionNotMet or StorageFull.
     """
-    request.caller.authorize(request.name)
+    request.authorize()
     policy, store = context.policy, context.store
     file_type = policy.file_type(request.name)
     content_length = request.at_least if request.length is None else request.length
     if content_length > policy.max_size:
         raise TooLarge(policy.max_size)
     # These calls are made on the event loop: while the directory is cached, they take microseconds.
-    if not store.is_taken(request.name):
+    if _may_take_name(request, context):
         check_free_space(context, content_length)
         return file_type, None
     stored = None
     if request.digests:
         stored = context.executor.run_io(find_repeated_file, request, store)
     if not stored:
-        raise name_taken_error(request)
+        raise condition_error(request)
     return file_type, stored
+
+
+def _may_take_name(request: UploadRequest, context: UploadContext) -> bool:
+    """Return whether the file could be published now, as far as its name is concerned.
+
+    A file that has expired and still has the name is removed.
+    """
+    if request.replaces is None:
+        is_free = not context.store.is_taken(request.name)
+        return is_free or context.executor.run_io(free_name, request.name, context)
+    current = find_file(context.store, request.name)
+    return current is not None and request.may_replace(current)
+
+
+def find_file(store: Store, name: FileName) -> StoredFile | None:
+    """Return the file that has the name, if there is one."""
+    try:
+        return store.stat(name)
+    except NotFound:
+        return None
 
 
 def find_repeated_file(request: UploadRequest, store: Store) -> StoredFile | None:
@@ -43,7 +65,7 @@ def find_repeated_file(request: UploadRequest, store: Store) -> StoredFile | Non
         return None
     try:
         stored = store.stat(request.name)
-        if stored.content.sha256 != declared or not _may_see(request.caller, stored):
+        if stored.content.sha256 != declared or not may_see(request.caller, stored):
             return None
         store.sync_names()  # the file may be visible before it is durable
         return stored if store.stat(request.name).version == stored.version else None
@@ -51,14 +73,16 @@ def find_repeated_file(request: UploadRequest, store: Store) -> StoredFile | Non
         return None
 
 
-def _may_see(caller: Caller, stored: StoredFile) -> bool:
-    owner = stored.owner
-    is_own = owner is not None and caller.owner in filter(None, (owner.principal, owner.guest))
-    return is_own or caller.may_see(stored.name)
+def condition_error(request: UploadRequest) -> NameTaken | PreconditionNotMet:
+    """Return the error that reports why the file cannot have its name.
 
-
-def name_taken_error(request: UploadRequest) -> NameTaken | PreconditionNotMet:
-    """Return the error that reports a taken name in the way the client asked for."""
+    The name is taken, or there is no file of the versions that the request replaces.
+    """
+    if request.replaces is not None:
+        return PreconditionNotMet(
+            f"there is no file named {request.name!r} with an ETag that If-Match names; it may have"
+            " been replaced or deleted meanwhile, and nothing was changed"
+        )
     error = NameTaken(request.name)
     return PreconditionNotMet(str(error)) if request.create_only else error
 

@@ -4,11 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fileservice.names import FileName
+from fileservice.storage import StoredFile
+from fileservice.upload.errors import PreconditionNotMet
 from fileservice.upload.quota import UNLIMITED, QuotaAccount
 
 
 def _allow_all(_name: FileName | None) -> None:
     """Allow everything, where there is no access control."""
+
+
+def _deny_replacement(_name: FileName | None) -> None:
+    raise PreconditionNotMet("files cannot be replaced by this upload")
 
 
 def _see_all(_name: FileName) -> bool:
@@ -30,6 +36,8 @@ class Caller:
     None stands for a partial upload, which has no name. It is called when an upload is admitted
     and again at the last moment before its file is published.
     """
+    authorize_replacement: Callable[[FileName | None], None] = _deny_replacement
+    """The same for a file that replaces the one with this name; None for a name not known yet."""
     may_see: Callable[[FileName], bool] = _see_all
     """Returns whether the principal may find out what is stored under this name.
 
@@ -40,5 +48,12 @@ class Caller:
     """The account whose quota the upload is counted against."""
 
 
-UNRESTRICTED = Caller()
+def may_see(caller: Caller, stored: StoredFile) -> bool:
+    """Return whether the caller may find out about this file: its own, and those it may see."""
+    owner = stored.owner
+    is_own = owner is not None and caller.owner in filter(None, (owner.principal, owner.guest))
+    return is_own or caller.may_see(stored.name)
+
+
+UNRESTRICTED = Caller(authorize_replacement=_allow_all)
 """The caller where there is no access control, such as in a program that uses this package."""

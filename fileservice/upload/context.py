@@ -4,12 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fileservice.executor import Executor
-from fileservice.storage import Store
+from fileservice.storage import Store, StoredFile
 from fileservice.upload.policy import UploadPolicy
 
 
 def _keep(_owner: str, _reservation: str) -> None:
     """Release nothing, where there are no quotas."""
+
+
+def _count_nothing(_file: StoredFile) -> Callable[[StoredFile], None]:
+    """Give nothing back, where there are no quotas."""
+    return lambda _removed: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +28,10 @@ class UploadContext:
     """Releases what was reserved for an upload, given its owner and the name of the reservation.
 
     It is called for uploads that are removed, on whoever's behalf. It blocks, and raises nothing.
+    """
+    begin_removal: Callable[[StoredFile], Callable[[StoredFile], None]] = _count_nothing
+    """Returns what gives the bytes of a file back to the quota of its owner once it is gone.
+
+    It is called before the file is replaced, or removed since it has expired. What it returns takes
+    the file as it was then, and raises nothing. Both block.
     """

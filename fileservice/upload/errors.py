@@ -5,7 +5,9 @@ UploadError
 │   ├── NoExtension                 its name has no extension
 │   ├── ExtensionNotAllowed         the operator does not accept files with its extension
 │   ├── TooLarge                    it has more bytes than a file may have
-│   ├── PreconditionNotMet          the client asked for a new file, and the name is taken
+│   ├── PreconditionNotMet          the name is taken, or another version has it than asked for
+│   ├── ExpiryTooLate               it is to be kept for longer than a file may be
+│   ├── AlreadyExpired              its time was over before all of its bytes had arrived
 │   ├── ContentMismatch             its bytes are not of the type that its extension stands for
 │   └── DigestMismatch              its bytes do not have a digest that the client declared
 └── ResumableUploadError            a request for an upload in several requests is refused
@@ -25,6 +27,7 @@ from collections.abc import Mapping
 
 from fileservice.filetypes import FileType
 from fileservice.names import FileName
+from fileservice.quantities import format_duration
 from fileservice.storage import Locked, NameTaken
 
 
@@ -61,7 +64,23 @@ class TooLarge(UploadRejected):
 
 
 class PreconditionNotMet(UploadRejected):
-    """The name is taken, and the client sent If-None-Match: * (RFC 9110 section 13.1.2)."""
+    """If-None-Match: * and the name is taken, or If-Match and no such version has the name.
+
+    See RFC 9110, sections 13.1.1 and 13.1.2.
+    """
+
+
+class ExpiryTooLate(UploadRejected):
+    """The file is to be kept for longer than `limit` seconds."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(f"a file may be kept for {format_duration(limit)} at most")
+        self.limit = int(limit)
+
+
+class AlreadyExpired(UploadRejected):
+    def __init__(self) -> None:
+        super().__init__("the time at which the file was to expire passed before it was complete")
 
 
 class ContentMismatch(UploadRejected):

@@ -1,12 +1,16 @@
 """What is accepted: the operator's policy, and what a client declares about its file."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fileservice.filetypes import FileType
 from fileservice.names import FileName
-from fileservice.upload.caller import UNRESTRICTED, Caller
-from fileservice.upload.errors import ExtensionNotAllowed, NoExtension
+from fileservice.storage import StoredFile
+from fileservice.upload.caller import UNRESTRICTED, Caller, may_see
+from fileservice.upload.errors import ExpiryTooLate, ExtensionNotAllowed, NoExtension
+
+ANY_VERSION = ("*",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,22 @@ class UploadPolicy:
     """How many resumable uploads of all clients may be unfinished; None for any number."""
     max_unfinished_of_client: int | None = None
     """How many resumable uploads of one client may be unfinished; None for any number."""
+    max_expiry: float | None = None
+    """For how many seconds a file may be kept; None for ever."""
+    default_expiry: float | None = None
+    """For how many seconds a file is kept that names no time; None for as long as it may be."""
+
+    def expires(self, requested: int | None, now: float) -> int | None:
+        """Return when a file expires that is to expire at `requested`, None if it names no time.
+
+        All times are in seconds since the Unix epoch; None stands for never. Raise ExpiryTooLate.
+        """
+        if requested is not None:
+            if self.max_expiry is not None and requested > math.ceil(now + self.max_expiry):
+                raise ExpiryTooLate(self.max_expiry)
+            return requested
+        kept = self.max_expiry if self.default_expiry is None else self.default_expiry
+        return None if kept is None else math.ceil(now + kept)
 
     def file_type(self, name: FileName) -> FileType:
         """Return the type that the extension stands for.
@@ -50,4 +70,27 @@ class UploadRequest:
     """Digests that the file must have, by their names in RFC 9530: sha-256, sha-512."""
     create_only: bool = False
     """Report a taken name as a failed precondition (If-None-Match: *)."""
+    replaces: tuple[str, ...] | None = None
+    """The versions any of which the file may replace, or ANY_VERSION (If-Match).
+
+    None for a file that takes a free name.
+    """
+    expires: int | None = None
+    """When the file expires, in seconds since the Unix epoch; None for never."""
     caller: Caller = UNRESTRICTED
+
+    def authorize(self) -> None:
+        """Raise what the caller raises if it may not, or no longer, store this file."""
+        if self.replaces is None:
+            self.caller.authorize(self.name)
+        else:
+            self.caller.authorize_replacement(self.name)
+
+    def may_replace(self, stored: StoredFile) -> bool:
+        """Return whether the condition of the request holds for the file that has the name now.
+
+        Nobody may find out by it which version there is of a file that they may not see.
+        """
+        if self.replaces == ANY_VERSION:
+            return True
+        return stored.version in (self.replaces or ()) and may_see(self.caller, stored)

@@ -1,22 +1,44 @@
 """Publish: a staged file that is complete and inspected becomes visible under its name."""
 
+import time
 from dataclasses import dataclass
+from functools import partial
 
-from fileservice.storage import Content, NameReserved, NameTaken, StoredFile, Writer
-from fileservice.upload.admit import find_repeated_file, name_taken_error
+from fileservice.storage import (
+    Content,
+    NameReserved,
+    NameTaken,
+    NotFound,
+    Owner,
+    StoredFile,
+    VersionChanged,
+    Writer,
+)
+from fileservice.upload.admit import condition_error, find_file, find_repeated_file
 from fileservice.upload.context import UploadContext
-from fileservice.upload.errors import DigestMismatch
+from fileservice.upload.errors import AlreadyExpired, DigestMismatch
+from fileservice.upload.expired_files import free_name
 from fileservice.upload.inspection.scan import ContentScan
-from fileservice.upload.policy import UploadRequest
+from fileservice.upload.policy import ANY_VERSION, UploadRequest
 from fileservice.upload.quota import QuotaReservation
+
+_NO_VERSION = ""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadResult:
-    """The stored file, and whether this upload created it or repeated an earlier one."""
+    """The stored file, and whether this upload stored it or repeated an earlier one."""
 
     file: StoredFile
     created: bool
+    """Whether the name was free before."""
+    replaced: bool = False
+    """Whether another file had the name before, and this upload took its place."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the bytes of this upload are those of the file."""
+        return self.created or self.replaced
 
 
 def publish(
@@ -28,29 +50,81 @@ def publish(
 ) -> UploadResult:
     """Verify the complete staged file and publish it. Blocks.
 
-    `scan` has seen all bytes. A file that was created is yet to be counted (`reservation.commit`).
-    Raise ContentMismatch, DigestMismatch, NameTaken, PreconditionNotMet,
-    or what the caller's `authorize` and the reservation raise.
+    `scan` has seen all bytes. A file that is new is yet to be counted (`reservation.commit`); one
+    that was replaced is not counted any more. Raise ContentMismatch, DigestMismatch,
+    AlreadyExpired, NameTaken, PreconditionNotMet, or what the caller's `authorize` and the
+    reservation raise.
     """
     verdict = scan.verdict(writer, context.executor.run_cpu)
     digests = scan.digests()
     for algorithm, declared in request.digests.items():
         if digests[algorithm] != declared:
             raise DigestMismatch(algorithm)
-    request.caller.authorize(request.name)  # rights may have changed since the upload was admitted
+    if request.expires is not None and request.expires <= time.time():
+        raise AlreadyExpired
+    request.authorize()  # rights may have changed since the upload was admitted
     reservation.recheck(writer.size)
     sha256 = digests["sha-256"] if context.policy.digest else None
     content = Content(verdict.media_type, verdict.charset, sha256)
     try:
-        file = writer.publish(request.name, content, reservation.owner)
+        if request.replaces is None:
+            file = _publish_new(request, context, writer, content, reservation.owner)
+        else:
+            file = _replace(request, context, writer, content, reservation.owner)
     except NameReserved:  # nothing was published, so the reservation is released as usual
         raise
-    except NameTaken:
+    except (NameTaken, VersionChanged, NotFound):
         stored = find_repeated_file(request, context.store)
         if not stored:
-            raise name_taken_error(request) from None
+            raise condition_error(request) from None
         return UploadResult(stored, created=False)
     except BaseException:
         reservation.abandon()  # the file may become visible nevertheless
         raise
-    return UploadResult(file, created=True)
+    is_replacement = request.replaces is not None
+    return UploadResult(file, created=not is_replacement, replaced=is_replacement)
+
+
+def _publish_new(
+    request: UploadRequest,
+    context: UploadContext,
+    writer: Writer,
+    content: Content,
+    owner: Owner | None,
+) -> StoredFile:
+    """Publish the file; one that has the name and has expired is removed before."""
+    while True:
+        try:
+            return writer.publish(request.name, content, owner, expires=request.expires)
+        except NameTaken:
+            if not free_name(request.name, context):
+                raise
+
+
+def _replace(
+    request: UploadRequest,
+    context: UploadContext,
+    writer: Writer,
+    content: Content,
+    owner: Owner | None,
+) -> StoredFile:
+    """Publish the file in the place of one that the request may replace.
+
+    Raise VersionChanged or NotFound if there is none.
+    """
+    publish = partial(writer.publish, request.name, content, owner, expires=request.expires)
+    while True:
+        current = find_file(context.store, request.name)
+        if current is None or not request.may_replace(current):
+            # The writer finds out whether an earlier process has published this very file.
+            return publish(replaces=_NO_VERSION)
+        give_back = context.begin_removal(current)
+        try:
+            file = publish(replaces=current.version)
+        except VersionChanged:
+            if request.replaces == ANY_VERSION:
+                continue  # it was replaced by another, which this one may replace as well
+            raise
+        if writer.replaced:
+            give_back(writer.replaced)
+        return file

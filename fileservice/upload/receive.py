@@ -85,6 +85,6 @@ def _publish(
 ) -> UploadResult:
     """Publish the file and count it. Blocks."""
     result = publish(request, context, writer, scan, reservation)
-    if result.created:
+    if result.is_new:
         reservation.commit(result.file.size)
     return result

@@ -14,6 +14,7 @@ from fileservice.access import (
 )
 from fileservice.protocols.credentials import parse_authorization
 from fileservice.web.identity_fields import IdentityFields
+from fileservice.web.link_access import LinkAccess, secret_in_path
 from fileservice.web.link_credentials import LinkCredentials
 from fileservice.web.session_cookie import SessionCookie
 
@@ -31,6 +32,7 @@ class Authenticator:
         identity_fields: IdentityFields | None = None,
         session_cookie: SessionCookie | None = None,
         link_credentials: LinkCredentials | None = None,
+        link_access: LinkAccess | None = None,
     ) -> None:
         """`anonymous` is the principal of requests without credentials.
 
@@ -41,16 +43,20 @@ class Authenticator:
         self._identity_fields = identity_fields or IdentityFields(None)
         self._session_cookie = session_cookie
         self._link_credentials = link_credentials
+        self.link_access = link_access
 
     def identify(self, environ: "WSGIEnvironment") -> Principal:
         """Return the principal; raise Unauthenticated if there are credentials and they are wrong.
 
-        Authorization comes first, since the client has chosen it, then the session, and then what
-        a trusted proxy says about the person (which may raise InvalidIdentity). Wrong credentials
-        never make a request anonymous: their owner would not notice that they have expired. But a
-        browser keeps sending a session that is over, so that counts as none. A link that is over
-        raises LinkGone.
+        Who has the URL of a link uses that link. Otherwise Authorization comes first, since the
+        client has chosen it, then the session, and then what a trusted proxy says about the person
+        (which may raise InvalidIdentity). Wrong credentials never make a request anonymous: their
+        owner would not notice that they have expired. But a browser keeps sending a session that is
+        over, so that counts as none. A link that is over raises LinkGone.
         """
+        secret = secret_in_path(environ)
+        if secret is not None and self.link_access:
+            return self.link_access.identify(environ, secret, self.rules())
         authorization = environ.get("HTTP_AUTHORIZATION")
         if authorization is None:
             return self._signed_in(environ) or self._named(environ) or self._anonymous

@@ -20,31 +20,41 @@ class Cookies:
     def __init__(self, public_url: str | None) -> None:
         self._public_url = public_url
 
-    def get(self, environ: "WSGIEnvironment", name: str) -> str | None:
-        """Return the value of a cookie."""
-        full_name = self._full_name(environ, name)
+    def get(self, environ: "WSGIEnvironment", name: str, below: str = "") -> str | None:
+        """Return the value of a cookie that was set for the same path."""
+        full_name = self._full_name(environ, name, below)
         if full_name not in environ.get("HTTP_COOKIE", ""):
             return None  # as in most requests
         return parse_cookie(environ).get(full_name)
 
     def set(
-        self, response: Response, environ: "WSGIEnvironment", name: str, value: str, max_age: int
+        self,
+        response: Response,
+        environ: "WSGIEnvironment",
+        name: str,
+        value: str,
+        max_age: int,
+        below: str = "",
     ) -> None:
-        """Have the browser keep a cookie for `max_age` seconds; 0 removes it."""
+        """Have the browser keep a cookie for `max_age` seconds; 0 removes it.
+
+        It is sent back with requests for paths that begin with `below`, which is such as `/s/x`;
+        without it, with all requests to the service.
+        """
         response.set_cookie(
-            self._full_name(environ, name),
+            self._full_name(environ, name, below),
             value,
             max_age=max_age,
-            path=_path(environ),
+            path=_path(environ, below),
             secure=self._is_secure(environ),
             httponly=True,
             samesite="Lax",
         )
 
-    def _full_name(self, environ: "WSGIEnvironment", name: str) -> str:
+    def _full_name(self, environ: "WSGIEnvironment", name: str, below: str) -> str:
         if not self._is_secure(environ):
             return name
-        return f"__Host-{name}" if _path(environ) == "/" else f"__Secure-{name}"
+        return f"__Host-{name}" if _path(environ, below) == "/" else f"__Secure-{name}"
 
     def _is_secure(self, environ: "WSGIEnvironment") -> bool:
         if self._public_url:
@@ -52,6 +62,6 @@ class Cookies:
         return str(environ["wsgi.url_scheme"]) == "https"
 
 
-def _path(environ: "WSGIEnvironment") -> str:
-    """Return the path below which the service is reached."""
-    return environ.get("SCRIPT_NAME") or "/"
+def _path(environ: "WSGIEnvironment", below: str) -> str:
+    """Return the path as the browser knows it, with what precedes those of the service."""
+    return f"{environ.get('SCRIPT_NAME', '')}{below}" or "/"

@@ -36,6 +36,7 @@ from fileservice.storage import StorageError
 from fileservice.upload import Caller
 from fileservice.web.authentication import Authenticator
 from fileservice.web.guests import account_of_guest
+from fileservice.web.link_access import secret_in_path
 from fileservice.web.path_parameters import parse_path_parameters
 from fileservice.web.requests import client_address
 from fileservice.wsgi_extensions import meter_transfer
@@ -152,7 +153,24 @@ class Door:
             return nullcontext()
         return failures.attempt(client_key(client_address(environ)), credentials)
 
+    def unlock(self, environ: "WSGIEnvironment", password: str) -> None:
+        """Let a request by a link do what the link is for, if this is its password.
+
+        Raise PasswordNeeded, TooManyFailures.
+        """
+        links = self._authenticator.link_access
+        assert links
+        links.unlock(environ, password, self._limits.failures)
+
     def _identify(self, environ: "WSGIEnvironment") -> Principal:
+        links = self._authenticator.link_access
+        if links and secret_in_path(environ) is not None:
+            principal = self._authenticator.identify(environ)
+            password = links.sent_password(environ) if principal.locked else None
+            if password is None:
+                return principal
+            self.unlock(environ, password)
+            return self._authenticator.identify(environ)
         credentials = environ.get("HTTP_AUTHORIZATION")
         if credentials is None:
             return self._authenticator.identify(environ)
@@ -163,13 +181,13 @@ class Door:
         """Return who uploads by this request, which has passed the door."""
         principal = latest = principal_of(environ)
 
-        def authorize(name: FileName | None) -> None:
+        def authorize(name: FileName | None, action: Action = Action.WRITE) -> None:
             # The credentials are looked at again: they may have been revoked meanwhile.
             nonlocal latest
             current = self._authenticator.identify(environ)
             if current.id != principal.id:
                 raise Unauthenticated
-            decide(current, Action.WRITE, name)
+            decide(current, action, name)
             latest = current
 
         account: QuotaAccount | GuestAccount
@@ -184,6 +202,7 @@ class Door:
             principal.id,
             _client(principal, environ),
             authorize,
+            partial(authorize, action=Action.REPLACE),
             may_see=partial(may_see, principal),
             account=account,
         )

@@ -5,6 +5,7 @@ RequestError
 ├── BadQuery                an argument in the query string is invalid
 ├── CrossSite               a page of another site sent a request that would change something
 ├── ForeignForm             a form did not come from a page of this service
+├── Unasked                 the file of a link was asked for, and not by a person who follows it
 ├── SignInRejected          the token that a person has signed in with is wrong
 ├── SignInFailed            the way to the OpenID provider and back was not gone as it should be
 ├── ProviderUnavailable     the OpenID provider does not answer, or not as it should
@@ -54,6 +55,14 @@ class ForeignForm(RequestError):
         super().__init__(
             "this form is accepted only from the page of the service itself, and the request does"
             " not say that it comes from there (Sec-Fetch-Site, Origin or Referer)"
+        )
+
+
+class Unasked(RequestError):
+    def __init__(self) -> None:
+        super().__init__(
+            "the file of a link is not sent as a part of a page of another site, nor ahead of time:"
+            " open the link itself"
         )
 
 

@@ -1,6 +1,7 @@
 """Responses that carry a stored file, whole or by ranges."""
 
 import secrets
+from collections.abc import Callable
 from typing import IO, cast
 
 from flask import Response, send_file
@@ -10,13 +11,21 @@ from fileservice.protocols.conditional import format_date
 from fileservice.protocols.digests import repr_digest
 from fileservice.protocols.ranges import ByteRange, content_range
 from fileservice.storage import Opened, StoredFile
-from fileservice.web.representations import content_disposition, content_type, etag
+from fileservice.web.representations import content_disposition, content_type, etag, sunset
 from fileservice.web.security_headers import FILE_HEADERS
 from fileservice.wsgi_extensions import FileRegion, FileRegions
 
 
-def send(opened: Opened, ranges: tuple[ByteRange, ...], *, inline: bool) -> Response:
+def send(
+    opened: Opened,
+    ranges: tuple[ByteRange, ...],
+    *,
+    inline: bool,
+    on_close: Callable[[bool], object] | None = None,
+) -> Response:
     """Return the response with the file, or with `ranges` of it; closing it closes the file.
+
+    `on_close` is called then, with whether all bytes were sent.
 
     200, 206 with one range, or 206 multipart/byteranges (RFC 9110 section 15.3.7). The conditions
     of the request must have been evaluated: Werkzeug's own evaluation deviates from RFC 9110.
@@ -31,7 +40,7 @@ def send(opened: Opened, ranges: tuple[ByteRange, ...], *, inline: bool) -> Resp
         boundary = secrets.token_hex(16)
         pieces = _byteranges(file, ranges, boundary)
         fields["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
-    body = FileRegions(opened.body, pieces, opened.seek_range)
+    body = FileRegions(opened.body, pieces, opened.seek_range, on_close)
     response = send_file(
         cast("IO[bytes]", body), mimetype=file.content.media_type, conditional=False, etag=False
     )
@@ -50,6 +59,7 @@ def send(opened: Opened, ranges: tuple[ByteRange, ...], *, inline: bool) -> Resp
             ("Last-Modified", format_date(file.modified)),
             ("Accept-Ranges", "bytes"),
             *([("Repr-Digest", digest)] if digest else ()),
+            *sunset(file).items(),
             *FILE_HEADERS.items(),
         ]
     )
@@ -58,7 +68,9 @@ def send(opened: Opened, ranges: tuple[ByteRange, ...], *, inline: bool) -> Resp
 
 def not_modified(file: StoredFile) -> Response:
     """Return a 304 with the fields that RFC 9110 section 15.4.5 requires."""
-    return Response(status=304, headers={"ETag": etag(file), "Cache-Control": "no-cache"})
+    response = Response(status=304, headers={"ETag": etag(file), "Cache-Control": "no-cache"})
+    del response.headers["Content-Type"]  # Flask's default, which is not that of the file
+    return response
 
 
 def representation_fields(file: StoredFile, inline: bool) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The secret of a link as a credential, in the field Authorization of a request."""
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fileservice.access import (
@@ -16,7 +17,9 @@ from fileservice.access import (
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-_LINK = "fileservice.link"
+_LINK, _SECRET = "fileservice.link", "fileservice.link_secret"
+_DOWNLOADS = "/download/"
+"""Where uses of a link are counted, as they are at its own path."""
 _CREDENTIALS = re.compile(r"([A-Za-z0-9_-]{43})(?:\.([A-Za-z0-9_-]{43}))?")
 """A secret, and the proof that the password of the link was given. No token has this form."""
 
@@ -25,6 +28,17 @@ def link_of(environ: "WSGIEnvironment") -> Link:
     """Return the link of a request that has passed the door, and whose principal is a link."""
     link: Link = environ[_LINK]
     return link
+
+
+def link_secret_of(environ: "WSGIEnvironment") -> str:
+    """Return the secret of that link."""
+    secret: str = environ[_SECRET]
+    return secret
+
+
+def set_link(environ: "WSGIEnvironment", link: Link, secret: str) -> None:
+    """Note by which link a request is made."""
+    environ[_LINK], environ[_SECRET] = link, secret
 
 
 class LinkCredentials:
@@ -39,8 +53,9 @@ class LinkCredentials:
     ) -> Principal:
         """Return the principal of the link with these credentials.
 
-        If it has a password, they must have the proof that the password was given. Raise
-        NoSuchLink, LinkGone, or Unauthenticated.
+        If it has a password, they must have the proof that the password was given. A link for
+        downloads may do nothing but fetch its file where that counts. Raise NoSuchLink, LinkGone,
+        or Unauthenticated.
         """
         match = _CREDENTIALS.fullmatch(credentials)
         if not match:
@@ -50,5 +65,7 @@ class LinkCredentials:
         if link.password and not (secret_key and is_proof(match[2] or "", link, secret_key)):
             raise Unauthenticated
         principal = link.principal(rules)
-        environ[_LINK] = link
+        set_link(environ, link, match[1])
+        if link.download and not environ["PATH_INFO"].startswith(_DOWNLOADS):
+            return replace(principal, scopes=frozenset())
         return principal

@@ -87,6 +87,7 @@ def parse_path_parameters() -> None:
     for argument, value in arguments.items():
         if isinstance(value, _RestOfPath) and current.method != "OPTIONS":
             assert current.url_rule
-            prefix = current.url_rule.rule.partition("<")[0]
+            # It is the last parameter of the rule, and those before it contain no slash.
+            segments = current.url_rule.rule.rpartition("<")[0].count("/")
             path: str = current.environ["PATH_INFO"]
-            arguments[argument] = value.parse(path.removeprefix(prefix).encode("latin-1"))
+            arguments[argument] = value.parse(path.split("/", segments)[-1].encode("latin-1"))

@@ -57,7 +57,10 @@ def _challenges(error: Exception) -> list[str]:
     Browsers ask for a password when Basic is among them. That is of no use in the middle of what a
     page does, which leads to the page for signing in, and on that page itself.
     """
-    without_basic = isinstance(error, web.SignInRejected) or is_by_page()
+    is_in_page = isinstance(error, access.PasswordNeeded) and prefers_html()
+    without_basic = isinstance(error, web.SignInRejected) or is_in_page or is_by_page()
+    if isinstance(error, access.PasswordNeeded) and not without_basic:
+        return _CHALLENGES[1:]  # curl sends a password if it is asked for one
     return _CHALLENGES[:1] if without_basic else _CHALLENGES
 
 
@@ -88,17 +91,19 @@ TABLE = (
     Row("completed-upload", 400, "Upload Is Completed",
         {protocol.CompletedUpload: ()}, type_prefix=_IANA),
     Row("bad-metadata", 400, "The metadata cannot be read", {protocol.BadMetadata: ()}),
+    Row("bad-expiry", 400, "The file cannot expire then",
+        {protocol.BadExpiry: (), upload.ExpiryTooLate: ("limit",), upload.AlreadyExpired: ()}),
     Row("bad-checksum", 400, "The checksum cannot be read", {protocol.BadChecksum: ()}),
     Row("bad-concat", 400, "The parts cannot be joined", {upload.InvalidConcatenation: ()}),
     Row("sign-in-failed", 400, "You are not signed in",
         {web.SignInFailed: (), access.UnusableClaims: ()}),
     Row("unauthenticated", 401, "Credentials are needed",
-        {access.Unauthenticated: (), web.SignInRejected: ()},
+        {access.Unauthenticated: (), access.PasswordNeeded: (), web.SignInRejected: ()},
         lambda error: {"WWW-Authenticate": _challenges(error)}),
     Row("forbidden", 403, "Not allowed",
         {access.Forbidden: (), upload.UploadIsFinal: (), web.UnknownPerson: ()}),
     Row("cross-site", 403, "Pages of other sites may not do this",
-        {web.CrossSite: (), web.ForeignForm: ()}),
+        {web.CrossSite: (), web.ForeignForm: (), web.Unasked: ()}),
     Row("not-found", 404, "Not found",
         {storage.NotFound: ("name",), web.NoSuchFile: ("name",), storage.NoSuchUpload: (),
          access.NoSuchLink: (), NoSuchPath: ()}),
@@ -115,7 +120,8 @@ TABLE = (
     Row("link-gone", 410, "The link is not valid any more", {access.LinkGone: ()}),
     Row("length-required", 411, "There is no body", {web.LengthRequired: ()}),
     Row("precondition-failed", 412, "A condition is false",
-        {upload.PreconditionNotMet: (), web.PreconditionFailed: ()}),
+        {upload.PreconditionNotMet: (), storage.VersionChanged: ("name",),
+         web.PreconditionFailed: ()}),
     Row("tus-version", 412, "Another version of tus",
         {protocol.UnsupportedVersion: ()}, lambda _: {"Tus-Version": tus.VERSION}),
     Row("too-large", 413, "The file is too large",
@@ -137,6 +143,8 @@ TABLE = (
         _retry_after, retry_after=60),
     Row("checksum-mismatch", 460, "Checksum Mismatch", {protocol.ChecksumMismatch: ()}),
     Row("internal", 500, "Internal error", {Exception: ()}),
+    Row("expiry-not-supported", 501, "Files cannot expire here",
+        {storage.ExpiryNotSupported: ()}),
     Row("busy", 503, "The service is busy",
         {storage.Busy: (), storage.NameReserved: ("name",), upload.TooManyUnfinished: ("limit",),
          access.TooManyUploads: ("limit",), access.UsageUnknown: (), web.TooManySearches: (),
@@ -223,6 +231,8 @@ def _json(problem: Mapping[str, object]) -> Response:
 def _page(problem: Mapping[str, object], error: Exception) -> Response:
     if isinstance(error, web.SignInRejected):
         html = render_template("sign_in.html", problem=problem, return_to=error.return_to)
+    elif isinstance(error, access.PasswordNeeded) and request.blueprint == "shared":
+        html = render_template("link_password.html", is_wrong=error.is_wrong)
     else:
         html = render_template("problem.html", problem=problem)
     return Response(html, mimetype="text/html", headers=PAGE_HEADERS)

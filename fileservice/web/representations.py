@@ -7,7 +7,7 @@ from urllib.parse import quote
 from flask import Response, jsonify
 
 from fileservice.names import FileName
-from fileservice.protocols.conditional import Validators
+from fileservice.protocols.conditional import Validators, format_date
 from fileservice.protocols.digests import repr_digest
 from fileservice.storage import StoredFile
 from fileservice.web.security_headers import JSON_HEADERS
@@ -16,19 +16,22 @@ from fileservice.web.urls import download_url
 
 def to_json(file: StoredFile, base: str) -> dict[str, str | int | None]:
     """Return the JSON object of a file of the service that is reached at the URL `base`."""
-    modified = datetime.fromtimestamp(file.modified, UTC)
     return {
         "filename": file.name,
         "url": download_url(base, file.name),
         "size": file.size,
         "type": file.content.media_type,
-        "modified": modified.isoformat().replace("+00:00", "Z"),
+        "modified": _rfc3339(file.modified),
+        "expires": None if file.expires is None else _rfc3339(file.expires),
         "digest": repr_digest(file.content.sha256),
     }
 
 
 def stored_response(file: StoredFile, base: str, *, created: bool) -> Response:
-    """Return the response to a finished upload: 201, or 200 if an earlier one stored the file."""
+    """Return the response to a finished upload: 201 if it created the file, and otherwise 200.
+
+    Then it replaced another file, or repeated an earlier upload (RFC 9110 section 9.3.4).
+    """
     response = jsonify(to_json(file, base))
     response.status_code = 201 if created else 200
     response.headers.update(JSON_HEADERS | representation_headers(file))
@@ -64,11 +67,22 @@ def representation_headers(file: StoredFile) -> dict[str, str]:
     return {"ETag": etag(file)} | ({"Repr-Digest": digest} if digest else {})
 
 
+def sunset(file: StoredFile) -> dict[str, str]:
+    """Return the field that says when the file expires (RFC 8594), if it does."""
+    return {} if file.expires is None else {"Sunset": format_date(file.expires)}
+
+
 def completed_upload_headers(file: StoredFile, base: str) -> dict[str, str]:
     """Return what a response about a complete resumable upload says of the file that it became."""
-    return representation_headers(file) | {"Content-Location": download_url(base, file.name)}
+    location = {"Content-Location": download_url(base, file.name)}
+    return representation_headers(file) | sunset(file) | location
 
 
 def validators(file: StoredFile) -> Validators:
     """Return the validators that the conditions of a request are evaluated against."""
     return Validators(etag=etag(file), modified=file.modified)
+
+
+def _rfc3339(seconds: int) -> str:
+    """Return a time, given in seconds since the Unix epoch, as RFC 3339 has it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

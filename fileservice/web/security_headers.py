@@ -12,6 +12,13 @@ PAGE_HEADERS = {
 }
 """For HTML pages, whose content is the service's own."""
 
+LINK_HEADERS = {
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Cache-Control": "no-store",
+}
+"""For everything below the path of a link, which contains its secret."""
+
 FILE_HEADERS = {
     "Content-Security-Policy": (
         "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"

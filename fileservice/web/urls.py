@@ -17,6 +17,6 @@ def download_url(base: str, name: str) -> str:
     return f"{base}/download/{quote(name, safe='')}"
 
 
-def link_url(base: str, secret: str) -> str:
-    """Return the URL of a link of the service that is reached at `base`."""
-    return f"{base}/s/{secret}"
+def link_url(base: str, secret: str, name: str = "") -> str:
+    """Return the URL of a link of the service that is reached at `base`, or that of its file."""
+    return f"{base}/s/{secret}" + (f"/{quote(name, safe='')}" if name else "")

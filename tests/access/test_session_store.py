@@ -82,6 +82,26 @@ def test_records_of_ended_sessions_are_kept_while_the_sessions_would_be_valid(
     assert len(list(folder.iterdir())) == 1
 
 
+def test_flood_of_sign_outs_does_not_look_through_all_earlier_ones_each_time(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = LocalStore(tmp_path, fsync=False).private_files
+    look_through, listed = files.list, []
+
+    def count(folder: str) -> list[str]:
+        listed.append(folder)
+        return look_through(folder)
+
+    monkeypatch.setattr(files, "list", count)
+    store = SessionStore(SecretKey(files, CONFIGURED), files)
+    for _ in range(200):
+        store.end(session(clock))
+    assert len(listed) == 1
+    clock.now += 3600
+    store.end(session(clock))
+    assert len(listed) == 2
+
+
 def test_no_key_is_made_for_a_text_that_is_no_session(tmp_path: Path) -> None:
     store = process(tmp_path)
     assert store.find("forged.session") is None

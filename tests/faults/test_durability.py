@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -121,6 +122,57 @@ def test_an_acknowledged_deletion_survives_a_power_cut(
         assert ask(server, request("DELETE /download/a.txt")).status == 204
 
     assert after_a_power_cut(disk, server, act) == []
+
+
+def test_an_acknowledged_replacement_survives_a_power_cut(
+    disk: Disk, start_server: Callable[..., LiveServer]
+) -> None:
+    server = start_server(STORE_URL=str(disk.path / "store"), WORKERS="1", MIN_FREE_SPACE="0")
+
+    def act(server: LiveServer) -> None:
+        assert ask(server, request("PUT /upload/a.txt", body=DATA[::-1])).status == 201
+        assert ask(server, request("PUT /upload/a.txt", "If-Match: *", body=DATA)).status == 200
+
+    assert after_a_power_cut(disk, server, act) == ["a.txt"]
+    assert (server.store / "a.txt").read_bytes() == DATA
+    server.start()
+    assert not server.staged()
+    assert ask(server, request("GET /download/a.txt")).body == DATA
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "acknowledged", [1, *(pytest.param(n, marks=pytest.mark.thorough) for n in (2, 3, 5, 8, 13))]
+)
+def test_a_power_cut_while_a_file_is_replaced_leaves_the_old_bytes_or_the_new_ones(
+    disk: Disk, start_server: Callable[..., LiveServer], acknowledged: int
+) -> None:
+    server = start_server(STORE_URL=str(disk.path / "store"), WORKERS="1", MIN_FREE_SPACE="0")
+    versions = [b"%07d\n" % number * (1 << 16) for number in range(1000)]
+    answered = itertools.count()
+    last = next(answered)
+
+    def replace_until_the_server_is_gone() -> None:
+        nonlocal last
+        with contextlib.suppress(OSError, AssertionError), Wire(server) as wire:
+            for data in versions[1:]:
+                if wire.ask(request("PUT /upload/a.txt", "If-Match: *", body=data)).status != 200:
+                    return
+                last = next(answered)
+
+    def act(server: LiveServer) -> None:
+        assert ask(server, request("PUT /upload/a.txt", body=versions[0])).status == 201
+        replacing.start()
+        eventually(lambda: last >= acknowledged)
+
+    replacing = threading.Thread(target=replace_until_the_server_is_gone)
+    assert after_a_power_cut(disk, server, act) == ["a.txt"]
+    replacing.join()
+    # One more may have become durable, whose answer was not sent any more.
+    assert (server.store / "a.txt").read_bytes() in versions[last : last + 2]
+    server.start()
+    assert not server.staged()
+    server.stop()
 
 
 def test_an_upload_cut_by_a_power_cut_leaves_nothing(

@@ -21,6 +21,7 @@ import pytest
 from tests.support.access import EditedAccessFile
 from tests.support.calls import TEXT
 from tests.support.servers import LiveServer
+from tests.support.tus import Tus
 from tests.support.wire import Wire, request
 
 pytestmark = pytest.mark.usefixtures("over_a_directory")  # the decision does not ask the store
@@ -154,5 +155,30 @@ def test_a_name_takes_the_same_time_whether_there_is_such_a_file(
     fields = guarded.fields(who) if who else ()
     kinds = {
         name: request(line.format(name), *fields, body=body) for name in (TAKEN, FREE, "zz.txt")
+    }
+    assert_indistinguishable(measured(guarded.server, kinds))
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("state", ["begun", "with bytes", "ended"])
+def test_an_upload_of_others_takes_the_same_time_as_an_id_that_never_existed(
+    guarded: Guarded, state: str
+) -> None:
+    with guarded.server.client() as client:
+        client.headers.update(guarded.access.credentials("all"))
+        tus = Tus(client)
+        foreign = tus.begin(FREE, 2 * len(TEXT))
+        if state != "begun":
+            assert tus.patch(foreign, 0, TEXT).status_code == 204
+        if state == "ended":
+            assert tus.patch(foreign, len(TEXT), TEXT).status_code == 204
+    fields = ("Tus-Resumable: 1.0.0", *guarded.fields("write"))
+    kinds = {
+        upload: request(f"HEAD {path}", *fields)
+        for upload, path in (
+            ("foreign", foreign.removeprefix(guarded.server.url)),
+            ("unknown", f"/tus/{'0' * 32}"),
+        )
     }
     assert_indistinguishable(measured(guarded.server, kinds))

@@ -154,6 +154,66 @@ def test_code_of_another_sign_in_is_refused_by_its_nonce(
     assert stolen not in members.log()
 
 
+@pytest.fixture(scope="module")
+def strict_provider() -> Iterator[IdentityProvider]:
+    """A provider that gives tokens only to whoever has the verifier of a code's challenge."""
+    with identity_provider(strict=True) as provider:
+        provider.describe("ada", **VERIFIED)
+        provider.describe("grace", email="grace@example.org", email_verified=True, groups=["staff"])
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def of_strict_provider(
+    strict_provider: IdentityProvider,
+    access_file: AccessFileOnDisk,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[LiveServer]:
+    store = tmp_path_factory.mktemp("strict") / "store"
+    server = LiveServer({"STORE_URL": str(store)} | settings(access_file, strict_provider.issuer))
+    yield server
+    server.stop()
+
+
+def test_provider_that_insists_on_pkce_gets_the_verifier_of_its_challenge(
+    strict_provider: IdentityProvider, of_strict_provider: LiveServer
+) -> None:
+    with browser(of_strict_provider) as client:
+        back = come_back(client, strict_provider, "ada")
+        assert client.get(str(back)).status_code == 303
+        assert client.get("/download").status_code == 200
+        assert "verifier" not in str(back)
+        assert "verifier" not in of_strict_provider.log()
+
+
+def test_code_of_another_sign_in_is_refused_by_its_verifier(
+    strict_provider: IdentityProvider, of_strict_provider: LiveServer
+) -> None:
+    """Whoever intercepts a code has the verifier of no challenge but their own."""
+    with browser(of_strict_provider) as victim, browser(of_strict_provider) as attacker:
+        stolen = come_back(victim, strict_provider, "ada").params["code"]
+        back = come_back(attacker, strict_provider, "grace")
+        forged = back.copy_set_param("code", stolen)
+        assert_refused(attacker, forged, "does not accept the code")
+    assert "invalid_grant" in of_strict_provider.log()
+
+
+def test_code_that_was_asked_for_without_our_challenge_signs_nobody_in(
+    strict_provider: IdentityProvider, of_strict_provider: LiveServer
+) -> None:
+    """The challenge is a field of a URL, which somebody could have replaced by their own."""
+    with browser(of_strict_provider) as client:
+        away = leave(client)
+        for changed in (
+            away.copy_remove_param("code_challenge"),
+            away.copy_set_param("code_challenge_method", "plain"),
+        ):
+            assert httpx.post(str(changed), data={"sub": "ada"}).status_code == 400
+        planted = away.copy_set_param("code_challenge", "A" * 43)
+        back = strict_provider.approve(str(planted), "ada")
+        assert_refused(client, back, "does not accept the code")
+
+
 def test_code_is_of_no_use_a_second_time(provider: IdentityProvider, visit: Visit) -> None:
     client = visit()
     back = come_back(client, provider, "ada")

@@ -480,3 +480,55 @@ def test_workers_that_are_killed_leave_a_quota_that_heals(
     headers = {"Authorization": f"Bearer {secret(0)}"}
     refused = httpx.put(f"{server.url}/upload/x.txt", content=b"x" * (1 << 20), headers=headers)
     assert refused.json()["used"] == size
+
+
+class TestReplacing:
+    def replace(
+        self, client: Client, size: int, name: str, if_match: str = "*", shown: str = ""
+    ) -> httpx.Response:
+        headers = {"If-Match": if_match}
+        if shown:
+            headers["Authorization"] = f"Bearer {shown}"
+        return client.http.put(f"/upload/{name}", content=b"y" * size, headers=headers)
+
+    def test_only_the_new_file_counts_once_it_is_published(self, client: Client) -> None:
+        name = next(client.names)
+        assert client.put(20 * KIB, name).status_code == 201
+        assert self.replace(client, 30 * KIB, name).status_code == 200
+        assert client.available() == 34 * KIB
+        assert self.replace(client, 10 * KIB, name).status_code == 200
+        assert client.available() == 54 * KIB
+
+    def test_until_then_it_counts_beside_the_old_one(self, client: Client) -> None:
+        name = next(client.names)
+        assert client.put(40 * KIB, name).status_code == 201
+        assert_exceeded(self.replace(client, 24 * KIB + 1, name))
+        assert client.http.get(f"/download/{name}").content == b"x" * 40 * KIB
+        assert client.available() == 24 * KIB
+
+    def test_a_replacement_that_is_refused_changes_nothing(self, client: Client) -> None:
+        name = next(client.names)
+        assert client.put(20 * KIB, name).status_code == 201
+        assert self.replace(client, 30 * KIB, name, '"x"').status_code == 412
+        assert client.available() == 44 * KIB
+
+    def test_the_old_owner_gets_its_bytes_back_and_the_new_one_is_charged(
+        self, client: Client
+    ) -> None:
+        name = next(client.names)
+        assert client.put(40 * KIB, name).status_code == 201
+        assert self.replace(client, 50 * KIB, name, shown=ADMIN).status_code == 200
+        assert client.available() == QUOTA
+        assert self.replace(client, 10 * KIB, name).status_code == 200
+        assert client.available() == 54 * KIB
+
+    def test_a_resumable_upload_that_replaces_counts_once(self, client: Client) -> None:
+        name, tus = next(client.names), Tus(client.http)
+        assert client.put(20 * KIB, name).status_code == 201
+        metadata = f"filename {encoded(name)},if-match {encoded('*')}"
+        upload = tus.begin(length=30 * KIB, Upload_Metadata=metadata)
+        assert client.available() == 14 * KIB
+        assert tus.patch(upload, 0, b"y" * 30 * KIB).status_code == 204
+        assert client.available() == 34 * KIB
+        assert client.http.delete(f"/download/{name}").status_code == 204
+        assert client.available() == QUOTA

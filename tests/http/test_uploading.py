@@ -51,6 +51,7 @@ def test_201_describes_the_stored_file(
         "url": url,
         "size": len(TEXT),
         "type": "text/plain",
+        "expires": None,
         "digest": sha256(TEXT),
     }
     file = client.get(url)
@@ -327,8 +328,6 @@ def test_a_conditional_upload_never_replaces_a_file(server: LiveServer) -> None:
     other = b"other text\n"
     for condition, status in (
         ('If-Match: "x"', 412),
-        (f"If-Match: {stored.headers['ETag']}", 409),
-        ("If-Match: *", 409),
         (f"If-None-Match: {stored.headers['ETag']}", 412),
         ('If-None-Match: "x"', 409),
     ):

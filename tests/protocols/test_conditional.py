@@ -15,6 +15,7 @@ from fileservice.protocols.conditional import (
     format_date,
     parse_date,
     range_applies,
+    required_tags,
 )
 
 NOW = 1_700_000_000
@@ -111,6 +112,25 @@ def test_entity_tag_may_contain_a_comma() -> None:
 def test_malformed_list_of_entity_tags_matches_nothing(field) -> None:
     assert evaluate("GET", Conditions(if_none_match=field), CURRENT) is Outcome.PROCEED
     assert evaluate("GET", Conditions(if_match=field), CURRENT) is Outcome.PRECONDITION_FAILED
+
+
+@pytest.mark.parametrize(
+    ("field", "tags"),
+    [
+        ('"abc"', ("abc",)),
+        (' "abc" ,"x", ', ("abc", "x")),
+        ('W/"abc", "x"', ("x",)),
+        ("*", ("*",)),
+        (" * ", ("*",)),
+        ('"*"', ()),
+        ('"x", *', ()),
+        ('""', ("",)),
+        ("", ()),
+        ("abc", ()),
+    ],
+)
+def test_if_match_requires_one_of_its_strong_tags_or_any_file(field, tags) -> None:
+    assert required_tags(field) == tags
 
 
 @pytest.mark.parametrize(

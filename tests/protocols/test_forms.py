@@ -56,7 +56,7 @@ def divided(body: bytes, sizes: list[int]) -> Iterator[memoryview]:
 
 def read_file(body: bytes, sizes: list[int]) -> bytes:
     """Return the bytes of the file; read each block only after the next one was requested."""
-    _, blocks = form_file(CONTENT_TYPE, divided(body, sizes))
+    _, blocks, _ = form_file(CONTENT_TYPE, divided(body, sizes))
     data, previous = b"", None
     for block in blocks:
         if previous is not None:
@@ -227,7 +227,7 @@ def test_empty_file_is_returned() -> None:
 
 def test_extended_filename_parameter_is_ignored() -> None:
     body = file_part(b"one")[:-7].replace(b'"a.txt"', b"\"a.txt\"; filename*=UTF-8''b.exe")
-    name, _ = form_file(CONTENT_TYPE, divided(body + b"\r\none\r\n" + END, [10]))
+    name, _, _ = form_file(CONTENT_TYPE, divided(body + b"\r\none\r\n" + END, [10]))
     assert name == "a.txt"
 
 
@@ -254,3 +254,36 @@ def test_file_in_one_chunk_is_returned(total: bytes) -> None:
 def test_part_with_content_range_raises_partial_upload() -> None:
     with pytest.raises(PartialUpload):
         read_file(file_part(b"one", "\r\nContent-Range: bytes 0-2/9") + END, [10])
+
+
+def expires_part(value: str = "7d") -> bytes:
+    return part('name="expires"', value.encode())
+
+
+@pytest.mark.parametrize("size", [1, 7, 300])
+def test_field_about_the_file_is_read_if_it_comes_before_it(size: int) -> None:
+    body = part('name="note"', b"hello") + expires_part() + file_part(b"one") + END
+
+    file = form_file(CONTENT_TYPE, divided(body, [size]))
+
+    assert file.fields == {"expires": "7d"}
+
+
+def test_empty_field_about_the_file_counts_as_missing() -> None:
+    file = form_file(CONTENT_TYPE, divided(expires_part("") + file_part(b"one") + END, [10]))
+
+    assert file.fields == {}
+
+
+@pytest.mark.parametrize("size", [1, 7, 300])
+def test_field_about_the_file_after_it_raises_bad_form(size: int) -> None:
+    """The bytes may be stored before it is read, so it would have no effect."""
+    with pytest.raises(BadForm, match="`expires` must come before the file"):
+        read_file(file_part(b"one") + expires_part() + END, [size])
+
+
+def test_field_about_the_file_that_occurs_twice_raises_bad_form() -> None:
+    body = expires_part("1d") + expires_part("7d") + file_part(b"one") + END
+
+    with pytest.raises(BadForm, match="`expires` more than once"):
+        form_file(CONTENT_TYPE, divided(body, [10]))

@@ -5,10 +5,10 @@ and from nothing in the code, so that the two can be compared.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
-from tests.support.tus import BYTES, VERSION, named
+from tests.support.tus import BYTES, VERSION, encoded, named
 from tests.support.wire import form, part
 
 TEXT = b"some text\n"
@@ -18,6 +18,10 @@ LENGTH = str(2 * len(TEXT))
 PUBLIC: frozenset[str] = frozenset()
 ANY = frozenset({"any"})
 """Whoever has some scope may make the call, and so may whoever has credentials."""
+LINK = frozenset({"link"})
+"""The link whose secret is in the path makes the call, whatever other credentials there are."""
+NO_LINK = "x" * 43
+"""The secret of no link."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Call:
     """What must be there: the `file`, the `upload`, or `no file` of the name."""
     names_file: bool = True
     """Whether a prefix applies, since the request names a file."""
+    declares: frozenset[str] | None = None
+    """The scopes that the route declares, if its view needs more of such a request."""
     name_is_in_body: bool = False
     """Whether the name is only known when a part of the body has been read."""
 
@@ -67,9 +73,16 @@ def _call(
     return Call(method, rule, scopes, request, status, **options)  # type: ignore[arg-type]
 
 
-def _with_form(name: str, _upload: str) -> Request:
-    fields = {"Content-Type": "multipart/form-data; boundary=XboundaryX"}
-    return Request("POST", "/upload", fields, form(part("file", TEXT, name)))
+def _with_form(more: Mapping[str, str] = {}) -> Callable[[str, str], Request]:
+    def request(name: str, _upload: str) -> Request:
+        fields = {"Content-Type": "multipart/form-data; boundary=XboundaryX"} | more
+        return Request("POST", "/upload", fields, form(part("file", TEXT, name)))
+
+    return request
+
+
+def _with_form_of_link(name: str, upload: str) -> Request:
+    return replace(_with_form()(name, upload), path=f"/s/{NO_LINK}")
 
 
 def _creation(more: Mapping[str, str] = {}, body: bytes = b"") -> Callable[[str, str], Request]:
@@ -81,6 +94,12 @@ def _creation(more: Mapping[str, str] = {}, body: bytes = b"") -> Callable[[str,
     return request
 
 
+def _creation_that_replaces(name: str, _upload: str) -> Request:
+    metadata = f"filename {encoded(name)},if-match {encoded('*')}"
+    fields = VERSION | {"Upload-Length": LENGTH, "Upload-Metadata": metadata}
+    return Request("POST", "/tus/", fields)
+
+
 _UPLOAD_RULE = "/upload/<new_file:name>"
 _DOWNLOAD_RULE = "/download/<stored_file:name>"
 _TUS_RULE = "/tus/<upload:upload>"
@@ -88,6 +107,8 @@ _LINK_RULE = "/links/<link:link_id>"
 _RESUME_RULE = "/resume/<upload:upload>"
 _FILE, _NO_FILE, _UPLOAD = {"expects": "file"}, {"expects": "no file"}, {"expects": "upload"}
 _NO_NAME = {"names_file": False}
+_WRITE, _REPLACE = frozenset({"write"}), frozenset({"write", "delete"})
+_ANY_VERSION = {"If-Match": "*"}
 _OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 _OWN = _UPLOAD | _NO_NAME
 _TUS_BYTES = VERSION | BYTES | {"Upload-Offset": "0"}
@@ -98,15 +119,33 @@ _DRAFT_BYTES = {
 }
 
 CALLS = {
+    "link: page": _call("GET", "/s/<link_secret>", LINK, 404, f"/s/{NO_LINK}", **_NO_NAME),
+    "link: password": _call("POST", "/s/<link_secret>/password", LINK, 404,
+                            f"/s/{NO_LINK}/password", body=b"password=x",
+                            headers={"Content-Type": "application/x-www-form-urlencoded"},
+                            **_NO_NAME),
+    "link: form": Call("POST", "/s/<link_secret>", LINK, _with_form_of_link, 404,
+                       names_file=False),
+    "link: download": _call("GET", "/s/<link_secret>/<stored_file:name>", LINK, 404,
+                            f"/s/{NO_LINK}/{{name}}", names_file=False),
     "root": _call("GET", "/", PUBLIC, 302, **_NO_NAME),
     "page": _call("GET", "/upload", ANY, 200, **_NO_NAME),
     "list": _call("GET", "/download", "list", 200, **_NO_NAME),
     "list: page": _call("GET", "/download", "list", 200, "/download?limit=5&q=a", **_NO_NAME),
     "list: head": _call("HEAD", "/download", "list", 200, **_NO_NAME),
-    "form": Call("POST", "/upload", frozenset({"write"}), _with_form, 201, "no file",
+    "form": Call("POST", "/upload", frozenset({"write"}), _with_form(), 201, "no file",
                  name_is_in_body=True),
+    "form: replace": Call("POST", "/upload", _REPLACE, _with_form(_ANY_VERSION), 200,
+                          "file", declares=_WRITE, name_is_in_body=True),
     "put": _call("PUT", _UPLOAD_RULE, "write", 201, "/upload/{name}", body=TEXT, **_NO_FILE),
     "post": _call("POST", _UPLOAD_RULE, "write", 201, "/upload/{name}", body=TEXT, **_NO_FILE),
+    "put: replace": _call("PUT", _UPLOAD_RULE, _REPLACE, 200, "/upload/{name}", body=TEXT,
+                          headers=_ANY_VERSION, declares=_WRITE, **_FILE),
+    "post: replace": _call("POST", _UPLOAD_RULE, _REPLACE, 200, "/upload/{name}", body=TEXT,
+                           headers=_ANY_VERSION, declares=_WRITE, **_FILE),
+    "draft: replace": _call("POST", _UPLOAD_RULE, _REPLACE, 201, "/upload/{name}", body=TEXT,
+                            headers=_ANY_VERSION | {"Upload-Complete": "?0"}, declares=_WRITE,
+                            **_FILE),
     "draft: create": _call("POST", _UPLOAD_RULE, "write", 201, "/upload/{name}", body=TEXT,
                            headers={"Upload-Complete": "?0"}, **_NO_FILE),
     "download": _call("GET", _DOWNLOAD_RULE, "read", 200, "/download/{name}", **_FILE),
@@ -120,6 +159,8 @@ CALLS = {
     "delete: condition": _call("DELETE", _DOWNLOAD_RULE, "delete", 412, "/download/{name}",
                                headers={"If-Match": '"x"'}, **_FILE),
     "tus: create": Call("POST", "/tus/", frozenset({"write"}), _creation(), 201, "no file"),
+    "tus: replace": Call("POST", "/tus/", _REPLACE, _creation_that_replaces, 201, "file",
+                         declares=_WRITE),
     "tus: create with upload": Call("POST", "/tus/", frozenset({"write"}),
                                     _creation(BYTES, TEXT), 201, "no file"),
     "tus: create a part": _call("POST", "/tus/", "write", 201, **_NO_NAME, headers=VERSION

@@ -1,4 +1,7 @@
-"""A real OpenID provider (oidc-provider-mock), which signs in everybody who says who they are."""
+"""A real OpenID provider (oidc-provider-mock), which signs in everybody who says who they are.
+
+It ignores PKCE, unless it is started as the one of tests/support/strict_provider.py.
+"""
 
 import contextlib
 import os
@@ -9,7 +12,7 @@ from collections.abc import Iterator
 
 import httpx
 
-from tests.support.servers import free_port
+from tests.support.servers import ROOT, free_port
 from tests.support.wire import eventually
 
 CLIENT = {"OIDC_CLIENT_ID": "files", "OIDC_CLIENT_SECRET": "a secret of the client"}
@@ -18,16 +21,20 @@ CLIENT = {"OIDC_CLIENT_ID": "files", "OIDC_CLIENT_SECRET": "a secret of the clie
 class IdentityProvider:
     """The provider in a process of its own; `issuer` is its URL."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, strict: bool = False) -> None:
+        """With `strict`, it insists on PKCE."""
+        self._strict = strict
         self.port = free_port()
         self.issuer = f"http://localhost:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, with a new signing key and without any person."""
-        command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(self.port)]
+        lax = ("oidc_provider_mock", "--host", "localhost", "--require-nonce", "true", "--port")
+        module = ("tests.support.strict_provider",) if self._strict else lax
         self._process = subprocess.Popen(
-            [*command, "--host", "localhost", "--require-nonce", "true"],
+            [sys.executable, "-m", *module, str(self.port)],
+            cwd=ROOT,
             env=os.environ | {"AUTHLIB_INSECURE_TRANSPORT": "1", "PYTHONWARNINGS": "ignore"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -59,9 +66,9 @@ class IdentityProvider:
 
 
 @contextlib.contextmanager
-def identity_provider() -> Iterator[IdentityProvider]:
-    """Run a provider."""
-    provider = IdentityProvider()
+def identity_provider(*, strict: bool = False) -> Iterator[IdentityProvider]:
+    """Run a provider; with `strict`, one that insists on PKCE."""
+    provider = IdentityProvider(strict=strict)
     provider.start()
     try:
         yield provider

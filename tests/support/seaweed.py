@@ -89,9 +89,11 @@ class SeaweedClient:
         answer = self.client.list_multipart_uploads(Bucket=BUCKET, Prefix=f"{prefix}/")
         return [upload["Key"] for upload in answer.get("Uploads", ())]
 
-    def clear(self, prefix: str) -> None:
-        """Remove all objects under a prefix."""
+    def clear(self, prefix: str, *, keep: str = "") -> None:
+        """Remove all objects under a prefix, but for the one with the key `keep`."""
         for key in self.keys(prefix):
+            if key == keep:
+                continue
             self.client.delete_object(Bucket=BUCKET, Key=f"{prefix}/{key}")
 
     def close(self) -> None:

@@ -40,7 +40,8 @@ class LiveServer:
     def __init__(self, settings: Mapping[str, str], *command: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.store = Path(settings["STORE_URL"])
+        self.store_url = settings["STORE_URL"]
+        self.store = Path(self.store_url)
         self.log_path = self._log_path()
         self._environ = {
             name: value
@@ -183,4 +184,5 @@ class S3LiveServer(LiveServer):
         return any(key != "record" for key in keys)
 
     def clear(self) -> None:
-        self.seaweed.clear(self.prefix)
+        # Each worker remembers this key, so they would have different ones.
+        self.seaweed.clear(self.prefix, keep=".fileservice/secret-key")

@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -17,10 +19,11 @@ from fileservice.access.counter_records import counter_of
 from fileservice.access.quotas import Amount
 from fileservice.gevent_executor import InlineExecutor
 from fileservice.names import FileName
-from fileservice.storage import NotFound, StorageUnavailable
+from fileservice.storage import NameTaken, NotFound, StorageUnavailable
 from fileservice.storage.local import LocalStore
 from fileservice.storage.local.resumable import LocalResumableWriter
 from fileservice.upload import (
+    ANY_VERSION,
     AppendRequest,
     Caller,
     ResumableUploads,
@@ -30,6 +33,7 @@ from fileservice.upload import (
     UploadRequest,
     held_reservations,
     receive,
+    remove_expired_files,
 )
 from tests.access.test_accounts import make_reservations_lapse
 from tests.upload.resumable.process import DAY, make_older
@@ -50,15 +54,23 @@ class Process:
     """A worker process, in which one principal with a quota uploads."""
 
     def __init__(self, root: Path, intervals: RecountIntervals = NEVER) -> None:
+        self.root = root
         self.store = LocalStore(root, fsync=False)
         executor = InlineExecutor()
         accounts = QuotaAccounts(
             self.store, executor, partial(held_reservations, self.store), intervals
         )
         self.accounts = accounts
-        self.context = UploadContext(self.store, POLICY, executor, accounts.release)
+        self.context = UploadContext(
+            self.store, POLICY, executor, accounts.release, begin_removal=accounts.begin_removal
+        )
         self.uploads = ResumableUploads(self.context, expiry=DAY)
-        self.caller = Caller(CI, CI, account=accounts.account(CI, lambda: QUOTA))
+        self.caller = Caller(
+            CI,
+            CI,
+            authorize_replacement=lambda _name: None,
+            account=accounts.account(CI, lambda: QUOTA),
+        )
 
     def put(self, name: str, size: int, *, declared: bool = True) -> None:
         length = size if declared else None
@@ -66,8 +78,18 @@ class Process:
         blocks = [b"x" * (size // 2), b"x" * (size - size // 2)]
         receive(request, blocks, self.context)
 
-    def create(self, name: str | None, length: int | None) -> str:
-        request = name and UploadRequest(FileName.parse(name), length, caller=self.caller)
+    def replace(self, name: str, size: int) -> None:
+        request = UploadRequest(
+            FileName.parse(name), size, replaces=ANY_VERSION, caller=self.caller
+        )
+        receive(request, [b"y" * size], self.context)
+
+    def create(
+        self, name: str | None, length: int | None, replaces: tuple[str, ...] | None = None
+    ) -> str:
+        request = name and UploadRequest(
+            FileName.parse(name), length, replaces=replaces, caller=self.caller
+        )
         return self.uploads.create(request or None, length, {}, caller=self.caller).upload
 
     def append(self, upload: str, offset: int, size: int, length: int | None = None) -> None:
@@ -169,7 +191,44 @@ def deleted(process: Process) -> None:
     process.delete("first.txt")
 
 
-ACTS = [one_request, unknown_length, resumed, cancelled, concatenated, deleted]
+def replaced(process: Process) -> None:
+    process.replace("first.txt", 30_000)
+
+
+def replaced_by_a_resumed_upload(process: Process) -> None:
+    upload = process.create("first.txt", 30_000, ANY_VERSION)
+    process.append(upload, 0, 10_000)
+    process.append(upload, 10_000, 20_000)
+
+
+def expire(process: Process, name: str) -> None:
+    """Let the time of a stored file be over."""
+    os.setxattr(process.root / name, "user.fileservice.expires", b"1")
+    assert name not in [file.name for file in process.store.list()]  # and it is in the index now
+
+
+def swept(process: Process) -> None:
+    expire(process, "first.txt")
+    remove_expired_files(process.context)
+
+
+def taken_over(process: Process) -> None:
+    expire(process, "first.txt")
+    process.put("first.txt", 30_000)
+
+
+ACTS = [
+    one_request,
+    unknown_length,
+    resumed,
+    cancelled,
+    concatenated,
+    deleted,
+    replaced,
+    replaced_by_a_resumed_upload,
+    swept,
+    taken_over,
+]
 
 
 def lines(step: int) -> Iterator[int]:
@@ -205,6 +264,58 @@ def test_a_process_killed_at_any_line_leaves_a_counter_that_heals(
         if not was_killed:
             return
     raise AssertionError
+
+
+class TestExpiredFile:
+    def test_sweep_gives_its_bytes_back_to_its_owner(self, process: Process) -> None:
+        process.put("a.txt", 60_000)
+        process.put("stays.txt", 30_000)
+        expire(process, "a.txt")
+        assert process.used() == Amount(90_000, 2)
+
+        swept_in = Process(process.root)
+        remove_expired_files(swept_in.context)
+        remove_expired_files(process.context)
+
+        assert process.used() == process.in_store(parts=True) == Amount(30_000, 1)
+
+    def test_its_bytes_are_free_for_the_upload_that_takes_its_name(self, process: Process) -> None:
+        process.put("a.txt", 90_000)
+        with pytest.raises(NameTaken):
+            process.put("a.txt", 10_000)
+        expire(process, "a.txt")
+
+        process.put("a.txt", 80_000)
+
+        assert process.used() == process.in_store(parts=True) == Amount(80_000, 1)
+
+    def test_its_bytes_are_given_back_once_whoever_removes_it(self, root: Path) -> None:
+        """Sweeps and uploads that want the name compete for it."""
+        for size in range(10_000, 10_010):
+            Process(root).put("a.txt", size)
+            expire(Process(root), "a.txt")
+            start = threading.Barrier(8)
+
+            def act(number: int, start: threading.Barrier = start) -> bool:
+                process = Process(root)
+                start.wait()
+                if number % 2:
+                    remove_expired_files(process.context)
+                    return False
+                try:
+                    process.put("a.txt", 5000 + number)
+                except NameTaken:
+                    return False
+                return True
+
+            with ThreadPoolExecutor(8) as threads:
+                assert list(threads.map(act, range(8))).count(True) == 1
+
+            process = Process(root)
+            assert process.used() == process.in_store(parts=True)
+            assert process.used().files == 1
+            process.delete("a.txt")
+            assert process.used() == Amount()
 
 
 class TestExpiry:

@@ -333,6 +333,24 @@ class TestSpace:
         assert store.stat(NAME).size == 8 * MIB
         assert (tmp_path / "store" / NAME).stat().st_blocks * 512 < 8 * MIB + MIB // 2
 
+    def test_at_most_64_mib_are_reserved_for_bytes_that_may_never_come(
+        self, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[int] = []
+        reserve_space = store.reserve_space
+
+        def record(staged: StagedFile, size: int, *, ahead: int, min_free: int) -> int | None:
+            asked.append(ahead)
+            return reserve_space(staged, size, ahead=ahead, min_free=min_free)
+
+        monkeypatch.setattr(store, "reserve_space", record)
+        block = b"x" * (4 * MIB)
+
+        upload(store, request(), [block] * 50)  # 200 MiB
+
+        assert asked == sorted(asked)
+        assert asked[-1] == 64 * MIB
+
     @pytest.mark.parametrize(("free", "is_reserved"), [(8 << 30, False), ((8 << 30) - 1, True)])
     @pytest.mark.parametrize("min_free", [0, 1 << 30])
     def test_small_file_reserves_space_only_if_space_is_scarce(

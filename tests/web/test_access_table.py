@@ -8,7 +8,7 @@ import itertools
 import os
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,16 @@ from fileservice.access import (
     Maker,
     MakerKind,
     Scope,
+    Session,
     UploadGrant,
 )
+from fileservice.access.access_file import read_rules
+from fileservice.access.sessions import seal
 from fileservice.names import FileName
 from fileservice.storage.local import LocalStore
 from fileservice.web.door import declared_action
 from tests.support.access import EditedAccessFile, Rights
-from tests.support.calls import ANY, CALLS, PUBLIC, TEXT, Call
+from tests.support.calls import ANY, CALLS, LINK, PUBLIC, TEXT, Call
 from tests.web.application import UnreadableBody, application
 
 SCOPE_SETS = [
@@ -37,6 +40,7 @@ SCOPE_SETS = [
 ] + [frozenset({"share", "admin"}), frozenset(Scope)]
 PREFIX = "p-"
 ALL_OF_STRANGERS = ("list", "read", "write", "delete")
+SECRET_KEY = "k" * 40
 
 
 def of(scopes: frozenset[str]) -> str:
@@ -79,8 +83,9 @@ class World:
             TRUSTED_PROXIES="127.0.0.1",
             IDENTITY_HEADER="X-Person",
             IDENTITY_GROUPS_HEADER="X-Groups",
+            SECRET_KEY=SECRET_KEY,
         )
-        return app.test_client()
+        return app.test_client(use_cookies=False)
 
     def clear(self) -> None:
         """Remove all files and uploads."""
@@ -107,6 +112,16 @@ class World:
 
     def store(self, name: str) -> None:
         (self.root / name).write_bytes(TEXT)
+
+    def sign_in(self, name: str) -> dict[str, str]:
+        """Sign in with a token, while it has not expired, and return the field that shows it."""
+        answer = self._unlimited.post(
+            "/sign-in",
+            data={"token": self.access.secret(name)},
+            headers={"Sec-Fetch-Site": "same-origin"},
+        )
+        assert answer.status_code == 303, answer.text
+        return {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
 
     def begin(self, credentials: Mapping[str, str], call: Call, name: str) -> str:
         """Begin an upload for a principal, by the protocol of the call, and return its id."""
@@ -163,7 +178,7 @@ class Who:
     """Whether ACCESS_FILE names the principal, so that it could have begun uploads before."""
 
     def may(self, call: Call, name: str) -> bool:
-        if call.needs == PUBLIC:
+        if call.needs in (PUBLIC, LINK):
             return True
         if call.needs == ANY:
             return self.is_known or bool(self.scopes)
@@ -250,6 +265,43 @@ def unknown_token(world: World, scopes: frozenset[str]) -> Who:
     return Who(client, credentials, NOTHING, UNAUTHENTICATED, is_known=False)
 
 
+def signed_in_with_a_token(world: World, scopes: frozenset[str]) -> Who:
+    client = world.client(frozenset(ALL_OF_STRANGERS))
+    return Who(client, world.sign_in(token_name(scopes)), scopes)
+
+
+def signed_in_with_a_token_with_a_prefix(world: World, scopes: frozenset[str]) -> Who:
+    credentials = world.sign_in(f"{token_name(scopes)}-prefix")
+    return Who(world.client(NOTHING), credentials, scopes, prefix=PREFIX)
+
+
+def session_of(world: World, name: str, *groups: str, key: str = SECRET_KEY) -> dict[str, str]:
+    """The field with which a browser shows the session of a person from an OpenID provider."""
+    session = Session.of_person(name, groups, read_rules(world.access.path))
+    return {"Cookie": f"fileservice-session={seal(session, key.encode())}"}
+
+
+def person_who_has_signed_in(world: World, scopes: frozenset[str]) -> Who:
+    client = world.client(frozenset(ALL_OF_STRANGERS))
+    return Who(client, session_of(world, token_name(scopes)), scopes)
+
+
+def member_of_a_group_who_has_signed_in(world: World, scopes: frozenset[str]) -> Who:
+    credentials = session_of(world, f"member-{of(scopes)}", "x", token_name(scopes))
+    return Who(world.client(NOTHING), credentials, scopes)
+
+
+def forged_session(world: World, scopes: frozenset[str]) -> Who:
+    """A browser keeps sending a session that is worth nothing, so it is a stranger's."""
+    stranger = anonymous(world, scopes)
+    return replace(stranger, credentials=session_of(world, token_name(frozenset(Scope)), key="x"))
+
+
+def session_of_an_expired_token(world: World, scopes: frozenset[str]) -> Who:
+    stranger = anonymous(world, scopes)
+    return replace(stranger, credentials=world.sign_in(f"{token_name(frozenset(Scope))}-expired"))
+
+
 Kind = Callable[[World, frozenset[str]], Who]
 KINDS: list[Kind] = [
     anonymous,
@@ -264,13 +316,19 @@ KINDS: list[Kind] = [
     link_to_another_file,
     expired_token,
     unknown_token,
+    signed_in_with_a_token,
+    signed_in_with_a_token_with_a_prefix,
+    person_who_has_signed_in,
+    member_of_a_group_who_has_signed_in,
+    forged_session,
+    session_of_an_expired_token,
 ]
 """What makes a principal of each kind with a set of scopes."""
-VALID_KINDS = [
-    kind
-    for kind in KINDS
-    if kind not in (person_without_rights, link_to_another_file, expired_token, unknown_token)
-]
+WORTHLESS_KINDS = (
+    person_without_rights, link_to_another_file, expired_token, unknown_token,
+    session_of_an_expired_token,
+)  # fmt: skip
+VALID_KINDS = [kind for kind in KINDS if kind not in WORTHLESS_KINDS]
 
 
 def principals(scope_sets: Iterable[frozenset[str]], kinds: Iterable[Kind]) -> list[object]:
@@ -318,7 +376,11 @@ def test_every_route_declares_the_scopes_of_the_table(world: World) -> None:
     }
     for call in CALLS.values():
         action = declared[call.method, call.rule]
-        assert action.scopes == (NOTHING if call.needs == ANY else call.needs), call
+        if call.needs == LINK:
+            assert call.rule.startswith("/s/<link_secret>")
+            continue
+        needs = NOTHING if call.needs == ANY else call.needs
+        assert action.scopes == (needs if call.declares is None else call.declares), call
 
 
 @pytest.mark.parametrize(("kind", "scopes"), principals(SCOPE_SETS, KINDS))

@@ -47,14 +47,17 @@ MEMBERS: dict[Exception, dict[str, object]] = {
     protocol_errors.BadField("Upload-Offset"): {},
     protocol_errors.BadMetadata("Upload-Metadata"): {},
     protocol_errors.BadChecksum("Upload-Checksum"): {},
+    protocol_errors.BadExpiry("expires"): {},
     protocol_errors.UnsupportedVersion("1.0.0"): {},
     protocol_errors.ChecksumMismatch(): {},
     storage.NotFound(NAME): {"name": "a.txt"},
     storage.NameTaken(NAME): {"name": "a.txt"},
     storage.NameReserved(NAME): {"name": "a.txt"},
+    storage.VersionChanged(NAME): {"name": "a.txt"},
     storage.NoSuchUpload(): {},
     storage.Locked(): {},
     storage.StorageFull("full"): {},
+    storage.ExpiryNotSupported(): {},
     storage.StorageUnavailable("gone"): {},
     storage.Busy("no descriptors"): {},
     upload_errors.ContentMismatch(TEXT_TYPE, "image/png"): {
@@ -67,6 +70,8 @@ MEMBERS: dict[Exception, dict[str, object]] = {
         "allowed": ["csv", "txt"],
     },
     upload_errors.TooLarge(1024): {"limit": 1024},
+    upload_errors.ExpiryTooLate(604_800.0): {"limit": 604_800},
+    upload_errors.AlreadyExpired(): {},
     upload_errors.PreconditionNotMet("taken"): {},
     upload_errors.DigestMismatch("sha-256"): {"algorithm": "sha-256"},
     upload_errors.InvalidConcatenation("a part is missing"): {},
@@ -78,6 +83,7 @@ MEMBERS: dict[Exception, dict[str, object]] = {
     upload_errors.OffsetMismatch(5): {"offset": 5},
     upload_errors.LengthConflict(10): {"length": 10},
     web_errors.CrossSite(): {},
+    web_errors.Unasked(): {},
     web_errors.ForeignForm(): {},
     web_errors.SignInRejected("/upload"): {},
     web_errors.SignInFailed("begin again"): {},
@@ -276,7 +282,7 @@ def test_a_client_that_prefers_html_gets_a_page_with_the_same_content(app: Flask
     response = answer_to(app, error, accept="text/html,*/*;q=0.8")
     assert response.status_code == 415
     assert response.mimetype == "text/html"
-    assert response.headers["Vary"] == "Accept, Accept-Encoding"
+    assert response.headers["Vary"] == "Accept, Accept-Language, Accept-Encoding"
     assert response.headers["Cache-Control"] == "no-store"
     assert "Content-Security-Policy" in response.headers
     assert "exe&lt;b&gt;" in response.text

@@ -1,6 +1,7 @@
 """How a stored file is described to clients."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -8,11 +9,13 @@ from flask import Flask
 from fileservice.names import FileName
 from fileservice.storage import Content, StoredFile
 from fileservice.web.representations import (
+    completed_upload_headers,
     content_disposition,
     content_type,
     etag,
     representation_headers,
     stored_response,
+    sunset,
     to_json,
     validators,
 )
@@ -35,8 +38,17 @@ def test_the_json_of_a_file_has_its_name_url_size_type_time_and_digest() -> None
         "size": 5,
         "type": "text/plain",
         "modified": "2023-11-14T22:13:20Z",
+        "expires": None,
         "digest": representation_headers(stored_file())["Repr-Digest"],
     }
+
+
+def test_the_time_of_expiry_is_in_the_json_and_in_sunset() -> None:
+    file = replace(stored_file(), expires=1_800_000_000)
+    assert to_json(file, BASE)["expires"] == "2027-01-15T08:00:00Z"
+    assert sunset(file) == {"Sunset": "Fri, 15 Jan 2027 08:00:00 GMT"}
+    assert sunset(stored_file()) == {}
+    assert completed_upload_headers(file, BASE)["Sunset"] == sunset(file)["Sunset"]
 
 
 def test_the_digest_of_a_file_without_one_is_null() -> None:

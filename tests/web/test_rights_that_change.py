@@ -3,7 +3,7 @@
 import hashlib
 import io
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from fileservice.access import access_file
 from fileservice.storage.local.resumable import LocalResumableWriter
+from fileservice.wsgi_extensions import SEND_INTERIM_RESPONSE
 from tests.support.access import EditedAccessFile
 from tests.support.tus import BYTES, VERSION, named
 from tests.support.wire import form, part
@@ -143,6 +144,21 @@ def draft_patch(uploader: Uploader, change: str) -> TestResponse:
     return uploader.send("PATCH", path, headers, WHOLE, change)
 
 
+def draft_creation_with_104(uploader: Uploader, change: str) -> TestResponse:
+    """The client is told the URL before it sends the file, as it is by our server."""
+    informed = []
+
+    def send_interim(status: str, _fields: Mapping[str, str]) -> None:
+        informed.append(status)
+
+    headers = {"Upload-Complete": "?1", "Upload-Draft-Interop-Version": "8"}
+    environ = environ_of(WHOLE, headers, lambda: change and uploader.change(change))
+    environ[SEND_INTERIM_RESPONSE] = send_interim
+    answer = uploader.client.put(f"/upload/{NAME}", headers=headers, environ_overrides=environ)
+    assert informed == ["104 Upload Resumption Supported"]
+    return answer
+
+
 WAYS = [
     put,
     put_whose_length_is_unknown,
@@ -152,7 +168,9 @@ WAYS = [
     tus_creation_with_upload,
     tus_concatenation,
     draft_patch,
+    draft_creation_with_104,
 ]
+RESUMABLE_WAYS = [tus_patch, draft_patch, draft_creation_with_104]
 REFUSALS = {"revoked": 401, "expired": 401, "demoted": 403, "moved": 403}
 
 
@@ -178,7 +196,7 @@ def test_a_token_that_is_changed_during_an_upload_publishes_nothing(
 
 
 @pytest.mark.parametrize("change", REFUSALS)
-@pytest.mark.parametrize("way", [tus_patch, draft_patch], ids=lambda way: way.__name__)
+@pytest.mark.parametrize("way", RESUMABLE_WAYS, ids=lambda way: way.__name__)
 def test_asking_for_the_offset_publishes_nothing_for_a_token_that_was_changed(
     uploader: Uploader, way: Callable[[Uploader, str], TestResponse], change: str
 ) -> None:

@@ -5,13 +5,17 @@ from typing import Protocol
 
 from fileservice.names import FileName
 from fileservice.storage.files import Opened, StoredFile
+from fileservice.storage.interface.expiry import ExpiredFiles
 from fileservice.storage.interface.internal import PrivateFiles, UsageRecords
 from fileservice.storage.interface.uploads import Locker, Uploads
 from fileservice.storage.interface.writers import StagedFile, Writer
 
 
 class Store(Protocol):
-    """A flat set of immutable files. Every call may block, and may raise StorageUnavailable."""
+    """A flat set of immutable files. Every call may block, and may raise StorageUnavailable.
+
+    From the second on at which a file expires, by the clock of this process, it is not found.
+    """
 
     @property
     def uploads(self) -> Uploads:
@@ -20,6 +24,10 @@ class Store(Protocol):
     @property
     def locker(self) -> Locker:
         """The locks of the resumable uploads."""
+
+    @property
+    def expired(self) -> ExpiredFiles:
+        """The files that have expired and are yet to be removed."""
 
     @property
     def private_files(self) -> PrivateFiles:
@@ -66,13 +74,15 @@ class Store(Protocol):
     def is_taken(self, name: FileName) -> bool:
         """Return whether publishing under this name would raise NameTaken now.
 
-        Raise NameReserved if that is being decided.
+        An expired file keeps its name taken until it is removed. Raise NameReserved if that is
+        being decided.
         """
 
     def delete(self, name: FileName, version: str | None = None) -> StoredFile:
         """Remove a file durably, and describe it as it was.
 
-        Raise NotFound, also if it does not have the given `version`.
+        Raise NotFound, also if it does not have the given `version`, or NameReserved if another
+        file may be about to replace it.
         """
 
     def list(
@@ -91,8 +101,9 @@ class Store(Protocol):
         `expected` is a hint: how many files the caller is likely to take.
 
         The result is a cursor and not a snapshot: a file that exists throughout is returned exactly
-        once, whatever is published or deleted meanwhile. Memory does not grow with the number of
-        files.
+        once, whatever is published or deleted meanwhile. With `brief`, it may have files that have
+        expired since the call; `describe` does not find them. Memory does not grow with the number
+        of files.
         """
 
     def describe(self, file: StoredFile) -> StoredFile:

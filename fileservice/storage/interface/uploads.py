@@ -3,7 +3,7 @@
 docs/decisions/0013-locks-of-uploads.md says why the writer of an upload is its lock.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -30,10 +30,11 @@ class Uploads(Protocol):
         Equal records have the same id and are stored once. Raise StorageFull.
         """
 
-    def read(self, upload: str) -> StoredUpload:
+    def read(self, upload: str, is_wanted: Callable[[bytes], bool] | None = None) -> StoredUpload:
         """Return the record and the number of bytes that survive a power failure.
 
-        Raise NoSuchUpload.
+        Raise NoSuchUpload, also if `is_wanted` returns False for the record; then the bytes are not
+        looked at, which would take longer than if there were no such upload.
         """
 
     def read_record(self, upload: str) -> bytes:

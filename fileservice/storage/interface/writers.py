@@ -31,14 +31,35 @@ class Writer(StagedFile, Protocol):
     def write(self, block: bytes | memoryview) -> None:
         """Append all of `block`. Raise StorageFull or StorageUnavailable."""
 
-    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
+    @property
+    def replaced(self) -> StoredFile | None:
+        """The file that `publish` replaced, as it was; None if there was none."""
+
+    def publish(
+        self,
+        name: FileName,
+        content: Content,
+        owner: Owner | None = None,
+        *,
+        replaces: str | None = None,
+        expires: int | None = None,
+    ) -> StoredFile:
         """Make the complete file visible as `name`, durably and in one atomic step.
 
-        The content and the owner are kept with it.
+        The content and the owner are kept with it, and the time at which it `expires`, in seconds
+        since the Unix epoch. No failure of a process makes a file that expires stay for ever. Raise
+        ExpiryNotSupported if the store cannot keep the time.
 
         If any number of writers in any processes publish the same name, one succeeds. The others
-        raise NameTaken and change nothing. A writer raises NameReserved if it could not be decided
-        in time which of them succeeds; its bytes can be published later.
+        raise NameTaken and change nothing; so do all if an expired file has the name. A writer
+        raises NameReserved if it could not be decided in time which of them succeeds; its bytes can
+        be published later.
+
+        With `replaces`, the file takes the place of the one with this name and this version. At
+        every moment the name belongs to one of the two, also after a power failure. Of any number
+        of writers that replace one version, and of those that delete it, one succeeds. The others
+        raise VersionChanged, or NotFound if there is no file now. Who has opened the old file can
+        read on in it, as far as the store allows (decision 20).
         """
 
     def close(self) -> None:

@@ -2,8 +2,9 @@
 
 `user.shatag.sha256` and `user.shatag.ts` have the meaning that cshatag gives them, and
 `user.mime_type` has that of freedesktop.org. A digest is valid only while the time beside it is the
-modification time of the file. `user.fileservice.owner` is that of `files.Owner`. On a file system
-without attributes nothing is kept.
+modification time of the file. `user.fileservice.owner` is that of `files.Owner`, and
+`user.fileservice.expires` the time at which the file expires, in seconds since the Unix epoch. On a
+file system without attributes nothing is kept.
 """
 
 import errno
@@ -11,10 +12,12 @@ import os
 from dataclasses import replace
 
 from fileservice.names import FileName
-from fileservice.storage.files import Content, Owner, StoredFile
+from fileservice.storage.errors import ExpiryNotSupported
+from fileservice.storage.files import Content, Owner, StoredFile, expiry_from_text
 
 _UNSUPPORTED = (errno.ENOTSUP, errno.EPERM)
 _OWNER = "user.fileservice.owner"
+_EXPIRES = "user.fileservice.expires"
 
 
 def read(name: FileName, descriptor: int) -> StoredFile:
@@ -27,7 +30,8 @@ def read(name: FileName, descriptor: int) -> StoredFile:
         digest = _attribute(descriptor, "user.shatag.sha256")
     content = Content.from_text(name, media_type, charset, digest)
     owner = Owner.from_text(_attribute(descriptor, _OWNER))
-    return _describe(name, status, content, owner)
+    expires = expiry_from_text(_attribute(descriptor, _EXPIRES))
+    return _describe(name, status, content, owner, expires)
 
 
 def read_owner(path: str) -> Owner | None:
@@ -35,10 +39,18 @@ def read_owner(path: str) -> Owner | None:
     return Owner.from_text(_attribute(path, _OWNER))
 
 
-def write(name: FileName, content: Content, owner: Owner | None, descriptor: int) -> StoredFile:
+def write(
+    name: FileName,
+    content: Content,
+    owner: Owner | None,
+    descriptor: int,
+    *,
+    expires: int | None = None,
+) -> StoredFile:
     """Set the attributes of an opened file that is to get this name, and describe it.
 
-    Raise OSError, but not if there are no attributes.
+    Raise OSError, but not if there are no attributes: then raise ExpiryNotSupported for a file that
+    expires, and keep nothing of any other.
     """
     status = os.fstat(descriptor)
     attributes = {"user.mime_type": content.media_type.encode()}
@@ -49,15 +61,19 @@ def write(name: FileName, content: Content, owner: Owner | None, descriptor: int
         attributes["user.shatag.ts"] = _timestamp(status.st_mtime_ns).encode()
     if owner:
         attributes[_OWNER] = owner.to_text().encode()
+    if expires is not None:
+        attributes[_EXPIRES] = b"%d" % expires
     try:
         for attribute, value in attributes.items():
             os.setxattr(descriptor, attribute, value)
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
+        if expires is not None:
+            raise ExpiryNotSupported from error
         version = _describe(name, status, replace(content, sha256=None), None).version
         return replace(_describe(name, status, content, None), version=version)
-    return _describe(name, status, content, owner)
+    return _describe(name, status, content, owner, expires)
 
 
 def are_supported(descriptor: int) -> bool:
@@ -72,7 +88,11 @@ def are_supported(descriptor: int) -> bool:
 
 
 def _describe(
-    name: FileName, status: os.stat_result, content: Content, owner: Owner | None
+    name: FileName,
+    status: os.stat_result,
+    content: Content,
+    owner: Owner | None,
+    expires: int | None = None,
 ) -> StoredFile:
     if content.sha256:
         version = content.sha256.hex()
@@ -85,6 +105,7 @@ def _describe(
         content=content,
         version=version,
         owner=owner,
+        expires=expires,
     )
 
 

@@ -22,6 +22,7 @@ class Layout:
     ended: bytes
     release_requests: bytes
     usage: bytes
+    expiry: bytes
     names: bytes
     fsync: bool
     identity: Identity
@@ -31,9 +32,16 @@ class Layout:
         """Return the layout of the store in the directory `root`; see Identity for `identity`."""
         path = os.path.abspath(os.fsencode(root))
         private = os.path.join(path, b".fileservice")
-        staging, uploads, ended, release_requests, usage = (
+        staging, uploads, ended, release_requests, usage, expiry = directories = tuple(
             os.path.join(private, name)
-            for name in (b"staging", b"uploads", b"ended", b"release-requests", b"usage")
+            for name in (
+                b"staging",
+                b"uploads",
+                b"ended",
+                b"release-requests",
+                b"usage",
+                b"expiry",
+            )
         )
         return cls(
             root=path,
@@ -42,9 +50,10 @@ class Layout:
             ended=ended,
             release_requests=release_requests,
             usage=usage,
+            expiry=expiry,
             names=os.path.join(private, b"names"),
             fsync=fsync,
-            identity=Identity(path, (staging, uploads, ended, release_requests, usage), identity),
+            identity=Identity(path, directories, identity),
         )
 
     def published(self, name: FileName) -> bytes:

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from fileservice.storage.errors import Locked, NoSuchUpload
 from fileservice.storage.local.directories import lock_directory
 from fileservice.storage.local.errors import translate_errors
+from fileservice.storage.local.expiry_index import ExpiryIndex
 from fileservice.storage.local.layout import Layout
 from fileservice.storage.local.resumable import LocalResumableWriter
 
@@ -25,8 +26,9 @@ _REQUEST_SECONDS = 10.0
 class LocalLocker:
     """See `storage.interface.Locker`."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, expiry_index: ExpiryIndex) -> None:
         self._layout = layout
+        self._expiry_index = expiry_index
 
     def lock(self, upload: str) -> LocalResumableWriter:
         path = self._layout.upload(upload)
@@ -40,7 +42,7 @@ class LocalLocker:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if not _is_at(descriptor, path):
                     raise NoSuchUpload  # it ended between open and flock
-                writer = LocalResumableWriter(self._layout, descriptor, path)
+                writer = LocalResumableWriter(self._layout, self._expiry_index, descriptor, path)
                 writer.drop_unverified()
                 return writer
             except BaseException as error:

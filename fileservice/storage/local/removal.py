@@ -10,8 +10,8 @@ from fileservice.storage.local.layout import Layout
 def remove_name(layout: Layout, name: FileName, descriptor: int) -> None:
     """Remove this name if it belongs to the opened file. Raise FileNotFoundError if it does not.
 
-    All names are removed under one lock, and a taken name cannot be published again. So the name
-    cannot come to belong to another file between the check and the removal.
+    All names are removed and replaced under one lock, and a taken name cannot be published again.
+    So the name cannot come to belong to another file between the check and the removal.
     """
     path = layout.published(name)
     with lock_directory(layout.root):

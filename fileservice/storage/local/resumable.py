@@ -24,13 +24,21 @@ class LocalResumableWriter(LocalWriter):
             if not saved.is_page_cache_known(self._descriptor):
                 self._truncate_to(saved)
 
-    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
+    def publish(
+        self,
+        name: FileName,
+        content: Content,
+        owner: Owner | None = None,
+        *,
+        replaces: str | None = None,
+        expires: int | None = None,
+    ) -> StoredFile:
         with translate_errors(self._path):
             status = os.fstat(self._descriptor)
             if space.reserved(status) > PREALLOCATION and not self._is_published():
                 # A process that died had reserved space ahead, for an unknown length.
                 os.ftruncate(self._descriptor, status.st_size)
-        return super().publish(name, content, owner)
+        return super().publish(name, content, owner, replaces=replaces, expires=expires)
 
     def truncate(self, size: int) -> None:
         with translate_errors(self._path):

@@ -6,6 +6,7 @@
     ROOT/.fileservice/ended/             the records of uploads that have ended (see records)
     ROOT/.fileservice/release-requests/  requests to release the lock of an upload (see locker)
     ROOT/.fileservice/usage/             what is counted of the files of each owner (see usage)
+    ROOT/.fileservice/expiry/            which files expire when (see expiry_index)
     ROOT/.fileservice/names              the index of names (see index)
     ROOT/.fileservice/identity           which store this is (see identity)
     ROOT/.fileservice/KEY                a small file of the service itself (see private_files)
@@ -15,10 +16,10 @@ Reading, listing and deleting files needs no space, so it works on a disk that i
 inodes left.
 """
 
-import errno
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from stat import S_ISREG
 
@@ -26,9 +27,11 @@ from fileservice.names import BadName, FileName
 from fileservice.storage.errors import NotFound, StorageError, describe_error
 from fileservice.storage.files import Content, Opened, StoredFile
 from fileservice.storage.interface import StagedFile
-from fileservice.storage.local import attributes, foreign_files, space, staging
+from fileservice.storage.local import attributes, published, space, staging
 from fileservice.storage.local.directories import sync_directory
 from fileservice.storage.local.errors import translate_errors
+from fileservice.storage.local.expired_files import LocalExpiredFiles
+from fileservice.storage.local.expiry_index import ExpiryIndex
 from fileservice.storage.local.index import NameIndex
 from fileservice.storage.local.layout import Layout
 from fileservice.storage.local.locker import LocalLocker
@@ -42,7 +45,6 @@ from fileservice.storage.local.writer import LocalWriter
 _log = logging.getLogger(__name__)
 _UNKNOWN_CONTENT = Content("application/octet-stream")
 _PROBE = bytes(4096)
-_OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class LocalStore:
@@ -51,17 +53,26 @@ class LocalStore:
     remote = False
 
     def __init__(
-        self, root: Path, *, fsync: bool, verified: bool = False, identity: str | None = None
+        self,
+        root: Path,
+        *,
+        fsync: bool,
+        verified: bool = False,
+        identity: str | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Open the store in `root`, which must have the given `identity`.
 
         With `verified` the store is not verified again, and need not work or even exist at this
-        moment. Raise StorageError.
+        moment. `clock` returns seconds since the Unix epoch. Raise StorageError.
         """
+        self._clock = clock
         self._layout = layout = Layout.under(root, fsync=fsync, identity=identity)
         self._index = NameIndex(layout.root, layout.names, layout.staging)
+        self._expiry_index = ExpiryIndex(layout)
+        self.expired = LocalExpiredFiles(layout, self._expiry_index, clock)
         self.uploads = LocalUploads(layout)
-        self.locker = LocalLocker(layout)
+        self.locker = LocalLocker(layout, self._expiry_index)
         self.private_files = LocalPrivateFiles(layout)
         self.usage = LocalUsageRecords(layout)
         if not verified:
@@ -94,13 +105,13 @@ class LocalStore:
         with translate_errors():
             self._layout.identity.require()
             descriptor, path = staging.create(self._layout.staging)
-        return LocalWriter(self._layout, descriptor, path)
+        return LocalWriter(self._layout, self._expiry_index, descriptor, path)
 
     def open(self, name: FileName, *, sequential: bool = False) -> Opened:  # noqa: ARG002
         with translate_errors():
-            descriptor = self._open(name)
+            descriptor = published.open_file(self._layout, name)
             try:
-                file = attributes.read(name, descriptor)
+                file = self._describe(name, descriptor)
                 body = os.fdopen(descriptor, "rb", buffering=0)
             except BaseException:
                 os.close(descriptor)
@@ -112,9 +123,9 @@ class LocalStore:
 
     def stat(self, name: FileName) -> StoredFile:
         with translate_errors():
-            descriptor = self._open(name)
+            descriptor = published.open_file(self._layout, name)
             try:
-                return attributes.read(name, descriptor)
+                return self._describe(name, descriptor)
             finally:
                 os.close(descriptor)
 
@@ -129,18 +140,20 @@ class LocalStore:
     def delete(self, name: FileName, version: str | None = None) -> StoredFile:
         with translate_errors(self._layout.root):
             self._layout.identity.check()
-            descriptor = self._open(name)
+            descriptor = published.open_file(self._layout, name)
             try:
-                file = attributes.read(name, descriptor)
+                file = self._describe(name, descriptor)
                 if version is not None and file.version != version:
                     raise NotFound(name)
                 remove_name(self._layout, name, descriptor)
+                if self._layout.fsync:
+                    sync_directory(self._layout.root)
+                if file.expires is not None:
+                    self._expiry_index.discard(file.expires, descriptor)
             except FileNotFoundError:
                 raise NotFound(name) from None
             finally:
                 os.close(descriptor)
-            if self._layout.fsync:
-                sync_directory(self._layout.root)
         return file
 
     def list(
@@ -156,6 +169,9 @@ class LocalStore:
         folded = contains.casefold()
         with translate_errors(self._layout.root):
             self._layout.identity.check()
+            # What a brief description costs is one system call, and another would double it.
+            entries = self._expiry_index.entries(self._clock()) if brief else ()
+            may_have_expired = {entry.name for entry in entries}
             for raw in self._index.names(max(raw_after, raw_prefix)):
                 if not raw.startswith(raw_prefix):
                     return
@@ -165,7 +181,10 @@ class LocalStore:
                     name = FileName.parse_bytes(raw)
                     if name.encode() != raw or folded not in name.casefold():
                         continue
-                    file = self._stat_briefly(name, raw) if brief else self.stat(name)
+                    if brief and name not in may_have_expired:
+                        file = self._stat_briefly(name, raw)
+                    else:
+                        file = self.stat(name)
                 except (BadName, NotFound):
                     continue  # the name is not valid in a request, or the file was deleted
                 yield file
@@ -198,6 +217,14 @@ class LocalStore:
             self._layout.identity.check()
             staging.sweep(self._layout.staging)
 
+    def _describe(self, name: FileName, descriptor: int) -> StoredFile:
+        """Describe an opened file. Raise NotFound if it has expired, or OSError."""
+        file = attributes.read(name, descriptor)
+        if file.expires is not None and file.has_expired(self._clock()):
+            self._expiry_index.restore(name, file.expires, descriptor)
+            raise NotFound(name)
+        return file
+
     def _stat_briefly(self, name: FileName, raw: bytes) -> StoredFile:
         """Describe a file by what one system call returns."""
         try:
@@ -207,22 +234,3 @@ class LocalStore:
         if not S_ISREG(status.st_mode):
             raise NotFound(name)
         return StoredFile(name, status.st_size, status.st_mtime_ns, _UNKNOWN_CONTENT, version="")
-
-    def _open(self, name: FileName) -> int:
-        path = self._layout.published(name)
-        try:
-            descriptor = os.open(path, _OPEN_FLAGS)
-        except FileNotFoundError:
-            self._layout.identity.check()  # the whole store may be missing, which is a fault
-            raise NotFound(name) from None
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
-                raise NotFound(name) from None
-            if error.errno == errno.EACCES and os.access(self._layout.root, os.R_OK | os.X_OK):
-                foreign_files.log_once(path, "it is neither listed nor served")
-                raise NotFound(name) from None
-            raise
-        if not S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise NotFound(name)
-        return descriptor

@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from fileservice.storage.errors import NoSuchUpload
@@ -54,11 +54,13 @@ class LocalUploads:
             records.create_ended(self._layout, self._layout.upload(upload), record)
         return upload
 
-    def read(self, upload: str) -> StoredUpload:
+    def read(self, upload: str, is_wanted: Callable[[bytes], bool] | None = None) -> StoredUpload:
         path = self._layout.upload(upload)
         with translate_errors():
             while True:
                 record, record_modified = records.read(self._layout, path)
+                if is_wanted and not is_wanted(record):
+                    raise NoSuchUpload
                 try:
                     with open(path, "rb", buffering=0) as file:
                         size = self._durable_size(file.fileno(), path)

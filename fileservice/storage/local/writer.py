@@ -1,4 +1,4 @@
-"""LocalWriter: a staged file that is published by a hard link."""
+"""LocalWriter: a staged file that is published by a hard link, which may replace another file."""
 
 import logging
 import os
@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from fileservice.names import FileName
-from fileservice.storage.errors import NameTaken
+from fileservice.storage.errors import NameTaken, NotFound, VersionChanged
 from fileservice.storage.files import Content, Owner, StoredFile
 from fileservice.storage.local import attributes, writeback
 from fileservice.storage.local.directories import sync_directory
 from fileservice.storage.local.errors import translate_errors
+from fileservice.storage.local.expiry_index import ExpiryIndex
 from fileservice.storage.local.layout import Layout
 from fileservice.storage.local.removal import remove_name
+from fileservice.storage.local.replacement import replace_name
 
 _log = logging.getLogger(__name__)
 
@@ -22,11 +24,15 @@ _WRITEBACK_BYTES = 16 << 20
 class LocalWriter:
     """Append to the opened file at `path`; see `storage.interface.Writer`."""
 
-    def __init__(self, layout: Layout, descriptor: int, path: bytes) -> None:
+    def __init__(
+        self, layout: Layout, expiry_index: ExpiryIndex, descriptor: int, path: bytes
+    ) -> None:
         self._layout = layout
+        self._expiry_index = expiry_index
         self._descriptor = descriptor
         self._path = path
         self.size = os.lseek(descriptor, 0, os.SEEK_END)
+        self.replaced: StoredFile | None = None
         self._writeback_offset = self.size
         """Writeback has begun for the bytes before this offset."""
 
@@ -50,18 +56,40 @@ class LocalWriter:
     def descriptor(self) -> Iterator[int]:
         yield self._descriptor
 
-    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
+    def publish(
+        self,
+        name: FileName,
+        content: Content,
+        owner: Owner | None = None,
+        *,
+        replaces: str | None = None,
+        expires: int | None = None,
+    ) -> StoredFile:
         with translate_errors(self._path):
             self._layout.identity.require()
-            file = attributes.write(name, content, owner, self._descriptor)
+            file = attributes.write(name, content, owner, self._descriptor, expires=expires)
             self.sync()
-            linked = self._link(name)
+            if expires is not None:
+                # Before the file is visible, or a process that dies in between leaves it for ever.
+                self._expiry_index.add(name, expires, self._descriptor)
+            linked = False
+            try:
+                if replaces is None:
+                    linked = self._link(name)
+                else:
+                    self.replaced = replace_name(
+                        self._layout, name, replaces, self._path, self._descriptor
+                    )
+            except (NameTaken, NotFound, VersionChanged):
+                if expires is not None:
+                    self._expiry_index.discard(expires, self._descriptor)
+                raise
             if self._layout.fsync:
                 try:
                     sync_directory(self._layout.root)
                 except OSError:
                     # The name may not be durable. If an earlier call published it, a client may
-                    # already have the answer that says so.
+                    # already have the answer that says so. A file that was replaced is gone.
                     if linked:
                         remove_name(self._layout, name, self._descriptor)
                     raise

@@ -9,13 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from fileservice.names import FileName
 from fileservice.storage.errors import NameTaken, StorageError
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.objects import ObjectHead
 from fileservice.storage.s3.parts import MOST_PARTS, PART, PartUploads
 from fileservice.storage.s3.pieces import Piece, Pieces, end_of
+from fileservice.storage.s3.replacement import Replacement
 
 _SMALLEST_PART = 5 << 20
 """The least size of a part that is not the last ("Amazon S3 multipart upload limits")."""
@@ -59,23 +59,33 @@ def publish(
     pieces: Pieces,
     target: reservation.Target,
     *,
+    replacement: Replacement | None = None,
     before_completion: Callable[[], None] = lambda: None,
 ) -> ObjectHead:
-    """Make a file of the bytes. Raises NameTaken, NameReserved.
+    """Make a file of the bytes. Raises NameTaken, NameReserved, and what a replacement raises.
 
     `before_completion` is called when all bytes are in place, and may raise, so that the file does
     not become visible.
     """
     name = target.name
     if pieces.size <= PART:
-        return reservation.create(client, target, pieces.read_at(pieces.size, 0))
+        data = pieces.read_at(pieces.size, 0)
+        if replacement:
+            return replacement.create(target, data)
+        return reservation.create(client, target, data)
     pieces.wait_all()
-    if reservation.find_file(client, name):
-        raise NameTaken(name)  # before all bytes are copied in vain
+    # This is found out before all bytes are copied in vain.
+    if replacement:
+        if published := replacement.require_version(target):
+            return published
+    elif reservation.find_file(client, name):
+        raise NameTaken(name)
     upload_id = client.create_multipart_upload(name, target.content_type, target.metadata)
     try:
         etags = _upload_parts(client, pieces, name, upload_id)
         before_completion()
+        if replacement:
+            return replacement.complete(target, upload_id, etags, pieces.size)
         return reservation.complete(client, target, upload_id, etags, pieces.size)
     except BaseException:
         with suppress(StorageError):  # otherwise the sweep aborts it
@@ -83,7 +93,7 @@ def publish(
         raise
 
 
-def _upload_parts(client: S3Client, pieces: Pieces, name: FileName, upload_id: str) -> list[str]:
+def _upload_parts(client: S3Client, pieces: Pieces, name: str, upload_id: str) -> list[str]:
     etags: dict[int, str] = {}
 
     def upload(number: int, part: Part) -> None:

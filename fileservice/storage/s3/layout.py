@@ -6,7 +6,10 @@ report.pdf                            a published file; others may put one there
 .fileservice/uploads/ID/record        the record of a resumable upload (records)
 .fileservice/uploads/ID/OFFSET        its bytes (pieces)
 .fileservice/leases/ID                the process that holds its lock (lease)
+.fileservice/name-locks/HASH          a process that replaces or deletes a file (name_lock)
 .fileservice/release-requests/ID      another request asks for its lock (locker)
+.fileservice/expiry/TIME-ID-NAME      a file expires at this time (expiry_index)
+.fileservice/expiring/NAME-TIME-ID    the same, in the order of names
 .fileservice/usage/HASH                what is counted of the files of one owner (usage)
 .fileservice/verify/ID                an object that conditions are tested with (verify)
 .fileservice/KEY                      a small object of the service itself (private_files)
@@ -22,7 +25,10 @@ METADATA = ".fileservice/metadata/"
 STAGING = ".fileservice/staging/"
 UPLOADS = ".fileservice/uploads/"
 LEASES = ".fileservice/leases/"
+NAME_LOCKS = ".fileservice/name-locks/"
 RELEASE_REQUESTS = ".fileservice/release-requests/"
+EXPIRY = ".fileservice/expiry/"
+EXPIRING = ".fileservice/expiring/"
 USAGE = ".fileservice/usage/"
 VERIFY = ".fileservice/verify/"
 _RECORD = "record"

@@ -9,6 +9,7 @@ from fileservice.storage.errors import NoSuchUpload
 from fileservice.storage.s3 import records
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing
+from fileservice.storage.s3.expiry_index import ExpiryIndex
 from fileservice.storage.s3.heartbeat import Heartbeat
 from fileservice.storage.s3.layout import RELEASE_REQUESTS, release_request_key, upload_folder
 from fileservice.storage.s3.lease import Lease
@@ -22,10 +23,15 @@ class S3Locker:
     """See `interface.Locker`."""
 
     def __init__(
-        self, client: S3Client, metadata_store: MetadataStore, heartbeat: Heartbeat
+        self,
+        client: S3Client,
+        metadata_store: MetadataStore,
+        expiry_index: ExpiryIndex,
+        heartbeat: Heartbeat,
     ) -> None:
         self._client = client
         self._metadata_store = metadata_store
+        self._expiry_index = expiry_index
         self._heartbeat = heartbeat
 
     def lock(self, upload: str) -> S3ResumableWriter:
@@ -52,6 +58,7 @@ class S3Locker:
                 self._client,
                 self._metadata_store,
                 self._heartbeat,
+                self._expiry_index,
                 upload=upload,
                 lease=lease,
                 record_etag=record_etag,

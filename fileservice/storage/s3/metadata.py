@@ -15,7 +15,7 @@ from functools import lru_cache
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
 from fileservice.storage.errors import StorageError
-from fileservice.storage.files import Content, Owner, StoredFile
+from fileservice.storage.files import Content, Owner, StoredFile, expiry_from_text
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing
 from fileservice.storage.s3.layout import METADATA
@@ -28,15 +28,17 @@ IS_SEPARATE = "fileservice-metadata"
 """Key that says that the content is in an object of its own."""
 _NAME = "name"
 _TYPE, _CHARSET, _SHA256 = "fileservice-type", "fileservice-charset", "fileservice-sha256"
-_OWNER = "fileservice-owner"
+_OWNER, _EXPIRES = "fileservice-owner", "fileservice-expires"
 _CACHED_OBJECTS = 4096
 
 
-def metadata_of(content: Content, owner: Owner | None) -> dict[str, str]:
-    """Return the user-defined metadata that describes the content and names the owner."""
+def metadata_of(content: Content, owner: Owner | None, expires: int | None) -> dict[str, str]:
+    """Return the user-defined metadata: the content, the owner, and when the file expires."""
     fields = {_TYPE: content.media_type}
     if owner:
         fields[_OWNER] = owner.to_text()
+    if expires is not None:
+        fields[_EXPIRES] = str(expires)
     if content.charset:
         fields[_CHARSET] = content.charset
     if content.sha256:
@@ -56,9 +58,9 @@ class MetadataStore:
         self._client = client
         self._read = lru_cache(_CACHED_OBJECTS)(self._load)
 
-    def write(self, upload: str, name: FileName, content: Content, owner: Owner | None) -> None:
-        """Store the content and the owner of the file that this upload will become."""
-        data = json.dumps(metadata_of(content, owner) | {_NAME: name}).encode()
+    def write(self, upload: str, name: FileName, fields: Mapping[str, str]) -> None:
+        """Store what `metadata_of` says of the file that this upload will become."""
+        data = json.dumps({**fields, _NAME: name}).encode()
         seconds = self._client.timing.retry_with_body
         self._client.put_object(METADATA + upload, data, retry_seconds=seconds)
 
@@ -66,6 +68,23 @@ class MetadataStore:
         """Remove the object of an upload; if the bucket does not answer, the sweep does so."""
         with suppress(StorageError):
             self._client.delete_object(METADATA + upload)
+
+    def remove_of(self, head: ObjectHead) -> None:
+        """Remove the object, if there is one, of a file that was deleted."""
+        if IS_SEPARATE in head.metadata:
+            self.remove(head.metadata.get(ID, ""))
+
+    def retire_of(self, head: ObjectHead) -> None:
+        """Have the sweep remove the object of a file that was replaced, a day from now.
+
+        Who has opened that file may not have read its description yet. The sweep judges by the age
+        of the object, so the object is written again. Raises nothing.
+        """
+        if IS_SEPARATE in head.metadata:
+            key = METADATA + head.metadata.get(ID, "")
+            with suppress(StorageError, ObjectMissing):
+                _, data = self._client.read_object(key)
+                self._client.put_object(key, data)
 
     def describe(self, name: FileName, head: ObjectHead) -> StoredFile:
         """Describe a file whose object has this head."""
@@ -84,6 +103,7 @@ class MetadataStore:
             content=content,
             version=content.sha256.hex() if content.sha256 else version_of(head.etag),
             owner=Owner.from_text(_text(fields, _OWNER)),
+            expires=expiry_from_text(_text(fields, _EXPIRES)),
         )
 
     def _load(self, upload: str) -> Mapping[str, str]:
@@ -104,7 +124,7 @@ def version_of(etag: str) -> str:
     return re.sub(r"[^!#-~]", "", etag)
 
 
-def file_of(name: FileName, listed: ListedObject) -> StoredFile:
+def file_of(name: FileName, listed: ListedObject, expires: int | None = None) -> StoredFile:
     """Describe a file as far as a listing can."""
     return StoredFile(
         name=name,
@@ -112,6 +132,7 @@ def file_of(name: FileName, listed: ListedObject) -> StoredFile:
         modified_ns=int(listed.modified.timestamp()) * 1_000_000_000,
         content=Content(media_type_of(name.extension)),
         version=version_of(listed.etag),
+        expires=expires,
     )
 
 

@@ -3,9 +3,9 @@
 import io
 from typing import Any
 
-from fileservice.storage.errors import StorageUnavailable
+from fileservice.storage.errors import StorageUnavailable, VersionChanged
 from fileservice.storage.s3.client import S3Client
-from fileservice.storage.s3.errors import BROKEN_READ, ObjectMissing, PreconditionFailed
+from fileservice.storage.s3.errors import BROKEN_READ, RequestRejected
 from fileservice.storage.s3.retries import attempts
 
 _ATTEMPTS = 5
@@ -40,6 +40,15 @@ class ObjectReader(io.RawIOBase):
         if first != self._stream_position or end != self._end:
             self._close_stream()
         self._end = end
+
+    def begin_range(self, first: int, end: int) -> None:
+        """Seek to `first`, and request the bytes before `end`. Raises VersionChanged."""
+        self.seek_range(first, end)
+        if first < end:
+            try:
+                self._open_stream()
+            except RequestRejected:
+                raise VersionChanged(self._key) from None
 
     def readable(self) -> bool:
         return True
@@ -85,18 +94,18 @@ class ObjectReader(io.RawIOBase):
                 reason = "the object ended early"
             except BROKEN_READ as error:
                 reason = type(error).__name__
+            except RequestRejected:
+                raise StorageUnavailable("the file was removed while it was read") from None
             self._close_stream()
         raise StorageUnavailable(f"the file could not be read from the storage: {reason}")
 
     def _open_stream(self) -> Any:
+        """Return the bytes from the position on. Raises ObjectMissing, PreconditionFailed."""
         if self._stream and self._stream_position == self._position < self._end:
             return self._stream
         self._close_stream()
         end = self._end if self._end > self._position else self._size
-        try:
-            _, self._stream = self._client.get_object(self._key, self._position, end, self._etag)
-        except (ObjectMissing, PreconditionFailed):
-            raise StorageUnavailable("the file was removed while it was read") from None
+        _, self._stream = self._client.get_object(self._key, self._position, end, self._etag)
         self._stream_position = self._position
         return self._stream
 

@@ -9,11 +9,11 @@ A reservation is not a file: it is not listed, found or served. It lasts only wh
 completed. If its process dies meanwhile, another upload may replace it after `Timing.reservation`.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fileservice.names import FileName
 from fileservice.storage.errors import NameReserved, NameTaken, StorageError, StorageUnavailable
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, OutcomeUnknown, PreconditionFailed
@@ -31,9 +31,9 @@ _SIZE = len(_BODY % (b"0" * 32, b"0" * 32))
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The object that an upload is to become: its name and its header fields."""
+    """The object that an upload is to become: its name, or key, and its header fields."""
 
-    name: FileName
+    name: str
     content_type: str
     metadata: dict[str, str]
     """The user-defined metadata, with the id of the upload."""
@@ -49,7 +49,7 @@ def may_be_reservation(listed: ListedObject) -> bool:
     return listed.size == _SIZE
 
 
-def is_taken(client: S3Client, name: FileName) -> bool:
+def is_taken(client: S3Client, name: str) -> bool:
     """Return whether a file has the name. Raises NameReserved while another upload reserves it."""
     head = _find(client, name)
     if head and is_reservation(head) and not _expired(client, head):
@@ -57,7 +57,7 @@ def is_taken(client: S3Client, name: FileName) -> bool:
     return head is not None and not is_reservation(head)
 
 
-def find_file(client: S3Client, name: FileName) -> ObjectHead | None:
+def find_file(client: S3Client, name: str) -> ObjectHead | None:
     """Return the head of the file that has the name, if there is one."""
     head = _find(client, name)
     return None if not head or is_reservation(head) else head
@@ -66,7 +66,7 @@ def find_file(client: S3Client, name: FileName) -> ObjectHead | None:
 def create(client: S3Client, target: Target, data: bytes | bytearray) -> ObjectHead:
     """Publish a file with one PutObject. Raises NameTaken, NameReserved."""
     etag = _put_new(client, target, data)
-    return _published(client, target, len(data), etag)
+    return head_of_published(client, target, len(data), etag)
 
 
 def complete(
@@ -92,27 +92,41 @@ def complete(
         if head:
             raise NameTaken(name) from None  # the reservation had expired
         raise NameReserved(name) from None
-    return _published(client, target, size, etag)
+    return head_of_published(client, target, size, etag)
 
 
-def reserve(client: S3Client, name: FileName, upload: str) -> str:
+def reserve(
+    client: S3Client,
+    name: str,
+    upload: str,
+    *,
+    while_waiting: Callable[[], object] = lambda: None,
+) -> str:
     """Reserve a name for the upload with this id and return the ETag of the reservation.
 
     Another reservation for the same upload is replaced: its process is dead, or has lost the lease
-    of the upload, and must neither release nor complete this one. Raises NameTaken, NameReserved.
+    of the upload, and must neither release nor complete this one. `while_waiting` is called from
+    time to time while another upload has the name, and may raise. Raises NameTaken, NameReserved.
     """
     attempt = new_id()
     target = Target(name, "text/plain", {_RESERVATION: attempt, ID: upload})
-    return _put_new(client, target, _BODY % (upload.encode(), attempt.encode()))
+    body = _BODY % (upload.encode(), attempt.encode())
+    return _put_new(client, target, body, while_waiting=while_waiting)
 
 
-def release(client: S3Client, name: FileName, etag: str) -> None:
+def release(client: S3Client, name: str, etag: str) -> None:
     """Remove the reservation with this ETag, unless it was replaced or removed before."""
     with suppress(PreconditionFailed, ObjectMissing):
         client.delete_object(name, etag)
 
 
-def _put_new(client: S3Client, target: Target, data: bytes | bytearray) -> str:
+def _put_new(
+    client: S3Client,
+    target: Target,
+    data: bytes | bytearray,
+    *,
+    while_waiting: Callable[[], object] = lambda: None,
+) -> str:
     """Write an object where there is none, and return its ETag (PutObject, If-None-Match: *).
 
     If the name is reserved for another upload, wait until that has ended.
@@ -139,6 +153,8 @@ def _put_new(client: S3Client, target: Target, data: bytes | bytearray) -> str:
             raise NameTaken(target.name)
         if same_upload or _expired(client, head):
             replaced = head.etag
+        else:
+            while_waiting()
     raise NameReserved(target.name)
 
 
@@ -147,7 +163,7 @@ def _expired(client: S3Client, reservation: ObjectHead) -> bool:
     return reservation.age > client.timing.reservation
 
 
-def _published(client: S3Client, target: Target, size: int, etag: str) -> ObjectHead:
+def head_of_published(client: S3Client, target: Target, size: int, etag: str) -> ObjectHead:
     """Return the head of a file that was just published, with the time that the bucket gave it.
 
     If the bucket does not answer, return what this process knows: the file is stored in any case.
@@ -166,7 +182,7 @@ def _published(client: S3Client, target: Target, size: int, etag: str) -> Object
     )
 
 
-def _find(client: S3Client, name: FileName) -> ObjectHead | None:
+def _find(client: S3Client, name: str) -> ObjectHead | None:
     try:
         return client.head_object(name)
     except ObjectMissing:

@@ -10,14 +10,17 @@ import time
 from contextlib import AbstractContextManager, suppress
 
 from fileservice.names import FileName
-from fileservice.storage.errors import NameTaken, StorageError
+from fileservice.storage.errors import NameTaken, NotFound, StorageError, VersionChanged
 from fileservice.storage.files import Content, Owner, StoredFile
 from fileservice.storage.s3 import assembly, records, reservation
 from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.expiry_index import ExpiryIndex
 from fileservice.storage.s3.heartbeat import Heartbeat
 from fileservice.storage.s3.lease import Lease
 from fileservice.storage.s3.metadata import ID, MetadataStore, content_type_of, metadata_of
+from fileservice.storage.s3.objects import ObjectHead
 from fileservice.storage.s3.pieces import Pieces
+from fileservice.storage.s3.replacement import Replacement, replacement_of
 
 
 class S3ResumableWriter:
@@ -28,6 +31,7 @@ class S3ResumableWriter:
         client: S3Client,
         metadata_store: MetadataStore,
         heartbeat: Heartbeat,
+        expiry_index: ExpiryIndex,
         *,
         upload: str,
         lease: Lease,
@@ -37,11 +41,13 @@ class S3ResumableWriter:
         self._client = client
         self._metadata_store = metadata_store
         self._heartbeat = heartbeat
+        self._expiry_index = expiry_index
         self._upload = upload
         self._lease = lease
         self._record_etag = record_etag
         self._pieces = pieces
         self._lease.size = pieces.size
+        self.replaced: StoredFile | None = None
         self._lock = threading.Lock()
         """Held while pieces are written or removed."""
         self._written = self._flushed = time.monotonic()
@@ -101,26 +107,46 @@ class S3ResumableWriter:
         with self._lock:
             self._pieces.remove()
 
-    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
-        metadata = metadata_of(content, owner) | {ID: self._upload}
+    def publish(
+        self,
+        name: FileName,
+        content: Content,
+        owner: Owner | None = None,
+        *,
+        replaces: str | None = None,
+        expires: int | None = None,
+    ) -> StoredFile:
+        metadata = metadata_of(content, owner, expires) | {ID: self._upload}
         target = reservation.Target(name, content_type_of(content), metadata)
+        replacement = replacement_of(
+            self._client, self._metadata_store, self._expiry_index, name, replaces
+        )
         self._lease.renew_now()
+        with self._expiry_index.entry(name, expires, self._upload):
+            head = self._publish(target, replacement)
+        self.replaced = replacement.replaced if replacement else None
+        return self._metadata_store.describe(name, head)
+
+    def _publish(self, target: reservation.Target, replacement: Replacement | None) -> ObjectHead:
         try:
             with self._lock:
-                head = assembly.publish(
+                return assembly.publish(
                     self._client,
                     self._pieces,
                     target,
+                    replacement=replacement,
                     before_completion=self._lease.renew_now,
                 )
         except NameTaken:
             # An earlier process may have published this very upload and died before it said so.
-            file = reservation.find_file(self._client, name)
+            file = reservation.find_file(self._client, target.name)
             if not file or file.metadata.get(ID) != self._upload:
                 self._lease.renew_now()  # another writer of this upload may be about to publish it
                 raise
-            head = file
-        return self._metadata_store.describe(name, head)
+            return file
+        except (VersionChanged, NotFound):
+            self._lease.renew_now()  # likewise
+            raise
 
     def close(self) -> None:
         self._heartbeat.remove(self._flush_if_due)

@@ -1,19 +1,23 @@
 """S3Store: files under one prefix of a bucket, which is the whole database (see layout)."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 
-from fileservice.names import BadName, FileName
-from fileservice.storage.errors import NotFound
+from fileservice.names import FileName
+from fileservice.storage.errors import NotFound, StorageFull
 from fileservice.storage.files import Opened, StoredFile
 from fileservice.storage.interface import StagedFile, Writer
 from fileservice.storage.s3 import reservation, sweep, verify
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
+from fileservice.storage.s3.expired_files import S3ExpiredFiles
+from fileservice.storage.s3.expiry_index import ExpiryIndex
+from fileservice.storage.s3.file_listing import FileListing
 from fileservice.storage.s3.heartbeat import Heartbeat
-from fileservice.storage.s3.listing import ListedObject, list_pages
 from fileservice.storage.s3.location import Location
 from fileservice.storage.s3.locker import S3Locker
-from fileservice.storage.s3.metadata import ID, IS_SEPARATE, MetadataStore, file_of
+from fileservice.storage.s3.metadata import MetadataStore
+from fileservice.storage.s3.name_lock import locked_name, require_unlocked
 from fileservice.storage.s3.object_reader import ObjectReader
 from fileservice.storage.s3.objects import ObjectHead
 from fileservice.storage.s3.private_files import S3PrivateFiles
@@ -37,19 +41,30 @@ class S3Store:
         verified: bool = False,
         timing: Timing | None = None,
         heartbeat: Heartbeat | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """Open the store at a location, and verify the bucket unless that was done before."""
+        """Open the store at a location, and verify the bucket unless that was done before.
+
+        `clock` returns seconds since the Unix epoch.
+        """
+        self._clock = clock
         timing = timing or Timing()
         self.client = S3Client(location, timing)
         """The client that makes all requests of this store."""
         if not verified:
             verify.verify(self.client)
         self._metadata_store = MetadataStore(self.client)
+        self._expiry_index = index = ExpiryIndex(self.client)
+        self._listing = FileListing(self.client, self._metadata_store, index, clock)
+        self.expired = S3ExpiredFiles(self.client, self._metadata_store, index, clock)
         self.uploads = S3Uploads(self.client)
         self.private_files = S3PrivateFiles(self.client)
         self.usage = S3UsageRecords(self.client, self._metadata_store)
         self.locker = S3Locker(
-            self.client, self._metadata_store, heartbeat or Heartbeat(timing.heartbeat_interval)
+            self.client,
+            self._metadata_store,
+            index,
+            heartbeat or Heartbeat(timing.heartbeat_interval),
         )
 
     def check(self) -> None:
@@ -57,8 +72,10 @@ class S3Store:
 
     def writer(self, length: int | None = None, *, stream_to: FileName | None = None) -> Writer:
         if stream_to is None:
-            return SpoolingWriter(self.client, self._metadata_store, length)
-        return StreamingWriter(self.client, self._metadata_store, length, stream_to)
+            return SpoolingWriter(self.client, self._metadata_store, self._expiry_index, length)
+        return StreamingWriter(
+            self.client, self._metadata_store, self._expiry_index, length, stream_to
+        )
 
     def open(self, name: FileName, *, sequential: bool = False) -> Opened:
         stream = None
@@ -73,14 +90,14 @@ class S3Store:
         try:
             if reservation.is_reservation(head):
                 raise NotFound(name)
-            file = self._metadata_store.describe(name, head)
+            file = self._describe(name, head)
         except BaseException:
             body.close()
             raise
-        return Opened(file, body, body.seek_range)  # type: ignore[arg-type]
+        return Opened(file, body, body.seek_range, body.begin_range)  # type: ignore[arg-type]
 
     def stat(self, name: FileName) -> StoredFile:
-        return self._metadata_store.describe(name, self._head_of_file(name))
+        return self._describe(name, self._head_of_file(name))
 
     def sync_names(self) -> None:
         """Return: a bucket answers only once an object is durable."""
@@ -89,20 +106,37 @@ class S3Store:
         return reservation.is_taken(self.client, name)
 
     def delete(self, name: FileName, version: str | None = None) -> StoredFile:
-        head = self._head_of_file(name)
-        file = self._metadata_store.describe(name, head)
-        if version is not None and file.version != version:
-            raise NotFound(name)
+        def find() -> tuple[ObjectHead, StoredFile]:
+            head = self._head_of_file(name)
+            file = self._describe(name, head)
+            if version is not None and file.version != version:
+                raise NotFound(name)
+            return head, file
+
+        def remove() -> StoredFile:
+            head, file = find()
+            try:
+                self.client.delete_object(name, head.etag)
+            except (ObjectMissing, PreconditionFailed):
+                raise NotFound(name) from None
+            self._metadata_store.remove_of(head)
+            self._expiry_index.discard_of(file, head)
+            return file
+
         try:
-            self.client.delete_object(name, head.etag)
-        except (ObjectMissing, PreconditionFailed):
-            raise NotFound(name) from None
-        if IS_SEPARATE in head.metadata:
-            self._metadata_store.remove(head.metadata.get(ID, ""))
-        return file
+            with locked_name(self.client, name, find):
+                return remove()
+        except StorageFull:
+            # Without room for a lock there is none for a new file either. If the file could not be
+            # deleted, there would never be room again.
+            require_unlocked(self.client, name)
+            return remove()
 
     def presigned_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:
-        return self.client.presigned_url(file.name, _URL_SECONDS, fields)
+        seconds = _URL_SECONDS
+        if file.expires is not None:
+            seconds = max(1, min(seconds, int(file.expires - self._clock())))
+        return self.client.presigned_url(file.name, seconds, fields)
 
     def list(
         self,
@@ -113,35 +147,7 @@ class S3Store:
         expected: int | None = None,
         brief: bool = False,  # noqa: ARG002  # a listing of a bucket always is
     ) -> Iterator[StoredFile]:
-        if "/" in prefix:
-            return
-        wanted = contains.casefold()
-        count = None if wanted else expected
-        start = _before_slash(after)
-        for page in list_pages(self.client, prefix, start, folders=True, first_page=count):
-            for listed in page:
-                if (
-                    isinstance(listed, ListedObject)
-                    and listed.key > after
-                    and wanted in listed.key.casefold()
-                    and (file := self._listed_file(listed))
-                ):
-                    yield file
-
-    def _listed_file(self, listed: ListedObject) -> StoredFile | None:
-        """Return the file that the object is, if it is one that can be requested by its name."""
-        try:
-            name = FileName.parse(listed.key)
-        except BadName:
-            return None
-        if name != listed.key:
-            return None
-        if reservation.may_be_reservation(listed):
-            head = reservation.find_file(self.client, name)  # a multipart upload may replace it
-            if head is None:
-                return None
-            listed = ListedObject(name, head.size, head.etag, head.modified, head.age)
-        return file_of(name, listed)
+        return self._listing.files(after, prefix, contains, expected)
 
     def describe(self, file: StoredFile) -> StoredFile:
         return file
@@ -168,6 +174,13 @@ class S3Store:
     def sweep(self) -> None:
         sweep.sweep(self.client)
 
+    def _describe(self, name: FileName, head: ObjectHead) -> StoredFile:
+        """Describe a file whose object has this head. Raise NotFound if it has expired."""
+        file = self._metadata_store.describe(name, head)
+        if file.has_expired(self._clock()):
+            raise NotFound(name)
+        return file
+
     def _head_of_file(self, name: FileName) -> ObjectHead:
         head = self._head(name)
         if reservation.is_reservation(head):
@@ -179,13 +192,3 @@ class S3Store:
             return self.client.head_object(name)
         except ObjectMissing:
             raise NotFound(name) from None
-
-
-def _before_slash(after: str) -> str:
-    """Return where a listing must start so that it misses no file past `after`.
-
-    `after` may have a slash, although no name has one. SeaweedFS may leave out files from a listing
-    that starts after a key with a slash (decision 9), so this one starts before the folder.
-    """
-    head, slash, _ = after.partition("/")
-    return f"{head}.\U0010ffff" if slash else head

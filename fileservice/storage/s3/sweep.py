@@ -8,7 +8,7 @@ from fileservice.storage.errors import StorageError
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
-from fileservice.storage.s3.layout import LEASES, METADATA, STAGING, VERIFY
+from fileservice.storage.s3.layout import LEASES, METADATA, NAME_LOCKS, STAGING, VERIFY
 from fileservice.storage.s3.listing import (
     ListedObject,
     list_multipart_uploads,
@@ -26,7 +26,7 @@ def sweep(client: S3Client, abandoned: float = _DAY) -> None:
 
     What cannot be removed now is logged, and tried again by the next sweep.
     """
-    for part in (_multipart_uploads, _staged_pieces, _metadata, _leases, _verifications):
+    for part in (_multipart_uploads, _staged_pieces, _metadata, _locks, _verifications):
         try:
             part(client, abandoned)
         except (StorageError, ObjectMissing, PreconditionFailed) as error:
@@ -71,12 +71,13 @@ def _remove_unless_used(client: S3Client, listed: ListedObject) -> None:
         client.delete_object(listed.key)
 
 
-def _leases(client: S3Client, abandoned: float) -> None:
-    """Remove the leases of processes that died after their upload had ended."""
-    for listed in list_objects(client, LEASES):
-        if listed.age > abandoned:
-            with suppress(PreconditionFailed, ObjectMissing):  # it was just taken over
-                client.delete_object(listed.key, listed.etag)
+def _locks(client: S3Client, abandoned: float) -> None:
+    """Remove the leases and the locks of names that dead processes had and nobody needs now."""
+    for folder in (LEASES, NAME_LOCKS):
+        for listed in list_objects(client, folder):
+            if listed.age > abandoned:
+                with suppress(PreconditionFailed, ObjectMissing):  # it was just taken over
+                    client.delete_object(listed.key, listed.etag)
 
 
 def _verifications(client: S3Client, abandoned: float) -> None:

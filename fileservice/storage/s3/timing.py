@@ -34,6 +34,9 @@ class Timing:
     """Bytes in memory are sent after so long, even if more arrive."""
     release_request: float = 10.0
     """A release request that is older is ignored: the process that made it is dead."""
+    expired_file: float = 3600.0
+    """After so long an expired file is removed. Downloads that began before may need it, since each
+    of their requests for bytes would fail without the object."""
     reservation: float = 180.0
     """After so long another upload may replace a reservation. This is much longer than
     `retry_with_body`, after which no process completes an upload any more."""

@@ -4,7 +4,7 @@ The offset of an upload is the length of its contiguous pieces and is recorded n
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from fileservice.storage.errors import NoSuchUpload, StorageUnavailable
 from fileservice.storage.files import StoredUpload, UnfinishedUpload, id_of_record
@@ -47,12 +47,14 @@ class S3Uploads:
         records.create(self._client, upload, record)
         return upload
 
-    def read(self, upload: str) -> StoredUpload:
+    def read(self, upload: str, is_wanted: Callable[[bytes], bool] | None = None) -> StoredUpload:
         for _ in attempts(self._client.timing.retry):
             try:
                 record, etag = records.read(self._client, upload)
             except ObjectMissing:
                 raise NoSuchUpload from None
+            if is_wanted and not is_wanted(record):
+                raise NoSuchUpload
             objects = list_objects(self._client, upload_folder(upload))
             # Record and bytes are of one moment if the record was not replaced in between.
             if records.listed_etag(objects, upload) == etag:

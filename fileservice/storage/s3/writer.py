@@ -11,10 +11,17 @@ from functools import partial
 
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
-from fileservice.storage.errors import NameReserved, NameTaken, StorageError
+from fileservice.storage.errors import (
+    NameReserved,
+    NameTaken,
+    NotFound,
+    StorageError,
+    VersionChanged,
+)
 from fileservice.storage.files import Content, Owner, StoredFile
 from fileservice.storage.s3 import assembly, reservation
 from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.expiry_index import ExpiryIndex
 from fileservice.storage.s3.layout import STAGING, new_id
 from fileservice.storage.s3.metadata import (
     ID,
@@ -23,19 +30,29 @@ from fileservice.storage.s3.metadata import (
     content_type_of,
     metadata_of,
 )
+from fileservice.storage.s3.objects import ObjectHead
 from fileservice.storage.s3.parts import PART, PartBuffer, PartUploads, part_size
 from fileservice.storage.s3.pieces import Pieces
+from fileservice.storage.s3.replacement import Replacement, replacement_of
 
 
 class SpoolingWriter:
     """See `interface.Writer`; every byte can be read back before the file is published."""
 
-    def __init__(self, client: S3Client, metadata_store: MetadataStore, length: int | None) -> None:
+    def __init__(
+        self,
+        client: S3Client,
+        metadata_store: MetadataStore,
+        expiry_index: ExpiryIndex,
+        length: int | None,
+    ) -> None:
         self._client = client
         self._metadata_store = metadata_store
+        self._expiry_index = expiry_index
         self._id = new_id()
         self._pieces = Pieces(client, f"{STAGING}{self._id}/", [])
         self._pieces.length = length
+        self.replaced: StoredFile | None = None
 
     @property
     def size(self) -> int:
@@ -54,10 +71,23 @@ class SpoolingWriter:
     def descriptor(self) -> AbstractContextManager[int]:
         return self._pieces.descriptor()
 
-    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
-        metadata = metadata_of(content, owner) | {ID: self._id}
+    def publish(
+        self,
+        name: FileName,
+        content: Content,
+        owner: Owner | None = None,
+        *,
+        replaces: str | None = None,
+        expires: int | None = None,
+    ) -> StoredFile:
+        metadata = metadata_of(content, owner, expires) | {ID: self._id}
         target = reservation.Target(name, content_type_of(content), metadata)
-        head = assembly.publish(self._client, self._pieces, target)
+        replacement = replacement_of(
+            self._client, self._metadata_store, self._expiry_index, name, replaces
+        )
+        with self._expiry_index.entry(name, expires, self._id):
+            head = assembly.publish(self._client, self._pieces, target, replacement=replacement)
+        self.replaced = replacement.replaced if replacement else None
         return self._metadata_store.describe(name, head)
 
     def close(self) -> None:
@@ -71,15 +101,21 @@ class StreamingWriter:
     """See `interface.Writer`; bytes can be read back only while all of them are in memory."""
 
     def __init__(
-        self, client: S3Client, metadata_store: MetadataStore, length: int | None, name: FileName
+        self,
+        client: S3Client,
+        metadata_store: MetadataStore,
+        expiry_index: ExpiryIndex,
+        length: int | None,
+        name: FileName,
     ) -> None:
         self._client = client
         self._metadata_store = metadata_store
+        self._expiry_index = expiry_index
         self._length = length
         self._id = new_id()
         metadata = {ID: self._id, IS_SEPARATE: "1"}
         self._target = reservation.Target(name, media_type_of(name.extension), metadata)
-        self._beginning = SpoolingWriter(client, metadata_store, length)
+        self._beginning = SpoolingWriter(client, metadata_store, expiry_index, length)
         """Holds the file as long as it fits into memory."""
         self._upload_id: str | None = None
         """The multipart upload that the bytes are sent to once they do not fit."""
@@ -89,6 +125,11 @@ class StreamingWriter:
         self._etags: dict[int, str] = {}
         self._uploads = PartUploads()
         self._published = False
+        self._replaced: StoredFile | None = None
+
+    @property
+    def replaced(self) -> StoredFile | None:
+        return self._replaced or self._beginning.replaced
 
     @property
     def size(self) -> int:
@@ -147,25 +188,45 @@ class StreamingWriter:
         if self._upload_id is not None:
             raise ValueError("the parts of a multipart upload cannot be read back")
 
-    def publish(self, name: FileName, content: Content, owner: Owner | None = None) -> StoredFile:
+    def publish(
+        self,
+        name: FileName,
+        content: Content,
+        owner: Owner | None = None,
+        *,
+        replaces: str | None = None,
+        expires: int | None = None,
+    ) -> StoredFile:
         if self._upload_id is None:
-            return self._beginning.publish(name, content, owner)
+            return self._beginning.publish(name, content, owner, replaces=replaces, expires=expires)
         if name != self._target.name:
             raise ValueError(f"the bytes were sent to {self._target.name!r} and not to {name!r}")
         if self._buffer:
             self._send_part()
         self._uploads.wait_all()
-        self._metadata_store.write(self._id, name, content, owner)
+        self._metadata_store.write(self._id, name, metadata_of(content, owner, expires))
         etags = [self._etags[number] for number in sorted(self._etags)]
+        replacement = replacement_of(
+            self._client, self._metadata_store, self._expiry_index, name, replaces
+        )
         try:
-            head = reservation.complete(
-                self._client, self._target, self._upload_id, etags, self.size
-            )
-        except (NameTaken, NameReserved):  # after any other error the file may exist nevertheless
+            with self._expiry_index.entry(name, expires, self._id):
+                head = self._complete(replacement, etags)
+        except (NameTaken, NameReserved, VersionChanged, NotFound):
             self._metadata_store.remove(self._id)
-            raise
+            raise  # after any other error the file may exist nevertheless
         self._published = True
         return self._metadata_store.describe(name, head)
+
+    def _complete(self, replacement: Replacement | None, etags: list[str]) -> ObjectHead:
+        assert self._upload_id
+        if not replacement:
+            return reservation.complete(
+                self._client, self._target, self._upload_id, etags, self.size
+            )
+        head = replacement.complete(self._target, self._upload_id, etags, self.size)
+        self._replaced = replacement.replaced
+        return head
 
     def close(self) -> None:
         self._uploads.end()

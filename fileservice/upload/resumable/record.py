@@ -56,6 +56,10 @@ class UploadRecord:
     """`Caller.client` of the request that created the upload."""
     reservation: str = ""
     """What is reserved of the owner's quota; empty if nothing is."""
+    replaces: tuple[str, ...] | None = None
+    """As in `UploadRequest`."""
+    expires: int | None = None
+    """When the file expires, in seconds since the Unix epoch; None for never."""
 
     def __post_init__(self) -> None:
         if (self.kind is UploadKind.PARTIAL) != (self.name is None):
@@ -73,7 +77,21 @@ class UploadRecord:
     def request(self, caller: Caller = UNRESTRICTED) -> UploadRequest:
         """Return what the client declared about its file. The upload must have a name."""
         assert self.name is not None
-        return UploadRequest(self.name, self.length, digests=self.digests, caller=caller)
+        return UploadRequest(
+            self.name,
+            self.length,
+            digests=self.digests,
+            replaces=self.replaces,
+            expires=self.expires,
+            caller=caller,
+        )
+
+    def authorize(self, caller: Caller) -> None:
+        """Raise what the caller raises if it may not, or no longer, go on with the upload."""
+        if self.name is None:
+            caller.authorize(None)
+        else:
+            self.request(caller).authorize()
 
     def to_bytes(self) -> bytes:
         """Return the record as JSON."""
@@ -85,6 +103,7 @@ class UploadRecord:
             "charset": self.file.content.charset,
             "sha256": self.file.content.sha256 and self.file.content.sha256.hex(),
             "version": self.file.version,
+            "expires": self.file.expires,
         }
         return json.dumps(
             {
@@ -101,6 +120,8 @@ class UploadRecord:
                 "owner": self.owner,
                 "client": self.client,
                 "reservation": self.reservation,
+                "replaces": self.replaces,
+                "expires": self.expires,
             }
         ).encode()
 
@@ -114,6 +135,8 @@ class UploadRecord:
             fields["state"] = UploadState(fields["state"])
             fields["digests"] = {n: bytes.fromhex(text) for n, text in fields["digests"].items()}
             fields["file"] = fields["file"] and _stored_file(**fields["file"])
+            if fields.get("replaces") is not None:
+                fields["replaces"] = tuple(fields["replaces"])
             return cls(**fields)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnreadableRecord(str(error)) from error
@@ -128,6 +151,7 @@ def _stored_file(
     charset: str | None,
     sha256: str | None,
     version: str,
+    expires: int | None = None,
 ) -> StoredFile:
     content = Content(media_type, charset, bytes.fromhex(sha256) if sha256 else None)
-    return StoredFile(FileName.parse(name), size, modified_ns, content, version)
+    return StoredFile(FileName.parse(name), size, modified_ns, content, version, expires=expires)

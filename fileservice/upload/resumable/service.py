@@ -95,10 +95,12 @@ class ResumableUploads:
             kind=UploadKind.REGULAR if request else UploadKind.PARTIAL,
             state=UploadState.PUBLISHED if stored else UploadState.RECEIVING,
             digests=request.digests if request else {},
+            replaces=request.replaces if request else None,
             explicit_completion=explicit_completion,
             file=stored,
             client=caller.client,
             owner=caller.owner,
+            expires=request.expires if request else None,
         )
         if stored:
             if not keep_published:
@@ -151,7 +153,7 @@ class ResumableUploads:
         Bytes that arrived before an error are kept, unless the request is atomic.
         """
         status = self._repository.read(upload, request.caller.owner)
-        request.caller.authorize(status.record.name)
+        status.record.authorize(request.caller)
         if status.record.kind is UploadKind.FINAL:
             raise UploadIsFinal
         if status.has_ended:

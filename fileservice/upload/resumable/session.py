@@ -133,7 +133,7 @@ class UploadSession:
         has_ended = self._repository.end_published(self._writer, self.status)
         # Afterwards, and not if that failed, so that an upload that is published again is counted
         # once.
-        if result.created:
+        if result.is_new:
             if has_ended and reservation.owner:
                 self._executor.run_io(reservation.commit, result.file.size)
         elif reservation.name:

@@ -3,7 +3,7 @@
 Stored files are never compressed: their length, ranges and digests are those of their bytes. No
 text has both a secret and something that another site could choose, so that the length of the
 compressed text reveals nothing: secrets are in answers to POST alone, which another site cannot
-send.
+send, and on the pages of links, whose addresses have the same secret.
 """
 
 from flask import Flask, Response, request

@@ -8,7 +8,7 @@ from fileservice.web.origins import AllowedOrigins
 
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _EXPOSED_HEADERS = (
-    "Location, Content-Location, Content-Range, ETag, Link, Repr-Digest, Retry-After,"
+    "Location, Content-Location, Content-Range, ETag, Link, Repr-Digest, Retry-After, Sunset,"
     " WWW-Authenticate,"
     " Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm,"
     " Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Metadata, Upload-Expires,"

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask, request
 
 from fileservice.web.errors import CrossSite
+from fileservice.web.link_cookies import PREFIX
 from fileservice.web.origins import AllowedOrigins
 from fileservice.web.own_pages import is_from_own_page
 
@@ -34,5 +35,20 @@ def is_foreign(environ: Mapping[str, Any], origins: AllowedOrigins, public_url: 
     """
     if environ["REQUEST_METHOD"] in _SAFE_METHODS:
         return False
-    is_own = is_from_own_page(environ, public_url) is not False
+    is_own = is_from_own_page(environ, public_url) is not False or _may_be_page_of_link(environ)
     return not is_own and origins.permission(environ) is None
+
+
+def _may_be_page_of_link(environ: Mapping[str, Any]) -> bool:
+    """Return whether the form of a link may have sent a request that conceals its origin.
+
+    Pages of links have a policy (`no-referrer`) with which browsers send `Origin: null` (Fetch
+    standard, section 3.2), and nothing else over a connection that is not encrypted. Another page
+    would have to know the secret of the link, and could use it without this browser then; what the
+    browser adds are cookies of the link, which it does not send with a form of another site.
+    """
+    return (
+        environ.get("PATH_INFO", "").startswith(PREFIX)
+        and environ.get("HTTP_ORIGIN") == "null"
+        and "HTTP_SEC_FETCH_SITE" not in environ
+    )

@@ -4,24 +4,22 @@ from functools import partial
 
 from flask import Blueprint, Response, request
 
-from fileservice.access import Action
+from fileservice.access import Action, PrincipalKind
 from fileservice.names import FileName
-from fileservice.protocols.conditional import Outcome, evaluate, range_applies
-from fileservice.protocols.ranges import ByteRange, requested_ranges
-from fileservice.storage import NotFound, Opened
+from fileservice.protocols.conditional import Outcome, evaluate
+from fileservice.storage import NotFound, Opened, VersionChanged
 from fileservice.web.dependencies import Dependencies
-from fileservice.web.door import requires
+from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import PreconditionFailed
+from fileservice.web.file_requests import begin_wanted_ranges, is_modified, wants_whole_file
 from fileservice.web.file_response import not_modified, representation_fields, send
+from fileservice.web.link_transfers import LinkTransfers
 from fileservice.web.representations import validators
-from fileservice.web.requests import CONDITIONAL_FIELDS, conditions
+from fileservice.web.requests import conditions
 from fileservice.web.responses import empty
 
-_FIELDS_OF_PARTIAL_REQUESTS = ("Range", *CONDITIONAL_FIELDS)
-"""A request with one of these may need less than the whole file."""
 
-
-def routes(dependencies: Dependencies) -> Blueprint:
+def routes(dependencies: Dependencies, transfers: LinkTransfers) -> Blueprint:
     """Return the routes for stored files."""
     blueprint = Blueprint("downloads", __name__)
     store = dependencies.store
@@ -29,17 +27,18 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @blueprint.get("/download/<stored_file:name>")
     @requires(Action.READ)
     def download(name: FileName) -> Response:
-        sequential = (
-            request.method == "GET"
-            and not dependencies.download_redirect
-            and not any(field in request.headers for field in _FIELDS_OF_PARTIAL_REQUESTS)
-        )
-        opened = store.open(name, sequential=sequential)
-        try:
-            return _respond(dependencies, opened)
-        except BaseException:
-            opened.body.close()
-            raise
+        if principal_of(request.environ).kind is PrincipalKind.LINK:
+            return transfers.respond(request.environ)
+        sequential = wants_whole_file() and not dependencies.download_redirect
+        while True:
+            opened = store.open(name, sequential=sequential)
+            try:
+                return _respond(dependencies, opened)
+            except VersionChanged:
+                opened.body.close()
+            except BaseException:
+                opened.body.close()
+                raise
 
     @blueprint.delete("/download/<stored_file:name>")
     @requires(Action.DELETE)
@@ -63,22 +62,18 @@ def routes(dependencies: Dependencies) -> Blueprint:
 
 
 def _respond(dependencies: Dependencies, opened: Opened) -> Response:
-    """Return the response to GET or HEAD, which closes the file when it has been sent."""
-    requested, current = conditions(), validators(opened.file)
+    """Return the response to GET or HEAD, which closes the file when it has been sent.
+
+    Raise VersionChanged if the file must be opened again.
+    """
     inline = request.args.get("inline") == "1"
-    match evaluate(request.method, requested, current):
-        case Outcome.PRECONDITION_FAILED:
-            raise PreconditionFailed
-        case Outcome.NOT_MODIFIED:
-            opened.body.close()
-            return not_modified(opened.file)
+    if not is_modified(opened.file):
+        opened.body.close()
+        return not_modified(opened.file)
     if dependencies.download_redirect and request.method == "GET":
         fields = representation_fields(opened.file, inline)
         url = dependencies.store.presigned_url(opened.file, fields)
         if url:
             opened.body.close()
             return empty(307, {"Location": url, "Cache-Control": "no-store"})
-    ranges: tuple[ByteRange, ...] = ()
-    if request.method == "GET" and range_applies(requested, current):
-        ranges = requested_ranges(request.headers.get("Range"), opened.file.size)
-    return send(opened, ranges, inline=inline)
+    return send(opened, begin_wanted_ranges(opened), inline=inline)

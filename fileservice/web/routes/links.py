@@ -16,6 +16,7 @@ from fileservice.access import (
     Principal,
     Scope,
     UploadGrant,
+    count_taken,
     decide,
     hash_password,
     open_account,
@@ -131,7 +132,7 @@ def _describe(dependencies: Dependencies, link: Link) -> dict[str, object]:
     }
     if link.download:
         uses = link.download.uses
-        left = None if uses is None else max(0, uses - len(link.uses))
+        left = None if uses is None else max(0, uses - count_taken(link.uses))
         return described | {"name": link.download.name, "uses": uses, "uses_left": left}
     assert link.upload is not None
     received = dependencies.executor.run_io(dependencies.quota_accounts.stored, link.principal_id)
@@ -153,7 +154,7 @@ def _state(dependencies: Dependencies, link: Link) -> str:
     if not dependencies.door.is_usable(link):
         return "void"  # its maker has lost the rights to make it
     limit = link.download.uses if link.download else None
-    return "used up" if limit is not None and len(link.uses) >= limit else "valid"
+    return "used up" if limit is not None and count_taken(link.uses) >= limit else "valid"
 
 
 def _files(store: Store, link: Link) -> list[OwnedFile]:

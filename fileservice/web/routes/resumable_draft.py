@@ -6,6 +6,7 @@ A request to /upload/<name> with Upload-Complete creates an upload; further byte
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 from flask import Blueprint, Request, Response, after_this_request, request
 
@@ -97,13 +98,7 @@ def create(dependencies: Dependencies, upload_request: UploadRequest) -> Respons
     length = _declared_length(0)
     caller = upload_request.caller
     digests = parse_digests("Repr-Digest", request.headers.get("Repr-Digest"))
-    upload_request = UploadRequest(
-        upload_request.name,
-        length,
-        digests=digests,
-        create_only=upload_request.create_only,
-        caller=caller,
-    )
+    upload_request = replace(upload_request, length=length, digests=digests)
     status = uploads.create(
         upload_request,
         length,
@@ -187,7 +182,8 @@ def _append(
         _add_upload_complete(final=final)
         raise
     if status.file:
-        return _final_response(dependencies, status, created=True)
+        created = status.record.replaces is None
+        return _final_response(dependencies, status, created=created)
     if request.method == "PATCH":
         return _status_response(dependencies, status, {})
     return _status_response(

@@ -3,25 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
 from flask import Blueprint, Response, render_template, request
 
 from fileservice.access import Action, PrincipalKind, Session, Unauthenticated
-from fileservice.protocols.errors import BadForm
 from fileservice.storage import StorageError
-from fileservice.web import request_body
 from fileservice.web.authentication import Authenticator
 from fileservice.web.door import Door, known_principal, requires
 from fileservice.web.errors import SignInRejected
 from fileservice.web.local_path import local_path
 from fileservice.web.security_headers import PAGE_HEADERS
 from fileservice.web.sign_in import SignIn
+from fileservice.web.small_form import read_small_form
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
-
-_MAX_FORM_SIZE = 8 << 10
 
 
 def routes(
@@ -48,7 +44,7 @@ def routes(
     @requires(Action.PUBLIC)
     def sign_in_with_token() -> Response:
         sign_in.require_own_form(request.environ)
-        form = _read_form(request.environ, idle_timeout)
+        form = read_small_form(request.environ, idle_timeout)
         return_to = _return_to(form)
         secret, rules = form.get("token", "").strip(), authenticator.rules()
         try:
@@ -105,18 +101,3 @@ class Viewer:
 def _return_to(fields: Mapping[str, str]) -> str:
     """Return the path to which the person returns."""
     return local_path(fields.get("next", ""), request.environ.get("SCRIPT_NAME", ""))
-
-
-def _read_form(environ: "WSGIEnvironment", idle_timeout: float) -> dict[str, str]:
-    """Return the fields of a small form. Raises BodyError."""
-    request_body.require_content_type(environ, "application/x-www-form-urlencoded")
-    body = b""
-    for block in request_body.blocks(environ, idle_timeout):
-        body += block
-        if len(body) > _MAX_FORM_SIZE:
-            break
-    try:
-        fields = parse_qs(body[:_MAX_FORM_SIZE].decode("ascii", "replace"), max_num_fields=10)
-    except ValueError as error:
-        raise BadForm("the form has too many fields") from error
-    return {name: values[0] for name, values in fields.items()}

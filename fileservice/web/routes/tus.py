@@ -8,13 +8,14 @@ from fileservice import wsgi_extensions
 from fileservice.access import Action
 from fileservice.names import FileName
 from fileservice.protocols import tus
-from fileservice.protocols.conditional import format_date
+from fileservice.protocols.conditional import format_date, required_tags
 from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import BadField, ChecksumMismatch, UnsupportedVersion
 from fileservice.upload import AppendRequest, Caller, UploadRequest, UploadStatus, verified_blocks
 from fileservice.web import request_body
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import requires
+from fileservice.web.expiry import ARGUMENT, requested_expiry
 from fileservice.web.representations import completed_upload_headers
 from fileservice.web.responses import empty
 from fileservice.web.urls import base_url
@@ -112,7 +113,7 @@ def _concatenate(dependencies: Dependencies, parts: tuple[str, ...]) -> UploadSt
     if "Upload-Length" in request.headers or "Upload-Defer-Length" in request.headers:
         raise BadField("a final upload has the length of its parts")
     return dependencies.resumable_uploads.concatenate(
-        _upload_request(None, dependencies.door.caller(request.environ)),
+        _upload_request(dependencies, None, dependencies.door.caller(request.environ)),
         parts,
         _protocol_metadata(),
     )
@@ -128,7 +129,7 @@ def _create(dependencies: Dependencies, parts: tuple[str, ...] | None) -> Upload
     content_length = _content_length()
     caller = dependencies.door.caller(request.environ)
     if parts is None:
-        upload_request: UploadRequest | None = _upload_request(length, caller)
+        upload_request: UploadRequest | None = _upload_request(dependencies, length, caller)
     else:
         tus.metadata(request.headers)  # raises BadMetadata
         upload_request = None
@@ -180,12 +181,18 @@ def _protocol_metadata() -> dict[str, str]:
     return {name: request.headers[name] for name in names if name in request.headers}
 
 
-def _upload_request(length: int | None, caller: Caller) -> UploadRequest:
-    filename = tus.metadata(request.headers).get("filename", b"")
+def _upload_request(
+    dependencies: Dependencies, length: int | None, caller: Caller
+) -> UploadRequest:
+    metadata = tus.metadata(request.headers)
+    if_match = metadata.get("if-match")
+    expires = metadata.get(ARGUMENT, b"").decode("latin-1")
     return UploadRequest(
-        FileName.parse_bytes(filename),
+        FileName.parse_bytes(metadata.get("filename", b"")),
         length,
         digests=declared_digests(request.headers),
+        replaces=None if if_match is None else required_tags(if_match.decode("latin-1")),
+        expires=requested_expiry(dependencies.policy, expires),
         caller=caller,
     )
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from fileservice.access import Action, Forbidden, Scope, may_see
 from fileservice.names import FileName
 from fileservice.protocols.chunked_uploaders import reject_chunk
-from fileservice.protocols.conditional import Conditions, Outcome, evaluate
+from fileservice.protocols.conditional import Conditions, Outcome, evaluate, required_tags
 from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import PartialUpload
 from fileservice.protocols.forms import form_file
@@ -25,6 +25,7 @@ from fileservice.web import request_body
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import PreconditionFailed
+from fileservice.web.expiry import ARGUMENT, requested_expiry
 from fileservice.web.representations import stored_response, validators
 from fileservice.web.requests import conditions, prefers_html
 from fileservice.web.routes import resumable_draft
@@ -44,23 +45,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @blueprint.post("/upload")
     @requires(Action.WRITE)
     def upload_form() -> Response:
-        _refuse_part_of_file()
-        length = request_body.declared_length(request.environ)
-        form = verified_blocks(
-            request_body.blocks(request.environ, dependencies.idle_timeout),
-            declared_digests(request.headers),
-            dependencies.executor,
-            DigestMismatch,
-        )
-        filename, blocks = form_file(request.headers.get("Content-Type", ""), form)
-        upload_request = UploadRequest(
-            name=FileName.parse(filename),
-            length=None,
-            at_least=max(0, (length or 0) - _FORM_OVERHEAD),
-            create_only=_is_create_only(),
-            caller=dependencies.door.caller(request.environ),
-        )
-        result = _receive(dependencies, upload_request, blocks)
+        result = receive_form(dependencies)
         return _redirect_to_page(result) if prefers_html() else _response(dependencies, result)
 
     @blueprint.route(
@@ -73,11 +58,13 @@ def routes(dependencies: Dependencies) -> Blueprint:
             length=request_body.declared_length(request.environ),
             digests=declared_digests(request.headers),
             create_only=_is_create_only(),
+            replaces=_replaced_versions(),
+            expires=requested_expiry(dependencies.policy),
             caller=dependencies.door.caller(request.environ),
         )
         _refuse_part_of_file()
         if resumable_draft.is_resumable(request):
-            _check_conditions(dependencies, name)
+            _check_conditions(dependencies, upload_request)
             return resumable_draft.create(dependencies, upload_request)
         blocks = request_body.blocks(request.environ, dependencies.idle_timeout)
         return _response(dependencies, _receive(dependencies, upload_request, blocks))
@@ -92,6 +79,36 @@ def routes(dependencies: Dependencies) -> Blueprint:
     return blueprint
 
 
+def receive_form(dependencies: Dependencies, prefix: str = "") -> UploadResult:
+    """Store the file in the form that is the body of this request.
+
+    The name of the file gets the prefix unless it begins with it.
+    """
+    _refuse_part_of_file()
+    caller, replaces = dependencies.door.caller(request.environ), _replaced_versions()
+    if replaces is not None:
+        caller.authorize_replacement(None)  # before any of the body is read
+    length = request_body.declared_length(request.environ)
+    form = verified_blocks(
+        request_body.blocks(request.environ, dependencies.idle_timeout),
+        declared_digests(request.headers),
+        dependencies.executor,
+        DigestMismatch,
+    )
+    file = form_file(request.headers.get("Content-Type", ""), form)
+    name = FileName.parse(file.filename)
+    upload_request = UploadRequest(
+        name=name if name.startswith(prefix) else FileName.parse(prefix + name),
+        length=None,
+        at_least=max(0, (length or 0) - _FORM_OVERHEAD),
+        create_only=_is_create_only(),
+        replaces=replaces,
+        expires=requested_expiry(dependencies.policy, file.fields.get(ARGUMENT, "")),
+        caller=caller,
+    )
+    return _receive(dependencies, upload_request, file.blocks)
+
+
 def _refuse_part_of_file() -> None:
     """Raise IncompleteBody if the request says that it does not have the whole file."""
     if "Content-Range" in request.headers:
@@ -102,7 +119,7 @@ def _refuse_part_of_file() -> None:
 def _receive(
     dependencies: Dependencies, upload_request: UploadRequest, blocks: Iterable[memoryview]
 ) -> UploadResult:
-    _check_conditions(dependencies, upload_request.name)
+    _check_conditions(dependencies, upload_request)
     dependencies.sweeper.sweep_if_due()
     return receive(upload_request, blocks, dependencies.upload_context)
 
@@ -111,17 +128,30 @@ def _is_create_only() -> bool:
     return request.headers.get("If-None-Match", "").strip() == "*"
 
 
-def _check_conditions(dependencies: Dependencies, name: FileName) -> None:
+def _replaced_versions() -> tuple[str, ...] | None:
+    """Return the versions that the upload may replace; None if it has to take a free name."""
+    field = conditions().if_match
+    return None if field is None else required_tags(field)
+
+
+def _check_conditions(dependencies: Dependencies, upload_request: UploadRequest) -> None:
     """Raise PreconditionFailed if a condition is false (RFC 9110 section 13.1).
 
-    If-None-Match: * is not evaluated here: of uploads that race, only the store can decide. Any
-    other condition is about the stored file, so raise Forbidden for those who may not see it.
+    If-Match and If-None-Match: * are not evaluated here: of uploads that race, only the store can
+    decide. Any other condition is about the stored file, so raise Forbidden for those who may not
+    see it.
     """
     requested = replace(conditions(), if_range=None)  # it has no meaning without Range
-    if _is_create_only():
+    if upload_request.replaces is not None:
+        upload_request.authorize()
+        if upload_request.create_only:
+            raise PreconditionFailed  # either there is a file, or there is none
+        requested = replace(requested, if_match=None, if_unmodified_since=None)
+    if upload_request.create_only:
         requested = replace(requested, if_none_match=None)
     if requested == Conditions():
         return
+    name = upload_request.name
     if not may_see(principal_of(request.environ), name):
         raise Forbidden(scopes={Scope.READ})
     try:

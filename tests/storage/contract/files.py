@@ -6,10 +6,22 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from fileservice.names import FileName
-from fileservice.storage import Content, NameTaken, NotFound, Store, StoredFile
+from fileservice.storage import (
+    Content,
+    NameTaken,
+    NotFound,
+    Owner,
+    Store,
+    StoredFile,
+    VersionChanged,
+)
 
 COMPETITORS = 8
 NAME = FileName.parse("a.txt")
+
+
+StoreAt = Callable[[float], Store]
+"""Return the store of a test, as a process sees it whose clock stands at these Unix seconds."""
 
 
 def content_of(data: bytes, media_type: str = "text/plain", charset: str | None = None) -> Content:
@@ -18,13 +30,35 @@ def content_of(data: bytes, media_type: str = "text/plain", charset: str | None 
 
 
 def publish(
-    store: Store, name: str, data: bytes = b"data", content: Content | None = None
+    store: Store,
+    name: str,
+    data: bytes = b"data",
+    content: Content | None = None,
+    *,
+    expires: int | None = None,
 ) -> StoredFile:
     """Publish a file as an upload does."""
-    writer = store.writer()
+    writer = store.writer(stream_to=FileName.parse(name))
     try:
         writer.write(data)
-        return writer.publish(FileName.parse(name), content or content_of(data))
+        content = content or content_of(data)
+        return writer.publish(FileName.parse(name), content, expires=expires)
+    finally:
+        writer.close()
+
+
+def replace(
+    store: Store, name: str, data: bytes, version: str, owner: Owner | None = None
+) -> StoredFile:
+    """Publish a file in the place of a version of another, and return that one."""
+    name = FileName.parse(name)
+    writer = store.writer(len(data), stream_to=name)
+    try:
+        for start in range(0, len(data), 1 << 20):
+            writer.write(data[start : start + (1 << 20)])
+        writer.publish(name, content_of(data), owner, replaces=version)
+        assert writer.replaced
+        return writer.replaced
     finally:
         writer.close()
 
@@ -48,7 +82,7 @@ def compete(act: Callable[[int], object]) -> list[object]:
         start.wait()
         try:
             return act(number)
-        except (NameTaken, NotFound) as error:
+        except (NameTaken, NotFound, VersionChanged) as error:
             return error
 
     with ThreadPoolExecutor(COMPETITORS) as threads:

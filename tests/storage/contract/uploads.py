@@ -40,6 +40,21 @@ class UploadsContract:
         assert unfinished.upload == upload
         assert unfinished.size in (0, None)
 
+    def test_upload_whose_record_is_not_wanted_is_not_read_any_further(self, store: Store) -> None:
+        upload = store.uploads.create(b"record", None)
+        seen = []
+
+        def is_wanted(record: bytes) -> bool:
+            seen.append(record)
+            return len(seen) > 1
+
+        with pytest.raises(NoSuchUpload):
+            store.uploads.read(upload, is_wanted)
+        assert store.uploads.read(upload, is_wanted).record == b"record"
+        with pytest.raises(NoSuchUpload):
+            store.uploads.read("0" * 32, is_wanted)
+        assert seen == [b"record"] * 2
+
     def test_upload_that_has_ended_keeps_its_record_and_no_bytes(
         self, store: Store, another_store: Store
     ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fileservice.storage.local import LocalStore
+from tests.storage.contract.files import StoreAt
 from tests.storage.local.processes import Child, StartChild
 from tests.support.requirements import require
 
@@ -32,6 +33,11 @@ def store(directory: Path) -> LocalStore:
 def another_store(store: LocalStore, directory: Path) -> LocalStore:
     """The same store, as another process has it."""
     return LocalStore(directory, fsync=True)
+
+
+@pytest.fixture
+def store_at(store: LocalStore, directory: Path) -> StoreAt:
+    return lambda now: LocalStore(directory, fsync=True, clock=lambda: now)
 
 
 @pytest.fixture

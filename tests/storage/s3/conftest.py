@@ -1,6 +1,7 @@
 """Stores in a bucket of a real SeaweedFS, each with the time limits that a test wants."""
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from fileservice.storage.s3.heartbeat import Heartbeat
 from fileservice.storage.s3.location import Location
 from fileservice.storage.s3.store import S3Store
 from fileservice.storage.s3.timing import Timing
+from tests.storage.contract.files import StoreAt
 from tests.support.seaweed import SeaweedClient
 
 EXPIRED = -1.0
@@ -56,6 +58,7 @@ class OpenStore(Protocol):
         copy: str = "false",
         port: int | None = None,
         heartbeat: Heartbeat | None = None,
+        clock: Callable[[], float] = time.time,
         **seconds: float,
     ) -> S3Store: ...
 
@@ -75,10 +78,13 @@ def open_s3(seaweed: SeaweedClient, prefix: str) -> OpenStore:
         copy: str = "false",
         port: int | None = None,
         heartbeat: Heartbeat | None = None,
+        clock: Callable[[], float] = time.time,
         **seconds: float,
     ) -> S3Store:
         location = Location.parse(seaweed.url(prefix, port, copy))
-        return S3Store(location, verified=True, timing=Timing(**seconds), heartbeat=heartbeat)
+        return S3Store(
+            location, verified=True, timing=Timing(**seconds), heartbeat=heartbeat, clock=clock
+        )
 
     return open_s3
 
@@ -92,6 +98,11 @@ def store(open_s3: OpenStore) -> S3Store:
 def another_store(open_s3: OpenStore) -> S3Store:
     """The same files, as another process sees them."""
     return open_s3()
+
+
+@pytest.fixture
+def store_at(open_s3: OpenStore) -> StoreAt:
+    return lambda now: open_s3(clock=lambda: now)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from fileservice.storage.s3 import sweep
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.layout import LEASES, METADATA, VERIFY, new_id
 from fileservice.storage.s3.listing import ListedObject, list_objects
-from fileservice.storage.s3.metadata import MetadataStore
+from fileservice.storage.s3.metadata import MetadataStore, metadata_of
 from fileservice.storage.s3.store import S3Store
 from tests.storage.s3.conftest import ANY_AGE
 from tests.storage.store_contract import NAME, content_of, read
@@ -49,7 +49,7 @@ def test_metadata_is_removed_unless_its_file_was_published(
     data = b"x" * (9 * MIB)
     publish_streamed(store, data)
     [used] = list_objects(client, METADATA)
-    MetadataStore(client).write(new_id(), NAME, content_of(b""), None)
+    MetadataStore(client).write(new_id(), NAME, metadata_of(content_of(b""), None, None))
 
     sweep.sweep(client)
     assert len(list_objects(client, METADATA)) == 2

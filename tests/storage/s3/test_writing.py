@@ -250,7 +250,7 @@ def test_memory_does_not_grow_with_a_file_of_unknown_length(
 
     sizes = itertools.count(8 * MIB, MIB)
     monkeypatch.setattr(writer_module, "part_size", lambda *_: next(sizes))
-    writer = StreamingWriter(Bucket(), None, None, NAME)  # type: ignore[arg-type]
+    writer = StreamingWriter(Bucket(), None, None, None, NAME)  # type: ignore[arg-type]
     block = bytes(16 * MIB)
     tracemalloc.start()
     try:

@@ -165,10 +165,10 @@ def test_request_that_has_received_all_bytes_is_not_interrupted(
     publish = LocalResumableWriter.publish
     interrupts: list[str] = []
 
-    def publish_later(self: LocalResumableWriter, *arguments: object) -> object:
+    def publish_later(self: LocalResumableWriter, *arguments: object, **keywords: object) -> object:
         with pytest.raises(Locked):
             hasty.uploads.cancel(upload, preempt=True)
-        return publish(self, *arguments)
+        return publish(self, *arguments, **keywords)
 
     monkeypatch.setattr(LocalResumableWriter, "publish", publish_later)
     process.append_body(upload, 0, [TEXT], interrupt=lambda: interrupts.append(upload))

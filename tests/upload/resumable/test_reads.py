@@ -39,9 +39,9 @@ def test_append_reads_its_upload_twice(
     read = process.store.uploads.read
     reads = []
 
-    def count(upload: str) -> StoredUpload:
+    def count(upload: str, *options: Any) -> StoredUpload:
         reads.append(upload)
-        return read(upload)
+        return read(upload, *options)
 
     monkeypatch.setattr(process.store.uploads, "read", count)
     process.append(upload, 0, *blocks, **options)

@@ -23,6 +23,8 @@ RECORD = UploadRecord(NAME, 10, {"Upload-Metadata": "filename bmFtZQ=="}, client
         UploadRecord(NAME, 10, {}, kind=UploadKind.FINAL, state=UploadState.CONCATENATING),
         replace(RECORD, digests={"sha-256": b"\x01" * 32}, verified_size=5),
         replace(RECORD, explicit_completion=True, length=None),
+        replace(RECORD, replaces=("version", "another")),
+        replace(RECORD, replaces=()),
         replace(RECORD, state=UploadState.PUBLISHED, file=FILE),
         replace(
             RECORD,

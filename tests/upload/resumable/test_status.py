@@ -73,10 +73,10 @@ def test_upload_that_is_being_published_is_locked_and_not_interrupted(
     publishing, may_publish = threading.Event(), threading.Event()
     publish = LocalResumableWriter.publish
 
-    def publish_later(self: LocalResumableWriter, *arguments: object) -> object:
+    def publish_later(self: LocalResumableWriter, *arguments: object, **keywords: object) -> object:
         publishing.set()
         assert may_publish.wait(60)
-        return publish(self, *arguments)
+        return publish(self, *arguments, **keywords)
 
     monkeypatch.setattr(LocalResumableWriter, "publish", publish_later)
     sender = threading.Thread(target=process.append, args=(upload, 0, TEXT))

@@ -32,7 +32,15 @@ def test_the_whole_list_is_sorted_by_name(client: FlaskClient) -> None:
     assert names(response) == sorted(NAMES)
     assert response.mimetype == "application/json"
     assert response.headers["Cache-Control"] == "no-cache"
-    assert response.json[0].keys() == {"filename", "url", "size", "type", "modified", "digest"}
+    assert response.json[0].keys() == {
+        "filename",
+        "url",
+        "size",
+        "type",
+        "modified",
+        "expires",
+        "digest",
+    }
 
 
 def test_the_list_of_an_empty_store_is_empty(tmp_path: Path) -> None:

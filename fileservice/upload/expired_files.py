@@ -1,0 +1,42 @@
+"""Remove files whose time is over, and give their bytes back to their owners."""
+
+import logging
+from contextlib import suppress
+
+from fileservice.names import FileName
+from fileservice.storage import NotFound, StorageError, StoredFile, describe_error
+from fileservice.upload.context import UploadContext
+
+_log = logging.getLogger(__name__)
+
+
+def remove_expired_files(context: UploadContext) -> None:
+    """Remove the expired files of the store. Blocks. Raise StorageError if they cannot be found."""
+    failed, latest = 0, None
+    for file in context.store.expired.due():
+        try:
+            _remove(file, context)
+        except StorageError as error:
+            failed, latest = failed + 1, error
+    if latest:
+        _log.warning("%d expired files could not be removed: %s", failed, describe_error(latest))
+
+
+def free_name(name: FileName, context: UploadContext) -> bool:
+    """Remove the file with this name if it has expired. Blocks.
+
+    Return whether it had expired, also if another process removed it.
+    """
+    try:
+        file = context.store.expired.find(name)
+    except NotFound:
+        return False
+    _remove(file, context)
+    return True
+
+
+def _remove(file: StoredFile, context: UploadContext) -> None:
+    """Remove an expired file, unless another process is faster, which then gives it back."""
+    give_back = context.begin_removal(file)
+    with suppress(NotFound):
+        give_back(context.store.expired.remove(file))

@@ -1,0 +1,120 @@
+"""The file of a link as a response, which takes a use of the link if it has bytes of the file."""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flask import Response, request
+
+from fileservice.access import (
+    AccessError,
+    Link,
+    LinkGone,
+    LinkTransfer,
+    Outcome,
+    begin_transfer,
+    end_of_transfer,
+)
+from fileservice.executor import Executor
+from fileservice.protocols.ranges import ByteRange
+from fileservice.storage import (
+    NotFound,
+    Opened,
+    StorageError,
+    Store,
+    StoredFile,
+    VersionChanged,
+    describe_error,
+)
+from fileservice.web.file_requests import begin_wanted_ranges, is_modified, wants_whole_file
+from fileservice.web.file_response import not_modified, send
+from fileservice.web.link_access import LinkAccess
+from fileservice.web.link_credentials import link_of, link_secret_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_log = logging.getLogger(__name__)
+
+
+class LinkTransfers:
+    """Sends files by links, and counts the uses."""
+
+    def __init__(self, access: LinkAccess, store: Store, executor: Executor) -> None:
+        self._links = access.links
+        self._cookies = access.cookies
+        self._store = store
+        self._executor = executor
+
+    def file(self, link: Link) -> StoredFile:
+        """Return the file of a link for downloads. Raise LinkGone if it is not there any more."""
+        assert link.download
+        try:
+            file = self._store.stat(link.download.name)
+        except NotFound:
+            raise LinkGone from None
+        return _same_file(link, file)
+
+    def respond(self, environ: "WSGIEnvironment") -> Response:
+        """Return the response to GET or HEAD by a link for downloads.
+
+        Raise LinkGone, also if no use is left for the client.
+        """
+        link = link_of(environ)
+        assert link.download
+        try:
+            opened = self._store.open(link.download.name, sequential=wants_whole_file())
+        except NotFound:
+            raise LinkGone from None
+        try:
+            return self._respond(environ, link, opened)
+        except VersionChanged:
+            opened.body.close()
+            raise LinkGone from None
+        except BaseException:
+            opened.body.close()
+            raise
+
+    def _respond(self, environ: "WSGIEnvironment", link: Link, opened: Opened) -> Response:
+        file = _same_file(link, opened.file)
+        if not is_modified(file):
+            opened.body.close()
+            return not_modified(file)
+        ranges = begin_wanted_ranges(opened)
+        on_close = None
+        if request.method == "GET":
+            client = self._cookies.client(environ, link_secret_of(environ))
+            on_close = self._begin(link, client, ranges, file.size)
+        inline = request.args.get("inline") == "1"
+        return send(opened, ranges, inline=inline, on_close=on_close)
+
+    def _begin(
+        self, link: Link, client: str, ranges: tuple[ByteRange, ...], size: int
+    ) -> Callable[[bool], None] | None:
+        """Take a use; return what is to be told whether all bytes were sent."""
+        resumes = bool(ranges) and all(part.first > 0 for part in ranges)
+        transfer = self._executor.run_io(begin_transfer, self._links, link, client, resumes=resumes)
+        if transfer is None:
+            return None
+        has_all = not ranges or (len(ranges) == 1 and ranges[0].length == size)
+        sent = Outcome.WHOLE if has_all else Outcome.PART
+        return lambda is_sent: self._end(transfer, sent if is_sent else Outcome.BROKEN)
+
+    def _end(self, transfer: LinkTransfer, outcome: Outcome) -> None:
+        """Record the end. It is too late for an error: the response has been sent."""
+        try:
+            self._executor.run_io(end_of_transfer, self._links, transfer, outcome)
+        except (StorageError, AccessError) as error:
+            reason = describe_error(error) if isinstance(error, StorageError) else error
+            _log.error(
+                "the end of a download by link %s could not be recorded, so it counts: %s",
+                transfer.link_id,
+                reason,
+            )
+
+
+def _same_file(link: Link, file: StoredFile) -> StoredFile:
+    """Return the file. Raise LinkGone if it is another one than when the link was made."""
+    if not (link.download and link.download.is_for(file)):
+        raise LinkGone
+    return file

@@ -1,0 +1,52 @@
+"""Secrets are left out of everything that is logged."""
+
+import secrets
+
+import pytest
+
+from fileservice.serving.redaction import without_secrets
+
+SECRET = secrets.token_urlsafe(32)
+ENCODED = "".join(f"%{ord(character):02x}" for character in SECRET)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"GET /s/{SECRET} HTTP/1.1", "GET /s/[secret] HTTP/1.1"),
+        (f"GET /s/{SECRET}/a.pdf?inline=1 HTTP/1.1", "GET /s/[secret]/a.pdf?inline=1 HTTP/1.1"),
+        (f"GET /files/s/{SECRET}?x=1 HTTP/1.1", "GET /files/s/[secret]?x=1 HTTP/1.1"),
+        (f"https://files.example/s/{SECRET}", "https://files.example/s/[secret]"),
+        (f"https://files.example/s/{SECRET}#x", "https://files.example/s/[secret]#x"),
+        (f"GET /s/{ENCODED} HTTP/1.1", "GET /s/[secret] HTTP/1.1"),
+        (f"GET /%73/{SECRET} HTTP/1.1", "GET /%73/[secret] HTTP/1.1"),
+        (f"GET /S%2F{SECRET} HTTP/1.1", "GET /S%2F[secret] HTTP/1.1"),
+        (f"GET //s/{SECRET} HTTP/1.1", "GET //s/[secret] HTTP/1.1"),
+        (f"/upload?next=%2Fs%2F{SECRET}&q=a", "/upload?next=%2Fs%2F[secret]&q=a"),
+        (f"a /s/{SECRET} and /s/{SECRET}/b", "a /s/[secret] and /s/[secret]/b"),
+        (f"GET /?token=fs_{SECRET} HTTP/1.1", "GET /?token=fs_[secret] HTTP/1.1"),
+        (f"GET /s/fs_{SECRET} HTTP/1.1", "GET /s/[secret] HTTP/1.1"),
+        (f"GET /{SECRET} HTTP/1.1", "GET /[secret] HTTP/1.1"),
+        (f"Bearer {SECRET}.{SECRET}", "Bearer [secret]"),
+        (f"/upload?link={SECRET}&q=a", "/upload?link=[secret]&q=a"),
+    ],
+)
+def test_secret_is_left_out(text: str, expected: str) -> None:
+    assert without_secrets(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"/download/{'x' * 43}.pdf",
+        "x" * 42,
+        "x" * 44,
+        "GET /download/s.pdf HTTP/1.1",
+        "GET /s HTTP/1.1",
+        "GET /s/ HTTP/1.1",
+        "a/s b",
+        "/us/x",
+    ],
+)
+def test_other_texts_stay_as_they_are(text: str) -> None:
+    assert without_secrets(text) == text

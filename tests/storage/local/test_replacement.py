@@ -1,0 +1,110 @@
+"""Replacing in a directory: what a process that is killed leaves, and readers of the old file."""
+
+import errno
+import os
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from fileservice.storage import NotFound, StorageUnavailable, VersionChanged
+from fileservice.storage.local import LocalStore
+from tests.storage.store_contract import NAME, content_of, names, publish, read, replace
+from tests.upload.test_quotas import killed_at
+
+OLD, NEW = b"the old bytes\n" * 1000, b"the new bytes\n" * 2000
+
+
+def replace_in_one_request(root: Path, version: str) -> None:
+    replace(LocalStore(root, fsync=False), NAME, NEW, version)
+
+
+def replace_by_a_resumable_upload(root: Path, version: str) -> None:
+    store = LocalStore(root, fsync=False)
+    writer = store.locker.lock(store.uploads.create(b"record", len(NEW)))
+    writer.write(NEW)
+    writer.sync()
+    writer.publish(NAME, content_of(NEW), replaces=version)
+    writer.end(b"ended")
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "step", [11, pytest.param(1, marks=[pytest.mark.thorough, pytest.mark.timeout(900)])]
+)
+@pytest.mark.parametrize("act", [replace_in_one_request, replace_by_a_resumable_upload])
+def test_a_process_killed_at_any_line_leaves_the_old_file_or_the_new_one(
+    tmp_path: Path, act: Callable[[Path, str], None], step: int
+) -> None:
+    found = set()
+    for line in count(1, step):
+        root = tmp_path / str(line)
+        version = publish(LocalStore(root, fsync=False), NAME, OLD).version
+
+        was_killed = killed_at(line, lambda root=root, version=version: act(root, version))
+
+        store = LocalStore(root, fsync=False)  # which sweeps
+        assert list((root / ".fileservice/staging").iterdir()) == []
+        assert names(store) == [NAME]
+        data = read(store, NAME)
+        assert data in (OLD, NEW), line
+        assert store.stat(NAME).content.sha256 == content_of(data).sha256
+        found.add(data)
+        replace(store, NAME, b"newest", store.stat(NAME).version)
+        assert read(store, NAME) == b"newest"
+        if not was_killed:
+            break
+    assert found == {OLD, NEW}
+
+
+def test_reader_of_any_range_goes_on_in_the_old_file(
+    store: LocalStore, another_store: LocalStore
+) -> None:
+    old = publish(store, NAME, OLD)
+    opened = store.open(NAME)
+    with opened.body as body:
+        replace(another_store, NAME, NEW, old.version)
+        for first, end in ((100, 200), (0, 50), (13_000, 14_000)):
+            opened.seek_range(first, end)
+            assert body.read(end - first) == OLD[first:end]
+
+
+def test_file_that_another_program_stored_is_replaced_by_its_version(
+    store: LocalStore, directory: Path
+) -> None:
+    (directory / NAME).write_bytes(OLD)
+    version = store.stat(NAME).version
+    (directory / NAME).write_bytes(OLD + b"more")
+    with pytest.raises(VersionChanged):
+        replace(store, NAME, NEW, version)
+    replace(store, NAME, NEW, store.stat(NAME).version)
+    assert read(store, NAME) == NEW
+
+
+def test_what_is_no_regular_file_is_not_replaced(store: LocalStore, directory: Path) -> None:
+    (directory / "target.txt").write_bytes(OLD)
+    (directory / NAME).symlink_to("target.txt")
+    (directory / "b.txt").mkdir()
+    for name in (NAME, "b.txt"):
+        with pytest.raises(NotFound):
+            replace(store, name, NEW, "")
+    assert (directory / "target.txt").read_bytes() == OLD
+    assert (directory / NAME).is_symlink()
+
+
+@pytest.mark.parametrize("call", ["link", "rename"])
+def test_error_of_the_disk_leaves_the_old_file_and_nothing_staged(
+    store: LocalStore, directory: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    version = publish(store, NAME, OLD).version
+
+    def fail(*_paths: bytes) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fail)
+        with pytest.raises(StorageUnavailable):
+            replace(store, NAME, NEW, version)
+    assert read(store, NAME) == OLD
+    assert list((directory / ".fileservice/staging").iterdir()) == []
