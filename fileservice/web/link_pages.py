@@ -1,6 +1,5 @@
-"""What a link says about itself."""
+"""What a link says about itself to programs."""
 
-import time
 from datetime import UTC, datetime
 
 from fileservice.access import Link, UploadGrant
@@ -33,8 +32,3 @@ def _expiry(link: Link) -> dict[str, object]:
         return {"expires": None}
     moment = datetime.fromtimestamp(link.expires, UTC)
     return {"expires": moment.isoformat().replace("+00:00", "Z")}
-
-
-def seconds_left(link: Link) -> float | None:
-    """Return for how many seconds the link is valid; None if it does not expire."""
-    return None if link.expires is None else link.expires - time.time()

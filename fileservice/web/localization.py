@@ -11,6 +11,7 @@ A text has placeholders such as `{name}`. One that depends on the number `count`
 plural forms of that number (CLDR): `one` and `other`.
 """
 
+import time
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -138,6 +139,7 @@ def register(app: Flask) -> None:
     app.jinja_env.filters["date"] = lambda seconds: language().date(seconds)
 
     app.jinja_env.filters["timestamp"] = timestamp
+    app.jinja_env.filters["time_left"] = lambda seconds: language().duration(seconds - time.time())
 
     @app.after_request
     def vary(response: Response) -> Response:

@@ -67,7 +67,7 @@ def test_stranger_says_the_password_and_downloads_over_a_plain_connection(
 
 
 @pytest.mark.parametrize("base", ["", PLAIN], ids=["", "plain"])
-def test_guest_without_scripts_sends_files_and_sees_that_they_have_arrived(
+def test_guest_sends_files_and_sees_that_they_have_arrived(
     server: LiveServer,
     links: LinkMaker,
     new_context: NewContext,
@@ -82,15 +82,37 @@ def test_guest_without_scripts_sends_files_and_sees_that_they_have_arrived(
     page.click("text=Continue")
     for name in ("one.txt", "two.txt"):
         page.set_input_files("#file", str(make_file(name)))
-        page.click("button:text('Upload')")
+        page.click("button:text('Send')")
         assert page.is_visible(f"text=from-ada-{name} has arrived")
     assert page.locator("#sent li").count() == 2
     page.set_input_files("#file", str(make_file("one.txt")))
-    page.click("button:text('Upload')")
+    page.click("button:text('Send')")
     assert page.is_visible("text=The name is taken")
     page.click("text=Back")
     assert page.locator("#sent li").count() == 2
     assert server.published() == ["from-ada-one.txt", "from-ada-two.txt", "plan.txt"]
+
+
+def test_guest_sends_several_files_with_scripts_and_sees_them_after_a_reload(
+    server: LiveServer,
+    links: LinkMaker,
+    new_context: NewContext,
+    make_file: Callable[..., Path],
+    assert_accessible: Callable[[Watched], None],
+) -> None:
+    made = links.upload("from-ada-", password="correct horse")
+    tab = Watched(new_context().new_page(), server.url)
+    tab.go(made.path)
+    tab.page.fill("#password", "correct horse")
+    tab.page.click("text=Continue")
+    tab.choose(make_file("one.txt"), make_file("large.bmp", 9 << 20))
+    for name in ("from-ada-one.txt", "from-ada-large.bmp"):
+        tab.wait_for(name, "done")
+    assert_accessible(tab)
+    assert server.published() == ["from-ada-large.bmp", "from-ada-one.txt", "plan.txt"]
+    tab.page.reload()
+    tab.page.get_by_text("from-ada-one.txt").first.wait_for()
+    tab.assert_in_order()
 
 
 def test_browser_sends_no_referer_from_the_page_of_a_link(

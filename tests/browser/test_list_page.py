@@ -339,6 +339,18 @@ def test_files_are_deleted_although_the_page_is_left_at_once(
     eventually(lambda: server.published() == ["b.txt"])
 
 
+def test_a_name_is_free_for_an_upload_as_soon_as_its_file_is_deleted_on_the_page(
+    open_page: Open, server: LiveServer, tmp_path: Path
+) -> None:
+    (server.store / "a.txt").write_bytes(b"x")
+    (tmp_path / "a.txt").write_bytes(b"another")
+    tab = open_page()
+    tab.press("Delete", "a.txt")
+    tab.choose(tmp_path / "a.txt")
+    tab.wait_for("a.txt", "done")
+    assert (server.store / "a.txt").read_bytes() == b"another"
+
+
 def test_a_file_that_was_replaced_meanwhile_is_not_deleted(
     open_page: Open, server: LiveServer
 ) -> None:

@@ -13,7 +13,7 @@ from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import Unasked
 from fileservice.web.link_access import LinkAccess
 from fileservice.web.link_credentials import link_of
-from fileservice.web.link_pages import download_to_json, seconds_left, upload_to_json
+from fileservice.web.link_pages import download_to_json, upload_to_json
 from fileservice.web.link_transfers import LinkTransfers
 from fileservice.web.representations import stored_response
 from fileservice.web.requests import prefers_html
@@ -59,7 +59,6 @@ def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransf
             url=url,
             uses_left=left,
             expires=link.expires,
-            seconds_left=seconds_left(link),
         )
         cookies.keep_visitor(response, request.environ, link_secret)
         return response
@@ -74,7 +73,6 @@ def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransf
             link=link,
             bearer=cookies.bearer(link_secret, link),
             policy=dependencies.policy,
-            seconds_left=seconds_left(link),
             sent=cookies.sent(request.environ, link_secret, link),
         )
 

@@ -17,7 +17,7 @@ list.handle('share', share.show)
 list.handle('links', share.showLinks)
 list.handle('more', (row, button) => button.setAttribute('aria-expanded', row.toggleAttribute('data-open')))
 for (const part of [preview, share, deletion, selection, thumbnails, list]) part.start()
-uploads.start(list.showNewest)
+uploads.start(list.showNewest, deletion.settle)
 
 // Return a command that downloads a file; it asks for a token if the reader has signed in.
 function curlCommand(row) {

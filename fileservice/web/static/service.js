@@ -10,7 +10,9 @@ const RESERVED = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *([.:
 
 export class Service {
   // URLs are relative to that of the page, since a proxy may have put a path before it.
-  constructor({ dataset }) {
+  // `ready()` waits for what must be done before a file is stored.
+  constructor({ dataset }, ready) {
+    this.ready = ready
     this.root = new URL(dataset.root ?? '.', location.href)
     this.headers = dataset.bearer ? { Authorization: `Bearer ${dataset.bearer}` } : {}
     this.isLink = Boolean(dataset.bearer)

@@ -62,6 +62,7 @@ export class Transfer {
     const signal = this.aborter.signal
     this.#setState('sending')
     try {
+      await this.service.ready() // a deletion may free the name
       if (await retry(() => this.#isTaken(), signal, this.#onPause)) throw new RefusedError(409, t('refused-taken'), 'name-taken')
       signal.throwIfAborted()
       const response = this.tus ? await this.tus.run(signal) : await this.#sendInOneRequest(signal)

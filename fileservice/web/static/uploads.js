@@ -20,15 +20,15 @@ const form = document.getElementById('upload')
 let uploads
 
 // Start the form, which is only on the page if its reader may upload files; `stored()` is called when
-// a file is stored.
-export function start(stored) {
-  if (form) uploads = new Uploads(stored)
+// a file is stored, and `ready()` before one is sent.
+export function start(stored, ready) {
+  if (form) uploads = new Uploads(stored, ready)
 }
 
 class Uploads {
-  constructor(stored) {
+  constructor(stored, ready = () => {}) {
     this.stored = stored
-    this.service = new Service(form)
+    this.service = new Service(form, ready)
     this.section = document.getElementById('uploads')
     this.queue = new Queue(this.service, {
       onChange: (transfer) => this.#draw(transfer),

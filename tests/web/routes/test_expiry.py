@@ -138,5 +138,5 @@ def test_page_says_when_a_file_goes(client: FlaskClient) -> None:
 
     [goes] = [row for row in rows if "goes.txt" in row]
     [stays] = [row for row in rows if "stays.txt" in row]
-    assert re.search(r'class="expires">until <time datetime="[\dT:Z+-]+">', goes)
+    assert re.search(r'class="expires">until <time datetime="[\dT:+-]+">[\d: -]+ UTC</time>', goes)
     assert 'class="expires"' not in stays
