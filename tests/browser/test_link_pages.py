@@ -102,6 +102,7 @@ def test_guest_sends_several_files_with_scripts_and_sees_them_after_a_reload(
 ) -> None:
     made = links.upload("from-ada-", password="correct horse")
     tab = Watched(new_context().new_page(), server.url)
+    tab.expected.append("401")  # until the password is known
     tab.go(made.path)
     tab.page.fill("#password", "correct horse")
     tab.page.click("text=Continue")
