@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -10,7 +11,11 @@ from tests.browser.watched import Watched
 from tests.support.access import EditedAccessFile
 from tests.support.servers import LiveServer
 
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext
+
 Open = Callable[..., Watched]
+NewContext = Callable[..., "BrowserContext"]
 
 
 @pytest.fixture
@@ -110,3 +115,53 @@ def test_one_selected_file_is_shared(
     tab.page.get_by_role("checkbox", name="Select report.txt").click()
     share.click()
     assert tab.page.get_by_role("dialog", name="Share b.txt").is_visible()
+
+
+def made_link(tab: Watched) -> str:
+    """Make the link of the dialog that is open, and return its URL."""
+    tab.page.get_by_role("button", name="Make a link and copy it").click()
+    tab.page.get_by_text("Link copied").first.wait_for()
+    url = tab.page.get_by_role("dialog").get_by_label("Link", exact=True).input_value()
+    tab.page.keyboard.press("Escape")
+    return url
+
+
+def test_what_its_maker_shares_a_stranger_downloads_and_the_maker_sees_it(
+    sharing: tuple[Watched, LiveServer, dict[str, str]], new_context: NewContext
+) -> None:
+    tab, server, _ = sharing
+    tab.press("Share", "report.txt")
+    tab.page.get_by_role("dialog").get_by_label("Number of downloads").fill("2")
+    url = made_link(tab)
+    stranger = Watched(new_context().new_page(), server.url)
+    stranger.page.goto(url)
+    with stranger.page.expect_download() as started:
+        stranger.page.get_by_role("link", name="Download").click()
+    assert Path(started.value.path()).read_bytes() == b"x"
+    tab.page.get_by_role("button", name="Links", exact=True).click()
+    tab.page.get_by_text("1 download left").wait_for()
+    stranger.assert_in_order()
+
+
+def test_whom_its_maker_asks_for_files_sends_them_and_the_maker_sees_them(
+    sharing: tuple[Watched, LiveServer, dict[str, str]], new_context: NewContext
+) -> None:
+    tab, server, _ = sharing
+    tab.page.get_by_role("button", name="Links", exact=True).click()
+    tab.page.get_by_role("button", name="Ask for files").click()
+    tab.page.get_by_role("dialog", name="Ask for files").get_by_label("Names begin with").fill(
+        "in-"
+    )
+    url = made_link(tab)
+    guest = Watched(new_context().new_page(), server.url)
+    guest.page.goto(url)
+    guest.page.set_input_files(
+        "#file", {"name": "plan.txt", "mimeType": "text/plain", "buffer": b"a plan\n"}
+    )
+    guest.page.get_by_text("Stored, 7 bytes").wait_for()
+    assert (server.store / "in-plan.txt").read_bytes() == b"a plan\n"
+    tab.page.reload()
+    tab.page.get_by_role("link", name="in-plan.txt", exact=True).wait_for()
+    tab.page.get_by_role("button", name="Links", exact=True).click()
+    tab.page.get_by_text("1 file received").wait_for()
+    guest.assert_in_order()
