@@ -104,7 +104,7 @@ def test_a_paused_large_upload_is_resumed_from_its_offset(
     file = make_file("a.bmp", 12 * MIB)
     tab.choose(file)
     tab.wait_until_sent("a.bmp", 0.1)
-    tab.transfer("a.bmp").get_by_text("/s").wait_for()
+    tab.transfer("a.bmp").get_by_text("per second").wait_for()
     tab.press("Pause", "a.bmp")
     tab.wait_for("a.bmp", "paused")
     assert "paused" in tab.transfer("a.bmp").inner_text()
