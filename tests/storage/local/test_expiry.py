@@ -14,7 +14,7 @@ from tests.storage.contract.files import StoreAt
 from tests.storage.local.conftest import Mount, StagedFiles
 from tests.storage.local.killed_at import killed_at
 from tests.storage.local.processes import StartChild, run_together
-from tests.storage.store_contract import NAME, names, publish, read
+from tests.storage.store_contract import NAME, names, publish, read, replace
 
 
 def entries(directory: Path) -> list[str]:
@@ -65,6 +65,28 @@ def test_kill_9_at_any_line_of_a_removal_leaves_a_file_that_is_removed_later(
     assert (entries(directory), hours(directory)) == ([], [])
 
 
+def test_kill_9_at_any_line_of_a_replacement_leaves_no_file_for_ever(
+    store: LocalStore, store_at: StoreAt, directory: Path, staged_files: StagedFiles
+) -> None:
+    after, replaced = store_at(FAR + 86_400), []
+    for line in count():
+        version = publish(store, NAME, b"old", expires=FAR).version
+        was_killed = killed_at(
+            line, lambda version=version: replace(store, NAME, b"new", version, expires=OVER)
+        )
+        replaced.append(due(store) == [NAME])
+
+        assert remove_all(after) == [NAME]
+        assert not store.is_taken(NAME)
+        if not was_killed:
+            break
+
+    assert set(replaced) == {False, True}
+    store.sweep()
+    assert due(store_at(FAR + 2 * 86_400)) == []
+    assert (entries(directory), hours(directory), staged_files()) == ([], [], [])
+
+
 def test_reader_of_a_file_that_is_removed_reads_on_to_its_end(
     store: LocalStore, store_at: StoreAt
 ) -> None:
@@ -83,6 +105,8 @@ def test_entry_is_removed_with_its_file(store: LocalStore, directory: Path) -> N
     publish(store, "b.txt", expires=OVER)
     assert sorted(entries(directory)) == [NAME, "b.txt"]
 
+    replace(store, NAME, b"new", store.stat(NAME).version, expires=FAR + 7200)
+    assert sorted(entries(directory)) == [NAME, "b.txt"]
     store.delete(NAME)
     assert entries(directory) == ["b.txt"]
     remove_all(store)
