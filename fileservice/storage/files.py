@@ -150,6 +150,8 @@ class OwnedFile:
     size: int
     """Bytes."""
     name: FileName
+    expires: int | None = None
+    """As `StoredFile.expires`; one that has expired counts until it is removed."""
 
 
 @dataclass(frozen=True, slots=True)
