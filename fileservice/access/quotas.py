@@ -169,17 +169,23 @@ class UsageCounter:
     def delete(self, name: str, size: int, basis: tuple[str, bool]) -> Self:
         """Return the counter after a file was deleted that was stored under a reservation.
 
-        `basis` is that of the counter before the file was deleted.
+        `basis` is that of the counter before the file was deleted. A file that has its reservation
+        still was never committed, as its process has died or is about to do so. It is given back
+        with the reservation: that may be released later, when there is no file for it any more.
         """
         amount, recount = Amount(size, 1), self.recount
         if basis != self.basis:
             recount = recount and replace(recount, exact=False)
             return replace(self, exact=False, recount=recount)
+        is_committed = name not in self.reservations
         if recount and recount.leaves_out(name):
-            recount = replace(recount, changed=recount.changed - amount)
+            if is_committed:
+                recount = replace(recount, changed=recount.changed - amount)
         elif recount:
             recount = replace(recount, exact=False)
-        return replace(self, stored=self.stored - amount, recount=recount)
+        if is_committed:
+            return replace(self, stored=self.stored - amount, recount=recount)
+        return replace(self.release(name), recount=recount)
 
     def opened(self, now: float) -> Self:
         """Return the counter of an owner who has stored nothing so far."""

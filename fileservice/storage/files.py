@@ -134,9 +134,12 @@ class Owner:
 def expiry_from_text(text: str | None) -> int | None:
     """Return the time of expiry, in seconds since the Unix epoch, that is kept as this text.
 
-    It is the number of seconds in decimal digits. Return None if it is missing or not well-formed.
+    It is the number of seconds in decimal digits. Return None if it is missing or not well-formed,
+    or later than an HTTP date can express: such a file stays for ever, as far as anybody can tell.
     """
-    return int(text) if text and _SECONDS.fullmatch(text) else None
+    if not text or not _SECONDS.fullmatch(text) or int(text) > END_OF_9999:
+        return None
+    return int(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,8 @@ class OwnedFile:
     size: int
     """Bytes."""
     name: FileName
+    expires: int | None = None
+    """As `StoredFile.expires`; one that has expired counts until it is removed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,14 +23,15 @@ def remove_expired_files(context: UploadContext) -> None:
 
 
 def free_name(name: FileName, context: UploadContext) -> bool:
-    """Remove the file with this name if it has expired. Blocks.
+    """Remove the file with this name, which was taken, if it has expired. Blocks.
 
-    Return whether it had expired, also if another process removed it.
+    Return whether the name may be free now: it also is if another process removed the file. Raise
+    NameReserved if that is being decided.
     """
     try:
         file = context.store.expired.find(name)
     except NotFound:
-        return False
+        return not context.store.is_taken(name)
     _remove(file, context)
     return True
 

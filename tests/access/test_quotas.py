@@ -106,6 +106,15 @@ class TestReservations:
         counter, name = store(EMPTY, 100)
         assert counter.delete(name, 100, counter.basis).total == Amount()
 
+    def test_a_deleted_file_whose_process_died_before_it_was_counted_is_given_back_once(
+        self,
+    ) -> None:
+        counter, _ = store(EMPTY, 40)
+        counter, name = reserve(counter, 60)
+        counter = counter.delete(name, 60, counter.basis)
+        assert counter.total == Amount(40, 1)
+        assert counter.release(name).total == Amount(40, 1)  # its upload has expired
+
     def test_more_deletions_than_files_do_not_raise_the_quota(self) -> None:
         counter = EMPTY.delete("", 1000, EMPTY.basis)
         assert counter.total == Amount()
@@ -287,7 +296,9 @@ class TestRecords:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["reserve", "publish", "commit", "release", "delete", "die", "recount"]),
+        st.sampled_from(
+            ["reserve", "publish", "commit", "release", "delete", "die", "expire", "recount"]
+        ),
         st.integers(0, 60),
     ),
     max_size=60,
@@ -346,6 +357,10 @@ def test_the_files_never_exceed_the_quota_and_the_counter_never_misses_a_byte(
         elif step == "die" and running:
             running.pop(sorted(running)[number % len(running)])
             has_died = True
+        elif step == "expire":  # the upload of a process that died, and of which no file is left
+            dead = sorted(counter.reservations.keys() - running.keys() - files.keys())
+            if dead:
+                counter = counter.release(dead[number % len(dead)])
         elif step == "recount":
             if seen is None:
                 now += number * 10  # some reservations may have lapsed

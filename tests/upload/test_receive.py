@@ -15,7 +15,7 @@ import pytest
 from fileservice import filetypes
 from fileservice.gevent_executor import InlineExecutor
 from fileservice.names import FileName
-from fileservice.storage import Content, NameTaken, StagedFile, StorageFull
+from fileservice.storage import Content, NameTaken, StagedFile, StorageFull, StoredFile
 from fileservice.storage.local import LocalStore
 from fileservice.storage.local.writer import LocalWriter
 from fileservice.upload import (
@@ -290,6 +290,48 @@ class TestRefusedBeforeBody:
 
         with pytest.raises(NameTaken):
             upload(store, request(sha256=sha256(TEXT)), never_read())
+
+
+class TestNameOfExpiredFile:
+    @pytest.fixture
+    def expire(
+        self, store: LocalStore, other_store: LocalStore, monkeypatch: pytest.MonkeyPatch
+    ) -> Callable[[], None]:
+        """Store a file that has expired; another process removes it when it is looked for."""
+        find = store.expired.find
+
+        def find_too_late(name: FileName) -> StoredFile:
+            for file in other_store.expired.due():
+                other_store.expired.remove(file)
+            return find(name)
+
+        monkeypatch.setattr(store.expired, "find", find_too_late)
+
+        def expire() -> None:
+            writer = other_store.writer()
+            try:
+                writer.publish(NAME, Content("text/plain"), expires=1)
+            finally:
+                writer.close()
+
+        return expire
+
+    def test_is_free_at_the_beginning_if_another_process_removes_the_file(
+        self, store: LocalStore, expire: Callable[[], None]
+    ) -> None:
+        expire()
+
+        assert upload(store, request()).created
+
+    def test_is_free_at_the_end_if_another_process_removes_the_file(
+        self, store: LocalStore, expire: Callable[[], None]
+    ) -> None:
+        def body() -> Iterator[bytes]:
+            yield TEXT
+            expire()
+
+        assert upload(store, request(), body()).created
+        assert content_of(store) == TEXT
 
 
 class TestSpace:

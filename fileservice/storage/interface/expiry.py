@@ -19,7 +19,8 @@ class ExpiredFiles(Protocol):
         """Return the files that should be removed now, those that expired first being the first.
 
         A store in which removing a file breaks the downloads that are under way waits for them for
-        some time. What is left in the index of files that are gone is removed meanwhile.
+        some time. What is left in the index of files that are gone is removed meanwhile. If single
+        files cannot be read, the error may come after all others were returned.
         """
 
     def find(self, name: FileName) -> StoredFile:

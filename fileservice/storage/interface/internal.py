@@ -76,7 +76,7 @@ class UsageRecords(Protocol):
         """Remove the record of an owner, whether there is one or not."""
 
     def owned_files(self, prefix: str = "") -> Iterator[OwnedFile]:
-        """Return the published files that have an owner, in no order.
+        """Return the published files that have an owner, in no order, with those that have expired.
 
         Their names begin with `prefix`. A file that exists throughout is returned exactly once. In
         a bucket this costs a request for each object whose key begins so.

@@ -39,6 +39,11 @@ def read_owner(path: str) -> Owner | None:
     return Owner.from_text(_attribute(path, _OWNER))
 
 
+def read_expiry(path: str) -> int | None:
+    """Return when the file at a path expires, as `StoredFile.expires` does. Raise OSError."""
+    return expiry_from_text(_attribute(path, _EXPIRES))
+
+
 def write(
     name: FileName,
     content: Content,

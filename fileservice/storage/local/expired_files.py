@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from fileservice.names import FileName
-from fileservice.storage.errors import NotFound
+from fileservice.storage.errors import NotFound, StorageUnavailable
 from fileservice.storage.files import StoredFile
 from fileservice.storage.local import attributes, published
 from fileservice.storage.local.directories import sync_directory
@@ -31,6 +31,7 @@ class LocalExpiredFiles:
 
     def due(self) -> Iterator[StoredFile]:
         now = self._clock()
+        unreadable: StorageUnavailable | None = None
         with translate_errors(self._layout.expiry):
             self._layout.identity.check()
             for entry in self._index.entries(now):
@@ -40,9 +41,13 @@ class LocalExpiredFiles:
                     if entry.expires < now - _STALE_SECONDS:
                         with suppress(FileNotFoundError):
                             os.unlink(entry.path)
-                    continue
-                yield file
+                except StorageUnavailable as error:
+                    unreadable = error  # the others are looked at before anybody is told
+                else:
+                    yield file
             self._index.remove_empty_hours(before=now - _STALE_SECONDS)
+        if unreadable:
+            raise unreadable
 
     def find(self, name: FileName) -> StoredFile:
         with translate_errors():

@@ -91,7 +91,8 @@ def _owned_file(entry: os.DirEntry[str]) -> OwnedFile | None:
         name = FileName.parse_bytes(os.fsencode(entry.name))
     except BadName:
         return None
-    return OwnedFile(owner, entry.stat(follow_symlinks=False).st_size, name)
+    size, expires = entry.stat(follow_symlinks=False).st_size, attributes.read_expiry(entry.path)
+    return OwnedFile(owner, size, name, expires)
 
 
 @contextmanager

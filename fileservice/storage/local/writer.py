@@ -72,28 +72,36 @@ class LocalWriter:
             if expires is not None:
                 # Before the file is visible, or a process that dies in between leaves it for ever.
                 self._expiry_index.add(name, expires, self._descriptor)
-            linked = False
             try:
                 if replaces is None:
-                    linked = self._link(name)
+                    self._take_name(name)
                 else:
                     self.replaced = replace_name(
-                        self._layout, name, replaces, self._path, self._descriptor
+                        self._layout,
+                        self._expiry_index,
+                        name,
+                        replaces,
+                        self._path,
+                        self._descriptor,
                     )
             except (NameTaken, NotFound, VersionChanged):
                 if expires is not None:
                     self._expiry_index.discard(expires, self._descriptor)
                 raise
-            if self._layout.fsync:
-                try:
-                    sync_directory(self._layout.root)
-                except OSError:
-                    # The name may not be durable. If an earlier call published it, a client may
-                    # already have the answer that says so. A file that was replaced is gone.
-                    if linked:
-                        remove_name(self._layout, name, self._descriptor)
-                    raise
             return file
+
+    def _take_name(self, name: FileName) -> None:
+        """Give the file its name durably. Raise NameTaken or OSError."""
+        linked = self._link(name)
+        if self._layout.fsync:
+            try:
+                sync_directory(self._layout.root)
+            except OSError:
+                # The name may not be durable. If an earlier call published it, a client may already
+                # have the answer that says so.
+                if linked:
+                    remove_name(self._layout, name, self._descriptor)
+                raise
 
     def _link(self, name: FileName) -> bool:
         """Give the file its name; return False if it had that name already."""

@@ -14,7 +14,7 @@ from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
 from fileservice.storage.s3.expiry_index import Entry, ExpiryIndex
 from fileservice.storage.s3.metadata import ID, MetadataStore
-from fileservice.storage.s3.name_lock import locked_name
+from fileservice.storage.s3.name_lock import remove_locked
 from fileservice.storage.s3.objects import ObjectHead
 
 _STALE_SECONDS = 600.0
@@ -63,14 +63,16 @@ class S3ExpiredFiles:
                 raise NotFound(file.name)
             return head, current
 
-        with locked_name(self._client, file.name, find):
+        def remove() -> StoredFile:
             head, current = find()
             try:
                 self._client.delete_object(file.name, head.etag)
             except (ObjectMissing, PreconditionFailed):
                 raise NotFound(file.name) from None
             self._metadata_store.remove_of(head)
-        return current
+            return current
+
+        return remove_locked(self._client, file.name, find, remove)
 
     def _find(self, entry: Entry) -> StoredFile | None:
         """Return the file that an entry was made for, if it is still there."""

@@ -9,13 +9,16 @@ process dies, another may take it after `Timing.reservation`.
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from fileservice.names import FileName
-from fileservice.storage.errors import NameReserved, StorageError
+from fileservice.storage.errors import NameReserved, StorageError, StorageFull
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import OutcomeUnknown
 from fileservice.storage.s3.layout import NAME_LOCKS, new_id
+
+_Result = TypeVar("_Result")
 
 
 @contextmanager
@@ -43,7 +46,26 @@ def locked_name(
     _release(client, key, etag)
 
 
-def require_unlocked(client: S3Client, name: FileName) -> None:
+def remove_locked(
+    client: S3Client,
+    name: FileName,
+    while_waiting: Callable[[], object],
+    remove: Callable[[], _Result],
+) -> _Result:
+    """Return what `remove` returns, which removes the file with a name, as `locked_name` says.
+
+    Without room for a lock there is none for a new file either. So in a full bucket, in which there
+    would never be room again if no file could be removed, it is enough that nobody has the lock.
+    """
+    try:
+        with locked_name(client, name, while_waiting):
+            return remove()
+    except StorageFull:
+        _require_unlocked(client, name)
+        return remove()
+
+
+def _require_unlocked(client: S3Client, name: FileName) -> None:
     """Return if nobody holds the lock of a name now. Raises NameReserved."""
     try:
         reservation.is_taken(client, _key(name))

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from fileservice.names import FileName
-from fileservice.storage.errors import NotFound, StorageFull
+from fileservice.storage.errors import NotFound
 from fileservice.storage.files import Opened, StoredFile
 from fileservice.storage.interface import StagedFile, Writer
 from fileservice.storage.s3 import reservation, sweep, verify
@@ -17,7 +17,7 @@ from fileservice.storage.s3.heartbeat import Heartbeat
 from fileservice.storage.s3.location import Location
 from fileservice.storage.s3.locker import S3Locker
 from fileservice.storage.s3.metadata import MetadataStore
-from fileservice.storage.s3.name_lock import locked_name, require_unlocked
+from fileservice.storage.s3.name_lock import remove_locked
 from fileservice.storage.s3.object_reader import ObjectReader
 from fileservice.storage.s3.objects import ObjectHead
 from fileservice.storage.s3.private_files import S3PrivateFiles
@@ -123,14 +123,7 @@ class S3Store:
             self._expiry_index.discard_of(file, head)
             return file
 
-        try:
-            with locked_name(self.client, name, find):
-                return remove()
-        except StorageFull:
-            # Without room for a lock there is none for a new file either. If the file could not be
-            # deleted, there would never be room again.
-            require_unlocked(self.client, name)
-            return remove()
+        return remove_locked(self.client, name, find, remove)
 
     def presigned_url(self, file: StoredFile, fields: Mapping[str, str]) -> str | None:
         seconds = _URL_SECONDS

@@ -56,8 +56,8 @@ class S3UsageRecords:
             return None
         if reservation.is_reservation(head):
             return None
-        owner = self._metadata_store.describe(name, head).owner
-        return OwnedFile(owner, head.size, name) if owner else None
+        file = self._metadata_store.describe(name, head)
+        return OwnedFile(file.owner, file.size, name, file.expires) if file.owner else None
 
 
 def _key(owner: str) -> str:

@@ -160,8 +160,12 @@ def _state(dependencies: Dependencies, link: Link) -> str:
 def _files(store: Store, link: Link) -> list[OwnedFile]:
     """Return the files that came by a link for guests, in the order of their names. Blocks."""
     assert link.upload is not None
-    owned = store.usage.owned_files(link.upload.prefix)
-    came = (file for file in owned if file.owner.guest == link.principal_id)
+    owned, now = store.usage.owned_files(link.upload.prefix), time.time()
+    came = (
+        file
+        for file in owned
+        if file.owner.guest == link.principal_id and (file.expires is None or file.expires > now)
+    )
     return sorted(islice(came, MAX_LISTED_FILES), key=lambda file: file.name)
 
 

@@ -15,6 +15,7 @@ from tests.storage.contract.files import (
     names,
     publish,
     read,
+    replace,
 )
 
 OVER = 1_700_000_000
@@ -205,6 +206,23 @@ class ExpiryContract:
         assert due(store_at(FAR + 1e6)) == []
         assert store_at(FAR + 1e6).stat(NAME) == file
         assert [(file.name, file.expires) for file in store.list()] == [(NAME, None)]
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_file_that_takes_the_place_of_another_has_its_own_time(
+        self, store: Store, another_store: Store, store_at: StoreAt, size: int
+    ) -> None:
+        after = store_at(FAR + 1e6)
+        for old, new in itertools.permutations((None, FAR, FAR + 7200), 2):
+            version = publish(store, NAME, b"old", expires=old).version
+
+            replace(another_store, NAME, b"x" * size, version, expires=new)
+
+            assert store.stat(NAME).expires == new
+            assert [file.expires for file in store.list()] == [new]
+            assert due(store) == []
+            assert due(after) == [NAME] * (new is not None)
+            store.delete(NAME)
+            assert due(after) == []
 
     def test_one_of_many_that_remove_a_file_succeeds(
         self, store: Store, another_store: Store

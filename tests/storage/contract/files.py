@@ -48,7 +48,13 @@ def publish(
 
 
 def replace(
-    store: Store, name: str, data: bytes, version: str, owner: Owner | None = None
+    store: Store,
+    name: str,
+    data: bytes,
+    version: str,
+    owner: Owner | None = None,
+    *,
+    expires: int | None = None,
 ) -> StoredFile:
     """Publish a file in the place of a version of another, and return that one."""
     name = FileName.parse(name)
@@ -56,7 +62,7 @@ def replace(
     try:
         for start in range(0, len(data), 1 << 20):
             writer.write(data[start : start + (1 << 20)])
-        writer.publish(name, content_of(data), owner, replaces=version)
+        writer.publish(name, content_of(data), owner, replaces=version, expires=expires)
         assert writer.replaced
         return writer.replaced
     finally:

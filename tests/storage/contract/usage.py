@@ -111,6 +111,18 @@ class UsageContract:
         assert [file.size for file in another_store.usage.owned_files("b")] == [0]
         assert list(store.usage.owned_files("bb")) == []
 
+    @pytest.mark.parametrize("expires", [1, 4_000_000_000])
+    def test_file_is_returned_with_its_expiry_and_also_after_that(
+        self, store: Store, expires: int
+    ) -> None:
+        writer = store.writer()
+        try:
+            writer.publish(NAME, content_of(b""), CI, expires=expires)
+        finally:
+            writer.close()
+
+        assert list(store.usage.owned_files()) == [OwnedFile(CI, 0, NAME, expires)]
+
     def test_record_of_one_owner_is_changed_and_that_of_another_is_not(
         self, store: Store, another_store: Store
     ) -> None:

@@ -1,5 +1,6 @@
 """Files that expire in a directory: the index, readers, and processes that are killed."""
 
+import errno
 import os
 from itertools import count
 from pathlib import Path
@@ -7,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from fileservice.names import FileName
-from fileservice.storage import ExpiryNotSupported, NameTaken, NotFound
+from fileservice.storage import ExpiryNotSupported, NameTaken, NotFound, StorageUnavailable
 from fileservice.storage.local import LocalStore
 from tests.storage.contract.expiry import FAR, LATER, OVER, due, remove_all
 from tests.storage.contract.files import StoreAt
 from tests.storage.local.conftest import Mount, StagedFiles
 from tests.storage.local.killed_at import killed_at
 from tests.storage.local.processes import StartChild, run_together
-from tests.storage.store_contract import NAME, names, publish, read
+from tests.storage.store_contract import NAME, names, publish, read, replace
 
 
 def entries(directory: Path) -> list[str]:
@@ -65,6 +66,28 @@ def test_kill_9_at_any_line_of_a_removal_leaves_a_file_that_is_removed_later(
     assert (entries(directory), hours(directory)) == ([], [])
 
 
+def test_kill_9_at_any_line_of_a_replacement_leaves_no_file_for_ever(
+    store: LocalStore, store_at: StoreAt, directory: Path, staged_files: StagedFiles
+) -> None:
+    after, replaced = store_at(FAR + 86_400), []
+    for line in count():
+        version = publish(store, NAME, b"old", expires=FAR).version
+        was_killed = killed_at(
+            line, lambda version=version: replace(store, NAME, b"new", version, expires=OVER)
+        )
+        replaced.append(due(store) == [NAME])
+
+        assert remove_all(after) == [NAME]
+        assert not store.is_taken(NAME)
+        if not was_killed:
+            break
+
+    assert set(replaced) == {False, True}
+    store.sweep()
+    assert due(store_at(FAR + 2 * 86_400)) == []
+    assert (entries(directory), hours(directory), staged_files()) == ([], [], [])
+
+
 def test_reader_of_a_file_that_is_removed_reads_on_to_its_end(
     store: LocalStore, store_at: StoreAt
 ) -> None:
@@ -83,6 +106,8 @@ def test_entry_is_removed_with_its_file(store: LocalStore, directory: Path) -> N
     publish(store, "b.txt", expires=OVER)
     assert sorted(entries(directory)) == [NAME, "b.txt"]
 
+    replace(store, NAME, b"new", store.stat(NAME).version, expires=FAR + 7200)
+    assert sorted(entries(directory)) == [NAME, "b.txt"]
     store.delete(NAME)
     assert entries(directory) == ["b.txt"]
     remove_all(store)
@@ -130,14 +155,45 @@ def test_file_without_an_entry_is_put_into_the_index_when_it_is_come_across(
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"soon", b"-1", b"1e3", b"1700000000.5", b"9" * 13, b"\xff"]
+    "value",
+    [b"", b"soon", b"-1", b"1e3", b"1700000000.5", b"253402300800", b"9" * 12, b"9" * 13, b"\xff"],
 )
-def test_malformed_time_counts_as_missing(store: LocalStore, directory: Path, value: bytes) -> None:
+def test_time_that_is_malformed_or_past_the_year_9999_counts_as_missing(
+    store: LocalStore, directory: Path, value: bytes
+) -> None:
     publish(store, NAME)
     os.setxattr(directory / NAME, "user.fileservice.expires", value)
 
     assert store.stat(NAME).expires is None
     assert names(store) == [NAME]
+
+
+def test_file_that_cannot_be_read_does_not_keep_others_from_being_removed(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one whose inode is damaged, on a disk that works otherwise."""
+    for number in range(3):
+        publish(store, f"{number}.txt", expires=OVER + number)
+    open_file = os.open
+
+    def open_undamaged(path: str | bytes, *arguments: int) -> int:
+        if os.fsencode(path).endswith(b"/1.txt"):
+            raise OSError(errno.EUCLEAN, os.strerror(errno.EUCLEAN), path)
+        return open_file(path, *arguments)
+
+    removed = []
+
+    def remove_what_can_be_read() -> None:
+        for file in store.expired.due():
+            removed.append(store.expired.remove(file).name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", open_undamaged)
+        with pytest.raises(StorageUnavailable, match="EUCLEAN"):
+            remove_what_can_be_read()
+
+    assert removed == ["0.txt", "2.txt"]
+    assert remove_all(store) == ["1.txt"]
 
 
 def test_what_is_no_entry_of_the_index_is_left_alone(store: LocalStore, directory: Path) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from fileservice.storage import NotFound, Store
+from fileservice.storage import NameReserved, NotFound, StorageFull, Store
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.layout import EXPIRING, EXPIRY, METADATA
 from fileservice.storage.s3.listing import list_objects
+from fileservice.storage.s3.name_lock import locked_name
 from fileservice.storage.s3.store import S3Store
 from tests.storage.contract.expiry import FAR, LATER, MIB, OVER, due, remove_all
 from tests.storage.contract.files import StoreAt
@@ -115,6 +116,28 @@ def test_expired_file_stays_for_an_hour_for_those_who_read_it(
         assert body.read(10) == data[9 * MIB : 9 * MIB + 10]
 
     assert remove_all(store_at(OVER + HOUR)) == [NAME]
+
+
+@pytest.mark.parametrize("is_locked", [False, True])
+def test_expired_file_is_removed_from_a_full_bucket_unless_it_is_being_replaced(
+    store: S3Store, open_s3: OpenStore, monkeypatch: pytest.MonkeyPatch, is_locked: bool
+) -> None:
+    """Otherwise the bucket would stay full, though the files in it have expired."""
+    file = publish(store, NAME, expires=OVER)
+    lock = locked_name(open_s3().client, NAME, lambda: None)
+    if is_locked:
+        lock.__enter__()
+
+    def fail(*_arguments: object, **_options: object) -> str:
+        raise StorageFull("there is no room left for the file: QuotaExceeded")
+
+    monkeypatch.setattr(S3Client, "put_object", fail)
+    if is_locked:
+        with pytest.raises(NameReserved):
+            store.expired.remove(file)
+    else:
+        assert store.expired.remove(file) == file
+    assert (names(store), store.is_taken(NAME)) == ([], is_locked)
 
 
 def test_entries_outlive_a_removed_file_so_that_no_list_shows_it(

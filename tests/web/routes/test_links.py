@@ -9,6 +9,10 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from fileservice.names import FileName
+from fileservice.storage import Content, Owner
+from fileservice.storage.local import LocalStore
+from tests.storage.contract.expiry import FAR
 from tests.support.access import EditedAccessFile, Rights
 from tests.web.application import TEXT, application, published
 
@@ -222,6 +226,22 @@ def test_guest_uploads_for_the_maker_who_sees_what_came_by_which_link(links: Lin
         }
     ]
     assert links.ask("ada", "GET", f"/links/{other['id']}").json["files"] == []
+
+
+def test_what_came_by_a_link_is_shown_until_it_expires(links: Links) -> None:
+    """A file that has expired may stay in a bucket for an hour, and counts for as long."""
+    made, store = links.make(**GUESTS), LocalStore(links.root, fsync=False)
+    owner = Owner("token:ada", guest=f"link:{made['id']}")
+    for name, expires in (("from-ada-old.txt", 1), ("from-ada-new.txt", FAR)):
+        writer = store.writer()
+        try:
+            writer.publish(FileName.parse(name), Content("text/plain"), owner, expires=expires)
+        finally:
+            writer.close()
+
+    files = links.ask("ada", "GET", f"/links/{made['id']}").json["files"]
+
+    assert [file["filename"] for file in files] == ["from-ada-new.txt"]
 
 
 def test_guest_may_neither_list_read_nor_delete_not_even_its_own_file(links: Links) -> None:
