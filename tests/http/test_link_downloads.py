@@ -167,6 +167,28 @@ def test_download_that_curl_continues_counts_once(
     assert httpx.get(server.url + large.file).status_code == 410
 
 
+@pytest.mark.parametrize(
+    "spans", ["{half}-,0-{before}", "0-0,{half}-,0-{before}", "{half}-"], ids=str
+)
+def test_ranges_that_are_broken_off_do_not_give_the_end_of_a_file_for_nothing(
+    server: LiveServer, links: LinkMaker, large: MadeLink, client: httpx.Client, spans: str
+) -> None:
+    """With the beginning from a download that broke off as well, somebody would have it all."""
+    begin(server, large, "User-Agent: one").reset()
+    eventually(lambda: links.uses(large) == 0)
+    half = len(LARGE) // 2
+    wire = Wire(server)
+    span = spans.format(half=half, before=half - 1)
+    wire.send(request(f"GET {large.file}", "User-Agent: one", f"Range: bytes={span}"))
+    assert b" 206 " in wire.socket.recv(100)
+    wire.reset()
+    eventually(lambda: not links.get(large).uses or not links.get(large).uses[0].transfers)
+    assert links.uses(large) == 1
+    assert client.get(large.file, headers=agent("another")).status_code == 410
+    rest = {"Range": f"bytes={half}-"}
+    assert client.get(large.file, headers=agent("one") | rest).content == LARGE[half:]
+
+
 def test_retry_while_the_first_attempt_seems_to_be_under_way_counts_once(
     server: LiveServer, large: MadeLink, client: httpx.Client
 ) -> None:
