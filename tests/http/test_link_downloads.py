@@ -5,6 +5,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -77,6 +78,22 @@ def test_page_is_for_people_and_json_for_programs(client: httpx.Client, links: L
     )
     assert client.get(described["url"]).content == SMALL
     assert client.get(made.path).json()["uses_left"] == 2
+
+
+@pytest.mark.parametrize(
+    ("of_file", "of_link"), [(3_600, None), (3_600, 7_200), (7_200, 3_600), (None, 3_600)]
+)
+def test_page_says_when_the_file_or_the_link_expires_whichever_is_first(
+    client: httpx.Client, links: LinkMaker, of_file: int | None, of_link: int | None
+) -> None:
+    query = f"?expires={of_file}s" if of_file else ""
+    stored = client.put(f"/upload/expires.txt{query}", content=SMALL).json()
+    made = links.download("expires.txt", seconds=of_link)
+    until = client.get(made.path).json()["expires"]
+    left = datetime.fromisoformat(until) - datetime.fromisoformat(stored["modified"])
+    assert 3_600 - 60 < left.total_seconds() < 3_600 + 60
+    shown = until.replace("Z", "+00:00")
+    assert f'<time datetime="{shown}">' in client.get(made.path, headers=PEOPLE).text
 
 
 def test_looking_uses_nothing_up(client: httpx.Client, links: LinkMaker) -> None:
