@@ -30,9 +30,9 @@ class Outcome(Enum):
     WHOLE = "whole"
     """All bytes of the file were sent, in one response."""
     PART = "part"
-    """All bytes of the response were sent, and they were not all of the file."""
+    """Some bytes of the file were sent that the client can put together with others."""
     BROKEN = "broken"
-    """The response ended before its last byte was sent."""
+    """The response ended before its last byte was sent, and has the beginning of the file alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Use:
     began: int
     """With the client, this identifies the use."""
     touched: int
-    """When a transfer of it last began or ended."""
+    """When a transfer of it last began or ended, until it was finished."""
     transfers: int
     """How many of its transfers are under way."""
     delivered: bool = False
@@ -82,7 +82,8 @@ def take(uses: Uses, limit: int, client: str, now: int, *, resumes: bool) -> Use
     """
     found = _find(uses, client, now, resumes=resumes)
     if found:
-        begun = replace(found, touched=now, transfers=found.transfers + 1)
+        touched = found.touched if found.finished else now
+        begun = replace(found, touched=touched, transfers=found.transfers + 1)
         # It becomes the last one of the client.
         return (*(use for use in uses if use is not found), begun)
     if count_taken(uses) >= limit:
@@ -120,13 +121,18 @@ def _seconds_left(use: Use, now: int) -> float:
 
 
 def _ended(use: Use, now: int, outcome: Outcome) -> Use | None:
-    """Return the use after one of its transfers has ended; None if it is given back."""
+    """Return the use after one of its transfers has ended; None if it is given back.
+
+    The time of one that is finished stays: fetching the end again does not prolong it.
+    """
     transfers = max(0, use.transfers - 1)
+    if use.finished:
+        return replace(use, transfers=transfers)
     if outcome is Outcome.BROKEN:
         is_given_back = not transfers and not use.delivered
         return None if is_given_back else replace(use, touched=now, transfers=transfers)
-    finished = use.finished or outcome is Outcome.WHOLE
-    return replace(use, touched=now, transfers=transfers, delivered=True, finished=finished)
+    is_whole = outcome is Outcome.WHOLE
+    return replace(use, touched=now, transfers=transfers, delivered=True, finished=is_whole)
 
 
 def _is_same(use: Use, other: Use) -> bool:

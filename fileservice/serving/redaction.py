@@ -8,9 +8,11 @@ mistake. A head that cannot be parsed is quoted in its answer.
 import re
 
 _TOKEN = re.compile("fs_[A-Za-z0-9_-]{43}")
-_IN_PATH = re.compile(r"((?:/|%2f)(?:s|%73)(?:/|%2f))[^/\\?#&\s\"'<>]+", re.IGNORECASE)
-"""The segment after /s/, wherever it is in a text: every character of a path may be encoded."""
-_ALONE = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{43}(?:\.[A-Za-z0-9_-]{43})?(?![\w.-])")
+_SLASH = "(?:/|%(?:25)*2f)"
+_IN_PATH = re.compile(rf"({_SLASH}(?:s|%(?:25)*73){_SLASH})[^/\\?#&\s\"'<>]+", re.IGNORECASE)
+"""The segment after /s/, wherever it is in a text: every character of a path may be encoded, and
+once more by each service that redirects to a URL in its own."""
+_ALONE = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{43}(?:\.[A-Za-z0-9_-]{43})?(?![\w-]|\.\w)")
 """A word as long as the secret of a link, or as that with a proof of the password. The name of a
 file has a dot and its extension after such a word."""
 

@@ -49,9 +49,13 @@ class Caller:
 
 
 def may_see(caller: Caller, stored: StoredFile) -> bool:
-    """Return whether the caller may find out about this file: its own, and those it may see."""
+    """Return whether the caller may find out about this file: its own, and those it may see.
+
+    A guest has no files of its own, since all guests of a link are one caller, and none of them may
+    find out what another one has sent.
+    """
     owner = stored.owner
-    is_own = owner is not None and caller.owner in filter(None, (owner.principal, owner.guest))
+    is_own = owner is not None and bool(caller.owner) and owner.principal == caller.owner
     return is_own or caller.may_see(stored.name)
 
 

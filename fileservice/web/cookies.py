@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from flask import Response
-from werkzeug.http import parse_cookie
+from werkzeug.sansio.http import parse_cookie
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -23,9 +23,11 @@ class Cookies:
     def get(self, environ: "WSGIEnvironment", name: str, below: str = "") -> str | None:
         """Return the value of a cookie that was set for the same path."""
         full_name = self._full_name(environ, name, below)
-        if full_name not in environ.get("HTTP_COOKIE", ""):
+        field: str = environ.get("HTTP_COOKIE", "")
+        if full_name not in field:
             return None  # as in most requests
-        return parse_cookie(environ).get(full_name)
+        # Others on the same host set cookies as well, which need not be UTF-8.
+        return parse_cookie(field.encode("latin-1").decode(errors="replace")).get(full_name)
 
     def set(
         self,

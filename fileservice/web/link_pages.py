@@ -12,7 +12,15 @@ def download_to_json(
     link: Link, file: StoredFile, uses_left: int | None, url: str, base: str
 ) -> dict[str, object]:
     """Return the JSON object of a link for downloads; `url` is where the file is."""
-    return to_json(file, base) | {"url": url, "uses_left": uses_left, **_expiry(link)}
+    expires = _expiry(download_expires(link, file))
+    return to_json(file, base) | {"url": url, "uses_left": uses_left, **expires}
+
+
+def download_expires(link: Link, file: StoredFile) -> int | None:
+    """Return until when the file can be had by the link; None if neither of them expires."""
+    return min(
+        (moment for moment in (link.expires, file.expires) if moment is not None), default=None
+    )
 
 
 def upload_to_json(link: Link, grant: UploadGrant, policy: UploadPolicy) -> dict[str, object]:
@@ -24,11 +32,11 @@ def upload_to_json(link: Link, grant: UploadGrant, policy: UploadPolicy) -> dict
         "max_size": policy.max_size,
         "extensions": list(policy.types),
     }
-    return {"upload": upload, **_expiry(link)}
+    return {"upload": upload, **_expiry(link.expires)}
 
 
-def _expiry(link: Link) -> dict[str, object]:
-    if link.expires is None:
+def _expiry(expires: int | None) -> dict[str, object]:
+    if expires is None:
         return {"expires": None}
-    moment = datetime.fromtimestamp(link.expires, UTC)
+    moment = datetime.fromtimestamp(expires, UTC)
     return {"expires": moment.isoformat().replace("+00:00", "Z")}

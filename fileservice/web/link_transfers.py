@@ -98,7 +98,11 @@ class LinkTransfers:
             return None
         has_all = not ranges or (len(ranges) == 1 and ranges[0].length == size)
         sent = Outcome.WHOLE if has_all else Outcome.PART
-        return lambda is_sent: self._end(transfer, sent if is_sent else Outcome.BROKEN)
+        # What breaks off in the order of the file lacks its end. In any other order, the client may
+        # have the part that it wanted: two such responses would give it the file for nothing.
+        in_order = not ranges or (len(ranges) == 1 and ranges[0].first == 0)
+        broken = Outcome.BROKEN if in_order else Outcome.PART
+        return lambda is_sent: self._end(transfer, sent if is_sent else broken)
 
     def _end(self, transfer: LinkTransfer, outcome: Outcome) -> None:
         """Record the end. It is too late for an error: the response has been sent."""

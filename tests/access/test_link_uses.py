@@ -116,6 +116,15 @@ def test_end_of_a_file_may_be_fetched_again_since_what_was_sent_may_not_have_arr
     assert take(uses, 1, ADA, later, resumes=True) is None
 
 
+def test_end_of_a_file_cannot_be_fetched_for_ever_by_doing_so_again_and_again() -> None:
+    uses = ended(taken((), ADA), ADA, Outcome.WHOLE)
+    for outcome in (Outcome.PART, Outcome.BROKEN):
+        soon = NOW + (OPEN_SECONDS - 1) * SECOND
+        uses = ended(taken(uses, ADA, soon, resumes=True), ADA, outcome, soon)
+    later = NOW + OPEN_SECONDS * SECOND
+    assert take(uses, 1, ADA, later, resumes=True) is None
+
+
 def test_end_of_a_transfer_concerns_only_the_use_that_it_belongs_to() -> None:
     uses = taken(taken((), ADA, limit=3), BOB, limit=3)
     bobs = last_of(uses, BOB)

@@ -1,5 +1,6 @@
 """Guests over HTTP: the limits of a link hold in sum, over all requests and two workers."""
 
+import base64
 import hashlib
 import itertools
 import secrets
@@ -236,6 +237,23 @@ def test_of_guests_who_race_for_a_name_one_gets_it(maker: Maker) -> None:
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
     received = [maker.received(guest)["files"] for guest in guests]
     assert sorted(received) == [0, 0, 0, 1]
+
+
+def test_guest_cannot_verify_a_guess_of_what_another_guest_has_sent(maker: Maker) -> None:
+    guest = maker.invite()
+    name = guest.name()
+    assert guest.put(10, name).status_code == 201
+    answers = []
+    for guess in (b"x" * 10, b"y" * 10):
+        digest = base64.b64encode(hashlib.sha256(guess).digest()).decode()
+        for body in (guess, b""):
+            fields = guest.headers | {"Repr-Digest": f"sha-256=:{digest}:"}
+            answer = httpx.put(
+                maker.http.base_url.join(f"/upload/{name}"), content=body, headers=fields
+            )
+            answers.append((answer.status_code, answer.json()))
+    assert {status for status, _ in answers} == {409}
+    assert all(problem == answers[0][1] for _, problem in answers)
 
 
 def test_guest_past_its_time_is_refused(maker: Maker) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -77,6 +78,22 @@ def test_page_is_for_people_and_json_for_programs(client: httpx.Client, links: L
     )
     assert client.get(described["url"]).content == SMALL
     assert client.get(made.path).json()["uses_left"] == 2
+
+
+@pytest.mark.parametrize(
+    ("of_file", "of_link"), [(3_600, None), (3_600, 7_200), (7_200, 3_600), (None, 3_600)]
+)
+def test_page_says_when_the_file_or_the_link_expires_whichever_is_first(
+    client: httpx.Client, links: LinkMaker, of_file: int | None, of_link: int | None
+) -> None:
+    query = f"?expires={of_file}s" if of_file else ""
+    stored = client.put(f"/upload/expires.txt{query}", content=SMALL).json()
+    made = links.download("expires.txt", seconds=of_link)
+    until = client.get(made.path).json()["expires"]
+    left = datetime.fromisoformat(until) - datetime.fromisoformat(stored["modified"])
+    assert 3_600 - 60 < left.total_seconds() < 3_600 + 60
+    shown = until.replace("Z", "+00:00")
+    assert f'<time datetime="{shown}">' in client.get(made.path, headers=PEOPLE).text
 
 
 def test_looking_uses_nothing_up(client: httpx.Client, links: LinkMaker) -> None:
@@ -165,6 +182,28 @@ def test_download_that_curl_continues_counts_once(
     assert (tmp_path / "large.bin").read_bytes() == LARGE
     assert links.uses(large) == 1
     assert httpx.get(server.url + large.file).status_code == 410
+
+
+@pytest.mark.parametrize(
+    "spans", ["{half}-,0-{before}", "0-0,{half}-,0-{before}", "{half}-"], ids=str
+)
+def test_ranges_that_are_broken_off_do_not_give_the_end_of_a_file_for_nothing(
+    server: LiveServer, links: LinkMaker, large: MadeLink, client: httpx.Client, spans: str
+) -> None:
+    """With the beginning from a download that broke off as well, somebody would have it all."""
+    begin(server, large, "User-Agent: one").reset()
+    eventually(lambda: links.uses(large) == 0)
+    half = len(LARGE) // 2
+    wire = Wire(server)
+    span = spans.format(half=half, before=half - 1)
+    wire.send(request(f"GET {large.file}", "User-Agent: one", f"Range: bytes={span}"))
+    assert b" 206 " in wire.socket.recv(100)
+    wire.reset()
+    eventually(lambda: not links.get(large).uses or not links.get(large).uses[0].transfers)
+    assert links.uses(large) == 1
+    assert client.get(large.file, headers=agent("another")).status_code == 410
+    rest = {"Range": f"bytes={half}-"}
+    assert client.get(large.file, headers=agent("one") | rest).content == LARGE[half:]
 
 
 def test_retry_while_the_first_attempt_seems_to_be_under_way_counts_once(

@@ -293,6 +293,8 @@ def test_secret_is_given_to_no_other_site_and_to_no_cache(
         made.path,
         made.file,
         f"{made.path}/other.txt",
+        f"{made.path}/",
+        f"{made.path}/%ff",
         gone.path,
         protected.path,
         links.upload().path,
@@ -305,6 +307,9 @@ def test_secret_is_given_to_no_other_site_and_to_no_cache(
             assert "noindex" in answer.headers["X-Robots-Tag"]
             title = answer.text.partition("<title>")[2].partition("</title>")[0]
             assert path.split("/")[2] not in title
+            refused = client.put(path, headers=fields)
+            assert refused.status_code in {404, 405}
+            assert refused.headers["Referrer-Policy"] == "no-referrer"
 
 
 def test_link_that_is_over_and_one_that_never_was_differ_by_their_status_alone(

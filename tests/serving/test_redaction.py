@@ -21,6 +21,12 @@ ENCODED = "".join(f"%{ord(character):02x}" for character in SECRET)
         (f"GET /S%2F{SECRET} HTTP/1.1", "GET /S%2F[secret] HTTP/1.1"),
         (f"GET //s/{SECRET} HTTP/1.1", "GET //s/[secret] HTTP/1.1"),
         (f"/upload?next=%2Fs%2F{SECRET}&q=a", "/upload?next=%2Fs%2F[secret]&q=a"),
+        (
+            f"/r?u=https%253A%252F%252Fx%252Fs%252F{SECRET}",
+            "/r?u=https%253A%252F%252Fx%252Fs%252F[secret]",
+        ),
+        (f"/r?u=%25252F%25252573%25252F{ENCODED}", "/r?u=%25252F%25252573%25252F[secret]"),
+        (f"It was {SECRET}.", "It was [secret]."),
         (f"a /s/{SECRET} and /s/{SECRET}/b", "a /s/[secret] and /s/[secret]/b"),
         (f"GET /?token=fs_{SECRET} HTTP/1.1", "GET /?token=fs_[secret] HTTP/1.1"),
         (f"GET /s/fs_{SECRET} HTTP/1.1", "GET /s/[secret] HTTP/1.1"),

@@ -11,9 +11,9 @@ from fileservice.storage import StoredFile
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import Unasked
-from fileservice.web.link_access import LinkAccess
+from fileservice.web.link_access import LinkAccess, secret_in_path
 from fileservice.web.link_credentials import link_of
-from fileservice.web.link_pages import download_to_json, upload_to_json
+from fileservice.web.link_pages import download_expires, download_to_json, upload_to_json
 from fileservice.web.link_transfers import LinkTransfers
 from fileservice.web.representations import stored_response
 from fileservice.web.requests import prefers_html
@@ -28,9 +28,11 @@ def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransf
     blueprint = Blueprint("shared", __name__)
     cookies = access.cookies
 
-    @blueprint.after_request
+    @blueprint.after_app_request
     def conceal(response: Response) -> Response:
-        response.headers.update(LINK_HEADERS)
+        # There need not be a route for the path, such as one with a slash at its end.
+        if secret_in_path(request.environ) is not None:
+            response.headers.update(LINK_HEADERS)
         return response
 
     @blueprint.get("/s/<link_secret>")
@@ -58,7 +60,7 @@ def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransf
             href=url_for("shared.download", link_secret=link_secret, name=file.name),
             url=url,
             uses_left=left,
-            expires=link.expires,
+            expires=download_expires(link, file),
         )
         cookies.keep_visitor(response, request.environ, link_secret)
         return response
