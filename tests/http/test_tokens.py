@@ -40,10 +40,16 @@ class Access:
         remove_token(self.path, name)
 
     def demote(self, name: str, scopes: str) -> None:
-        """Give the token other scopes, as an editor does it."""
+        """Give the token other scopes."""
         text = self.path.read_text()
         table = re.compile(rf"(\[tokens\.{name}\]\n.*?scopes = )\[.*?\]", re.DOTALL)
-        self.path.write_text(table.sub(rf"\1{scopes}", text, count=1))
+        self.replace(table.sub(rf"\1{scopes}", text, count=1))
+
+    def replace(self, text: str) -> None:
+        """Replace the file by rename: a part of a text that is written in place may be read."""
+        new = self.path.with_name("access.toml.new")
+        new.write_text(text)
+        new.replace(self.path)
 
     def field(self, name: str) -> str:
         return f"Authorization: Bearer {self.secret[name]}"
@@ -59,7 +65,7 @@ def access(shared_access: Access) -> Iterator[Access]:
     """The ACCESS_FILE of the module; what a test changes in it is undone after the test."""
     text = shared_access.path.read_text()
     yield shared_access
-    shared_access.path.write_text(text)
+    shared_access.replace(text)
 
 
 @pytest.fixture(scope="module")

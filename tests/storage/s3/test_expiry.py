@@ -83,9 +83,10 @@ def test_process_that_dies_at_any_request_of_a_publication_leaves_no_file_for_ev
 
 
 def test_process_that_dies_at_any_request_of_a_removal_leaves_a_file_that_is_removed_later(
-    store: S3Store, store_at: StoreAt, client: S3Client
+    open_s3: OpenStore, store_at: StoreAt, client: S3Client
 ) -> None:
-    later = store_at(LATER)
+    # A lock of the name that a dead process leaves may be taken at once, not after minutes.
+    store, later = open_s3(reservation=EXPIRED), open_s3(reservation=EXPIRED, clock=lambda: LATER)
     for requests in count():
         file = publish(store, NAME, expires=OVER)
         died = dies_after(requests, store, lambda file=file: store.expired.remove(file))
