@@ -83,7 +83,7 @@ test-all: $(VENV)/dev ## run all tests
 	$(PYTEST)
 
 bucket-test: $(VENV)/dev ## run the tests over HTTP against a bucket (SeaweedFS) instead of a directory
-	$(PYTEST) tests/http --store s3
+	$(PYTEST) -m "not thorough" $(FEW_EXAMPLES) tests/http --store s3
 
 cluster-test: $(VENV)/dev ## kill replicas during uploads and downloads, and let uploads race for names
 	$(BIN)/pytest tests/cluster

@@ -27,11 +27,15 @@ def hours(directory: Path) -> list[Path]:
     return list((directory / ".fileservice/expiry").iterdir())
 
 
+EVERY_LINE = pytest.param(1, marks=pytest.mark.thorough)
+
+
+@pytest.mark.parametrize("step", [7, EVERY_LINE])
 def test_kill_9_at_any_line_of_a_publication_leaves_no_file_for_ever(
-    store: LocalStore, store_at: StoreAt, directory: Path, staged_files: StagedFiles
+    store: LocalStore, store_at: StoreAt, directory: Path, staged_files: StagedFiles, step: int
 ) -> None:
     visible = []
-    for line in count():
+    for line in count(0, step):
         if not killed_at(line, lambda: publish(store, NAME, expires=OVER)):
             break
         visible.append(store.is_taken(NAME))
@@ -47,11 +51,12 @@ def test_kill_9_at_any_line_of_a_publication_leaves_no_file_for_ever(
     assert (entries(directory), hours(directory), staged_files()) == ([], [], [])
 
 
+@pytest.mark.parametrize("step", [7, EVERY_LINE])
 def test_kill_9_at_any_line_of_a_removal_leaves_a_file_that_is_removed_later(
-    store: LocalStore, store_at: StoreAt, directory: Path
+    store: LocalStore, store_at: StoreAt, directory: Path, step: int
 ) -> None:
     gone = []
-    for line in count():
+    for line in count(0, step):
         file = publish(store, NAME, expires=OVER)
         if not killed_at(line, lambda file=file: store.expired.remove(file)):
             break
@@ -66,11 +71,12 @@ def test_kill_9_at_any_line_of_a_removal_leaves_a_file_that_is_removed_later(
     assert (entries(directory), hours(directory)) == ([], [])
 
 
+@pytest.mark.parametrize("step", [7, EVERY_LINE])
 def test_kill_9_at_any_line_of_a_replacement_leaves_no_file_for_ever(
-    store: LocalStore, store_at: StoreAt, directory: Path, staged_files: StagedFiles
+    store: LocalStore, store_at: StoreAt, directory: Path, staged_files: StagedFiles, step: int
 ) -> None:
     after, replaced = store_at(FAR + 86_400), []
-    for line in count():
+    for line in count(0, step):
         version = publish(store, NAME, b"old", expires=FAR).version
         was_killed = killed_at(
             line, lambda version=version: replace(store, NAME, b"new", version, expires=OVER)
