@@ -236,7 +236,7 @@ def lines(step: int) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    "step", [pytest.param(29, marks=[pytest.mark.thorough, pytest.mark.timeout(900)]), 211]
+    "step", [pytest.param(83, marks=[pytest.mark.thorough, pytest.mark.timeout(900)]), 211]
 )
 @pytest.mark.parametrize("act", ACTS)
 def test_a_process_killed_at_any_line_leaves_a_counter_that_heals(
