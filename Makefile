@@ -73,7 +73,7 @@ FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/loca
 test: $(VENV)/dev ## run at least one test of every behaviour, in some minutes
 	$(PYTEST) -m "not thorough" $(FEW_EXAMPLES)
 
-test-fast: $(VENV)/dev ## run the tests that need no server, in less than a minute
+test-fast: $(VENV)/dev ## run the tests that need no server, in about a minute
 	$(BIN)/pytest --numprocesses=2 -m "not thorough" $(FAST_TESTS)
 
 test-thorough: $(VENV)/dev ## run the tests and examples that `make test` leaves out
