@@ -11,6 +11,8 @@ import pytest
 
 from fileservice.access import LinkGone, LinkStore, MakerKind, NoSuchLink, UploadGrant, is_password
 from fileservice.storage import open_store
+from tests.cli import commands
+from tests.cli.commands import Done, run_process
 from tests.support.seaweed import SeaweedClient
 from tests.support.servers import ROOT, LiveServer
 
@@ -26,19 +28,9 @@ def store(tmp_path: Path) -> Path:
     return path
 
 
-def run(
-    store: Path | str, *arguments: object, given: str | None = None, **environ: str
-) -> subprocess.CompletedProcess[str]:
-    kept = {key: value for key, value in os.environ.items() if "FILESERVICE" not in key}
-    kept["FILESERVICE_STORE_URL"] = str(store)
-    return subprocess.run(
-        [sys.executable, "-m", "fileservice", "link", *map(str, arguments)],
-        cwd=ROOT,
-        env=kept | environ,
-        input=given or "",
-        capture_output=True,
-        text=True,
-        timeout=60,
+def run(store: Path | str, *arguments: object, given: str = "", **environ: str) -> Done:
+    return commands.run(
+        "link", *arguments, given=given, FILESERVICE_STORE_URL=str(store), **environ
     )
 
 
@@ -46,7 +38,7 @@ def links_of(store: Path) -> LinkStore:
     return LinkStore(open_store(str(store), fsync=False).private_files)
 
 
-def secret_in(done: subprocess.CompletedProcess[str]) -> str:
+def secret_in(done: Done) -> str:
     assert done.returncode == 0, done.stderr
     match = URL.fullmatch(done.stdout)
     assert match, done.stdout
@@ -55,7 +47,10 @@ def secret_in(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_link_to_a_file_is_that_of_the_operator(store: Path) -> None:
-    done = run(store, "a.txt", "--expires", "7d", "--uses", 3, "--note", "for Ada")
+    done = run_process(
+        *("link", "a.txt", "--expires", "7d", "--uses", 3, "--note", "for Ada"),
+        FILESERVICE_STORE_URL=str(store),
+    )
     link = links_of(store).find(secret_in(done))
     assert link.maker.kind is MakerKind.OPERATOR
     assert link.download

@@ -18,7 +18,7 @@ import pytest
 from fileservice.access import Quota, Scope, Token, parse_rules, read_rules
 from fileservice.cli.access_edit import EditError, add_token, remove_token
 from tests.access.rules import hash_of
-from tests.cli.commands import new_token, run
+from tests.cli.commands import new_token, run, run_process
 from tests.support.servers import ROOT
 
 TEXT = (
@@ -68,7 +68,9 @@ def token(name: str) -> Token:
 
 def test_new_token_writes_its_secret_alone_and_the_file_has_its_hash(path: Path) -> None:
     options = ["--prefix", "ci-", "--expires", "90d", "--quota", "10GiB", "--quota-files", "1000"]
-    done = run("token", "new", "ci", "--scopes", "list, write", *options, "--access-file", path)
+    done = run_process(
+        "token", "new", "ci", "--scopes", "list, write", *options, "--access-file", path
+    )
     assert done.returncode == 0
     assert re.fullmatch(r"fs_[A-Za-z0-9_-]{43}\n", done.stdout)
     secret = done.stdout.strip()
@@ -416,10 +418,12 @@ def test_commands_at_the_same_time_lose_no_edit(path: Path) -> None:
     names = [f"n{number}" for number in range(6)]
 
     def make(name: str) -> str:
-        return run("token", "new", name, "--scopes", "read", access_file=path).stdout.strip()
+        return run_process(
+            "token", "new", name, "--scopes", "read", "--access-file", path
+        ).stdout.strip()
 
     def revoke(name: str) -> int:
-        return run("token", "revoke", name, access_file=path).returncode
+        return run_process("token", "revoke", name, "--access-file", path).returncode
 
     with ThreadPoolExecutor(6) as pool:
         secrets = list(pool.map(make, names))
