@@ -13,8 +13,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_MAX_WAIT = 0.1
-"""Seconds. A lock is held for microseconds, so another process that holds one for longer has been
+_MAX_WAIT = 1.0
+"""Seconds. A lock is held for microseconds, even if its process has to wait for the CPU for a tenth
+of a second. Another process that holds one for longer than this has been
 stopped (SIGSTOP). The others continue without the lock then, and their counts may be inexact."""
 
 

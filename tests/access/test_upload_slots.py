@@ -99,6 +99,6 @@ def test_process_that_is_stopped_under_the_lock_does_not_stop_the_others(
 
 
 def test_many_processes_one_after_the_other_share_the_memory(memory: SharedMemory) -> None:
-    for _ in range(20):
+    for _ in range(5):
         assert in_processes(2, lambda: taken(UploadSlots(memory, LIMIT), 1)) == [1, 1]
     assert taken(UploadSlots(memory, LIMIT)) == LIMIT
