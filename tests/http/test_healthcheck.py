@@ -76,7 +76,17 @@ def start(tmp_path: Path) -> Iterator:
         service.kill()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost", "[::1]", "[::]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "[::]",
+        *(
+            pytest.param(host, marks=pytest.mark.thorough)
+            for host in ("0.0.0.0", "localhost", "[::1]")
+        ),
+    ],
+)
 def test_a_service_is_found_by_its_bind(start, host: str) -> None:
     port = free_port()
     service = start(FILESERVICE_BIND=f"{host}:{port}")

@@ -236,9 +236,15 @@ def lines(step: int) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    "step", [pytest.param(83, marks=[pytest.mark.thorough, pytest.mark.timeout(900)]), 211]
+    ("act", "step"),
+    [
+        *((act, 211) for act in (one_request, resumed, replaced, swept)),
+        *(
+            pytest.param(act, 83, marks=[pytest.mark.thorough, pytest.mark.timeout(900)])
+            for act in ACTS
+        ),
+    ],
 )
-@pytest.mark.parametrize("act", ACTS)
 def test_a_process_killed_at_any_line_leaves_a_counter_that_heals(
     tmp_path: Path, act: Callable[[Process], None], step: int
 ) -> None:
