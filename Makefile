@@ -61,7 +61,7 @@ cluster: $(VENV)/dev ## run three replicas over SeaweedFS behind nginx, as proce
 export PYTHONDONTWRITEBYTECODE :=
 
 # Most tests wait rather than compute, so there are more processes than processors.
-TEST_PROCESSES ?= 5
+TEST_PROCESSES ?= 8
 PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --durations=10
 # Hypothesis tries fewer examples in the profile `fast` (tests/conftest.py).
 FEW_EXAMPLES = --hypothesis-profile=fast
@@ -70,7 +70,11 @@ FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/loca
 	--ignore=tests/web/test_access_table.py --ignore=tests/web/test_access_model.py \
 	$(FEW_EXAMPLES)
 
-test: $(VENV)/dev ## run at least one test of every behaviour, in some minutes
+# Otherwise each process of the first run would compile all tests.
+tests/__pycache__: | $(VENV)/dev
+	@$(BIN)/pytest --collect-only --quiet >/dev/null || true
+
+test: $(VENV)/dev | tests/__pycache__ ## run at least one test of every behaviour, in some minutes
 	$(PYTEST) -m "not thorough" $(FEW_EXAMPLES)
 
 test-fast: $(VENV)/dev ## run the tests that need no server, in about a minute
@@ -126,4 +130,5 @@ lock: $(VENV)/dev ## renew requirements*.txt from pyproject.toml, with the newes
 	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
 clean: ## remove what these targets made, but never ./data
+	find fileservice tests -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _MAX_WAIT = 1.0
-"""Seconds. A lock is held for microseconds, even if its process has to wait for the CPU for a tenth
-of a second. Another process that holds one for longer than this has been
-stopped (SIGSTOP). The others continue without the lock then, and their counts may be inexact."""
+"""Seconds. A lock is held for microseconds, or for some tenths of a second if its process has to
+wait for the CPU. A process that holds one for longer than this has been stopped (SIGSTOP). The
+others continue without the lock then, and their counts may be inexact."""
 
 
 class SharedMemory:
