@@ -5,7 +5,8 @@ Each language is a file in `languages/`, whose name is its tag (RFC 5646), such 
 - `[format]`: the decimal sign, the sign between groups of digits, and a date for `strftime`.
 - `[page]`: what only the templates say.
 - `[script]`: what the scripts say; the templates may use it, too.
-- `[problem]`: the titles of problems by their codes. English has them in `problems.TABLE`.
+- `[problem]`: the titles and sentences of problems by their codes (`problem_texts`). English has
+  them in `problems.TABLE` and in the errors.
 
 A text has placeholders such as `{name}`. One that depends on the number `count` is a table with the
 plural forms of that number (CLDR): `one` and `other`.
@@ -37,7 +38,7 @@ class Language:
     tag: str
     page: Mapping[str, Text]
     script: Mapping[str, Text]
-    problem: Mapping[str, str]
+    problem: Mapping[str, Mapping[str, Text]]
     decimal: str
     group: str
     date_format: str
@@ -97,10 +98,6 @@ class Language:
     def date(self, seconds: int) -> str:
         """Return a time, given in seconds since the Unix epoch, in UTC."""
         return f"{datetime.fromtimestamp(seconds, UTC):{self.date_format}} UTC"
-
-    def problem_title(self, problem: Mapping[str, str]) -> str:
-        """Return the title of a problem, which the service has in English."""
-        return self.problem.get(problem["code"], problem["title"])
 
 
 LANGUAGES = {path.stem: Language.load(path) for path in sorted(DIRECTORY.glob("*.toml"))}
