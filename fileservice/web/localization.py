@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Flask, Response, g, request
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup, escape
 
 Text = str | Mapping[str, str]
@@ -31,6 +32,10 @@ _UNITS = ("KiB", "MiB", "GiB", "TiB")
 _DURATIONS = (("days", 86_400), ("hours", 3600), ("minutes", 60))
 
 
+def _json(texts: Mapping[str, Text]) -> Markup:
+    return htmlsafe_json_dumps(texts, ensure_ascii=False, separators=(",", ":"))
+
+
 @dataclass(frozen=True, slots=True)
 class Language:
     """One language."""
@@ -38,6 +43,8 @@ class Language:
     tag: str
     page: Mapping[str, Text]
     script: Mapping[str, Text]
+    script_json: Markup
+    """`script` as JSON for an element `script`."""
     problem: Mapping[str, Mapping[str, Text]]
     decimal: str
     group: str
@@ -51,6 +58,7 @@ class Language:
             path.stem,
             page=tables["page"],
             script=tables["script"],
+            script_json=_json(tables["script"]),
             problem=tables.get("problem", {}),
             decimal=tables["format"]["decimal"],
             group=tables["format"]["group"],

@@ -1,6 +1,7 @@
 // Links, in two dialogs: one makes a link to a file, or for guests, and the other has those there are.
 import { copy } from './clipboard.js'
 import * as dialogs from './dialogs.js'
+import { button, element } from './elements.js'
 import * as format from './format.js'
 import * as list from './list.js'
 import * as messages from './messages.js'
@@ -98,16 +99,12 @@ export async function showLinks() {
 
 function rows(found) {
   const valid = found.filter(({ state }) => state === 'valid')
-  if (!valid.length) return [element('li', t('no-links'))]
+  if (!valid.length) return [element('li', {}, t('no-links'))]
   return valid.map((link) => {
     const subject = link.name ?? t('from-guests', { prefix: link.upload.prefix })
-    const row = element('li', '')
-    const words = element('p', '')
-    words.append(element('bdi', subject), element('span', [link.note, limits(link)].filter(Boolean).join(' · ')))
-    const button = Object.assign(element('button', t('revoke')), { type: 'button', className: 'button danger' })
-    button.setAttribute('aria-label', t('revoke-of', { name: subject }))
-    button.addEventListener('click', () => revoke(link, row, subject))
-    row.append(words, button)
+    const words = element('p', {}, element('bdi', {}, subject), element('span', {}, [link.note, limits(link)].filter(Boolean).join(' · ')))
+    const row = element('li', {}, words)
+    row.append(button(() => revoke(link, row, subject), { className: 'button danger', ariaLabel: t('revoke-of', { name: subject }) }, t('revoke')))
     return row
   })
 }
@@ -134,8 +131,4 @@ async function ask(path, method = 'GET', document = null) {
   const answer = response.status === 204 ? null : await response.json()
   if (!response.ok) throw new Error(answer.detail)
   return answer
-}
-
-function element(tag, textContent) {
-  return Object.assign(document.createElement(tag), { textContent })
 }
