@@ -129,7 +129,7 @@ export class Rows {
       const digest = row.querySelector('.digest')
       digest.hidden = false
       digest.querySelector('code').textContent = transfer.sha256
-      digest.querySelector('p').append(actionOn(t('upload-digest-of', { name: transfer.name }), t('upload-copy'), () => copy(transfer.sha256, 'SHA-256')))
+      digest.querySelector('p').append(actionOn(t('upload-digest-of', { name: transfer.name }), t('copy'), () => copy(transfer.sha256, 'SHA-256')))
     }
     this.#sort()
   }
