@@ -5,7 +5,8 @@ Each language is a file in `languages/`, whose name is its tag (RFC 5646), such 
 - `[format]`: the decimal sign, the sign between groups of digits, and a date for `strftime`.
 - `[page]`: what only the templates say.
 - `[script]`: what the scripts say; the templates may use it, too.
-- `[problem]`: the titles of problems by their codes. English has them in `problems.TABLE`.
+- `[problem]`: the titles and sentences of problems by their codes (`problem_texts`). English has
+  them in `problems.TABLE` and in the errors.
 
 A text has placeholders such as `{name}`. One that depends on the number `count` is a table with the
 plural forms of that number (CLDR): `one` and `other`.
@@ -19,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Flask, Response, g, request
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup, escape
 
 Text = str | Mapping[str, str]
@@ -30,6 +32,10 @@ _UNITS = ("KiB", "MiB", "GiB", "TiB")
 _DURATIONS = (("days", 86_400), ("hours", 3600), ("minutes", 60))
 
 
+def _json(texts: Mapping[str, Text]) -> Markup:
+    return htmlsafe_json_dumps(texts, ensure_ascii=False, separators=(",", ":"))
+
+
 @dataclass(frozen=True, slots=True)
 class Language:
     """One language."""
@@ -37,7 +43,9 @@ class Language:
     tag: str
     page: Mapping[str, Text]
     script: Mapping[str, Text]
-    problem: Mapping[str, str]
+    script_json: Markup
+    """`script` as JSON for an element `script`."""
+    problem: Mapping[str, Mapping[str, Text]]
     decimal: str
     group: str
     date_format: str
@@ -50,6 +58,7 @@ class Language:
             path.stem,
             page=tables["page"],
             script=tables["script"],
+            script_json=_json(tables["script"]),
             problem=tables.get("problem", {}),
             decimal=tables["format"]["decimal"],
             group=tables["format"]["group"],
@@ -97,10 +106,6 @@ class Language:
     def date(self, seconds: int) -> str:
         """Return a time, given in seconds since the Unix epoch, in UTC."""
         return f"{datetime.fromtimestamp(seconds, UTC):{self.date_format}} UTC"
-
-    def problem_title(self, problem: Mapping[str, str]) -> str:
-        """Return the title of a problem, which the service has in English."""
-        return self.problem.get(problem["code"], problem["title"])
 
 
 LANGUAGES = {path.stem: Language.load(path) for path in sorted(DIRECTORY.glob("*.toml"))}

@@ -18,6 +18,8 @@ from fileservice.protocols import errors as protocol
 from fileservice.protocols import tus
 from fileservice.protocols.ranges import unsatisfied_range
 from fileservice.web import errors as web
+from fileservice.web.localization import language
+from fileservice.web.problem_texts import translate
 from fileservice.web.requests import is_by_page, prefers_html
 from fileservice.web.security_headers import JSON_HEADERS, PAGE_HEADERS
 
@@ -180,6 +182,7 @@ def register(app: Flask) -> None:
 def problem_response(error: Exception) -> Response:
     """Return the response that reports `error`: JSON, or a page for clients that prefer HTML.
 
+    Both are in the language that Accept-Language prefers; programs seldom send it, and get English.
     Who opens the page and needs credentials is redirected to the page for signing in.
     """
     if isinstance(error, access.Unauthenticated) and _is_opening_page():
@@ -189,7 +192,7 @@ def problem_response(error: Exception) -> Response:
     fields = row.header_fields(error)
     if isinstance(error, HTTPException) and row.code == "internal":
         row = _BY_STATUS.get(error.code or 500, row)
-    problem = {
+    problem: Mapping[str, object] = {
         "type": row.type_prefix + row.code,
         "title": row.title,
         "status": row.status,
@@ -197,6 +200,7 @@ def problem_response(error: Exception) -> Response:
         **_detail(error, row),
         **{name: getattr(error, name.replace("-", "_")) for name in members},
     }
+    problem = translate(problem, error, language())
     response = _page(problem, error) if prefers_html() else _json(problem)
     response.status = f"{row.status} {HTTP_STATUS_CODES.get(row.status, row.title)}"
     response.headers["Vary"] = "Accept"

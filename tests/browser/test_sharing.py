@@ -83,11 +83,25 @@ def test_guests_are_asked_for_files(
     dialog = tab.page.get_by_role("dialog", name="Ask for files")
     dialog.get_by_label("Names begin with").fill("from-ada-")
     dialog.get_by_label("Number of files").fill("5")
+    dialog.get_by_label("Size together").fill("0.5")
     dialog.get_by_role("button", name="Make a link and copy it").click()
     tab.page.get_by_text("Link copied").first.wait_for()
-    assert dialog.locator(".made .secondary").inner_text().endswith("0 files received")
+    words = dialog.locator(".made .secondary").inner_text()
+    assert words.endswith(" · 5 files in all · 512.0 MiB together")
     (link,) = links_of(server, credentials)
-    assert link["upload"] == {"prefix": "from-ada-", "files": 5, "bytes": None}
+    assert link["upload"] == {"prefix": "from-ada-", "files": 5, "bytes": 512 * 1024 * 1024}
+
+
+def test_a_link_for_guests_has_no_limits_unless_they_are_filled_in(
+    sharing: tuple[Watched, LiveServer, dict[str, str]],
+) -> None:
+    tab, server, credentials = sharing
+    tab.page.get_by_role("button", name="Links", exact=True).click()
+    tab.page.get_by_role("button", name="Ask for files").click()
+    tab.page.get_by_label("Names begin with").fill("in-")
+    made_link(tab)
+    (link,) = links_of(server, credentials)
+    assert link["upload"] == {"prefix": "in-", "files": None, "bytes": None}
 
 
 def test_what_the_server_says_against_a_link_is_shown(
@@ -144,9 +158,11 @@ def test_what_its_maker_shares_a_stranger_downloads_and_the_maker_sees_it(
 
 
 def test_whom_its_maker_asks_for_files_sends_them_and_the_maker_sees_them(
-    sharing: tuple[Watched, LiveServer, dict[str, str]], new_context: NewContext
+    sharing: tuple[Watched, LiveServer, dict[str, str]],
+    new_context: NewContext,
+    assert_accessible: Callable[[Watched], None],
 ) -> None:
-    tab, server, _ = sharing
+    tab, server, credentials = sharing
     tab.page.get_by_role("button", name="Links", exact=True).click()
     tab.page.get_by_role("button", name="Ask for files").click()
     tab.page.get_by_role("dialog", name="Ask for files").get_by_label("Names begin with").fill(
@@ -163,5 +179,18 @@ def test_whom_its_maker_asks_for_files_sends_them_and_the_maker_sees_them(
     tab.page.reload()
     tab.page.get_by_role("link", name="in-plan.txt", exact=True).wait_for()
     tab.page.get_by_role("button", name="Links", exact=True).click()
-    tab.page.get_by_text("1 file received").wait_for()
+    dialog = tab.page.get_by_role("dialog", name="Links")
+    dialog.get_by_text("1 file received").click()
+    dialog.get_by_text("in-plan.txt, 7 bytes").wait_for()
+    assert_accessible(tab)
+    address = dialog.get_by_role("link", name="in-plan.txt").evaluate("(link) => link.href")
+    assert httpx.get(address, headers=credentials).content == b"a plan\n"
+    dialog.get_by_role("button", name="Revoke link").click()
+    tab.page.get_by_text("The link is revoked").first.wait_for()
+    assert tab.page.evaluate("document.activeElement.textContent") == "Close"
+    tab.page.keyboard.press("Escape")
+    tab.page.get_by_role("button", name="Links", exact=True).click()
+    dialog.get_by_text("not valid any more").wait_for()
+    dialog.get_by_text("1 file received").click()
+    dialog.get_by_text("in-plan.txt, 7 bytes").wait_for()
     guest.assert_in_order()

@@ -328,11 +328,30 @@ def test_uploads_are_described_in_the_language_of_the_reader(
     open_page: Open, make_file: Make, language: str
 ) -> None:
     tab = open_page(locale=language)
-    tab.choose(make_file("a.txt"), make_file("b.exe"))
+    tab.expected.append("415")
+    tab.choose(make_file("a.txt"), make_file("b.exe"), make_file("c.pdf"))
     tab.wait_for("a.txt", "done")
     tab.wait_for("b.exe", "refused")
+    tab.wait_for("c.pdf", "refused")
     assert "Gespeichert" in tab.transfer("a.txt").inner_text()
     assert "werden hier nicht angenommen" in tab.transfer("b.exe").inner_text()
+    refusal = tab.transfer("c.pdf").locator(".details").inner_text()  # in words of the service
+    assert refusal == (
+        "Nicht gespeichert. Der Endung nach ist die Datei application/pdf, dem Inhalt nach"
+        " text/plain. Geben Sie ihr die Endung, die zum Inhalt passt."
+    )
+
+
+def test_a_form_that_is_refused_without_scripts_says_so_in_german(
+    open_page: Open, make_file: Make
+) -> None:
+    tab = open_page(locale="de-DE", java_script_enabled=False)
+    tab.expected.append("415")
+    tab.choose(make_file("b.exe"))
+    tab.page.get_by_role("button", name="Hochladen").click()
+    said = tab.page.get_by_role("alert").inner_text()
+    assert said == "Dateien mit der Endung .exe werden hier nicht angenommen."
+    assert tab.page.locator("[lang=en]").count() == 0
 
 
 def test_the_upload_side_fits_on_narrow_screens_with_large_targets(

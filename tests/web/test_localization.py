@@ -46,8 +46,12 @@ def test_every_language_has_all_texts_with_the_same_placeholders(tag: str) -> No
 
 
 @pytest.mark.parametrize("tag", OTHERS)
-def test_every_other_language_has_a_title_for_every_problem(tag: str) -> None:
-    assert LANGUAGES[tag].problem.keys() == {row.code for row in TABLE}
+def test_every_other_language_has_a_title_and_a_sentence_for_every_problem(tag: str) -> None:
+    problems = LANGUAGES[tag].problem
+    assert problems.keys() == {row.code for row in TABLE}
+    assert {
+        code for code, texts in problems.items() if not {"title", "detail"} <= set(texts)
+    } == set()
 
 
 @pytest.mark.parametrize("tag", sorted(LANGUAGES))
@@ -148,16 +152,23 @@ def test_caches_know_that_pages_depend_on_the_language(client: FlaskClient) -> N
     assert "accept-language" not in client.get("/download").vary
 
 
-def test_a_problem_has_its_title_in_the_language_and_its_detail_in_english(
+def test_a_problem_is_in_the_language_of_its_reader_and_without_one_in_english(
     client: FlaskClient,
 ) -> None:
-    german = {"Accept": "text/html", "Accept-Language": "de"}
-    page = client.get("/download/nothing.txt", headers=german).text
+    path, german = "/download/nothing.txt", {"Accept-Language": "de"}
+    page = client.get(path, headers={"Accept": "text/html", **german}).text
     assert "<h1>Nicht gefunden</h1>" in page
-    assert 'lang="en"' in page
-    record = client.get("/download/nothing.txt", headers={"Accept-Language": "de"})
-    assert record.json
-    assert record.json["title"] == "Not found"
+    assert "Es gibt keine Datei namens „nothing.txt“." in page
+    in_german, in_english = client.get(path, headers=german), client.get(path)
+    assert in_german.json
+    assert in_german.json["detail"] == "Es gibt keine Datei namens „nothing.txt“."
+    assert in_german.headers["Content-Language"] == "de"
+    assert in_english.json
+    assert in_english.json["detail"] == "there is no file named 'nothing.txt'"
+    same = {"title", "detail"}
+    assert in_german.json.keys() == in_english.json.keys()
+    assert {key for key, value in in_german.json.items() if value != in_english.json[key]} == same
+    assert "accept-language" in in_english.vary
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,15 @@ from werkzeug.exceptions import (
 
 from fileservice import filetypes, storage
 from fileservice.access import Action
+from fileservice.access import errors as access_errors
 from fileservice.names import BadName, FileName
 from fileservice.protocols import errors as protocol_errors
 from fileservice.upload import errors as upload_errors
 from fileservice.web import errors as web_errors
 from fileservice.web import problems
 from fileservice.web.door import requires
+from fileservice.web.localization import LANGUAGES, Language
+from fileservice.web.problem_texts import translate
 from tests.web.application import application
 
 NAME = FileName("a.txt")
@@ -106,6 +109,28 @@ MEMBERS: dict[Exception, dict[str, object]] = {
 }
 """An example of each error, and the members that its problem has beyond those of RFC 9457."""
 
+ACCESS_ERRORS = [
+    access_errors.Unauthenticated(),
+    access_errors.PasswordNeeded(),
+    access_errors.InvalidIdentity("is empty"),
+    access_errors.Forbidden(prefix="a"),
+    access_errors.UnusableClaims(),
+    access_errors.TooManyRequests(5),
+    access_errors.TooManyFailures(5),
+    access_errors.TooManyUploads(5),
+    access_errors.NoSuchLink(),
+    access_errors.LinkGone(),
+    access_errors.InvalidTerms("note", "is too long"),
+    access_errors.TooManyLinks(1000),
+    access_errors.QuotaExceeded("bytes", limit=2048, used=1024),
+    access_errors.QuotaExceeded("files", limit=2, used=2),
+    access_errors.OwnerQuotaExceeded(),
+    access_errors.UsageUnknown(),
+]
+
+WERKZEUG_ERRORS = [NotFound(), BadRequest(), MethodNotAllowed(["GET"]), RequestEntityTooLarge()]
+OTHER_LANGUAGES = [language for tag, language in sorted(LANGUAGES.items()) if tag != "en"]
+
 BASES = {
     protocol_errors.BodyError,
     protocol_errors.ProtocolError,
@@ -140,9 +165,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
     return app
 
 
-def answer_to(app: Flask, error: Exception, accept: str = "*/*") -> Any:
+def answer_to(app: Flask, error: Exception, accept: str = "*/*", language: str = "en") -> Any:
     app.config["ERROR"] = error
-    return app.test_client().get("/raise", headers={"Accept": accept})
+    headers = {"Accept": accept, "Accept-Language": language}
+    return app.test_client().get("/raise", headers=headers)
 
 
 def error_classes() -> Iterator[type[Exception]]:
@@ -200,12 +226,13 @@ def test_an_error_has_exactly_these_header_fields(
 ) -> None:
     response = answer_to(app, error)
     every_problem_has = {
-        *("Content-Type", "Content-Length", "X-Content-Type-Options", "Cache-Control", "Vary")
+        *("Content-Type", "Content-Length", "X-Content-Type-Options", "Cache-Control", "Vary"),
+        "Content-Language",
     }
     assert {
         name: value for name, value in response.headers.items() if name not in every_problem_has
     } == fields
-    assert response.headers["Vary"] == "Accept, Accept-Encoding"
+    assert response.headers["Vary"] == "Accept, Accept-Language, Accept-Encoding"
     assert response.headers["Cache-Control"] == "no-store"
 
 
@@ -294,3 +321,71 @@ def test_a_problem_in_json_ends_with_a_line_feed(app: Flask) -> None:
     response = answer_to(app, storage.Locked())
     assert response.text.endswith("}\n")
     assert json.loads(response.text)["code"] == "locked"
+
+
+@pytest.mark.parametrize("language", OTHER_LANGUAGES, ids=lambda language: language.tag)
+@pytest.mark.parametrize(
+    "error", [*MEMBERS, *ACCESS_ERRORS, *WERKZEUG_ERRORS, ArithmeticError()], ids=class_name
+)
+def test_every_error_has_a_sentence_in_every_language(
+    app: Flask, error: Exception, language: Language
+) -> None:
+    english = answer_to(app, error).get_json(force=True)
+    problem = answer_to(app, error, language=language.tag).get_json(force=True)
+    assert problem["code"] == english["code"]
+    assert problem["detail"] != english["detail"]
+    assert problem["detail"].endswith(".")
+    assert "{" not in problem["detail"]
+
+
+def test_examples_of_the_errors_of_access_are_complete() -> None:
+    defined = {
+        value
+        for value in vars(access_errors).values()
+        if inspect.isclass(value) and issubclass(value, access_errors.AccessError)
+    }
+    assert {type(error) for error in ACCESS_ERRORS} == defined - {access_errors.AccessError}
+
+
+@pytest.mark.parametrize("language", OTHER_LANGUAGES, ids=lambda language: language.tag)
+def test_a_sentence_for_one_class_of_errors_belongs_to_a_class_of_that_code(
+    language: Language,
+) -> None:
+    code_of = {}
+    for error in [*MEMBERS, *ACCESS_ERRORS]:
+        row = next(row for row in problems.TABLE if set(row.raised) & set(type(error).__mro__[:-3]))
+        code_of[type(error).__name__] = row.code
+    for code, texts in language.problem.items():
+        for name in texts.keys() - {"title", "detail"}:
+            assert code_of.get(name) == code
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (access_errors.QuotaExceeded("bytes", limit=5 << 30, used=1 << 20),
+         "Das Kontingent ist 5,0 GiB groß; 1,0 MiB davon sind durch Dateien und laufende Uploads"
+         " belegt, und 5,0 GiB sind frei."),
+        (access_errors.QuotaExceeded("files", limit=1000, used=1000),
+         "Das Kontingent umfasst 1.000 Dateien; 1.000 davon sind durch Dateien und laufende Uploads"
+         " belegt, und 0 sind frei."),
+        (upload_errors.ExpiryTooLate(604_800.0), "Eine Datei wird höchstens 7 Tage lang behalten."),
+        (upload_errors.TooLarge(1024),
+         "Die Datei ist größer als 1,0 KiB. Mehr ist hier nicht erlaubt."),
+        (RequestEntityTooLarge(), "Die Datei oder die Anfrage ist größer, als der Dienst erlaubt."),
+        (NotFound(), "Unter dieser Adresse gibt es nichts."),
+        (storage.NotFound(FileName("{id}.txt")), "Es gibt keine Datei namens „{id}.txt“."),
+        (access_errors.TooManyFailures(5),
+         "Von dieser Adresse kamen zu viele falsche Passwörter oder Token. Versuchen Sie es später"
+         " noch einmal."),
+    ],
+)  # fmt: skip
+def test_members_of_a_problem_are_written_into_its_sentence(
+    app: Flask, error: Exception, sentence: str
+) -> None:
+    assert answer_to(app, error, language="de").get_json(force=True)["detail"] == sentence
+
+
+def test_a_problem_in_english_is_what_the_error_says() -> None:
+    problem = {"code": "locked", "title": "t", "detail": "d"}
+    assert translate(problem, storage.Locked(), LANGUAGES["en"]) is problem

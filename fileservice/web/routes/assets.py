@@ -1,8 +1,8 @@
 """GET /assets/…: the style sheet and the scripts of the page.
 
 Their URLs contain a digest of all of them, so a browser may keep each file for ever, and the
-scripts find each other by relative URLs. They are small, and are kept in memory, without comments,
-with what they are when compressed.
+scripts find each other by relative URLs. They are small, and are kept in memory, without comments
+and indentation, with what they are when compressed.
 """
 
 import hashlib
@@ -19,8 +19,11 @@ from fileservice.web.gzip_encoding import accepts_gzip, compress
 
 _DIRECTORY = Path(__file__).parent.parent / "static"
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_COMMENT = re.compile(rb"^ *(?://.*|/\*.*\*/|)\n", re.MULTILINE)
-"""A line that only readers of the source need: a comment, or an empty line."""
+_FOR_READERS = re.compile(
+    rb"^ *(?://.*|/\*.*\*/|)\n|^ +| +// [^'\"`\n]*$| +/\* [^*]* \*/$", re.MULTILINE
+)
+"""What only readers of the source need: empty lines, indentation, and comments, unless a string
+might have them."""
 _HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "X-Content-Type-Options": "nosniff",
@@ -64,7 +67,7 @@ def routes() -> Blueprint:
 
 
 def _read(path: Path) -> _Asset:
-    content = _COMMENT.sub(b"", path.read_bytes())
+    content = _FOR_READERS.sub(b"", path.read_bytes())
     return _Asset(_MEDIA_TYPES[path.suffix], content, compress(content))
 
 

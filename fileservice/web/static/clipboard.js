@@ -1,4 +1,5 @@
 // The clipboard.
+import { element } from './elements.js'
 import { show } from './messages.js'
 import { t } from './text.js'
 
@@ -8,10 +9,7 @@ export async function copy(text, what) {
   try {
     await navigator.clipboard.writeText(text)
   } catch {
-    const field = document.createElement('textarea')
-    field.value = text
-    field.readOnly = true
-    field.className = 'visually-hidden'
+    const field = element('textarea', { value: text, readOnly: true, className: 'visually-hidden' })
     const parent = document.querySelector('dialog[open]') ?? document.body
     const focused = document.activeElement
     parent.append(field)

@@ -29,13 +29,13 @@ export function send(method, url, { headers = {}, body = null, signal, onProgres
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted()
     const request = new XMLHttpRequest()
+    const over = new AbortController()
+    const untilOver = { signal: over.signal }
     let timer
     const restartTimer = (timeout) => {
       clearTimeout(timer)
       timer = setTimeout(() => fail(new InterruptedError(t('network-silent'))), timeout)
     }
-    const abort = () => fail(signal.reason)
-    const offline = () => fail(new InterruptedError(t('network-none')))
     const fail = (error) => {
       cleanUp()
       request.abort()
@@ -43,11 +43,11 @@ export function send(method, url, { headers = {}, body = null, signal, onProgres
     }
     const cleanUp = () => {
       clearTimeout(timer)
-      removeEventListener('offline', offline)
-      signal?.removeEventListener('abort', abort)
+      over.abort()
     }
-    addEventListener('offline', offline) // the timer would notice a dead connection much later
-    signal?.addEventListener('abort', abort)
+    // The timer would notice a dead connection much later.
+    addEventListener('offline', () => fail(new InterruptedError(t('network-none'))), untilOver)
+    signal?.addEventListener('abort', () => fail(signal.reason), untilOver)
     request.upload.onprogress = (event) => {
       restartTimer(PROGRESS_TIMEOUT)
       onProgress(event.loaded)
@@ -126,18 +126,14 @@ export async function retry(attempt, signal, onPause) {
 }
 
 // Wait for so many seconds, or until the network is back. Throws the reason of `signal`.
-function pause(seconds, signal) {
-  return new Promise((resolve, reject) => {
-    const endWith = (settle) => () => {
-      clearTimeout(timer)
-      removeEventListener('online', online)
-      signal.removeEventListener('abort', abort)
-      settle()
-    }
-    const online = endWith(resolve)
-    const abort = endWith(() => reject(signal.reason))
-    const timer = setTimeout(online, 1000 * seconds)
-    addEventListener('online', online)
-    signal.addEventListener('abort', abort)
+async function pause(seconds, signal) {
+  const over = new AbortController()
+  const untilOver = { signal: over.signal }
+  await new Promise((resolve) => {
+    setTimeout(resolve, 1000 * seconds)
+    addEventListener('online', resolve, untilOver)
+    signal.addEventListener('abort', resolve, untilOver)
   })
+  over.abort()
+  signal.throwIfAborted()
 }

@@ -64,10 +64,16 @@ export function nameOf(row) {
   return row.querySelector('th bdi').textContent
 }
 
-// Move the focus to the part of the list with one of these keys, or to where the next Tab is useful.
-export function focusOn(...keys) {
-  const parts = [...(section?.querySelectorAll('[data-key]') ?? [])]
-  const part = keys.map((key) => parts.find(({ dataset }) => dataset.key === key)).find(Boolean)
+// Return what is the same for a part of the list when the list is shown again.
+export function keyOf(part) {
+  const row = part.closest('tbody tr')
+  const key = part.dataset.key ?? part.dataset.do
+  return row ? `${key} ${nameOf(row)}` : key
+}
+
+// Move the focus to the part of the list with a key, or to where the next Tab is useful.
+export function focusOn(key) {
+  const part = [...(section?.querySelectorAll('[data-key], [data-do]') ?? [])].find((part) => keyOf(part) === key)
   ;(part ?? section?.querySelector('#q') ?? document.getElementById('file'))?.focus({ preventScroll: true })
 }
 
@@ -150,7 +156,7 @@ function replaceSection(fetched) {
   section = next
   onShown()
   if (focused === query) query?.focus({ preventScroll: true })
-  else if (focused) focusOn(focused.dataset.key)
+  else if (focused) focusOn(keyOf(focused))
 }
 
 function onShown() {

@@ -1,5 +1,6 @@
 // Messages that everybody gets: shown at the edge of the window for some seconds, and announced.
 import { announce, announceError } from './announce.js'
+import { button, element } from './elements.js'
 import { t } from './text.js'
 
 const SECONDS = 8 // for which a message stays; longer while it has the focus or the pointer
@@ -14,10 +15,8 @@ let cameFrom = null // the element that had the focus before the messages had it
 // Returns a function that hides the message; `onHidden()` is called once, whatever hides it, and after
 // `act()`.
 export function show(text, { kind = 'info', action = null, seconds = SECONDS, onHidden = () => {} } = {}) {
-  const message = document.createElement('div')
-  message.className = 'message'
+  const message = element('div', { className: 'message' }, element('p', {}, text))
   message.dataset.kind = kind
-  message.append(Object.assign(document.createElement('p'), { textContent: text }))
   let timer
   const hide = () => {
     clearTimeout(timer)
@@ -32,11 +31,12 @@ export function show(text, { kind = 'info', action = null, seconds = SECONDS, on
     clearTimeout(timer)
     timer = setTimeout(hide, 1000 * seconds)
   }
-  if (action) message.append(button(action.label, '', () => {
+  const actAndHide = () => {
     action.act()
     hide()
-  }))
-  message.append(button('×', t('hide-message'), hide))
+  }
+  if (action) message.append(button(actAndHide, {}, action.label))
+  message.append(button(hide, { ariaLabel: t('hide-message') }, '×'))
   for (const event of ['pointerenter', 'focusin']) message.addEventListener(event, () => clearTimeout(timer))
   for (const event of ['pointerleave', 'focusout']) message.addEventListener(event, start)
   message.addEventListener('focusin', ({ relatedTarget }) => {
@@ -48,14 +48,4 @@ export function show(text, { kind = 'info', action = null, seconds = SECONDS, on
   start()
   ;(kind === 'bad' ? announceError : announce)(text)
   return hide
-}
-
-function button(label, name, act) {
-  const element = document.createElement('button')
-  element.type = 'button'
-  element.className = 'small'
-  element.textContent = label
-  if (name) element.setAttribute('aria-label', name)
-  element.addEventListener('click', act)
-  return element
 }

@@ -1,6 +1,7 @@
 // Previews of files, in a dialog. Nothing in a file runs: text is shown as text, and what the browser
 // shows itself is in a frame without rights.
 import * as dialogs from './dialogs.js'
+import { element } from './elements.js'
 import * as format from './format.js'
 import * as list from './list.js'
 import { t } from './text.js'
@@ -17,7 +18,7 @@ export function start() {
   if (!dialog) return
   dialog.addEventListener('close', () => {
     view.replaceChildren()
-    list.focusOn(current.dataset.key)
+    list.focusOn(list.keyOf(current))
   })
   dialog.addEventListener('keydown', ({ key, target }) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[key]
@@ -33,7 +34,7 @@ export function show(row, link) {
 // Show the next or previous file that has a preview.
 function showOther(step) {
   const links = list.rows().map((row) => row.querySelector('[data-do=preview]')).filter(Boolean)
-  const next = links[links.findIndex(({ dataset }) => dataset.key === current.dataset.key) + step]
+  const next = links[links.findIndex((link) => list.keyOf(link) === list.keyOf(current)) + step]
   if (next) draw(next.closest('tr'), next)
 }
 
@@ -59,26 +60,28 @@ const SHOWN_BY = {
 }
 
 function showMedia({ name, url, kind }) {
-  const player = element(kind, { controls: true, preload: 'metadata', src: url })
-  player.setAttribute('aria-label', name)
-  return [player]
+  return [element(kind, { controls: true, preload: 'metadata', src: url, ariaLabel: name })]
 }
 
 // Show the first part of a file as text.
 async function showText({ name, size, url, kind }) {
-  if (!size) return [element('p', { textContent: t('empty-file') })]
+  if (!size) return [element('p', {}, t('empty-file'))]
   let text
   try {
     const response = await fetch(url, { headers: { Range: `bytes=0-${MAX_TEXT - 1}` } })
     if (!response.ok) throw new Error((await response.json()).detail)
     text = await response.text()
   } catch (error) {
-    return [element('p', { className: 'notice bad', textContent: t('not-shown', { reason: error.message }) })]
+    return [element('p', { className: 'notice bad' }, t('not-shown', { reason: error.message }))]
   }
   const isCut = size > MAX_TEXT
-  const notes = isCut ? [element('p', { className: 'secondary', textContent: t('first-part', { size: format.size(MAX_TEXT) }) })] : []
+  const notes = isCut ? [note(t('first-part', { size: format.size(MAX_TEXT) }))] : []
   if (kind === 'table') return showTable(name, text, notes)
-  return [...notes, scrollable(element('pre', { textContent: kind === 'json' && !isCut ? indented(text) : text }), name)]
+  return [...notes, scrollable(element('pre', {}, kind === 'json' && !isCut ? indented(text) : text), name)]
+}
+
+function note(text) {
+  return element('p', { className: 'secondary' }, text)
 }
 
 function indented(json) {
@@ -92,11 +95,11 @@ function indented(json) {
 function showTable(name, text, notes) {
   const rows = parseTable(text.replace(/^\uFEFF/, ''), name.toLowerCase().endsWith('.tsv') ? '\t' : null)
   const isCut = rows.length > MAX_ROWS
-  if (isCut) notes = [element('p', { className: 'secondary', textContent: t('first-rows', { count: MAX_ROWS }) })]
+  if (isCut) notes = [note(t('first-rows', { count: MAX_ROWS }))]
   const table = element('table')
   for (const [index, cells] of rows.slice(0, MAX_ROWS).entries()) {
     const row = table.insertRow()
-    for (const cell of cells.slice(0, MAX_COLUMNS)) row.append(element(index ? 'td' : 'th', { textContent: cell }))
+    for (const cell of cells.slice(0, MAX_COLUMNS)) row.append(element(index ? 'td' : 'th', {}, cell))
   }
   return [...notes, scrollable(table, name)]
 }
@@ -121,13 +124,5 @@ function parseTable(text, separator) {
 
 // Let an element be scrolled by keyboard, too.
 function scrollable(content, name) {
-  const box = element('div', { className: 'scrollable', tabIndex: 0 })
-  box.setAttribute('role', 'region')
-  box.setAttribute('aria-label', name)
-  box.append(content)
-  return box
-}
-
-function element(tag, properties = {}) {
-  return Object.assign(document.createElement(tag), properties)
+  return element('div', { className: 'scrollable', tabIndex: 0, role: 'region', ariaLabel: name }, content)
 }

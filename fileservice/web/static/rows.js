@@ -1,5 +1,6 @@
 // The rows of the uploads: what they say, and their buttons.
 import { copy } from './clipboard.js'
+import { button, element } from './elements.js'
 import * as format from './format.js'
 import { t } from './text.js'
 
@@ -119,9 +120,7 @@ export class Rows {
 
   #showStored(row, transfer) {
     if (transfer.service.may.has('read')) {
-      const link = document.createElement('a')
-      link.href = transfer.url
-      link.download = ''
+      const link = element('a', { href: transfer.url, download: '' })
       const name = row.querySelector('bdi')
       name.replaceWith(link)
       link.append(name)
@@ -130,7 +129,7 @@ export class Rows {
       const digest = row.querySelector('.digest')
       digest.hidden = false
       digest.querySelector('code').textContent = transfer.sha256
-      digest.querySelector('p').append(button(t('upload-copy'), t('upload-digest-of', { name: transfer.name }), () => copy(transfer.sha256, 'SHA-256')))
+      digest.querySelector('p').append(actionOn(t('upload-digest-of', { name: transfer.name }), t('copy'), () => copy(transfer.sha256, 'SHA-256')))
     }
     this.#sort()
   }
@@ -147,7 +146,7 @@ export class Rows {
   #setButtons(row, name, buttons) {
     const box = row.querySelector('.actions')
     const hadFocus = box.contains(document.activeElement)
-    box.replaceChildren(...buttons.map(([label, act]) => button(label, name, act)))
+    box.replaceChildren(...buttons.map(([label, act]) => actionOn(name, label, act)))
     if (hadFocus) box.firstElementChild?.focus()
   }
 }
@@ -178,15 +177,7 @@ function setText(element, text) {
   if (element.textContent !== text) element.textContent = text
 }
 
-// Make a button; `object` says to screen readers what its action is applied to.
-function button(label, object, act) {
-  const element = document.createElement('button')
-  element.type = 'button'
-  element.className = 'small'
-  const hidden = document.createElement('span')
-  hidden.className = 'visually-hidden'
-  hidden.textContent = ` ${object}`
-  element.append(label, hidden)
-  element.addEventListener('click', act)
-  return element
+// Make a button that says to screen readers what its action is applied to.
+function actionOn(object, label, act) {
+  return button(act, {}, label, element('span', { className: 'visually-hidden' }, ` ${object}`))
 }

@@ -1,6 +1,7 @@
 // The files that are selected in the list, by checkboxes, and the bar with what can be done to them.
 import { copy } from './clipboard.js'
 import * as deletion from './deletion.js'
+import { element } from './elements.js'
 import * as format from './format.js'
 import * as list from './list.js'
 import * as messages from './messages.js'
@@ -106,9 +107,8 @@ function clear() {
 function download() {
   const rows = selectedRows()
   const query = new URLSearchParams(rows.map((row) => ['name', list.nameOf(row)]))
-  const link = document.createElement('a')
-  link.href = rows.length === 1 ? list.urlOf(rows[0]) : `${bar.dataset.archive}?${query}`
-  link.download = ''
+  const href = rows.length === 1 ? list.urlOf(rows[0]) : `${bar.dataset.archive}?${query}`
+  const link = element('a', { href, download: '' })
   if (link.href.length > MAX_ADDRESS_LENGTH) messages.show(t('too-many-selected'), { kind: 'bad' })
   else link.click()
 }

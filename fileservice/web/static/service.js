@@ -11,13 +11,13 @@ const RESERVED = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *([.:
 export class Service {
   // URLs are relative to that of the page, since a proxy may have put a path before it.
   // `ready()` waits for what must be done before a file is stored.
-  constructor({ dataset }, ready) {
+  constructor({ dataset, elements }, ready) {
     this.ready = ready
     this.root = new URL(dataset.root ?? '.', location.href)
     this.headers = dataset.bearer ? { Authorization: `Bearer ${dataset.bearer}` } : {}
     this.isLink = Boolean(dataset.bearer)
     this.maxSize = Number(dataset.maxSize)
-    this.extensions = dataset.extensions.split(' ')
+    this.extensions = elements.file.accept.replaceAll('.', '').split(',')
     this.prefix = dataset.prefix
     this.addsPrefix = 'addPrefix' in dataset // to names that do not begin with it
     this.may = new Set(dataset.may.split(' '))

@@ -1,12 +1,14 @@
 // Links, in two dialogs: one makes a link to a file, or for guests, and the other has those there are.
 import { copy } from './clipboard.js'
 import * as dialogs from './dialogs.js'
+import { button, element } from './elements.js'
 import * as format from './format.js'
 import * as list from './list.js'
 import * as messages from './messages.js'
 import { signedOut } from './session.js'
 import { t } from './text.js'
 
+const GIB = 2 ** 30 // bytes
 const dialog = document.getElementById('share')
 const links = document.getElementById('links')
 const form = dialog?.querySelector('.fields')
@@ -50,10 +52,10 @@ async function make(event) {
   event.preventDefault()
   const field = (key) => form.elements[key].value
   const terms = { expires: field('expires'), password: field('password'), note: field('note').trim() }
-  if (name === null) terms.upload = { prefix: field('prefix'), ...(field('files') && { files: Number(field('files')) }) }
+  if (name === null) terms.upload = given({ prefix: field('prefix'), files: Number(field('files')), bytes: Math.round(GIB * field('bytes')) })
   else Object.assign(terms, { name, uses: Number(field('uses')) })
   try {
-    const link = await ask('links', 'POST', Object.fromEntries(Object.entries(terms).filter(([, value]) => value)))
+    const link = await ask('links', 'POST', given(terms))
     form.hidden = true
     made.hidden = false
     made.querySelector('input').value = link.url
@@ -68,16 +70,22 @@ async function make(event) {
   }
 }
 
+// Leave out what was not filled in.
+function given(terms) {
+  return Object.fromEntries(Object.entries(terms).filter(([, value]) => value))
+}
+
 function copyLink() {
   copy(made.querySelector('input').value, t('link'))
 }
 
 // What a link allows, in words.
-function limits({ expires, uses, uses_left, upload, received, password }) {
+function limits({ expires, uses, uses_left, upload, password }) {
   return [
     expires ? t('until', { date: format.date(new Date(expires)) }) : t('until-revoked'),
     uses && t('uses-left', { count: uses_left }),
-    upload && t('received', { count: received?.files ?? 0 }),
+    upload?.files && t('guest-files', { count: upload.files }),
+    upload?.bytes && t('guest-bytes', { size: format.size(upload.bytes) }),
     password && t('with-password'),
   ].filter(Boolean).join(' · ')
 }
@@ -97,19 +105,38 @@ export async function showLinks() {
 }
 
 function rows(found) {
-  const valid = found.filter(({ state }) => state === 'valid')
-  if (!valid.length) return [element('li', t('no-links'))]
-  return valid.map((link) => {
+  const shown = found.filter(({ state, received }) => state === 'valid' || received?.files)
+  if (!shown.length) return [element('li', {}, t('no-links'))]
+  return shown.map((link) => {
     const subject = link.name ?? t('from-guests', { prefix: link.upload.prefix })
-    const row = element('li', '')
-    const words = element('p', '')
-    words.append(element('bdi', subject), element('span', [link.note, limits(link)].filter(Boolean).join(' · ')))
-    const button = Object.assign(element('button', t('revoke')), { type: 'button', className: 'button danger' })
-    button.setAttribute('aria-label', t('revoke-of', { name: subject }))
-    button.addEventListener('click', () => revoke(link, row, subject))
-    row.append(words, button)
+    const isValid = link.state === 'valid'
+    const words = [link.note, isValid ? limits(link) : t('link-over')].filter(Boolean).join(' · ')
+    const row = element('li', {}, element('p', {}, element('bdi', {}, subject), element('span', {}, words)))
+    if (isValid) row.append(button(() => revoke(link, row, subject), { className: 'button danger', ariaLabel: t('revoke-of', { name: subject }) }, t('revoke')))
+    if (link.received?.files) row.append(receivedFiles(link))
     return row
   })
+}
+
+// The files that came by a link, which are looked up when the user wants to see them.
+function receivedFiles({ id, received }) {
+  const files = element('ul')
+  const details = element('details', {}, element('summary', {}, t('received', { count: received.files })), files)
+  details.addEventListener('toggle', async () => {
+    if (!details.open) return
+    try {
+      const link = await ask(`links/${id}`)
+      files.replaceChildren(...link.files.map(({ filename, size }) => element('li', {}, nameOf(filename), `, ${format.size(size)}`)))
+    } catch (error) {
+      messages.show(error.message, { kind: 'bad' })
+    }
+  })
+  return details
+}
+
+function nameOf(filename) {
+  const shown = element('bdi', {}, filename)
+  return 'mayRead' in links.dataset ? element('a', { href: `download/${encodeURIComponent(filename)}`, download: '' }, shown) : shown
 }
 
 async function revoke({ id }, row, subject) {
@@ -117,7 +144,7 @@ async function revoke({ id }, row, subject) {
     await ask(`links/${id}`, 'DELETE')
     const next = row.nextElementSibling ?? row.previousElementSibling
     row.remove()
-    ;(next ?? links).querySelector('button').focus()
+    ;(next?.querySelector('button, summary') ?? links.querySelector('button')).focus()
     messages.show(t('revoked', { name: subject }), { kind: 'good' })
   } catch (error) {
     messages.show(error.message, { kind: 'bad' })
@@ -134,8 +161,4 @@ async function ask(path, method = 'GET', document = null) {
   const answer = response.status === 204 ? null : await response.json()
   if (!response.ok) throw new Error(answer.detail)
   return answer
-}
-
-function element(tag, textContent) {
-  return Object.assign(document.createElement(tag), { textContent })
 }

@@ -28,16 +28,45 @@ def is_for_readers_of_the_source(line: str) -> bool:
     return not line or line.startswith("//") or (line[:2], line[-2:]) == ("/*", "*/")
 
 
+def without_comment(line: str) -> str:
+    return re.sub(r" +(// .*|/\* .* \*/)$", "", line)
+
+
 @pytest.mark.parametrize("path", sorted(STATIC.iterdir()), ids=lambda path: path.name)
 def test_every_asset_is_served_and_kept_for_ever(
     client: FlaskClient, directory: str, path: Path
 ) -> None:
     response = client.get(directory + path.name)
-    lines = path.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if not is_for_readers_of_the_source(line.strip())]
-    assert (response.status_code, response.text) == (200, "".join(kept))
+    lines = [line.strip() for line in path.read_text().splitlines()]
+    kept = [line for line in lines if not is_for_readers_of_the_source(line)]
+    assert response.status_code == 200
+    assert [without_comment(line) for line in response.text.splitlines()] == [
+        without_comment(line) for line in kept
+    ]
     assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_comments_and_indentation_are_not_delivered_and_strings_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assets, "_DIRECTORY", tmp_path / "static")
+    (tmp_path / "static").mkdir()
+    source = "// why\n\nif (x) { // because\n  y = 'a // b' // c'\n  z = 'http://a' // d\n}\n"
+    (tmp_path / "static" / "page.js").write_text(source)
+    for name in ("page.css", "uploads.css", "list.css", "icon.svg"):
+        (tmp_path / "static" / name).write_text("a { b: c; } /* d */\n  /* e */\n")
+    client = application(tmp_path / "store").test_client()
+    (directory,) = re.findall(r'src="(/assets/[0-9a-f]{16}/)page\.js"', client.get("/upload").text)
+    script = client.get(f"{directory}page.js").text
+    assert script == "if (x) {\ny = 'a // b' // c'\nz = 'http://a'\n}\n"
+    assert client.get(f"{directory}page.css").text == "a { b: c; }\n"
+
+
+def test_no_script_has_a_string_of_several_lines_whose_indentation_would_be_lost() -> None:
+    for script in STATIC.glob("*.js"):
+        code = re.sub(r"^ *//.*", "", script.read_text(), flags=re.MULTILINE)
+        assert [line for line in code.splitlines() if line.count("`") % 2] == []
 
 
 @pytest.mark.parametrize(
