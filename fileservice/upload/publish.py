@@ -1,7 +1,7 @@
 """Publish: a staged file that is complete and inspected becomes visible under its name."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from fileservice.storage import (
@@ -60,8 +60,10 @@ def publish(
     for algorithm, declared in request.digests.items():
         if digests[algorithm] != declared:
             raise DigestMismatch(algorithm)
-    if request.expires is not None and request.expires <= time.time():
+    now = time.time()
+    if request.expires is not None and request.expires <= now:
         raise AlreadyExpired
+    request = replace(request, expires=context.policy.expiry_of(request, now))
     request.authorize()  # rights may have changed since the upload was admitted
     if request.replaces is None:
         reservation.recheck(writer.size)
