@@ -175,18 +175,20 @@ class FileRegions:
         file: BinaryIO,
         pieces: Sequence[bytes | FileRegion],
         seek: Callable[[int, int], object],
-        on_close: Callable[[bool], object] | None = None,
+        on_close: Callable[[int, bool], object] | None = None,
     ) -> None:
         """Close `file` with the body. `seek(start, end)` is called before `file.read` is.
 
         `seek` must let `file.read` continue at byte `start`; bytes from `end` on are not read until
-        it is called again. `on_close` is called once, with whether all of the body was sent: taken
-        by the kernel, which does not mean that the client has received it.
+        it is called again. `on_close` is called once, with how many bytes of the body were sent at
+        most, and whether all of it was: taken by the kernel, which does not mean that the client
+        has received it.
         """
         self.pieces = pieces
         self._file = file
         self._seek = seek
         self._on_close = on_close
+        self._sent = 0
         self._is_sent = False
         self._unread: Iterator[bytes] | None = None
         self._rest = memoryview(b"")
@@ -207,12 +209,15 @@ class FileRegions:
         )
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from _blocks(self._file, self.pieces, self._seek)
-        self.mark_sent()  # a server asks for the next block when it has sent the one before
+        for block in _blocks(self._file, self.pieces, self._seek):
+            self._sent += len(block)  # a part of it may be sent if the transfer breaks off
+            yield block
+        self._is_sent = True  # a server asks for the next block when it has sent the one before
 
-    def mark_sent(self) -> None:
-        """Note that all of the body was sent; to be called by a server that does not iterate."""
-        self._is_sent = True
+    def mark_sent(self, count: int) -> None:
+        """Note how many bytes were sent; to be called by a server that does not iterate."""
+        self._sent = count
+        self._is_sent = count >= self.size
 
     def read(self, size: int) -> bytes:
         """Return the next bytes of the body, at most `size`, and b"" at its end."""
@@ -224,11 +229,11 @@ class FileRegions:
         return bytes(data)
 
     def close(self) -> None:
-        """Close the file, and tell whether all of the body was sent."""
+        """Close the file, and tell how much of the body was sent."""
         self._file.close()
         on_close, self._on_close = self._on_close, None
         if on_close:
-            on_close(self._is_sent)
+            on_close(self._sent, self._is_sent)
 
 
 def _blocks(

@@ -64,45 +64,50 @@ def test_closing_file_regions_closes_the_file(tmp_path: Path) -> None:
     assert file.closed
 
 
-def regions_that_report(path: Path, reported: list[bool]) -> FileRegions:
+def regions_that_report(path: Path, reported: list[tuple[int, bool]]) -> FileRegions:
     path.write_bytes(DATA)
     file = path.open("rb", buffering=0)
     pieces = [FileRegion(0, 300_000)]
-    return FileRegions(file, pieces, lambda start, _end: file.seek(start), reported.append)
+    return FileRegions(
+        file, pieces, lambda start, _end: file.seek(start), lambda *sent: reported.append(sent)
+    )
 
 
 def test_closing_tells_once_whether_all_blocks_were_taken(tmp_path: Path) -> None:
-    reported: list[bool] = []
+    reported: list[tuple[int, bool]] = []
     all_taken = regions_that_report(tmp_path / "data", reported)
     list(all_taken)
     all_taken.close()
     all_taken.close()
-    assert reported == [True]
+    assert reported == [(300_000, True)]
     wrapped = regions_that_report(tmp_path / "data", reported)
     list(FileWrapper(wrapped, 8192))
     wrapped.close()
-    assert reported == [True, True]
+    assert reported == [(300_000, True)] * 2
 
 
 def test_body_whose_last_block_was_not_followed_by_another_request_counts_as_broken_off(
     tmp_path: Path,
 ) -> None:
-    reported: list[bool] = []
+    reported: list[tuple[int, bool]] = []
     untouched = regions_that_report(tmp_path / "data", reported)
     untouched.close()
     begun = regions_that_report(tmp_path / "data", reported)
     blocks = iter(begun)
     assert sum(len(next(blocks)) for _ in range(2)) == 300_000
     begun.close()
-    assert reported == [False, False]
+    assert reported == [(0, False), (300_000, False)]
 
 
-def test_server_that_does_not_iterate_says_that_all_was_sent(tmp_path: Path) -> None:
-    reported: list[bool] = []
+@pytest.mark.parametrize(("count", "is_all"), [(0, False), (299_999, False), (300_000, True)])
+def test_server_that_does_not_iterate_says_how_much_was_sent(
+    tmp_path: Path, count: int, is_all: bool
+) -> None:
+    reported: list[tuple[int, bool]] = []
     regions = regions_that_report(tmp_path / "data", reported)
-    regions.mark_sent()
+    regions.mark_sent(count)
     regions.close()
-    assert reported == [True]
+    assert reported == [(count, is_all)]
 
 
 def test_file_without_a_descriptor_is_read_after_seek() -> None:

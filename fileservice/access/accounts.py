@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Collection
 from functools import partial
 
+from fileservice.access.amounts import LEASE, Amount
 from fileservice.access.counter_records import counter_of, to_bytes
 from fileservice.access.errors import QuotaExceeded, UsageUnknown
 from fileservice.access.principals import Quota
-from fileservice.access.quotas import LEASE, Amount, UsageCounter
+from fileservice.access.quotas import UsageCounter
 from fileservice.access.recounts import (
     LOCAL_INTERVALS,
     REMOTE_INTERVALS,
@@ -97,7 +98,7 @@ class QuotaAccounts:
             for owner, reservation in _accounts(removed):
                 basis = before[owner] if is_same else _UNKNOWN_BASIS
                 try:
-                    self.change(owner, partial(_delete, reservation, removed.size, basis))
+                    self.change(owner, partial(_delete, reservation, removed, basis))
                 except StorageError as error:
                     detail = describe_error(error)
                     _log.warning("a file is counted until the next recount: %s", detail)
@@ -183,8 +184,9 @@ class QuotaAccount:
         files: int = 1,
         seconds: float = LEASE,
         covered_by: Collection[str] = (),
+        replaces: StoredFile | None = None,
     ) -> "QuotaReservation":
-        reservation = QuotaReservation(self, name, files, seconds, covered_by)
+        reservation = QuotaReservation(self, name, files, seconds, covered_by, replaces)
         reservation.begin(size)
         return reservation
 
@@ -194,9 +196,9 @@ def _accounts(file: StoredFile) -> tuple[tuple[str, str], ...]:
 
 
 def _delete(
-    reservation: str, size: int, basis: tuple[str, bool], counter: UsageCounter
+    reservation: str, file: StoredFile, basis: tuple[str, bool], counter: UsageCounter
 ) -> UsageCounter:
-    return counter.delete(reservation, size, basis)
+    return counter.delete(reservation, file.size, basis, file.name)
 
 
 def _release(reservation: str, counter: UsageCounter) -> UsageCounter:

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from fileservice.access.quotas import Amount, Recount, Reserved, UsageCounter
+from fileservice.access.amounts import Amount, Recount, ReplacedFile, Reserved
+from fileservice.access.quotas import UsageCounter
 
 
 def counter_of(owner: str, record: bytes | None) -> UsageCounter:
@@ -20,12 +21,13 @@ def to_bytes(counter: UsageCounter) -> bytes:
         "spared": sorted(counter.recount.spared),
         "changed": _to_list(counter.recount.changed),
         "exact": counter.recount.exact,
+        "replaced": sorted(counter.recount.replaced),
     }
     fields = {
         "owner": counter.owner,
         "stored": _to_list(counter.stored),
         "reservations": {
-            name: [*_to_list(held.amount), held.expires]
+            name: [*_to_list(held.amount), held.expires, *_replaced_to_list(held.replaces)]
             for name, held in counter.reservations.items()
         },
         "generation": counter.generation,
@@ -42,16 +44,23 @@ def from_bytes(data: bytes) -> UsageCounter | None:
         fields: dict[str, Any] = json.loads(data)
         fields["stored"] = Amount(*fields["stored"])
         fields["reservations"] = {
-            name: Reserved(Amount(size, files), expires)
-            for name, (size, files, expires) in fields["reservations"].items()
+            name: Reserved(
+                Amount(size, files), expires, ReplacedFile(*replaced) if replaced else None
+            )
+            for name, (size, files, expires, *replaced) in fields["reservations"].items()
         }
         if recount := fields["recount"]:
             recount["changed"] = Amount(*recount["changed"])
             recount["spared"] = frozenset(recount["spared"])
+            recount["replaced"] = frozenset(recount.get("replaced", ()))
             fields["recount"] = Recount(**recount)
         return UsageCounter(**fields)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _replaced_to_list(replaced: ReplacedFile | None) -> list[str | int]:
+    return [replaced.key, replaced.size] if replaced else []
 
 
 def _to_list(amount: Amount) -> list[int]:

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from fileservice.access.accounts import QuotaAccount
+from fileservice.access.amounts import LEASE
 from fileservice.access.errors import OwnerQuotaExceeded, QuotaExceeded
-from fileservice.access.quotas import LEASE
 from fileservice.access.reservations import QuotaReservation
-from fileservice.storage import Owner
+from fileservice.storage import Owner, StoredFile
 
 
 class GuestAccount:
@@ -29,6 +29,7 @@ class GuestAccount:
         files: int = 1,
         seconds: float = LEASE,
         covered_by: Collection[str] = (),
+        replaces: StoredFile | None = None,
     ) -> "GuestReservation":
         resumed = Owner.of_upload(self._guest.owner, name) if name else Owner("")
         covering = [Owner.of_upload(self._guest.owner, each) for each in covered_by]
@@ -38,6 +39,7 @@ class GuestAccount:
             files=files,
             seconds=seconds,
             covered_by=[each.guest_reservation for each in covering],
+            replaces=replaces,
         )
         try:
             with _owner_kept_secret():
@@ -47,6 +49,7 @@ class GuestAccount:
                     files=files,
                     seconds=seconds,
                     covered_by=[each.reservation for each in covering],
+                    replaces=replaces,
                 )
         except BaseException:
             if not name:
@@ -79,10 +82,10 @@ class GuestReservation:
         with _owner_kept_secret():
             self._owner.hold(size, ahead=ahead)
 
-    def recheck(self, size: int) -> None:
-        self._guest.recheck(size)
+    def recheck(self, size: int, replaces: StoredFile | None = None) -> None:
+        self._guest.recheck(size, replaces)
         with _owner_kept_secret():
-            self._owner.recheck(size)
+            self._owner.recheck(size, replaces)
 
     def commit(self, size: int) -> None:
         self._guest.commit(size)

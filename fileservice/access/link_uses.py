@@ -1,13 +1,13 @@
 """Uses: how often the file of a link may still be downloaded. Values, and functions of them.
 
-A use is taken when the first bytes of the file are about to be sent, and given back if they do not
-arrive. All requests of one download count once: those for ranges of the file, and those that a
-client repeats because the transfer broke off. Which of them belong together is decided by who the
-client is, and by time:
+A use is taken when the first bytes of the file are about to be sent, and given back if fewer than
+half of them leave the server. All requests of one download count once: those for ranges of the
+file, and those that a client repeats because the transfer broke off. Which of them belong together
+is decided by who the client is, and by time:
 
 taken ──────── whole file sent ──────> finished: the client may fetch the end of the file once more
   │ └───────── a range sent ─────────> open for OPEN_SECONDS after its last transfer, then finished
-  └─────────── nothing arrived ──────> given back
+  └─── less than half was sent ──────> given back
 
 A use that is open counts as much as one that is finished. A process that dies leaves its transfers
 under way for ever, so those keep a use open for no longer than LONGEST_TRANSFER. Uses that can
@@ -30,9 +30,9 @@ class Outcome(Enum):
     WHOLE = "whole"
     """All bytes of the file were sent, in one response."""
     PART = "part"
-    """Some bytes of the file were sent that the client can put together with others."""
+    """Some bytes of the file were sent that the client can put together with others, or most."""
     BROKEN = "broken"
-    """The response ended before its last byte was sent, and has the beginning of the file alone."""
+    """The response broke off and has less than half of the file, which is its beginning."""
 
 
 @dataclass(frozen=True, slots=True)

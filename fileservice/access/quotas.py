@@ -9,6 +9,11 @@ and what is reserved is never less than what the principal's files have, wheneve
     commit      once the file is visible: its size takes the place of the reservation
     release     once it is certain that no file becomes visible
 
+An upload that replaces a file of the same owner reserves the difference. Once that file is gone, by
+whichever request, the reservation grows by what the file had, in the same step in which the file is
+given back. So nobody else gets its bytes before the upload has ended. At most one reservation
+counts less because of one file.
+
 A reservation that is not renewed lapses. It still counts, because its process may have published
 the file before it died. The next recount sees whether there is a file, and drops the reservation.
 
@@ -26,11 +31,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from fileservice.access.amounts import LEASE, Amount, Recount, ReplacedFile, Reserved, key_of_file
 from fileservice.access.errors import QuotaExceeded
 from fileservice.access.principals import Quota
 
-LEASE = 300.0
-"""For so many seconds a reservation is valid unless it is renewed."""
 _RECOUNT_LEASE = 60.0
 """A recount that has not been renewed for so many seconds was ended by the death of its process."""
 _KEPT = 7200.0
@@ -40,51 +44,11 @@ _AHEAD_DIVISOR = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Amount:
-    """A number of files, and the bytes that they have together."""
-
-    bytes: int = 0
-    files: int = 0
-
-    def __add__(self, other: "Amount") -> "Amount":
-        return Amount(self.bytes + other.bytes, self.files + other.files)
-
-    def __sub__(self, other: "Amount") -> "Amount":
-        return Amount(self.bytes - other.bytes, self.files - other.files)
-
-
-@dataclass(frozen=True, slots=True)
-class Reserved:
-    """One reservation, which lapses at a time in seconds since the Unix epoch."""
-
-    amount: Amount
-    expires: float
-
-
-@dataclass(frozen=True, slots=True)
-class Recount:
-    """A recount that has begun."""
-
-    generation: str
-    began: float
-    renewed: float
-    spared: frozenset[str]
-    """The reservations of which no file is counted: their files may appear at any moment."""
-    changed: Amount = Amount()
-    """What was stored since it began, and deleted of that."""
-    exact: bool = True
-
-    def leaves_out(self, reservation: str) -> bool:
-        """Return whether files stored under this reservation are not to be counted."""
-        return generation_of(reservation) == self.generation or reservation in self.spared
-
-
-@dataclass(frozen=True, slots=True)
 class UsageCounter:
     """What one owner has stored and reserved. Every change makes a new counter."""
 
     owner: str
-    stored: Amount = Amount()
+    stored: Amount = field(default_factory=Amount)
     reservations: Mapping[str, Reserved] = field(default_factory=dict)
     generation: str = ""
     counted: float | None = None
@@ -103,7 +67,7 @@ class UsageCounter:
         """What counts against the quota."""
         total = Amount(max(0, self.stored.bytes), max(0, self.stored.files))
         for reserved in self.reservations.values():
-            total += reserved.amount
+            total += reserved.net
         return total
 
     def new_reservation(self) -> str:
@@ -124,26 +88,45 @@ class UsageCounter:
         *,
         ahead: int = 0,
         again: bool = False,
+        replaces: ReplacedFile | None = None,
     ) -> Self:
         """Return the counter in which a reservation has at least `amount`, and is renewed.
 
         A reservation that has lapsed and was dropped is made again. `ahead` is how many bytes more
         it may get. One that has so much already is not refused, unless the quota is to be looked at
-        `again`. Raise QuotaExceeded.
+        `again`. A new reservation counts less by the file that it `replaces`, which was found to
+        exist. Raise QuotaExceeded.
         """
-        held = self.reservations.get(name, Reserved(Amount(), 0.0))
-        if again or _exceeds(amount, held.amount):
-            others = self.total - held.amount
-            _require(quota, others, amount)
+        held = self.reservations.get(name)
+        if not held:
+            held = Reserved(Amount(), 0.0, self._unclaimed(name, replaces))
+        if again or amount.exceeds(held.amount):
+            others, needed = self.total - held.net, held.net_of(amount)
+            _require(quota, others, needed)
             if quota.bytes is not None:
-                available = quota.bytes - others.bytes - amount.bytes
+                available = quota.bytes - others.bytes - needed.bytes
                 ahead = min(ahead, available // _AHEAD_DIVISOR)
             amount += Amount(ahead)
-        reserved = Reserved(
-            Amount(max(amount.bytes, held.amount.bytes), max(amount.files, held.amount.files)),
-            max(held.expires, now + seconds),
+        amount = Amount(max(amount.bytes, held.amount.bytes), max(amount.files, held.amount.files))
+        return self._with(
+            name, replace(held, amount=amount, expires=max(held.expires, now + seconds))
         )
-        return replace(self, reservations={**self.reservations, name: reserved})
+
+    def replacing(self, name: str, replaces: ReplacedFile | None) -> Self:
+        """Return the counter in which a reservation counts less by this file, and by no other.
+
+        The file was found to exist. It must be looked at again afterwards: if it was deleted just
+        before, the reservation counts too little.
+        """
+        held = self.reservations.get(name)
+        if not held:
+            return self
+        return self._with(name, replace(held, replaces=self._unclaimed(name, replaces)))
+
+    def net_of(self, name: str) -> Amount:
+        """Return what a reservation counts; nothing if there is none with this name."""
+        held = self.reservations.get(name)
+        return held.net if held else Amount()
 
     def commit(self, name: str, size: int) -> Self:
         """Return the counter after a file of `size` bytes was stored under a reservation."""
@@ -155,24 +138,30 @@ class UsageCounter:
                 recount, changed=recount.changed + amount, exact=recount.exact and certain
             )
         return replace(
-            self.release(name),
+            self._without(name),
             stored=self.stored + amount,
             exact=self.exact and certain,
             recount=recount,
         )
 
     def release(self, name: str) -> Self:
-        """Return the counter without this reservation."""
+        """Return the counter without this reservation, of which there is no file."""
+        return self._without(name)._without_file(name)
+
+    def _without(self, name: str) -> Self:
         kept = {other: held for other, held in self.reservations.items() if other != name}
         return replace(self, reservations=kept)
 
-    def delete(self, name: str, size: int, basis: tuple[str, bool]) -> Self:
+    def delete(self, name: str, size: int, basis: tuple[str, bool], file_name: str = "") -> Self:
         """Return the counter after a file was deleted that was stored under a reservation.
 
         `basis` is that of the counter before the file was deleted. A file that has its reservation
         still was never committed, as its process has died or is about to do so. It is given back
         with the reservation: that may be released later, when there is no file for it any more.
         """
+        return self._subtract(name, size, basis)._without_file(key_of_file(name, file_name))
+
+    def _subtract(self, name: str, size: int, basis: tuple[str, bool]) -> Self:
         amount, recount = Amount(size, 1), self.recount
         if basis != self.basis:
             recount = recount and replace(recount, exact=False)
@@ -187,6 +176,22 @@ class UsageCounter:
             return replace(self, stored=self.stored - amount, recount=recount)
         return replace(self.release(name), recount=recount)
 
+    def _without_file(self, key: str) -> Self:
+        """Return the counter in which no reservation counts less because of this file."""
+        for name, held in self.reservations.items():
+            if held.replaces and held.replaces.key == key:
+                return self._with(name, replace(held, replaces=None))
+        return self
+
+    def _unclaimed(self, name: str, replaces: ReplacedFile | None) -> ReplacedFile | None:
+        """Return the file, unless a reservation other than this one counts less because of it."""
+        others = (held.replaces for other, held in self.reservations.items() if other != name)
+        is_claimed = any(other and replaces and other.key == replaces.key for other in others)
+        return None if is_claimed else replaces
+
+    def _with(self, name: str, reserved: Reserved) -> Self:
+        return replace(self, reservations={**self.reservations, name: reserved})
+
     def opened(self, now: float) -> Self:
         """Return the counter of an owner who has stored nothing so far."""
         if self.counted is not None or self.recount:
@@ -199,7 +204,8 @@ class UsageCounter:
             return None
         generation = secrets.token_hex(8)
         spared = frozenset(n for n, held in self.reservations.items() if held.expires > now)
-        recount = Recount(generation, now, now, spared)
+        replaced = frozenset(h.replaces.key for h in self.reservations.values() if h.replaces)
+        recount = Recount(generation, now, now, spared, replaced=replaced)
         return replace(self, generation=generation, recount=recount)
 
     def renew_recount(self, generation: str, now: float) -> Self | None:
@@ -209,11 +215,19 @@ class UsageCounter:
         return replace(self, recount=replace(self.recount, renewed=now))
 
     def finish_recount(
-        self, generation: str, counted: Amount, unfinished: Mapping[str, Amount], now: float
+        self,
+        generation: str,
+        counted: Amount,
+        unfinished: Mapping[str, Amount],
+        now: float,
+        *,
+        found: Collection[str] = (),
     ) -> Self | None:
         """Return the counter with the result of a recount; None if it was replaced by another.
 
         `unfinished` are the reservations of the uploads that were unfinished when it had begun.
+        `found` are the keys of files to be replaced that it has seen (see `key_of_file`). One that
+        it has not seen may have been replaced by a process that died before it counted that.
         """
         recount = self.recount
         if not recount or recount.generation != generation:
@@ -227,7 +241,8 @@ class UsageCounter:
                 continue  # its process is dead, and its file was counted if there is one
             elif name in recount.spared:
                 expires = min(expires, now + LEASE)  # the upload is ending, or its process died
-            reservations[name] = replace(held, expires=expires)
+            replaces = held.replaces if held.replaces and held.replaces.key in found else None
+            reservations[name] = replace(held, expires=expires, replaces=replaces)
         for name, amount in unfinished.items():
             if name not in reservations and not recount.leaves_out(name):
                 reservations[name] = Reserved(amount, now + _KEPT)
@@ -243,15 +258,6 @@ class UsageCounter:
     def has_lapsed_reservations(self, now: float) -> bool:
         """Return whether reservations count that a recount would drop."""
         return any(held.expires <= now for held in self.reservations.values())
-
-
-def generation_of(reservation: str) -> str:
-    """Return the generation of the counter in which a reservation was made."""
-    return reservation.partition(".")[0]
-
-
-def _exceeds(amount: Amount, other: Amount) -> bool:
-    return amount.bytes > other.bytes or amount.files > other.files
 
 
 def _require(quota: Quota, others: Amount, amount: Amount) -> None:

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from fileservice.access.amounts import Amount, Recount, key_of_file
 from fileservice.access.counter_records import counter_of, from_bytes, to_bytes
-from fileservice.access.quotas import Amount, Recount, UsageCounter
+from fileservice.access.quotas import UsageCounter
 from fileservice.executor import Executor
-from fileservice.storage import Owner, StorageError, UsageRecords, describe_error
+from fileservice.storage import OwnedFile, Owner, StorageError, UsageRecords, describe_error
 
 _log = logging.getLogger(__name__)
 _RENEWAL_SECONDS = 10.0
@@ -34,6 +35,24 @@ class RecountIntervals:
 LOCAL_INTERVALS = RecountIntervals(regular=3600.0, before_refusal=60.0)
 REMOTE_INTERVALS = RecountIntervals(regular=86400.0, before_refusal=3600.0)
 """In a bucket, a recount costs a request for each object."""
+
+
+class _Count:
+    """What a recount has found of one owner so far."""
+
+    def __init__(self, recount: Recount) -> None:
+        self.recount = recount
+        self.counted = Amount()
+        self.found: set[str] = set()
+        """The keys of those of its files that are to be replaced."""
+
+    def add(self, file: OwnedFile, reservation: str, *, is_reserved: bool) -> None:
+        """Count a file, unless its bytes are reserved still."""
+        if not (is_reserved or self.recount.leaves_out(reservation)):
+            self.counted += Amount(file.size, 1)
+        key = key_of_file(reservation, file.name)
+        if key in self.recount.replaced:
+            self.found.add(key)
 
 
 class Recounter:
@@ -101,9 +120,10 @@ class Recounter:
             for each, reservation in Owner.of_upload(uploader, reservation_name).accounts:
                 if reservation:
                     unfinished[each][reservation] = Amount(size, files)
-        counted = self._count(recounts, unfinished, prefix)
-        for each, recount in recounts.items():
-            self._finish(each, recount, counted[each], unfinished[each])
+        counts = {each: _Count(recount) for each, recount in recounts.items()}
+        self._count(counts, unfinished, prefix)
+        for each, count in counts.items():
+            self._finish(each, count, unfinished[each])
 
     def _owners_due(self) -> list[str]:
         counters = filter(None, map(from_bytes, self._records.records()))
@@ -122,35 +142,29 @@ class Recounter:
 
     def _count(
         self,
-        recounts: dict[str, Recount],
+        counts: dict[str, _Count],
         unfinished: defaultdict[str, dict[str, Amount]],
         prefix: str,
-    ) -> defaultdict[str, Amount]:
-        counted: defaultdict[str, Amount] = defaultdict(Amount)
+    ) -> None:
         renewed = time.monotonic()
         for file in self._records.owned_files(prefix):
             for owner, reservation in file.owner.accounts:
-                recount = recounts.get(owner)
-                # The file of an upload that has not ended yet is counted by its reservation.
-                if recount and not (
-                    recount.leaves_out(reservation) or reservation in unfinished[owner]
-                ):
-                    counted[owner] += Amount(file.size, 1)
+                if count := counts.get(owner):
+                    # The file of an upload that has not ended yet is counted by its reservation.
+                    count.add(file, reservation, is_reserved=reservation in unfinished[owner])
             if time.monotonic() - renewed > _RENEWAL_SECONDS:
-                for owner, each in recounts.items():
-                    self._renew(owner, each)
+                for owner, count in counts.items():
+                    self._renew(owner, count.recount)
                 renewed = time.monotonic()
-        return counted
 
     def _renew(self, owner: str, recount: Recount) -> None:
         self._change(owner, lambda c: c.renew_recount(recount.generation, time.time()))
 
-    def _finish(
-        self, owner: str, recount: Recount, counted: Amount, unfinished: dict[str, Amount]
-    ) -> None:
-        generation = recount.generation
+    def _finish(self, owner: str, count: "_Count", unfinished: dict[str, Amount]) -> None:
+        generation, counted, found = count.recount.generation, count.counted, count.found
         self._change(
-            owner, lambda c: c.finish_recount(generation, counted, unfinished, time.time())
+            owner,
+            lambda c: c.finish_recount(generation, counted, unfinished, time.time(), found=found),
         )
 
     def _change(self, owner: str, function: Callable[[UsageCounter], UsageCounter | None]) -> None:

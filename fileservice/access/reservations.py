@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Protocol
 
+from fileservice.access.amounts import Amount, ReplacedFile, key_of_file
 from fileservice.access.errors import UsageUnknown
 from fileservice.access.principals import UNLIMITED, Quota
-from fileservice.access.quotas import Amount, UsageCounter
-from fileservice.storage import Owner, StorageError, describe_error
+from fileservice.access.quotas import UsageCounter
+from fileservice.storage import Owner, StorageError, StoredFile, describe_error
 
 _log = logging.getLogger(__name__)
 _RENEWAL = 0.4
@@ -53,12 +54,14 @@ class QuotaReservation:
         files: int,
         seconds: float,
         covered_by: Collection[str] = (),
+        replaces: StoredFile | None = None,
     ) -> None:
         self.name = name
         self._account = account
         self._files = files
         self._seconds = seconds
         self._covered_by = covered_by
+        self._replaces = self._replaced_file(replaces)
         self._covered = 0
         """How many bytes other reservations have for the file."""
         self._quota = account.quota()
@@ -86,13 +89,16 @@ class QuotaReservation:
         if size > self._granted or self._age() > self._seconds * _RENEWAL:
             self._reserve(self._change, size, ahead=ahead)
 
-    def recheck(self, size: int) -> None:
+    def recheck(self, size: int, replaces: StoredFile | None = None) -> None:
         previous, self._quota = self._quota, self._account.quota()
         if self._quota == UNLIMITED:
             return
         is_valid = bool(self.name) and self._seconds - self._age() >= _PUBLICATION_SECONDS
-        if size > self._granted or not is_valid or self._quota != previous:
-            self._reserve(self._change, size, again=self._quota != previous)
+        if replaces:
+            self._replaces = self._replaced_file(replaces)
+        if size > self._granted or not is_valid or self._quota != previous or replaces:
+            again = self._quota != previous
+            self._reserve(self._change, size, again=again, is_replacing=bool(replaces))
 
     def commit(self, size: int) -> None:
         # What is stored without a quota counts if the owner had one before, and may have it again.
@@ -113,6 +119,7 @@ class QuotaReservation:
         *,
         ahead: int = 0,
         again: bool = False,
+        is_replacing: bool = False,
     ) -> None:
         name, granted = self.name, 0
 
@@ -124,6 +131,9 @@ class QuotaReservation:
                 name = counter.new_reservation()
             if name not in counter.reservations:
                 self._covered = counter.reserved_by(self._covered_by)
+            before = counter.net_of(name)
+            if is_replacing:
+                counter = counter.replacing(name, self._replaces)
             changed = counter.hold(
                 self._quota,
                 name,
@@ -131,7 +141,8 @@ class QuotaReservation:
                 time.time(),
                 self._seconds,
                 ahead=ahead,
-                again=again,
+                again=again or counter.net_of(name).exceeds(before),
+                replaces=self._replaces,
             )
             granted = changed.reservations[name].amount.bytes + self._covered
             return changed
@@ -141,6 +152,14 @@ class QuotaReservation:
 
     def _change(self, owner: str, function: ChangeCounter) -> None:
         self._account.accounts.change(owner, function, create=True)
+
+    def _replaced_file(self, file: StoredFile | None) -> ReplacedFile | None:
+        """Return the file if it counts in this account."""
+        if file and file.owner:
+            for owner, reservation in file.owner.accounts:
+                if owner == self._account.owner:
+                    return ReplacedFile(key_of_file(reservation, file.name), file.size)
+        return None
 
     def _age(self) -> float:
         return time.monotonic() - self._renewed

@@ -65,14 +65,16 @@ class TransferResponse(BaseResponse):
         """Send all of the application's response, FileRegions of a descriptor by sendfile(2)."""
         descriptor = body.descriptor if isinstance(body, FileRegions) else None
         if isinstance(body, FileRegions) and descriptor is not None:
-            self.send_headers()
-            for piece in body.pieces:
-                if isinstance(piece, bytes):
-                    self._held += piece
-                else:
-                    self._send_region(descriptor, piece)
-            self.close()
-            body.mark_sent()
+            try:
+                self.send_headers()
+                for piece in body.pieces:
+                    if isinstance(piece, bytes):
+                        self._held += piece
+                    else:
+                        self._send_region(descriptor, piece)
+                self.close()
+            finally:
+                body.mark_sent(self.delivered)
         else:
             for block in body:
                 self.write(block)

@@ -1,7 +1,8 @@
 """Admit: refuse what can be refused before a byte of the body is read."""
 
+from dataclasses import dataclass
+
 from fileservice.filetypes import FileType
-from fileservice.names import FileName
 from fileservice.storage import NameTaken, NotFound, StorageFull, Store, StoredFile
 from fileservice.upload.caller import may_see
 from fileservice.upload.context import UploadContext
@@ -10,8 +11,20 @@ from fileservice.upload.expired_files import free_name
 from fileservice.upload.policy import UploadRequest
 
 
-def admit(request: UploadRequest, context: UploadContext) -> tuple[FileType, StoredFile | None]:
-    """Return the type that the file must have, and the stored file if this is a repetition.
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What was found out about an upload before its body."""
+
+    file_type: FileType
+    """The type that the file must have."""
+    repeated: StoredFile | None = None
+    """The stored file that the upload repeats; then nothing is to be received."""
+    replaces: StoredFile | None = None
+    """The file that it would replace now."""
+
+
+def admit(request: UploadRequest, context: UploadContext) -> Admission:
+    """Find out whether an upload may begin.
 
     Raise what the caller's `authorize` raises, NoExtension, ExtensionNotAllowed, TooLarge,
     NameTaken, PreconditionNotMet or StorageFull.
@@ -23,35 +36,35 @@ def admit(request: UploadRequest, context: UploadContext) -> tuple[FileType, Sto
     if content_length > policy.max_size:
         raise TooLarge(policy.max_size)
     # These calls are made on the event loop: while the directory is cached, they take microseconds.
-    if _may_take_name(request, context):
+    replaced = find_replaceable(request, store)
+    if replaced or _is_free(request, context):
         check_free_space(context, content_length)
-        return file_type, None
+        return Admission(file_type, replaces=replaced)
     stored = None
     if request.digests:
         stored = context.executor.run_io(find_repeated_file, request, store)
     if not stored:
         raise condition_error(request)
-    return file_type, stored
+    return Admission(file_type, repeated=stored)
 
 
-def _may_take_name(request: UploadRequest, context: UploadContext) -> bool:
-    """Return whether the file could be published now, as far as its name is concerned.
+def _is_free(request: UploadRequest, context: UploadContext) -> bool:
+    """Return whether the name is free for a new file; one that has expired is removed."""
+    if request.replaces is not None:
+        return False
+    is_free = not context.store.is_taken(request.name)
+    return is_free or context.executor.run_io(free_name, request.name, context)
 
-    A file that has expired and still has the name is removed.
-    """
+
+def find_replaceable(request: UploadRequest, store: Store) -> StoredFile | None:
+    """Return the file that the upload would replace now, if it replaces one."""
     if request.replaces is None:
-        is_free = not context.store.is_taken(request.name)
-        return is_free or context.executor.run_io(free_name, request.name, context)
-    current = find_file(context.store, request.name)
-    return current is not None and request.may_replace(current)
-
-
-def find_file(store: Store, name: FileName) -> StoredFile | None:
-    """Return the file that has the name, if there is one."""
+        return None
     try:
-        return store.stat(name)
+        stored = store.stat(request.name)
     except NotFound:
         return None
+    return stored if request.may_replace(stored) else None
 
 
 def find_repeated_file(request: UploadRequest, store: Store) -> StoredFile | None:

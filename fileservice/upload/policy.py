@@ -33,15 +33,19 @@ class UploadPolicy:
     default_expiry: float | None = None
     """For how many seconds a file is kept that names no time; None for as long as it may be."""
 
-    def expires(self, requested: int | None, now: float) -> int | None:
-        """Return when a file expires that is to expire at `requested`, None if it names no time.
+    def check_expiry(self, expires: int, now: float) -> None:
+        """Raise ExpiryTooLate if a file may not be kept until then (seconds since 1970)."""
+        if self.max_expiry is not None and expires > math.ceil(now + self.max_expiry):
+            raise ExpiryTooLate(self.max_expiry)
 
-        All times are in seconds since the Unix epoch; None stands for never. Raise ExpiryTooLate.
+    def expiry_of(self, request: "UploadRequest", now: float) -> int | None:
+        """Return when the file of a request expires if it is published now; None for never.
+
+        Times are in seconds since 1970. Unless the client names a time, the life of a file begins
+        when it is published, however long its upload took.
         """
-        if requested is not None:
-            if self.max_expiry is not None and requested > math.ceil(now + self.max_expiry):
-                raise ExpiryTooLate(self.max_expiry)
-            return requested
+        if request.expires is not None:
+            return request.expires
         kept = self.max_expiry if self.default_expiry is None else self.default_expiry
         return None if kept is None else math.ceil(now + kept)
 
@@ -76,7 +80,7 @@ class UploadRequest:
     None for a file that takes a free name.
     """
     expires: int | None = None
-    """When the file expires, in seconds since the Unix epoch; None for never."""
+    """When the file expires, in seconds since the Unix epoch; None if the client names no time."""
     caller: Caller = UNRESTRICTED
 
     def authorize(self) -> None:

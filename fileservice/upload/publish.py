@@ -1,7 +1,7 @@
 """Publish: a staged file that is complete and inspected becomes visible under its name."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from fileservice.storage import (
@@ -14,7 +14,7 @@ from fileservice.storage import (
     VersionChanged,
     Writer,
 )
-from fileservice.upload.admit import condition_error, find_file, find_repeated_file
+from fileservice.upload.admit import condition_error, find_repeated_file, find_replaceable
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import AlreadyExpired, DigestMismatch
 from fileservice.upload.expired_files import free_name
@@ -60,17 +60,20 @@ def publish(
     for algorithm, declared in request.digests.items():
         if digests[algorithm] != declared:
             raise DigestMismatch(algorithm)
-    if request.expires is not None and request.expires <= time.time():
+    now = time.time()
+    if request.expires is not None and request.expires <= now:
         raise AlreadyExpired
+    request = replace(request, expires=context.policy.expiry_of(request, now))
     request.authorize()  # rights may have changed since the upload was admitted
-    reservation.recheck(writer.size)
+    if request.replaces is None:
+        reservation.recheck(writer.size)
     sha256 = digests["sha-256"] if context.policy.digest else None
     content = Content(verdict.media_type, verdict.charset, sha256)
     try:
         if request.replaces is None:
             file = _publish_new(request, context, writer, content, reservation.owner)
         else:
-            file = _replace(request, context, writer, content, reservation.owner)
+            file = _replace(request, context, writer, content, reservation)
     except NameReserved:  # nothing was published, so the reservation is released as usual
         raise
     except (NameTaken, VersionChanged, NotFound):
@@ -106,21 +109,27 @@ def _replace(
     context: UploadContext,
     writer: Writer,
     content: Content,
-    owner: Owner | None,
+    reservation: QuotaReservation,
 ) -> StoredFile:
     """Publish the file in the place of one that the request may replace.
 
     Raise VersionChanged or NotFound if there is none.
     """
-    publish = partial(writer.publish, request.name, content, owner, expires=request.expires)
+    store = context.store
+    publish = partial(writer.publish, request.name, content, expires=request.expires)
     while True:
-        current = find_file(context.store, request.name)
-        if current is None or not request.may_replace(current):
+        current = find_replaceable(request, store)
+        if current is None:
             # The writer finds out whether an earlier process has published this very file.
-            return publish(replaces=_NO_VERSION)
+            return publish(reservation.owner, replaces=_NO_VERSION)
         give_back = context.begin_removal(current)
+        is_own = bool(reservation.name) and current.owner == reservation.owner
+        if not is_own:  # otherwise an earlier process has published this very file
+            reservation.recheck(writer.size, current)
+            if reservation.name and find_replaceable(request, store) != current:
+                continue  # its bytes may have been given back before the reservation counted on it
         try:
-            file = publish(replaces=current.version)
+            file = publish(reservation.owner, replaces=current.version)
         except VersionChanged:
             if request.replaces == ANY_VERSION:
                 continue  # it was replaced by another, which this one may replace as well

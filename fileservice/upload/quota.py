@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from fileservice.storage import Owner
+from fileservice.storage import Owner, StoredFile
 
 MAX_AHEAD = 8 << 20
 """How many bytes are reserved at most beyond those of a file of unknown length that arrived."""
@@ -27,8 +27,12 @@ class QuotaReservation(Protocol):
     def hold(self, size: int, *, ahead: int = 0) -> None:
         """See that there are `size` bytes, and perhaps up to `ahead` more. Raise if not."""
 
-    def recheck(self, size: int) -> None:
-        """See, by the quota of this moment, that a file of `size` bytes may be published now."""
+    def recheck(self, size: int, replaces: StoredFile | None = None) -> None:
+        """See, by the quota of this moment, that a file of `size` bytes may be published now.
+
+        If it `replaces` another one of the same owner, only the difference counts. That file must
+        be looked at again before it is replaced, see `QuotaAccount.reserve`.
+        """
 
     def commit(self, size: int) -> None:
         """Count the file, which was published. Raise nothing."""
@@ -51,11 +55,15 @@ class QuotaAccount(Protocol):
         files: int = 1,
         seconds: float = ...,
         covered_by: Collection[str] = (),
+        replaces: StoredFile | None = None,
     ) -> QuotaReservation:
         """Reserve `size` bytes, or resume the reservation with this name. Raise if they are none.
 
         The reservation lasts for `seconds` unless it is held again. The bytes that the reservations
         `covered_by` have need not be reserved again; those must stay until the file is counted.
+        If the upload `replaces` a file of the same owner, the difference is reserved, unless
+        another upload that is to replace this file has reserved it so. If the file is removed from
+        then on, by whomever, the upload gets its bytes.
         This may wait, so it must not be called in a thread of the executor.
         """
 
@@ -72,7 +80,7 @@ class _Unlimited:
     def hold(self, size: int, *, ahead: int = 0) -> None:
         pass
 
-    def recheck(self, size: int) -> None:
+    def recheck(self, size: int, replaces: StoredFile | None = None) -> None:
         pass
 
     def commit(self, size: int) -> None:

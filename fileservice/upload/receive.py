@@ -27,13 +27,15 @@ def receive(
     ends early, passes through. For `covered_by` see `QuotaAccount.reserve`.
     Raise what `admit`, `Pipeline.write_all`, `publish` and the caller's account raise.
     """
-    file_type, stored = admit(request, context)
-    if stored:
-        return UploadResult(stored, created=False)
+    admission = admit(request, context)
+    if admission.repeated:
+        return UploadResult(admission.repeated, created=False)
     size = request.at_least if request.length is None else request.length
-    reservation = request.caller.account.reserve(size, covered_by=covered_by)
+    reservation = request.caller.account.reserve(
+        size, covered_by=covered_by, replaces=admission.replaces
+    )
     try:
-        stream_to = None if file_type.family.is_read_again else request.name
+        stream_to = None if admission.file_type.family.is_read_again else request.name
         return _receive(request, blocks, context, stream_to, reservation)
     finally:
         if reservation.name:

@@ -13,7 +13,7 @@ ARGUMENT = "expires"
 
 
 def requested_expiry(policy: UploadPolicy, *values: str) -> int | None:
-    """Return when the file of this request expires (Unix seconds); None if it never does.
+    """Return when the file of this request is to expire (Unix seconds); None if it does not say.
 
     The request says so in its query string, or with `values` from elsewhere. An empty text says
     nothing. Raise BadExpiry or ExpiryTooLate.
@@ -22,5 +22,8 @@ def requested_expiry(policy: UploadPolicy, *values: str) -> int | None:
     if len(texts) > 1:
         raise BadExpiry("expires is given more than once, and not with the same value")
     now = time.time()
-    requested = parse_expiry(texts.pop(), now) if texts else None
-    return policy.expires(requested, now)
+    if not texts:
+        return None
+    requested = parse_expiry(texts.pop(), now)
+    policy.check_expiry(requested, now)
+    return requested

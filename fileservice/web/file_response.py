@@ -21,11 +21,11 @@ def send(
     ranges: tuple[ByteRange, ...],
     *,
     inline: bool,
-    on_close: Callable[[bool], object] | None = None,
+    on_close: Callable[[int, bool], object] | None = None,
 ) -> Response:
     """Return the response with the file, or with `ranges` of it; closing it closes the file.
 
-    `on_close` is called then, with whether all bytes were sent.
+    `on_close` is called then, with how many bytes were sent, and whether all of them were.
 
     200, 206 with one range, or 206 multipart/byteranges (RFC 9110 section 15.3.7). The conditions
     of the request must have been evaluated: Werkzeug's own evaluation deviates from RFC 9110.

@@ -90,8 +90,8 @@ class LinkTransfers:
 
     def _begin(
         self, link: Link, client: str, ranges: tuple[ByteRange, ...], size: int
-    ) -> Callable[[bool], None] | None:
-        """Take a use; return what is to be told whether all bytes were sent."""
+    ) -> Callable[[int, bool], None] | None:
+        """Take a use; return what is to be told how many bytes were sent, and whether all were."""
         resumes = bool(ranges) and all(part.first > 0 for part in ranges)
         transfer = self._executor.run_io(begin_transfer, self._links, link, client, resumes=resumes)
         if transfer is None:
@@ -101,8 +101,13 @@ class LinkTransfers:
         # What breaks off in the order of the file lacks its end. In any other order, the client may
         # have the part that it wanted: two such responses would give it the file for nothing.
         in_order = not ranges or (len(ranges) == 1 and ranges[0].first == 0)
-        broken = Outcome.BROKEN if in_order else Outcome.PART
-        return lambda is_sent: self._end(transfer, sent if is_sent else broken)
+
+        def end(count: int, is_sent: bool) -> None:
+            # Most of a file may be all that a client wants of it, such as a film without its end.
+            is_lost = in_order and 2 * count < size
+            self._end(transfer, sent if is_sent else Outcome.BROKEN if is_lost else Outcome.PART)
+
+        return end
 
     def _end(self, transfer: LinkTransfer, outcome: Outcome) -> None:
         """Record the end. It is too late for an error: the response has been sent."""

@@ -7,10 +7,9 @@ byte: most of what is kept here is compressed already.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from zipstream import ZipStream
-
 from fileservice.executor import Executor
 from fileservice.storage import NotFound, Opened, Store, StoredFile
+from fileservice.web.dated_zip_stream import DatedZipStream
 
 MAX_FILES = 10_000
 """Files in an archive. Its directory, which comes last, takes about a kilobyte of memory each."""
@@ -31,9 +30,9 @@ class ZipArchive:
         self._store = store
         self._executor = executor
         self._opened: Opened | None = None
-        self._stream = ZipStream(sized=True)
+        self._stream = DatedZipStream()
         for file, name in zip(files, entry_names(file.name for file in files), strict=True):
-            self._stream.add(self._content(file), name, size=file.size)
+            self._stream.add_file(self._content(file), name, size=file.size, modified=file.modified)
         self.size = len(self._stream)
         """The number of bytes in the archive."""
 

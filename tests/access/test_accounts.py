@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from fileservice.access import Quota, QuotaAccounts, QuotaExceeded, RecountIntervals
+from fileservice.access.amounts import Amount
 from fileservice.access.counter_records import counter_of, to_bytes
-from fileservice.access.quotas import Amount
 from fileservice.gevent_executor import InlineExecutor
 from fileservice.names import FileName
 from fileservice.storage import Content, Owner, StorageUnavailable, Store

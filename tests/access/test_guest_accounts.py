@@ -15,8 +15,8 @@ from fileservice.access import (
     RecountIntervals,
 )
 from fileservice.access.accounts import open_account
+from fileservice.access.amounts import Amount
 from fileservice.access.counter_records import counter_of
-from fileservice.access.quotas import Amount
 from fileservice.gevent_executor import InlineExecutor
 from fileservice.names import FileName
 from fileservice.storage import OwnedFile, Owner

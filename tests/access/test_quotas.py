@@ -1,12 +1,16 @@
 """Usage counters: the sum of what is stored and reserved, through every order of events."""
 
+import itertools
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fileservice.access import Quota, QuotaExceeded
+from fileservice.access.amounts import LEASE, Amount, ReplacedFile
 from fileservice.access.counter_records import counter_of, from_bytes, to_bytes
-from fileservice.access.quotas import LEASE, Amount, UsageCounter
+from fileservice.access.quotas import UsageCounter
 
 NOW = 1_000_000.0
 LATER = NOW + LEASE + 1
@@ -120,6 +124,58 @@ class TestReservations:
         assert counter.total == Amount()
         with pytest.raises(QuotaExceeded):
             reserve(counter, 101)
+
+
+class TestReplacing:
+    @staticmethod
+    def replacing(
+        counter: UsageCounter, old: str, size: int, now: float = NOW
+    ) -> tuple[UsageCounter, str]:
+        """Reserve `size` bytes for a file that replaces the one of 60 bytes stored as `old`."""
+        name, replaces = counter.new_reservation(), ReplacedFile(old, 60)
+        return counter.hold(QUOTA, name, Amount(size, 1), now, replaces=replaces), name
+
+    def test_the_difference_is_reserved(self) -> None:
+        counter, old = store(EMPTY, 60)
+        assert self.replacing(counter, old, 100)[0].total == Amount(100, 1)
+        assert self.replacing(counter, old, 10)[0].total == Amount(60, 1)
+        with pytest.raises(QuotaExceeded):
+            self.replacing(counter, old, 101)
+
+    def test_what_is_given_back_of_the_old_file_goes_to_the_upload_that_replaces_it(self) -> None:
+        counter, old = store(EMPTY, 60)
+        counter, name = self.replacing(counter, old, 90)
+        counter = counter.delete(old, 60, counter.basis)
+        assert counter.total == Amount(90, 1)
+        with pytest.raises(QuotaExceeded):
+            reserve(counter, 11)
+        assert counter.commit(name, 90).total == Amount(90, 1)
+        assert counter.release(name).total == Amount()
+
+    def test_only_one_upload_counts_less_because_of_one_file(self) -> None:
+        counter, old = store(EMPTY, 60)
+        counter, first = self.replacing(counter, old, 60)
+        assert self.replacing(counter, old, 40)[0].total == Amount(100, 2)
+        with pytest.raises(QuotaExceeded):
+            self.replacing(counter, old, 41)
+        assert self.replacing(counter.release(first), old, 41)[0].total == Amount(60, 1)
+
+    def test_a_recount_that_has_not_seen_the_old_file_counts_the_new_one_whole(self) -> None:
+        """A process may have replaced the file and died before it counted that."""
+        counter, old = store(EMPTY, 60)
+        counter, _ = self.replacing(counter, old, 90)
+        begun = counter.begin_recount(NOW)
+        assert begun
+        for found, total in ((set(), 90), ({old}, 30)):
+            finished = begun.finish_recount(begun.generation, Amount(), {}, NOW, found=found)
+            assert finished
+            assert finished.total.bytes == total
+
+    def test_it_survives_in_the_record(self) -> None:
+        counter, old = store(EMPTY, 60)
+        counter, _ = self.replacing(counter, old, 90)
+        counter = counter.begin_recount(NOW) or counter
+        assert from_bytes(to_bytes(counter)) == counter
 
 
 class TestLapsedReservations:
@@ -297,10 +353,14 @@ class TestRecords:
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["reserve", "publish", "commit", "release", "delete", "die", "expire", "recount"]
+            [
+                *("reserve", "replace", "publish", "give back", "commit", "release"),
+                *("delete", "die", "expire", "recount"),
+            ]
         ),
         st.integers(0, 60),
     ),
+    min_size=20,
     max_size=60,
 )
 
@@ -311,54 +371,96 @@ def test_the_files_never_exceed_the_quota_and_the_counter_never_misses_a_byte(
 ) -> None:
     """A model: `files` are those in the store; publishing and counting are two steps.
 
-    A recount reads each file at some moment between its begin and its end.
+    A recount reads each file at some moment between its begin and its end. Giving back a file that
+    was replaced is a step between.
     """
     counter, now = EMPTY, NOW
     files: dict[str, int] = {}
     running: dict[str, int] = {}
     published: set[str] = set()
+    replacing: dict[str, str] = {}
+    replaced: dict[str, tuple[str, int, tuple[str, bool]]] = {}
     seen: dict[str, int] | None = None
+    found: set[str] = set()
     has_died = False
+
+    numbers = itertools.count()
+
+    def new_name() -> str:
+        return f"{counter.generation}.{next(numbers):04}"
+
+    def ordered(names: Iterable[str]) -> list[str]:
+        """Return them in the order in which they were made, as generations are random."""
+        return sorted(names, key=lambda name: name.partition(".")[2])
 
     def look() -> None:
         if seen is not None and counter.recount:
             for name, size in files.items():
-                if not counter.recount.leaves_out(name) and data.draw(st.booleans()):
-                    seen.setdefault(name, size)
+                if data.draw(st.booleans()):
+                    found.add(name)
+                    if not counter.recount.leaves_out(name):
+                        seen.setdefault(name, size)
 
     for step, number in steps:
         look()
         now += 1
         if step == "reserve":
-            name = counter.new_reservation()
+            name = new_name()
             try:
                 counter = counter.hold(QUOTA, name, Amount(number, 1), now)
             except QuotaExceeded:
                 continue
             running[name] = number
-        elif step == "publish" and running:
-            name = sorted(running)[number % len(running)]
+        elif step == "replace" and files.keys() - running.keys():
+            ready = ordered(files.keys() - running.keys())
+            old = ready[number % len(ready)]
+            name, replaces = new_name(), ReplacedFile(old, files[old])
+            try:
+                counter = counter.hold(QUOTA, name, Amount(number, 1), now, replaces=replaces)
+            except QuotaExceeded:
+                continue
+            running[name], replacing[name] = number, old
+        elif step == "publish" and running.keys() - published:
+            ready = ordered(running.keys() - published)
+            name = ready[number % len(ready)]
+            if old := replacing.get(name):
+                if old not in files:  # 412
+                    counter = counter.release(name)
+                    running.pop(name)
+                    continue
+                before, amount = counter.net_of(name), Amount(running[name], 1)
+                changed = counter.replacing(name, ReplacedFile(old, files[old]))
+                again = changed.net_of(name).exceeds(before)
+                try:
+                    counter = changed.hold(QUOTA, name, amount, now, again=again)
+                except QuotaExceeded:
+                    continue
+                replaced[name] = (old, files.pop(old), counter.basis)
             files[name] = running[name]
             published.add(name)
-        elif step == "commit" and published & running.keys():
-            ready = sorted(published & running.keys())
+        elif step == "give back" and replaced:
+            counter = counter.delete(*replaced.pop(ordered(replaced)[number % len(replaced)]))
+        elif step == "commit" and (published & running.keys()) - replaced.keys():
+            ready = ordered((published & running.keys()) - replaced.keys())
             name = ready[number % len(ready)]
             counter = counter.commit(name, running.pop(name))
         elif step == "release" and running.keys() - published:
-            ready = sorted(running.keys() - published)
+            ready = ordered(running.keys() - published)
             name = ready[number % len(ready)]
             counter = counter.release(name)
             running.pop(name)
         elif step == "delete" and files:
-            name = sorted(files)[number % len(files)]
+            name = ordered(files)[number % len(files)]
             if name in running:
                 continue  # its own process is about to count it
             counter = counter.delete(name, files.pop(name), counter.basis)
         elif step == "die" and running:
-            running.pop(sorted(running)[number % len(running)])
+            name = ordered(running)[number % len(running)]
+            running.pop(name)
+            replaced.pop(name, None)
             has_died = True
         elif step == "expire":  # the upload of a process that died, and of which no file is left
-            dead = sorted(counter.reservations.keys() - running.keys() - files.keys())
+            dead = ordered(counter.reservations.keys() - running.keys() - files.keys())
             if dead:
                 counter = counter.release(dead[number % len(dead)])
         elif step == "recount":
@@ -366,7 +468,7 @@ def test_the_files_never_exceed_the_quota_and_the_counter_never_misses_a_byte(
                 now += number * 10  # some reservations may have lapsed
                 for name, size in running.items():
                     counter = counter.hold(QUOTA, name, Amount(size, 1), now)
-                counter, seen = counter.begin_recount(now) or counter, {}
+                counter, seen, found = counter.begin_recount(now) or counter, {}, set()
             elif counter.recount:
                 now += number * 10
                 for name, size in running.items():
@@ -376,13 +478,19 @@ def test_the_files_never_exceed_the_quota_and_the_counter_never_misses_a_byte(
                     if not counter.recount.leaves_out(name):
                         seen.setdefault(name, size)
                 result = Amount(sum(seen.values()), len(seen))
-                counter = counter.finish_recount(counter.generation, result, {}, now) or counter
+                found |= files.keys()
+                counter = (
+                    counter.finish_recount(counter.generation, result, {}, now, found=found)
+                    or counter
+                )
                 seen = None
         in_store = Amount(sum(files.values()), len(files))
         assert in_store.bytes <= counter.total.bytes
         assert in_store.files <= counter.total.files
         assert in_store.bytes <= 100
         assert in_store.files <= 3
-        if counter.exact and not has_died:
+        is_known = all(basis == counter.basis for _, _, basis in replaced.values())
+        if counter.exact and is_known and not has_died:
             counted = [size for name, size in files.items() if name not in running]
+            counted += [size for _, size, _ in replaced.values()]
             assert counter.stored == Amount(sum(counted), len(counted))

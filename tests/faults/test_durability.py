@@ -1,6 +1,7 @@
 """Acknowledged means durable, and kill -9 leaves old or new."""
 
 import contextlib
+import hashlib
 import itertools
 import os
 import re
@@ -139,6 +140,40 @@ def test_an_acknowledged_replacement_survives_a_power_cut(
     assert not server.staged()
     assert ask(server, request("GET /download/a.txt")).body == DATA
     server.stop()
+
+
+def test_a_replacement_whose_name_cannot_be_synced_leaves_the_old_file(
+    root: None,
+    tool: Callable[[str], str],
+    start_server: Callable[..., LiveServer],
+    tmp_path: Path,
+) -> None:
+    secret = "fs_" + "s" * 43
+    rules = tmp_path / "access.toml"
+    rules.write_text(
+        f'[tokens.ci]\nhash = "sha256:{hashlib.sha256(secret.encode()).hexdigest()}"\n'
+        'scopes = ["read", "write", "delete"]\nquota = { bytes = "2MiB", files = 2 }\n'
+    )
+    server = start_server(WORKERS="1", ACCESS_FILE=str(rules))
+    shown = f"Authorization: Bearer {secret}"
+    first = ask(server, request("PUT /upload/a.txt", shown, body=DATA[::-1]))
+    assert first.status == 201
+    replacing = request("PUT /upload/a.txt", shown, f"If-Match: {first.headers['ETag']}", body=DATA)
+    (pid,) = server.workers()
+
+    fails = "--inject=fsync:error=EIO:when=2"  # the first one is that of the bytes
+    with traced(tool("strace"), pid, "fsync", tmp_path / "calls", fails):
+        refused = ask(server, replacing)
+
+    assert (refused.status, refused.code()) == (503, "storage-unavailable")
+    assert ask(server, request("GET /download/a.txt")).body == DATA[::-1]
+    assert_holds_only(server, ["a.txt"])
+    assert ask(server, replacing).status == 200
+    assert ask(server, request("GET /download/a.txt")).body == DATA
+    # What was reserved for the refused one counts until it has lapsed: the disk is not trusted.
+    assert ask(server, request("PUT /upload/b.txt", shown, body=b"x")).code() == "quota-exceeded"
+    assert ask(server, request("DELETE /download/a.txt", shown)).status == 204
+    assert_holds_only(server, [])
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,63 @@ def test_broken_download_does_not_use_a_link_up(
     assert client.get(large.file, headers=agent("one")).status_code == 410
 
 
+def break_off(server: LiveServer, made: MadeLink, count: int, *fields: str) -> None:
+    """Receive so many bytes of a response, and reset the connection."""
+    with Wire(server) as wire:
+        wire.send(request(f"GET {made.file}", *fields))
+        while count > 0:
+            data = wire.socket.recv(min(count, MIB))
+            assert data
+            count -= len(data)
+        wire.reset()
+
+
+def no_transfer_runs(links: LinkMaker, made: MadeLink) -> bool:
+    return all(not use.transfers for use in links.get(made).uses)
+
+
+def test_download_that_breaks_off_just_before_its_end_counts(
+    server: LiveServer, links: LinkMaker, large: MadeLink, client: httpx.Client
+) -> None:
+    most = len(LARGE) * 99 // 100
+    break_off(server, large, most, "User-Agent: one")
+    eventually(lambda: no_transfer_runs(links, large))
+    assert links.uses(large) == 1
+    for name in ("another", "a third one"):
+        assert client.get(large.file, headers=agent(name)).status_code == 410
+    rest = {"Range": f"bytes={most}-"}
+    assert client.get(large.file, headers=agent("one") | rest).content == LARGE[most:]
+
+
+def test_all_but_the_last_byte_cannot_be_fetched_more_often_than_the_link_allows(
+    server: LiveServer, links: LinkMaker, client: httpx.Client
+) -> None:
+    """By one client after another, whole and by ranges, in one piece and in several."""
+    (server.store / "large.bin").write_bytes(LARGE)
+    made = links.download("large.bin", 5)
+    last = len(LARGE) - 1
+    half = len(LARGE) // 2
+    break_off(server, made, len(LARGE) - 1000, "User-Agent: 1")
+    break_off(server, made, len(LARGE) - 1000, "User-Agent: 2", f"Range: bytes=0-{last}")
+    break_off(server, made, half + MIB, "User-Agent: 3", f"Range: bytes=0-{last - 1}")
+    break_off(server, made, MIB, "User-Agent: 4", f"Range: bytes={half}-{last - 1}")
+    both = {"Range": f"bytes=0-{half},{half + 1}-{last - 1}"}
+    assert client.get(made.file, headers=agent("5") | both).status_code == 206
+    eventually(lambda: no_transfer_runs(links, made))
+    assert links.uses(made) == 5
+    for number in range(6, 9):
+        assert client.get(made.file, headers=agent(str(number))).status_code == 410
+
+
+def test_first_half_can_be_broken_off_again_and_again(
+    server: LiveServer, links: LinkMaker, large: MadeLink, client: httpx.Client
+) -> None:
+    for number in range(3):
+        break_off(server, large, MIB, f"User-Agent: {number}")
+        eventually(lambda: links.uses(large) == 0)
+    assert client.get(large.file, headers=agent("another")).content == LARGE
+
+
 def test_download_that_curl_continues_counts_once(
     server: LiveServer,
     links: LinkMaker,

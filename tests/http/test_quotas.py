@@ -499,12 +499,60 @@ class TestReplacing:
         assert self.replace(client, 10 * KIB, name).status_code == 200
         assert client.available() == 54 * KIB
 
-    def test_until_then_it_counts_beside_the_old_one(self, client: Client) -> None:
+    def test_the_difference_is_refused_beyond_the_quota(self, client: Client) -> None:
         name = next(client.names)
         assert client.put(40 * KIB, name).status_code == 201
-        assert_exceeded(self.replace(client, 24 * KIB + 1, name))
+        assert_exceeded(self.replace(client, 64 * KIB + 1, name))
         assert client.http.get(f"/download/{name}").content == b"x" * 40 * KIB
         assert client.available() == 24 * KIB
+
+    @pytest.mark.parametrize("way", ["put", "chunked", "form", "tus", "draft"])
+    def test_at_the_limit_a_file_can_be_replaced_by_one_of_the_same_size(
+        self, client: Client, way: str
+    ) -> None:
+        name, new = next(client.names), b"y" * QUOTA
+        assert client.put(QUOTA, name).status_code == 201
+        headers = {"If-Match": "*"}
+        if way == "put":
+            answer = client.http.put(f"/upload/{name}", content=new, headers=headers)
+        elif way == "chunked":
+            blocks = iter([new[:KIB], new[KIB:]])
+            answer = client.http.put(f"/upload/{name}", content=blocks, headers=headers)
+        elif way == "form":
+            answer = client.http.post("/upload", files={"file": (name, new)}, headers=headers)
+        elif way == "tus":
+            metadata = f"filename {encoded(name)},if-match {encoded('*')}"
+            upload = Tus(client.http).begin(length=QUOTA, Upload_Metadata=metadata)
+            assert Tus(client.http).patch(upload, 0, new[:KIB]).status_code == 204
+            answer = Tus(client.http).patch(upload, KIB, new[KIB:])
+        else:
+            headers |= DRAFT | {"Upload-Complete": "?1"}
+            answer = client.http.put(f"/upload/{name}", content=new, headers=headers)
+        assert answer.is_success, answer.text
+        assert client.http.get(f"/download/{name}").content == new
+        assert_exceeded(client.put(1))
+
+    def test_of_eight_that_replace_one_file_at_the_limit_the_sum_holds(
+        self, client: Client
+    ) -> None:
+        """The server has two workers."""
+        name = next(client.names)
+        assert client.put(QUOTA, name).status_code == 201
+
+        def replace(number: int) -> int:
+            with httpx.Client(headers=client.http.headers, base_url=client.http.base_url) as http:
+                content = bytes([ord("a") + number]) * QUOTA
+                headers = {"If-Match": "*"}
+                return http.put(f"/upload/{name}", content=content, headers=headers).status_code
+
+        with ThreadPoolExecutor(8) as threads:
+            statuses = list(threads.map(replace, range(8)))
+
+        assert 200 in statuses
+        assert set(statuses) <= {200, 507}
+        assert_exceeded(client.put(1))
+        assert client.http.delete(f"/download/{name}").status_code == 204
+        assert client.put(1).status_code == 201
 
     def test_a_replacement_that_is_refused_changes_nothing(self, client: Client) -> None:
         name = next(client.names)
@@ -527,7 +575,7 @@ class TestReplacing:
         assert client.put(20 * KIB, name).status_code == 201
         metadata = f"filename {encoded(name)},if-match {encoded('*')}"
         upload = tus.begin(length=30 * KIB, Upload_Metadata=metadata)
-        assert client.available() == 14 * KIB
+        assert client.available() == 34 * KIB
         assert tus.patch(upload, 0, b"y" * 30 * KIB).status_code == 204
         assert client.available() == 34 * KIB
         assert client.http.delete(f"/download/{name}").status_code == 204

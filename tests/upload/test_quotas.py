@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -15,8 +16,8 @@ import pytest
 
 from fileservice import filetypes
 from fileservice.access import Quota, QuotaAccounts, QuotaExceeded, RecountIntervals
+from fileservice.access.amounts import Amount
 from fileservice.access.counter_records import counter_of
-from fileservice.access.quotas import Amount
 from fileservice.gevent_executor import InlineExecutor
 from fileservice.names import FileName
 from fileservice.storage import NameTaken, NotFound, StorageUnavailable
@@ -26,6 +27,7 @@ from fileservice.upload import (
     ANY_VERSION,
     AppendRequest,
     Caller,
+    PreconditionNotMet,
     ResumableUploads,
     UploadContext,
     UploadGone,
@@ -112,8 +114,10 @@ class Process:
     def in_store(self, *, parts: bool) -> Amount:
         """What the principal's files and unfinished uploads have, from the store itself.
 
-        Without `parts`, partial uploads do not count: they may have become a file already.
+        Without `parts`, partial uploads do not count: they may have become a file already. Of an
+        upload that is to replace a file which exists, the difference counts.
         """
+        reservations = counter_of(CI, self.store.usage.read(CI)).reservations
         found, published = Amount(), set()
         for file in self.store.usage.owned_files():
             found += Amount(file.size, 1)
@@ -121,6 +125,9 @@ class Process:
         for held in held_reservations(self.store):
             if held.name not in published and (parts or held.files):
                 found += Amount(held.size, held.files)
+                replaces = held.name in reservations and reservations[held.name].replaces
+                if replaces and replaces.key in published:
+                    found -= Amount(min(held.size, replaces.size), 1)
         return found
 
 
@@ -195,6 +202,11 @@ def replaced(process: Process) -> None:
     process.replace("first.txt", 30_000)
 
 
+def replaced_at_the_limit(process: Process) -> None:
+    process.put("rest.txt", 80_000)
+    process.replace("first.txt", 20_000)
+
+
 def replaced_by_a_resumed_upload(process: Process) -> None:
     upload = process.create("first.txt", 30_000, ANY_VERSION)
     process.append(upload, 0, 10_000)
@@ -225,6 +237,7 @@ ACTS = [
     concatenated,
     deleted,
     replaced,
+    replaced_at_the_limit,
     replaced_by_a_resumed_upload,
     swept,
     taken_over,
@@ -270,6 +283,108 @@ def test_a_process_killed_at_any_line_leaves_a_counter_that_heals(
         if not was_killed:
             return
     raise AssertionError
+
+
+class TestReplacingAtTheLimit:
+    """The principal has stored as much as it may."""
+
+    @pytest.fixture(autouse=True)
+    def full(self, process: Process) -> None:
+        process.put("a.txt", 60_000)
+        process.put("rest.txt", 40_000)
+
+    def test_a_file_can_be_replaced_by_one_of_the_same_size(self, process: Process) -> None:
+        process.replace("a.txt", 60_000)
+        assert process.used() == Amount(100_000, 2)
+        with pytest.raises(QuotaExceeded):
+            process.replace("a.txt", 60_001)
+        process.replace("a.txt", 10_000)
+        assert process.used() == Amount(50_000, 2)
+
+    def test_the_number_of_files_does_not_matter(self, process: Process) -> None:
+        process.replace("a.txt", 10)
+        for number in range(8):
+            process.put(f"{number}.txt", 1)
+        process.replace("a.txt", 20)
+        with pytest.raises(QuotaExceeded):
+            process.put("one-more.txt", 1)
+
+    def test_by_an_upload_in_several_requests_as_well(self, process: Process) -> None:
+        upload = process.create("a.txt", 60_000, ANY_VERSION)
+        process.append(upload, 0, 30_000)
+        assert process.used() == Amount(100_000, 2)
+        process.append(upload, 30_000, 30_000)
+        assert process.used() == process.in_store(parts=True) == Amount(100_000, 2)
+
+    def test_by_one_of_unknown_length_as_well(self, process: Process) -> None:
+        upload = process.create("a.txt", None, ANY_VERSION)
+        process.append(upload, 0, 30_000)
+        with pytest.raises(QuotaExceeded):
+            process.append(upload, 30_000, 30_001)
+        process.append(upload, 30_000, 30_000, length=60_000)
+        assert process.used() == process.in_store(parts=True) == Amount(100_000, 2)
+
+    def test_the_bytes_of_the_old_file_are_for_nobody_else_if_it_is_deleted_meanwhile(
+        self, process: Process
+    ) -> None:
+        upload = process.create("a.txt", 60_000, ANY_VERSION)
+        process.delete("a.txt")
+        with pytest.raises(QuotaExceeded):
+            process.put("b.txt", 1)
+        with pytest.raises(PreconditionNotMet):
+            process.append(upload, 0, 60_000)
+        process.put("b.txt", 60_000)
+        assert process.used() == Amount(100_000, 2)
+
+    def test_another_owner_of_the_name_meanwhile_is_not_counted_on(self, process: Process) -> None:
+        upload = process.create("a.txt", 60_000, ANY_VERSION)
+        process.delete("a.txt")
+        other = UploadRequest(NAME, 60_000, caller=Caller("token:other", "token:other"))
+        receive(other, [b"z" * 60_000], process.context)
+        process.append(upload, 0, 60_000)
+        assert process.used() == process.in_store(parts=True) == Amount(100_000, 2)
+
+    def test_it_counts_whole_after_a_recount_if_the_old_file_was_removed_by_other_means(
+        self, process: Process
+    ) -> None:
+        upload = process.create("a.txt", 60_000, ANY_VERSION)
+        process.append(upload, 0, 30_000)
+        (process.root / "a.txt").unlink()  # by the operator: nothing is given back
+        process.delete("rest.txt")
+        with pytest.raises(QuotaExceeded):
+            Process(process.root, ALWAYS).put("b.txt", 60_000)  # counts again
+        process.put("a.txt", 10)
+        with pytest.raises(QuotaExceeded):
+            process.put("b.txt", 39_991)
+        process.put("b.txt", 39_990)
+        process.append(upload, 30_000, 30_000)
+        assert process.used() == process.in_store(parts=True) == Amount(99_990, 2)
+
+    def test_of_eight_at_once_the_sum_is_never_more(self, process: Process) -> None:
+        start = threading.Barrier(8)
+
+        def act(number: int) -> bool:
+            process = Process(process_root)
+            succeeded = False
+            start.wait()
+            for size in (60_000, 30_000, 60_000):
+                with suppress(QuotaExceeded, PreconditionNotMet, NameTaken):
+                    if number % 2:
+                        process.replace("a.txt", size)
+                    else:
+                        process.put(f"{number}.txt", 30_000)
+                    succeeded = True
+            return succeeded
+
+        process_root = process.root
+        with ThreadPoolExecutor(8) as threads:
+            assert any(threads.map(act, range(8)))
+        assert process.in_store(parts=True).bytes <= 100_000
+        assert process.used().bytes >= process.in_store(parts=True).bytes
+        make_reservations_lapse(process.store)
+        with pytest.raises(QuotaExceeded):
+            Process(process.root, ALWAYS).put("huge.txt", 100_001)
+        assert process.used() == process.in_store(parts=True)
 
 
 class TestExpiredFile:

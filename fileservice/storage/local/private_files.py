@@ -116,7 +116,7 @@ class LocalPrivateFiles:
             sync_directory(directory)
             sync_directory(os.path.dirname(directory))
         finally:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # it was moved, or a sweep removes it
                 os.unlink(staged)
             os.close(descriptor)
 

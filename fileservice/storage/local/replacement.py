@@ -25,9 +25,11 @@ def replace_name(
 
     Return the file that had the name, or None if this very file had it already. The file keeps its
     `path`. All names are replaced and removed under one lock, so the name cannot come to belong to
-    another file after the check. Raise NotFound, VersionChanged or OSError.
+    another file after the check. If the directory cannot be synced, the old file gets the name
+    back, as far as the disk allows. Raise NotFound, VersionChanged or OSError.
     """
     with ExitStack() as stack:
+        old: bytes | None = None
         with lock_directory(layout.root):
             current = published.open_file(layout, name)
             stack.callback(os.close, current)
@@ -37,9 +39,17 @@ def replace_name(
             if replaced:
                 if replaced.version != version:
                     raise VersionChanged(name)
+                if layout.fsync:
+                    old = _link(layout, layout.published(name))
+                    stack.callback(_unlink, old)
                 _rename_link(layout, path, layout.published(name))
         if layout.fsync:
-            sync_directory(layout.root)
+            try:
+                sync_directory(layout.root)
+            except OSError:
+                if old:
+                    _put_back(layout, name, descriptor, old)
+                raise
         if replaced and replaced.expires is not None:
             with suppress(OSError):  # otherwise it is removed at its time
                 expiry_index.discard(replaced.expires, current)
@@ -47,15 +57,33 @@ def replace_name(
 
 
 def _rename_link(layout: Layout, path: bytes, target: bytes) -> None:
-    """Put a second name of the file at `path` in the place of the file at `target`.
-
-    The second name is one of a staged file. If the process dies before the rename, it is swept.
-    """
-    link = os.path.join(layout.staging, secrets.token_hex(16).encode())
-    os.link(path, link)
+    """Put a second name of the file at `path` in the place of the file at `target`."""
+    link = _link(layout, path)
     try:
         os.rename(link, target)
     except BaseException:
-        with suppress(OSError):
-            os.unlink(link)
+        _unlink(link)
         raise
+
+
+def _link(layout: Layout, path: bytes) -> bytes:
+    """Return a new second name of the file at `path`.
+
+    It is one of a staged file. If the process dies while there is this name, it is swept.
+    """
+    link = os.path.join(layout.staging, secrets.token_hex(16).encode())
+    os.link(path, link)
+    return link
+
+
+def _unlink(link: bytes) -> None:
+    with suppress(OSError):  # then it is swept
+        os.unlink(link)
+
+
+def _put_back(layout: Layout, name: FileName, descriptor: int, old: bytes) -> None:
+    """Give the name back to the file at `old`, unless the opened file does not have it any more."""
+    target = layout.published(name)
+    with suppress(OSError), lock_directory(layout.root):
+        if os.path.samestat(os.fstat(descriptor), os.lstat(target)):
+            os.rename(old, target)

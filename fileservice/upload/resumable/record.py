@@ -59,7 +59,7 @@ class UploadRecord:
     replaces: tuple[str, ...] | None = None
     """As in `UploadRequest`."""
     expires: int | None = None
-    """When the file expires, in seconds since the Unix epoch; None for never."""
+    """As in `UploadRequest`."""
 
     def __post_init__(self) -> None:
         if (self.kind is UploadKind.PARTIAL) != (self.name is None):

@@ -81,9 +81,10 @@ class ResumableUploads:
         length is reserved of the caller's quota. Raise what `admit` and the caller's account raise,
         TooManyUnfinished or TooManyUnfinishedOfClient.
         """
-        stored = None
+        stored = replaced = None
         if request:
-            _, stored = admit(request, self._context)
+            admission = admit(request, self._context)
+            stored, replaced = admission.repeated, admission.replaces
         else:
             caller.authorize(None)
         if not request and length is not None and length > self._context.policy.max_size:
@@ -108,7 +109,10 @@ class ResumableUploads:
                 return self._repository.modified_now(status, stored.size)
             return self.status(self._executor.run_io(self._limits.create_ended, record), caller)
         reservation = caller.account.reserve(
-            length or 0, files=record.files, seconds=self._repository.reservation_seconds(0)
+            length or 0,
+            files=record.files,
+            seconds=self._repository.reservation_seconds(0),
+            replaces=replaced,
         )
         try:
             record = replace(record, reservation=reservation.name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from fileservice.storage import ResumableWriter
+from fileservice.upload.admit import find_replaceable
 from fileservice.upload.caller import UNRESTRICTED, Caller
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import (
@@ -172,11 +173,16 @@ class UploadSession:
         """Resume what is reserved of the owner's quota, or reserve it now if nothing is."""
         record = self.status.record
         if not self._reservation:
+            replaced = None
+            if record.replaces is not None:
+                request = record.request(self._caller)
+                replaced = self._executor.run_io(find_replaceable, request, self._context.store)
             self._reservation = self._caller.account.reserve(
                 self._writer.size if record.length is None else record.length,
                 name=record.reservation,
                 files=record.files,
                 seconds=self._repository.reservation_seconds(1),
+                replaces=replaced,
             )
             name = self._reservation.name
             if name and name != record.reservation:

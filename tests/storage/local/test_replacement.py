@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from stat import S_ISDIR
 
 import pytest
 
@@ -108,3 +109,57 @@ def test_error_of_the_disk_leaves_the_old_file_and_nothing_staged(
             replace(store, NAME, NEW, version)
     assert read(store, NAME) == OLD
     assert list((directory / ".fileservice/staging").iterdir()) == []
+
+
+@pytest.mark.parametrize("can_be_undone", [True, False])
+def test_directory_that_cannot_be_synced_leaves_one_of_the_files_whole(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, can_be_undone: bool
+) -> None:
+    store = LocalStore(directory, fsync=True)
+    version = publish(store, NAME, OLD).version
+    real_sync, real_rename, renamed = os.fsync, os.rename, []
+
+    def sync(descriptor: int) -> None:
+        if S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real_sync(descriptor)
+
+    def rename(source: bytes, target: bytes) -> None:
+        renamed.append(target)
+        if len(renamed) > 1 and not can_be_undone:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        real_rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", sync)
+        patch.setattr(os, "rename", rename)
+        with pytest.raises(StorageUnavailable):
+            replace(store, NAME, NEW, version)
+
+    left = OLD if can_be_undone else NEW
+    assert read(store, NAME) == left
+    assert store.stat(NAME).content.sha256 == content_of(left).sha256
+    assert list((directory / ".fileservice/staging").iterdir()) == []
+    replace(store, NAME, b"newest", store.stat(NAME).version)
+
+
+def test_name_that_another_has_replaced_meanwhile_is_not_put_back(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process waits for the sync of the directory, which fails, while another one replaces."""
+    store, another = LocalStore(directory, fsync=True), LocalStore(directory, fsync=False)
+    version = publish(store, NAME, OLD).version
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        if S_ISDIR(os.fstat(descriptor).st_mode):
+            replace(another, NAME, b"newest", another.stat(NAME).version)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", sync)
+        with pytest.raises(StorageUnavailable):
+            replace(store, NAME, NEW, version)
+
+    assert read(store, NAME) == b"newest"

@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.support.tus import VERSION, encoded
+from tests.support.tus import BYTES, VERSION, encoded
 from tests.support.wire import form, part
 from tests.web.application import TEXT, application
 
@@ -59,6 +60,47 @@ def test_default_applies_to_an_upload_that_names_no_time(limited_client: FlaskCl
     record = limited_client.get("/download?prefix=default-0").json[0]
     left = time.mktime(time.strptime(record["expires"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
     assert DAY <= left - before < DAY + 600
+
+
+class Later:
+    """The clock two days later."""
+
+    @staticmethod
+    def time() -> float:
+        return time.time() + 2 * DAY
+
+
+def test_default_begins_when_a_resumable_upload_is_published(
+    limited_client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was created two days before, and files are kept for one."""
+    metadata = {"Upload-Metadata": f"filename {encoded('slow.txt')}"}
+    fields = VERSION | {"Upload-Length": str(len(TEXT))}
+    created = limited_client.post("/tus/", headers=fields | metadata)
+    assert created.status_code == 201
+    monkeypatch.setattr("fileservice.upload.publish.time", Later)
+    before = time.time()
+
+    fields = VERSION | BYTES | {"Upload-Offset": "0"}
+    sent = limited_client.patch(created.headers["Location"], data=TEXT, headers=fields)
+
+    assert sent.status_code == 204, sent.text
+    expires = parsedate_to_datetime(sent.headers["Sunset"]).timestamp()
+    assert 3 * DAY - 1 <= expires - before < 3 * DAY + 600
+
+
+def test_time_that_the_client_names_does_not_begin_again(
+    limited_client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = f"filename {encoded('late.txt')},expires {encoded('1d')}"
+    fields = VERSION | {"Upload-Length": str(len(TEXT)), "Upload-Metadata": metadata}
+    created = limited_client.post("/tus/", headers=fields)
+    monkeypatch.setattr("fileservice.upload.publish.time", Later)
+
+    fields = VERSION | BYTES | {"Upload-Offset": "0"}
+    sent = limited_client.patch(created.headers["Location"], data=TEXT, headers=fields)
+
+    assert (sent.status_code, sent.json["code"]) == (400, "bad-expiry")
 
 
 def test_limit_is_the_default_where_only_that_is_set(tmp_path: Path) -> None:
