@@ -284,7 +284,7 @@ def test_of_replacements_and_deletions_of_one_version_one_succeeds(
 # Readers
 
 
-def test_a_reader_that_comes_back_for_the_rest_is_told_that_the_file_was_replaced(
+def test_a_reader_that_comes_back_for_the_rest_can_find_out_that_the_file_was_replaced(
     client: httpx.Client,
 ) -> None:
     etag = stored(client)
