@@ -7,7 +7,7 @@ AccessError
 ├── UnusableClaims      an OpenID provider does not say who a person is
 ├── Forbidden           the principal may not do this
 ├── TooManyRequests     the principal has made too many requests, or moved too many bytes
-│   └── TooManyFailures too many credentials from this address were wrong
+│   └── TooManyFailures too many credentials from this address, or for this link, were wrong
 ├── TooManyUploads      as many uploads are under way as the service takes at once
 ├── NoSuchLink          no link has this secret or id
 ├── LinkGone            the link was revoked, has expired, or its maker has lost its rights
@@ -92,11 +92,18 @@ class TooManyRequests(AccessError):
 
 
 class TooManyFailures(TooManyRequests):
-    """Credentials are not looked at, so nothing is said about these."""
+    """Credentials are not looked at, so nothing is said about these.
+
+    `of_link` is whether too many were wrong for one link, from whatever addresses.
+    """
+
+    def __init__(self, retry_after: int, *, of_link: bool = False) -> None:
+        self._of = "by this link" if of_link else "from this address"
+        super().__init__(retry_after)
 
     def _describe(self, seconds: int) -> str:
         return (
-            "too many requests from this address had credentials that were wrong;"
+            f"too many requests {self._of} had credentials that were wrong;"
             f" try again in {seconds} s"
         )
 

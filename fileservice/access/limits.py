@@ -17,6 +17,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from fileservice.access.counter_table import CounterTable
 from fileservice.access.errors import TooManyFailures, TooManyRequests, Unauthenticated
+from fileservice.access.principals import PrincipalKind
 
 Limit: TypeAlias = RateLimitItem
 """An amount for a time, such as 100/minute."""
@@ -131,7 +132,7 @@ class FailureLimiter:
         if self._table.get(key) < self._limit.amount:
             return
         if not self._table.get(_accepted_key(client, credentials)):
-            raise TooManyFailures(_until(self._table.get_expiry(key)))
+            raise self._too_many(client, key)
 
     def accepted(self, client: str, credentials: str) -> None:
         """Remember that these credentials are right."""
@@ -153,7 +154,11 @@ class FailureLimiter:
                 seconds = self._counters.get_expiry(common) - time.time()
                 self._table.put(key, max(1.0, seconds), self._limit.amount)
         if count > self._limit.amount:
-            raise TooManyFailures(_until(self._table.get_expiry(key)))
+            raise self._too_many(client, key)
+
+    def _too_many(self, client: str, key: str) -> TooManyFailures:
+        of_link = client.startswith(f"{PrincipalKind.LINK}:")
+        return TooManyFailures(_until(self._table.get_expiry(key)), of_link=of_link)
 
     def _common_key(self, client: str) -> str:
         """Return the key for `counters`, which fall back to the table if Redis fails."""

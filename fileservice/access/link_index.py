@@ -49,6 +49,15 @@ class LinkIndex:
             return self
         return type(self)({**self.entries, link.id: LinkEntry.of(link)})
 
+    def end(self, link_ids: Collection[str], now: float) -> Self:
+        """Return the index in which these links are over since now, unless they were before."""
+        ended = {
+            link_id: entry._replace(over=int(now))
+            for link_id, entry in self.entries.items()
+            if link_id in link_ids and (entry.over is None or entry.over > now)
+        }
+        return type(self)({**self.entries, **ended})
+
     def remove(self, link_ids: Collection[str]) -> Self:
         """Return the index without these links."""
         return type(self)({i: entry for i, entry in self.entries.items() if i not in link_ids})

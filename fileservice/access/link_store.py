@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Iterator
 
-from fileservice.access.errors import NoSuchLink
+from fileservice.access.errors import NoSuchLink, TooManyLinks
 from fileservice.access.link_index import LinkIndex
 from fileservice.access.link_records import from_bytes, to_bytes
 from fileservice.access.links import (
@@ -77,7 +77,12 @@ class LinkStore:
             grant if isinstance(grant, DownloadGrant) else None,
             grant if isinstance(grant, UploadGrant) else None,
         )
-        self._change_index(maker.id, lambda index: index.add(link, time.time(), MAX_LINKS))
+        try:
+            self._add_to_index(link)
+        except TooManyLinks:
+            if not self._end_used_up(maker.id):
+                raise
+            self._add_to_index(link)
         self._files.create(_record(link.id), to_bytes(link))
         return link, secret
 
@@ -158,6 +163,19 @@ class LinkStore:
         if forgotten:
             self._update_index(key, lambda index: index.remove(forgotten))
         return forgotten
+
+    def _add_to_index(self, link: Link) -> None:
+        self._change_index(link.maker.id, lambda index: index.add(link, time.time(), MAX_LINKS))
+
+    def _end_used_up(self, maker: str) -> bool:
+        """Note in the index which links have been used up; return whether there are any.
+
+        It costs a read of each of them, so it is only done when there is no room for another.
+        """
+        now = time.time()
+        used_up = {link.id for link in self.list(maker) if link.is_used_up(now)}
+        self._change_index(maker, lambda index: index.end(used_up, now))
+        return bool(used_up)
 
     def _read(self, link_id: str) -> Link | None:
         data = self._files.read(_record(link_id))

@@ -64,6 +64,11 @@ def count_taken(uses: Uses) -> int:
     return sum(use.count for use in uses)
 
 
+def is_used_up(uses: Uses, limit: int, now: int) -> bool:
+    """Return whether no use is left, and none can be continued or given back any more."""
+    return count_taken(uses) >= limit and all(_seconds_left(use, now) <= 0 for use in uses)
+
+
 def left(uses: Uses, limit: int, client: str, now: int) -> int:
     """Return how many downloads a client could begin, one that it may repeat or continue included.
 

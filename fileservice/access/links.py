@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Self
 
 from fileservice.access.errors import LinkGone
-from fileservice.access.link_uses import Use
+from fileservice.access.link_uses import Use, is_used_up
 from fileservice.access.principals import Principal, PrincipalKind, Quota
 from fileservice.access.rules import AccessRules
 from fileservice.access.scopes import Scope
@@ -154,6 +154,11 @@ class Link:
         """Raise LinkGone if the link is over. Its uses play no part."""
         if self.over is not None and self.over <= now:
             raise LinkGone
+
+    def is_used_up(self, now: float) -> bool:
+        """Return whether nobody can fetch the file any more, since all uses are over."""
+        limit = self.download.uses if self.download else None
+        return limit is not None and is_used_up(self.uses, limit, int(now * 1e9))
 
     def revoke(self, now: float) -> "Link":
         """Return the link without any effect from now on; one that is over stays as it is."""

@@ -70,6 +70,15 @@ class TestFailures:
             pass
         assert 3590 < raised.value.retry_after <= 3600
 
+    @pytest.mark.parametrize(
+        ("client", "said"), [("192.0.2.1", "from this address"), ("link:abc", "by this link")]
+    )
+    def test_error_says_whose_credentials_were_wrong(self, client: str, said: str) -> None:
+        limiter = failure_limiter("1/hour")
+        outcome(limiter, WRONG, client)
+        with pytest.raises(TooManyFailures, match=said), limiter.attempt(client, WRONG):
+            pass
+
     def test_credentials_that_were_right_before_are_accepted_while_others_guess(self) -> None:
         limiter = failure_limiter("3/hour")
         assert outcome(limiter, RIGHT) == 200

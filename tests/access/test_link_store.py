@@ -21,6 +21,7 @@ from fileservice.access import (
     UploadGrant,
     link_store,
 )
+from fileservice.access.link_uses import OPEN_SECONDS, Use
 from fileservice.access.links import KEPT_SECONDS
 from fileservice.names import FileName
 from fileservice.storage.local import LocalStore
@@ -225,6 +226,24 @@ def test_maker_may_have_so_many_links_that_are_not_over(
         make(links)
     assert {link.id for link in links.list(ADA.id)} == {made[0].id, made[2].id, added.id}
     assert made[1].id not in records(store)
+
+
+def test_links_that_are_used_up_for_good_make_room_for_others(
+    links: LinkStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_store, "MAX_LINKS", 3)
+    made = [make(links)[0] for _ in range(3)]
+    now = int(clock.now * 1e9)
+    use = Use("a" * 32, now, now, transfers=0, delivered=True, finished=True)
+    for link, count in ((made[0], 2), (made[1], 3)):  # of three uses each
+        links.update(link.id, lambda link, n=count: replace(link, uses=(replace(use, count=n),)))
+    with pytest.raises(TooManyLinks):
+        make(links)  # the end of the file may still be fetched
+    clock.now += OPEN_SECONDS
+    added = make(links)[0]
+    assert {link.id for link in links.list(ADA.id)} == {made[0].id, made[2].id, added.id}
+    with pytest.raises(TooManyLinks):
+        make(links)
 
 
 def test_makers_that_race_do_not_get_past_the_bound(

@@ -284,6 +284,24 @@ def test_of_replacements_and_deletions_of_one_version_one_succeeds(
 # Readers
 
 
+def test_a_reader_that_comes_back_for_the_rest_can_find_out_that_the_file_was_replaced(
+    client: httpx.Client,
+) -> None:
+    etag = stored(client)
+    first = client.get(f"/download/{NAME}", headers={"Range": "bytes=0-9"})
+    assert (first.status_code, first.headers["ETag"]) == (206, etag)
+    assert put(client, etag).status_code == 200
+
+    rest = {"Range": "bytes=10-"}
+    whole = client.get(f"/download/{NAME}", headers=rest | {"If-Range": etag})
+    assert (whole.status_code, whole.content) == (200, NEW)
+    refused = client.get(f"/download/{NAME}", headers=rest | {"If-Match": etag})
+    assert (refused.status_code, refused.json()["code"]) == (412, "precondition-failed")
+    unconditional = client.get(f"/download/{NAME}", headers=rest)
+    assert (unconditional.status_code, unconditional.content) == (206, NEW[10:])
+    assert unconditional.headers["ETag"] != etag
+
+
 def test_a_slow_reader_gets_the_old_bytes_whole_and_everybody_after_the_new_ones(
     server: LiveServer,
 ) -> None:

@@ -21,7 +21,7 @@ from fileservice.access import (
     hash_password,
     open_account,
 )
-from fileservice.storage import OwnedFile, Store
+from fileservice.storage import NotFound, OwnedFile, Store
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.json_body import read_json
@@ -32,6 +32,7 @@ from fileservice.web.urls import base_url, download_url, link_url
 
 MAX_LISTED_FILES = 1000
 """How many of the files that came by a link are listed."""
+_STATS_AT_ONCE = 8
 
 
 def routes(dependencies: Dependencies) -> Blueprint:
@@ -72,7 +73,8 @@ def routes(dependencies: Dependencies) -> Blueprint:
         maker = None if Scope.ADMIN in principal.scopes else principal.id
         found = executor.run_io(lambda: list(links.list(maker)))
         found.sort(key=lambda link: (-link.created, link.id))
-        return _json([_describe(dependencies, link) for link in found])
+        present = _with_files(dependencies, found)
+        return _json([_describe(dependencies, link, link.id in present) for link in found])
 
     @blueprint.get("/links/<link:link_id>")
     @requires(Action.MANAGE_LINKS)
@@ -84,7 +86,8 @@ def routes(dependencies: Dependencies) -> Blueprint:
             {"filename": file.name, "url": download_url(base, file.name), "size": file.size}
             for file in files
         ]
-        return _json({**_describe(dependencies, link), "files": listed})
+        is_present = bool(_with_files(dependencies, [link]))
+        return _json({**_describe(dependencies, link, is_present), "files": listed})
 
     @blueprint.delete("/links/<link:link_id>")
     @requires(Action.MANAGE_LINKS)
@@ -119,14 +122,38 @@ def _own(dependencies: Dependencies, link_id: str) -> Link:
     return link
 
 
-def _describe(dependencies: Dependencies, link: Link) -> dict[str, object]:
-    """Return the JSON object of a link, which does not have the secret."""
+def _with_files(dependencies: Dependencies, links: list[Link]) -> set[str]:
+    """Return the ids of those links that are for uploads, or whose files are still there."""
+    executor, present = dependencies.executor, set[str]()
+    for start in range(0, len(links), _STATS_AT_ONCE):
+        batch = links[start : start + _STATS_AT_ONCE]
+        pending = [executor.submit(_has_file, dependencies.store, link) for link in batch]
+        for task in pending:
+            task.wait()
+        present |= {link.id for link, task in zip(batch, pending, strict=True) if task.result()}
+    return present
+
+
+def _has_file(store: Store, link: Link) -> bool:
+    if not link.download:
+        return True
+    try:
+        return link.download.is_for(store.stat(link.download.name))
+    except NotFound:
+        return False
+
+
+def _describe(dependencies: Dependencies, link: Link, is_present: bool = True) -> dict[str, object]:
+    """Return the JSON object of a link, which does not have the secret.
+
+    `is_present` is whether its file is still there.
+    """
     described: dict[str, object] = {
         "id": link.id,
         "maker": link.maker.id,
         "created": _time(link.created),
         "expires": _time(link.expires),
-        "state": _state(dependencies, link),
+        "state": _state(dependencies, link, is_present=is_present),
         "note": link.note,
         "password": bool(link.password),
     }
@@ -146,13 +173,15 @@ def _describe(dependencies: Dependencies, link: Link) -> dict[str, object]:
     }
 
 
-def _state(dependencies: Dependencies, link: Link) -> str:
+def _state(dependencies: Dependencies, link: Link, *, is_present: bool) -> str:
     if link.revoked is not None:
         return "revoked"
     if link.over is not None and link.over <= time.time():
         return "expired"
     if not dependencies.door.is_usable(link):
         return "void"  # its maker has lost the rights to make it
+    if not is_present:
+        return "gone"
     limit = link.download.uses if link.download else None
     return "used up" if limit is not None and count_taken(link.uses) >= limit else "valid"
 

@@ -30,12 +30,12 @@ def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransf
 
     @blueprint.after_app_request
     def conceal(response: Response) -> Response:
-        # There need not be a route for the path, such as one with a slash at its end.
+        # There need not be a route for the path.
         if secret_in_path(request.environ) is not None:
             response.headers.update(LINK_HEADERS)
         return response
 
-    @blueprint.get("/s/<link_secret>")
+    @blueprint.get("/s/<link_secret>", strict_slashes=False)
     @requires(Action.OPEN_LINK)
     def page(link_secret: str) -> Response:
         link = link_of(request.environ)
@@ -78,7 +78,7 @@ def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransf
             sent=cookies.sent(request.environ, link_secret, link),
         )
 
-    @blueprint.post("/s/<link_secret>")
+    @blueprint.post("/s/<link_secret>", strict_slashes=False)
     @requires(Action.WRITE)
     def upload(link_secret: str) -> Response:
         link = link_of(request.environ)

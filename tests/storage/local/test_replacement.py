@@ -21,6 +21,10 @@ def replace_in_one_request(root: Path, version: str) -> None:
     replace(LocalStore(root, fsync=False), NAME, NEW, version)
 
 
+def replace_durably(root: Path, version: str) -> None:
+    replace(LocalStore(root, fsync=True), NAME, NEW, version)
+
+
 def replace_by_a_resumable_upload(root: Path, version: str) -> None:
     store = LocalStore(root, fsync=False)
     writer = store.locker.lock(store.uploads.create(b"record", len(NEW)))
@@ -34,7 +38,9 @@ def replace_by_a_resumable_upload(root: Path, version: str) -> None:
 @pytest.mark.parametrize(
     "step", [11, pytest.param(1, marks=[pytest.mark.thorough, pytest.mark.timeout(900)])]
 )
-@pytest.mark.parametrize("act", [replace_in_one_request, replace_by_a_resumable_upload])
+@pytest.mark.parametrize(
+    "act", [replace_in_one_request, replace_durably, replace_by_a_resumable_upload]
+)
 def test_a_process_killed_at_any_line_leaves_the_old_file_or_the_new_one(
     tmp_path: Path, act: Callable[[Path, str], None], step: int
 ) -> None:

@@ -1,5 +1,6 @@
 """Links are made, listed and revoked."""
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -192,6 +193,29 @@ def test_everybody_sees_and_revokes_their_own_links_and_admins_those_of_all(link
     assert links.ask("admin", "DELETE", f"/links/{of_bob['id']}").status_code == 204
     states = {link["id"]: link["state"] for link in links.ask("admin", "GET", "/links").json}
     assert states == {of_ada["id"]: "revoked", of_bob["id"]: "revoked"}
+
+
+def test_list_says_which_links_have_lost_their_file(links: Links) -> None:
+    made = [links.make(name=name) for name in ("a.pdf", "team-a.pdf", "a.pdf")] + [
+        links.make(**GUESTS)
+    ]
+    (links.root / "a.pdf").write_bytes(TEXT + b"more")
+    states = {each["id"]: each["state"] for each in links.ask("ada", "GET", "/links").json}
+    assert [states[each["id"]] for each in made] == ["gone", "valid", "gone", "valid"]
+    (links.root / "team-a.pdf").unlink()
+    assert links.ask("ada", "GET", f"/links/{made[1]['id']}").json["state"] == "gone"
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_page_of_a_link_may_have_a_slash_at_its_end(links: Links, end: str) -> None:
+    made, guests = links.make(name="a.pdf"), links.make(**GUESTS)
+    path = "/s/" + made["url"].rpartition("/")[2]
+    answer = links.client.get(path + end)
+    assert (answer.status_code, answer.json["filename"]) == (200, "a.pdf")
+    path = "/s/" + guests["url"].rpartition("/")[2]
+    parts = {"file": (io.BytesIO(TEXT), "b.txt")}
+    assert links.client.post(path + end, data=parts).status_code == 201
+    assert links.client.get(f"/s/{'x' * 43}{end}").status_code == 404
 
 
 def test_secret_of_a_link_with_a_password_is_not_enough(links: Links) -> None:
