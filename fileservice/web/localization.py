@@ -143,6 +143,7 @@ def register(app: Flask) -> None:
     app.jinja_env.filters["size"] = lambda size: language().size(size)
     app.jinja_env.filters["date"] = lambda seconds: language().date(seconds)
 
+    app.jinja_env.filters["sentence"] = sentence
     app.jinja_env.filters["timestamp"] = timestamp
     app.jinja_env.filters["time_left"] = lambda seconds: language().duration(seconds - time.time())
 
@@ -152,6 +153,11 @@ def register(app: Flask) -> None:
             response.vary.add("Accept-Language")
             response.content_language.add(language().tag)
         return response
+
+
+def sentence(text: str) -> str:
+    """Return what an error says as a sentence."""
+    return text[:1].upper() + text[1:].removesuffix(".") + "."
 
 
 def timestamp(seconds: int) -> str:

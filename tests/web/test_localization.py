@@ -203,6 +203,14 @@ def test_durations_are_rounded_down(seconds: int, english: str, german: str | No
     assert german in (None, LANGUAGES["de"].duration(seconds))
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [("the name is empty", "The name is empty."), ("Das geht nicht.", "Das geht nicht.")],
+)
+def test_what_an_error_says_is_shown_as_a_sentence(said: str, shown: str) -> None:
+    assert localization.sentence(said) == shown
+
+
 def test_values_are_escaped_unless_they_are_html() -> None:
     assert ENGLISH.text("stored", name="<b>") == "Stored: &lt;b&gt;"
 

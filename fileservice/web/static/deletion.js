@@ -4,7 +4,7 @@ import { announce } from './announce.js'
 import * as list from './list.js'
 import * as messages from './messages.js'
 import { signedOut } from './session.js'
-import { t } from './text.js'
+import { sentence, t } from './text.js'
 
 const SECONDS = 7 // in which a deletion can be undone
 const deletions = new Set() // those that can be undone
@@ -108,7 +108,7 @@ async function deleteFile({ url, modified }) {
     const response = await fetch(url, { method: 'DELETE', headers, keepalive: true })
     if (response.ok || response.status === 404) return null
     if (response.status === 401) signedOut()
-    return response.status === 412 ? t('changed-meanwhile') : (await response.json()).detail
+    return response.status === 412 ? t('changed-meanwhile') : sentence((await response.json()).detail)
   } catch {
     return t('server-unreachable')
   }

@@ -1,5 +1,5 @@
 // HTTP requests that report progress: XMLHttpRequest, since fetch does not report that of an upload.
-import { t } from './text.js'
+import { sentence, t } from './text.js'
 
 // The server refused the request, and would refuse it again.
 export class RefusedError extends Error {
@@ -102,7 +102,7 @@ export function expect(response, ...statuses) {
 function problemOf(response) {
   try {
     const { detail, code } = JSON.parse(response.text)
-    return { detail: detail[0].toUpperCase() + detail.slice(1), code }
+    return { detail: sentence(detail), code }
   } catch {
     return { detail: response.text || t('network-status', { status: response.status }), code: '' }
   }

@@ -4,7 +4,7 @@ import * as dialogs from './dialogs.js'
 import { element } from './elements.js'
 import * as format from './format.js'
 import * as list from './list.js'
-import { t } from './text.js'
+import { sentence, t } from './text.js'
 
 const MAX_TEXT = 512 * 1024 // bytes of a file that are fetched and shown as text
 const MAX_ROWS = 500
@@ -69,7 +69,7 @@ async function showText({ name, size, url, kind }) {
   let text
   try {
     const response = await fetch(url, { headers: { Range: `bytes=0-${MAX_TEXT - 1}` } })
-    if (!response.ok) throw new Error((await response.json()).detail)
+    if (!response.ok) throw new Error(sentence((await response.json()).detail))
     text = await response.text()
   } catch (error) {
     return [element('p', { className: 'notice bad' }, t('not-shown', { reason: error.message }))]

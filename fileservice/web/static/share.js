@@ -6,7 +6,7 @@ import * as format from './format.js'
 import * as list from './list.js'
 import * as messages from './messages.js'
 import { signedOut } from './session.js'
-import { t } from './text.js'
+import { sentence, t } from './text.js'
 
 const GIB = 2 ** 30 // bytes
 const dialog = document.getElementById('share')
@@ -159,6 +159,6 @@ async function ask(path, method = 'GET', document = null) {
   })
   if (response.status === 401) signedOut()
   const answer = response.status === 204 ? null : await response.json()
-  if (!response.ok) throw new Error(answer.detail)
+  if (!response.ok) throw new Error(sentence(answer.detail))
   return answer
 }

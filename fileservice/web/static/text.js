@@ -11,6 +11,11 @@ export const locale = navigator.languages?.find((tag) => tag.split('-')[0] === l
 const plural = new Intl.PluralRules(locale)
 const integer = new Intl.NumberFormat(locale)
 
+// Return what a problem says as a sentence.
+export function sentence(detail) {
+  return detail[0].toUpperCase() + detail.slice(1).replace(/\.?$/, '.')
+}
+
 // Return a text with `values` for its placeholders. The number `count` selects its plural form.
 export function t(key, values = {}) {
   const text = texts[key] ?? key
