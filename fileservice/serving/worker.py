@@ -23,6 +23,7 @@ from fileservice.serving.gunicorn_api import (
     errors,
     is_accept_error,
     log_loop_errors,
+    resolved,
     tls_context,
 )
 from fileservice.serving.memory import trim_heap
@@ -67,6 +68,7 @@ class TransferWorker(BaseWorker):
             self.cfg.keepalive,
             self.cfg.linger_timeout,
         )
+        self.request_cfg = resolved(self.cfg)
         self._stop_requested = Event()
         self._pool = Pool(self.worker_connections)
         # When each began to wait, the longest first: for a further request, for its first one, and

@@ -1,13 +1,14 @@
 """What a request wants of a stored file: nothing new, all of it, or some ranges."""
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 from fileservice.protocols.conditional import Conditions, Outcome, evaluate, range_applies
 from fileservice.protocols.ranges import ByteRange, requested_ranges
 from fileservice.storage import Opened, StoredFile
 from fileservice.web.errors import PreconditionFailed
 from fileservice.web.representations import validators
-from fileservice.web.requests import conditions
+from fileservice.web.requests import conditions, query_argument
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -15,30 +16,53 @@ if TYPE_CHECKING:
 _UNCONDITIONAL = Conditions()
 
 
-def wants_whole_file(environ: "WSGIEnvironment") -> bool:
-    """Return whether the response to this request will have all bytes of the file."""
-    is_get = environ["REQUEST_METHOD"] == "GET"
-    return is_get and "HTTP_RANGE" not in environ and conditions(environ) == _UNCONDITIONAL
+@dataclass(frozen=True, slots=True)
+class FileRequest:
+    """What GET or HEAD says about the file that it wants."""
 
+    method: str
+    conditions: Conditions | None
+    """None if there are none."""
+    range: str | None
+    """The value of Range."""
+    inline: bool
+    """Whether a browser is to show the file rather than to save it."""
 
-def is_modified(environ: "WSGIEnvironment", file: StoredFile) -> bool:
-    """Return whether the client needs a response other than 304. Raise PreconditionFailed."""
-    outcome = evaluate(environ["REQUEST_METHOD"], conditions(environ), validators(file))
-    if outcome is Outcome.PRECONDITION_FAILED:
-        raise PreconditionFailed
-    return outcome is not Outcome.NOT_MODIFIED
+    @classmethod
+    def of(cls, environ: "WSGIEnvironment") -> Self:
+        """Read the environment of a request."""
+        requested = conditions(environ)
+        return cls(
+            environ["REQUEST_METHOD"],
+            None if requested == _UNCONDITIONAL else requested,
+            environ.get("HTTP_RANGE"),
+            query_argument(environ, "inline") == "1",
+        )
 
+    @property
+    def wants_whole_file(self) -> bool:
+        """Whether the response will have all bytes of the file."""
+        return self.method == "GET" and self.range is None and self.conditions is None
 
-def begin_wanted_ranges(environ: "WSGIEnvironment", opened: Opened) -> tuple[ByteRange, ...]:
-    """Return the ranges to send, none if that is the whole file, and begin to read the first.
+    def is_modified(self, file: StoredFile) -> bool:
+        """Return whether the client needs a response other than 304. Raise PreconditionFailed."""
+        if self.conditions is None:
+            return True
+        outcome = evaluate(self.method, self.conditions, validators(file))
+        if outcome is Outcome.PRECONDITION_FAILED:
+            raise PreconditionFailed
+        return outcome is not Outcome.NOT_MODIFIED
 
-    Raise RangeNotSatisfiable, or VersionChanged if the file was replaced since it was opened.
-    """
-    if environ["REQUEST_METHOD"] != "GET":
-        return ()
-    ranges: tuple[ByteRange, ...] = ()
-    if range_applies(conditions(environ), validators(opened.file)):
-        ranges = requested_ranges(environ.get("HTTP_RANGE"), opened.file.size)
-    first, length = (ranges[0].first, ranges[0].length) if ranges else (0, opened.file.size)
-    opened.begin_range(first, first + length)
-    return ranges
+    def begin_ranges(self, opened: Opened) -> tuple[ByteRange, ...]:
+        """Return the ranges to send, none if it is the whole file, and begin to read the first.
+
+        Raise RangeNotSatisfiable, or VersionChanged if the file was replaced since it was opened.
+        """
+        if self.method != "GET":
+            return ()
+        file, ranges = opened.file, tuple[ByteRange, ...]()
+        if self.range and (not self.conditions or range_applies(self.conditions, validators(file))):
+            ranges = requested_ranges(self.range, file.size)
+        first, length = (ranges[0].first, ranges[0].length) if ranges else (0, file.size)
+        opened.begin_range(first, first + length)
+        return ranges

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, cast
 
+from werkzeug.datastructures import Headers
 from werkzeug.utils import send_file
 from werkzeug.wrappers import Response
 
@@ -18,6 +19,15 @@ from fileservice.wsgi_extensions import FileRegion, FileRegions
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
+
+_FILE_HEADERS = tuple(FILE_HEADERS.items())
+
+
+class _FileResponse(Response):
+    """A response whose header fields are complete, and are sent as they are."""
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:  # noqa: ARG002
+        return self.headers
 
 
 def send(
@@ -52,6 +62,7 @@ def send(
         mimetype=file.content.media_type,
         conditional=False,
         etag=False,
+        response_class=_FileResponse,
     )
     if ranges:
         response.status_code = 206
@@ -69,7 +80,7 @@ def send(
             ("Accept-Ranges", "bytes"),
             *([("Repr-Digest", digest)] if digest else ()),
             *sunset(file).items(),
-            *FILE_HEADERS.items(),
+            *_FILE_HEADERS,
         ]
     )
     return response

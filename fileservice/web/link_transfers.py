@@ -27,11 +27,10 @@ from fileservice.storage import (
     describe_error,
 )
 from fileservice.web.errors import Unasked
-from fileservice.web.file_requests import begin_wanted_ranges, is_modified, wants_whole_file
+from fileservice.web.file_requests import FileRequest
 from fileservice.web.file_response import not_modified, send
 from fileservice.web.link_access import LinkAccess
 from fileservice.web.link_credentials import link_of, link_secret_of
-from fileservice.web.requests import query_argument
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -62,14 +61,14 @@ class LinkTransfers:
 
         Raise LinkGone, also if no use is left for the client.
         """
-        link = link_of(environ)
+        link, wanted = link_of(environ), FileRequest.of(environ)
         assert link.download
         try:
-            opened = self._store.open(link.download.name, sequential=wants_whole_file(environ))
+            opened = self._store.open(link.download.name, sequential=wanted.wants_whole_file)
         except NotFound:
             raise LinkGone from None
         try:
-            return self._respond(environ, link, opened)
+            return self._respond(environ, link, wanted, opened)
         except VersionChanged:
             opened.body.close()
             raise LinkGone from None
@@ -77,18 +76,19 @@ class LinkTransfers:
             opened.body.close()
             raise
 
-    def _respond(self, environ: "WSGIEnvironment", link: Link, opened: Opened) -> Response:
+    def _respond(
+        self, environ: "WSGIEnvironment", link: Link, wanted: FileRequest, opened: Opened
+    ) -> Response:
         file = _same_file(link, opened.file)
-        if not is_modified(environ, file):
+        if not wanted.is_modified(file):
             opened.body.close()
             return not_modified(file)
-        ranges = begin_wanted_ranges(environ, opened)
+        ranges = wanted.begin_ranges(opened)
         on_close = None
-        if environ["REQUEST_METHOD"] == "GET":
+        if wanted.method == "GET":
             client = self._cookies.client(environ, link_secret_of(environ))
             on_close = self._begin(link, client, ranges, file.size)
-        inline = query_argument(environ, "inline") == "1"
-        return send(environ, opened, ranges, inline=inline, on_close=on_close)
+        return send(environ, opened, ranges, inline=wanted.inline, on_close=on_close)
 
     def _begin(
         self, link: Link, client: str, ranges: tuple[ByteRange, ...], size: int

@@ -6,6 +6,7 @@ page and the service then have the same origin; only Host shows the foreign name
 
 import ipaddress
 from collections.abc import Collection
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fileservice.addresses import Network, host_of, in_any
@@ -23,12 +24,12 @@ def register(hooks: Hooks, allowed: Collection[str | Network]) -> None:
     """
     if "*" in allowed:
         return
-    hosts = AllowedHosts(allowed)
+    is_allowed = lru_cache(maxsize=256)(AllowedHosts(allowed).__contains__)
 
     @hooks.before
     def refuse(environ: "WSGIEnvironment") -> None:
         host = environ.get("HTTP_HOST", "")
-        if host not in hosts:
+        if not is_allowed(host):
             raise WrongHost(host)
 
 

@@ -19,14 +19,14 @@ from fileservice.storage import NotFound, Opened, VersionChanged
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import NoSuchFile, PreconditionFailed
-from fileservice.web.file_requests import begin_wanted_ranges, is_modified, wants_whole_file
+from fileservice.web.file_requests import FileRequest
 from fileservice.web.file_response import not_modified, representation_fields, send
 from fileservice.web.hooks import Hooks
 from fileservice.web.link_access import secret_in_path
 from fileservice.web.link_transfers import LinkTransfers, require_asked
 from fileservice.web.path_parameters import stored_file_name
 from fileservice.web.representations import validators
-from fileservice.web.requests import conditions, query_argument
+from fileservice.web.requests import conditions
 from fileservice.web.responses import empty
 
 if TYPE_CHECKING:
@@ -89,33 +89,35 @@ class Downloads:
             if environ["REQUEST_METHOD"] == "GET" and secret_in_path(environ) is not None:
                 require_asked(environ)
             return self._transfers.respond(environ)
-        sequential = wants_whole_file(environ) and not self._redirects
+        wanted = FileRequest.of(environ)
+        sequential = wanted.wants_whole_file and not self._redirects
         while True:
             opened = self._store.open(name, sequential=sequential)
             try:
-                return self._opened_file(environ, opened)
+                return self._opened_file(environ, wanted, opened)
             except VersionChanged:
                 opened.body.close()
             except BaseException:
                 opened.body.close()
                 raise
 
-    def _opened_file(self, environ: "WSGIEnvironment", opened: Opened) -> Response:
+    def _opened_file(
+        self, environ: "WSGIEnvironment", wanted: FileRequest, opened: Opened
+    ) -> Response:
         """Return the response, which closes the file when it has been sent.
 
         Raise VersionChanged if the file must be opened again.
         """
-        inline = query_argument(environ, "inline") == "1"
-        if not is_modified(environ, opened.file):
+        if not wanted.is_modified(opened.file):
             opened.body.close()
             return not_modified(opened.file)
-        if self._redirects and environ["REQUEST_METHOD"] == "GET":
-            fields = representation_fields(opened.file, inline)
+        if self._redirects and wanted.method == "GET":
+            fields = representation_fields(opened.file, wanted.inline)
             url = self._store.presigned_url(opened.file, fields)
             if url:
                 opened.body.close()
                 return empty(307, {"Location": url, "Cache-Control": "no-store"})
-        return send(environ, opened, begin_wanted_ranges(environ, opened), inline=inline)
+        return send(environ, opened, wanted.begin_ranges(opened), inline=wanted.inline)
 
 
 def _raw_name(environ: "WSGIEnvironment") -> str:
