@@ -11,6 +11,7 @@ import traceback
 from fileservice import listener_file
 from fileservice.access import Scope, share_memory
 from fileservice.addresses import parse_address
+from fileservice.serving.balance import free_slot
 from fileservice.serving.gunicorn_api import add_settings
 from fileservice.serving.log import ACCESS_FORMAT, Log
 from fileservice.serving.worker import CLEANUP_SECONDS, TransferWorker, mark_replaced
@@ -146,8 +147,13 @@ def _is_local(address):
     return isinstance(address, str | bytes) or parse_address(address[0]).is_loopback
 
 
-def pre_fork(server, _worker):
-    """Record for health checks where the service listens, which a reload may have changed."""
+def pre_fork(server, worker):
+    """Record for health checks where the service listens, which a reload may have changed.
+
+    Give the worker what it needs to share connections with the others.
+    """
+    others = server.WORKERS.values()
+    worker.balance_slot = free_slot({getattr(other, "balance_slot", None) for other in others})
     addresses = [listener.sock.getsockname() for listener in server.LISTENERS]
     try:
         listener_file.write(addresses, tls=server.cfg.is_ssl)

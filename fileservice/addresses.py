@@ -18,6 +18,7 @@ _MAX_NAME_LENGTH = 253
 _MAPPED = int(ipaddress.IPv6Address("::ffff:0:0"))
 
 
+@lru_cache(maxsize=256)
 def is_authority(text: str) -> bool:
     """Return whether `text` is a host with or without a port (RFC 3986 section 3.2).
 

@@ -28,12 +28,13 @@ from fileservice.upload import (
     UploadPolicy,
     held_reservations,
 )
-from fileservice.web import door, localization, problems
+from fileservice.web import door, localization, problem_pages
 from fileservice.web.authentication import Authenticator
 from fileservice.web.cookies import Cookies
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import Door
 from fileservice.web.expiry_sweeper import ExpirySweeper
+from fileservice.web.hooks import Hooks
 from fileservice.web.identity_fields import IdentityFields
 from fileservice.web.link_access import LinkAccess
 from fileservice.web.link_cookies import LinkCookies
@@ -45,6 +46,7 @@ from fileservice.web.middleware import (
     cors,
     cross_site,
     hosts,
+    link_privacy,
     load_shedding,
     method_override,
     private_responses,
@@ -67,6 +69,7 @@ from fileservice.web.routes import (
     uploads,
 )
 from fileservice.web.routes import links as link_routes
+from fileservice.web.routes.downloads import Downloads
 from fileservice.web.routes.health import StoreHealth, check_store
 from fileservice.web.routes.oidc import Flow
 from fileservice.web.search_limit import SearchLimit
@@ -116,7 +119,7 @@ def create_app(
     for resource in (uploads, archive, listing, pages, tus, resumable_draft, link_routes):
         app.register_blueprint(resource.routes(dependencies))
     transfers = LinkTransfers(link_access, store, executor)
-    app.register_blueprint(downloads.routes(dependencies, transfers))
+    app.register_blueprint(downloads.routes(dependencies))
     app.register_blueprint(shared.routes(dependencies, link_access, transfers))
     browser_sign_in = SignIn(session_cookie, executor, settings.public_url)
     provider = _openid_provider(settings)
@@ -132,29 +135,35 @@ def create_app(
     )
     app.register_blueprint(health.routes(_health(settings, store, executor), access_file))
     app.register_blueprint(assets.routes())
+    hooks = Hooks()
+    report = partial(problem_pages.report_beside, app, hooks)
+    downloads.mount(app, Downloads(dependencies, transfers, hooks, report))
     # What these do before a request, they do in this order. A request passes `proxies` before
-    # `method_override`, since WSGI middleware that is registered later is called earlier.
+    # `method_override`, and both before it is dispatched, since WSGI middleware that is registered
+    # later is called earlier.
     method_override.register(app)
-    proxies.register(app, settings.trusted_proxies, settings.public_url)
-    load_shedding.register(app, executor.delay)
-    hosts.register(app, settings.hosts)
+    proxies.register(app, hooks, settings.trusted_proxies, settings.public_url)
+    load_shedding.register(hooks, executor.delay)
+    hosts.register(hooks, settings.hosts)
     origins = AllowedOrigins(settings.cors_origins, identity_fields)
-    cross_site.register(app, origins, settings.public_url)
-    cors.register(app, origins, identity_fields.names)
+    cross_site.register(hooks, origins, settings.public_url)
+    link_privacy.register(hooks)
+    cors.register(hooks, origins, identity_fields.names)
+    private_responses.register(hooks)
+    compression.register(hooks, executor)
+    _sweep_expired_files(hooks, dependencies.upload_context)
+    hooks.register(app)
     door.register(app, dependencies.door)
-    private_responses.register(app)
-    compression.register(app, executor)
-    localization.register(app)
-    problems.register(app)
-    _sweep_expired_files(app, dependencies.upload_context)
+    localization.register(app, hooks)
+    problem_pages.register(app)
     return app
 
 
-def _sweep_expired_files(app: Flask, context: UploadContext) -> None:
+def _sweep_expired_files(hooks: Hooks, context: UploadContext) -> None:
     """Have expired files removed, also while there are no requests where gevent runs."""
     sweeper = ExpirySweeper(context)
     if isinstance(context.executor, InlineExecutor):
-        app.before_request(sweeper.sweep_if_due)
+        hooks.before(lambda _environ: sweeper.sweep_if_due())
     else:
         sweeper.start()
 

@@ -54,7 +54,8 @@ class TimeLimits:
 class Worker(Protocol):
     """What a connection needs of the process that serves it."""
 
-    cfg: Any
+    request_cfg: Any
+    """The configuration, resolved."""
     log: Any
     wsgi: Any
     alive: bool
@@ -128,7 +129,7 @@ class Connection:
         source.begin_head(received, limits.head)
         try:
             with worker.closable(self._client):
-                request = read_request(worker.cfg, source, self._addr, number)
+                request = read_request(worker.request_cfg, source, self._addr, number)
         except TimeoutError:
             raise
         except OSError:
@@ -147,7 +148,10 @@ class Connection:
         request.body = io.BufferedReader(body)
 
         response = TransferResponse(
-            request, self._client, worker.cfg, lambda: not worker.alive or not body.is_reusable()
+            request,
+            self._client,
+            worker.request_cfg,
+            lambda: not worker.alive or not body.is_reusable(),
         )
         environ = self._environ(request, body)
         worker.count_request()

@@ -17,9 +17,9 @@ from gunicorn.config import Setting
 from gunicorn.glogging import Logger, SafeAtoms
 from gunicorn.http import errors
 from gunicorn.http.body import ChunkedReader
-from gunicorn.http.message import Request
+from gunicorn.http.message import TOKEN_RE, Request
 from gunicorn.http.unreader import Unreader
-from gunicorn.http.wsgi import Response, base_environ
+from gunicorn.http.wsgi import HEADER_VALUE_RE, Response, base_environ
 from gunicorn.sock import ssl_context
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -39,6 +39,7 @@ __all__ = [
     "path_info",
     "read_request",
     "replace_host",
+    "resolved",
     "set_formatter",
     "shared_environ",
     "tls_context",
@@ -110,6 +111,16 @@ def add_settings(cfg: Any, values: Mapping[str, Any]) -> None:
                 cfg.set(setting.name, values[setting.name])
 
 
+def resolved(cfg: Any) -> Any:
+    """Return a copy of `cfg` that has the values of its settings as attributes.
+
+    gunicorn looks a setting up in a dictionary of objects, a dozen times for each request.
+    """
+    copy: Any = object.__new__(type(cfg))
+    copy.__dict__ |= cfg.__dict__ | {name: value.get() for name, value in cfg.settings.items()}
+    return copy
+
+
 # Requests
 
 
@@ -117,9 +128,20 @@ class BaseSource(Unreader):  # type: ignore[misc]
     """What the parsers read from; a subclass reads the connection in `chunk`."""
 
 
+class _Request(Request):  # type: ignore[misc]
+    def _peer_trusted_for_forwarded(self) -> tuple[Mapping[str, str], list[str]]:
+        # To find out whether the peer is trusted takes longer than to parse the head.
+        if not self.cfg.secure_scheme_headers and not self.cfg.forwarder_headers:
+            return {}, []
+        return super()._peer_trusted_for_forwarded()  # type: ignore[no-any-return]
+
+
 def read_request(cfg: Any, source: BaseSource, peer: Any, number: int) -> Request:
-    """Read the head of the request with this number on its connection, and parse it."""
-    return Request(cfg, source, peer, number)
+    """Read the head of the request with this number on its connection, and parse it.
+
+    `cfg` is `resolved`.
+    """
+    return _Request(cfg, source, peer, number)
 
 
 def expects_continue(request: Request) -> bool:
@@ -150,10 +172,14 @@ def shared_environ(cfg: Any) -> dict[str, Any]:
 
 def path_info(request: Request) -> str:
     """Return the path, percent-decoded once, as PEP 3333 has it in PATH_INFO."""
-    return util.unquote_to_wsgi_str(request.path)  # type: ignore[no-any-return]
+    path: str = request.path
+    return util.unquote_to_wsgi_str(path) if "%" in path else path
 
 
 # Responses
+
+_CONNECTION_FIELDS = frozenset(util.hop_headers)
+"""Fields that describe the connection, and that are the server's to send."""
 
 
 class BaseResponse(Response):  # type: ignore[misc]
@@ -164,12 +190,35 @@ class BaseResponse(Response):  # type: ignore[misc]
 
     status: str
     chunked: bool
+    headers: list[tuple[str, str]]
+    response_length: int | None
     headers_sent: bool
     sock: socket
 
     def send_block(self, data: bytes) -> None:
         """Send a block of the body, which is not empty and does not exceed Content-Length."""
         raise NotImplementedError
+
+    def process_headers(self, headers: list[tuple[str, str]]) -> None:
+        """Check and take the fields of the application, all at once if there is nothing to object.
+
+        gunicorn's own does the same field by field, which takes three times as long.
+        """
+        names = [name for name, _ in headers]
+        lowered = [name.lower() for name in names]
+        are_valid = (
+            all(names)
+            and TOKEN_RE.fullmatch("".join(names))
+            and HEADER_VALUE_RE.fullmatch("".join([value for _, value in headers]))
+            and _CONNECTION_FIELDS.isdisjoint(lowered)
+            and lowered.count("content-length") <= 1
+        )
+        if not are_valid:
+            super().process_headers(headers)
+            return
+        if "content-length" in lowered:
+            self.response_length = int(headers[lowered.index("content-length")][1])
+        self.headers += [(name, value.strip(" \t")) for name, value in headers]
 
     def head(self, date: str, *, closes: bool) -> bytes:
         """Return the status line and the header fields."""

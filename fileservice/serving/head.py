@@ -14,9 +14,12 @@ def check_head(request: Request) -> None:
 
     A target in absolute-form replaces Host (RFC 9112 section 3.2.2).
     """
-    if any(n == "TRANSFER-ENCODING" and v.lower() != "chunked" for n, v in request.headers):
-        raise errors.UnsupportedTransferCoding("the only transfer coding taken here is chunked")
-    host = next((value for name, value in request.headers if name == "HOST"), None)
+    host = None
+    for name, value in request.headers:
+        if name == "HOST":
+            host = value
+        elif name == "TRANSFER-ENCODING" and value.lower() != "chunked":
+            raise errors.UnsupportedTransferCoding("the only transfer coding taken here is chunked")
     if not _HOST.fullmatch(host or "") and (host or request.version >= (1, 1)):
         raise errors.InvalidHeader("HOST")  # RFC 9112 section 3.2
     if not request.uri.startswith("/") and "://" in request.uri:

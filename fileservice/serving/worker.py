@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gevent.event import Event
 from gevent.pool import Pool
-from gevent.server import StreamServer
 from gevent.socket import socket
 
+from fileservice.serving.balance import BalancedServer, ConnectionBalance
 from fileservice.serving.connection import Connection, TimeLimits
 from fileservice.serving.environ import EnvironFactory
 from fileservice.serving.gunicorn_api import (
@@ -23,6 +23,7 @@ from fileservice.serving.gunicorn_api import (
     errors,
     is_accept_error,
     log_loop_errors,
+    resolved,
     tls_context,
 )
 from fileservice.serving.memory import trim_heap
@@ -57,6 +58,8 @@ class TransferWorker(BaseWorker):
 
     stopping = False
     """The service is being stopped, rather than only this worker replaced."""
+    balance_slot: int | None = None
+    """See `balance.free_slot`."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -67,6 +70,7 @@ class TransferWorker(BaseWorker):
             self.cfg.keepalive,
             self.cfg.linger_timeout,
         )
+        self.request_cfg = resolved(self.cfg)
         self._stop_requested = Event()
         self._pool = Pool(self.worker_connections)
         # When each began to wait, the longest first: for a further request, for its first one, and
@@ -81,16 +85,20 @@ class TransferWorker(BaseWorker):
     def run(self) -> None:
         """Serve until a stop is requested, then drain and finish within graceful_timeout."""
         log_loop_errors(self._log_loop_error)
+        self._balance = ConnectionBalance(self.balance_slot)
+        self._balance.report(0)
         servers = [self._listen(listener) for listener in self.sockets]
         gevent.spawn(self._loop_delay.measure)
         while self.alive:
             self.notify()
+            self._balance.report(len(self._pool))
             self._make_room()
             trim_heap()
             self._stop_requested.wait(1.0)
         deadline = time.monotonic() + max(0.0, self.cfg.graceful_timeout - CLEANUP_SECONDS)
         if self.stopping:
             self._drain()
+        self._balance.withdraw()
         for server in servers:
             server.close()
         # Requests that arrive meanwhile are answered, and the responses close their connections.
@@ -139,12 +147,12 @@ class TransferWorker(BaseWorker):
             with suppress(OSError):
                 connection.shutdown(SHUT_RD)
 
-    def _listen(self, listener: socket) -> StreamServer:
+    def _listen(self, listener: socket) -> BalancedServer:
         listener.setblocking(True)
         environs = EnvironFactory(self.cfg, listener.getsockname())
         tls = tls_context(self.cfg) if self.cfg.is_ssl else None
-        server = StreamServer(
-            listener, handle=partial(self.handle, environs, tls), spawn=self._pool
+        server = BalancedServer(
+            self._balance, listener, handle=partial(self.handle, environs, tls), spawn=self._pool
         )
         if self.cfg.workers > 1:
             server.max_accept = 1  # leave the next connection to a worker that is free
@@ -169,6 +177,7 @@ class TransferWorker(BaseWorker):
         self, environs: EnvironFactory, tls: "SSLContext | None", client: socket, addr: Any
     ) -> None:
         """Serve one connection until it ends."""
+        self._balance.report(len(self._pool))
         # To be measured before a TLS handshake sends something.
         overdue = self._overdue_seconds_of_new(client)
         if tls is None:
@@ -214,6 +223,8 @@ class TransferWorker(BaseWorker):
             self.log.exception("%s failed", connection)
         finally:
             client.close()
+            if self.alive:
+                self._balance.report(len(self._pool) - 1)
 
     def idle(self, connection: socket, number: int) -> AbstractContextManager[None]:
         """Allow the worker to end the connection, which waits for its request of this number."""

@@ -119,6 +119,21 @@ class Door:
                 raise TooManyUploads(self._limits.uploads.limit)
             environ[_UPLOAD] = True
 
+    @staticmethod
+    def admit_to_file(environ: "WSGIEnvironment", action: Action, name: FileName) -> None:
+        """Let a request that was admitted have the file of this name. Raise Forbidden."""
+        decide(principal_of(environ), action, name)
+
+    @staticmethod
+    def meter(environ: "WSGIEnvironment") -> ByteMeter | None:
+        """Have the bytes of the request and of its response counted if they are limited.
+
+        Return the meter if it has to be told about the response, since the server does not tell
+        what it sends.
+        """
+        meter: ByteMeter | None = environ.get(_METER)
+        return None if meter is None or meter_transfer(environ, meter) else meter
+
     def maker(self, environ: "WSGIEnvironment") -> Maker:
         """Return who makes a link by this request, which has passed the door."""
         return self._authenticator.maker(environ, principal_of(environ))
@@ -234,9 +249,8 @@ def register(app: Flask, door: Door) -> None:
         parse_path_parameters()
         for value in (request.view_args or {}).values():
             if isinstance(value, FileName):
-                decide(principal_of(request.environ), action, value)
-        meter: ByteMeter | None = request.environ.get(_METER)
-        if meter and not meter_transfer(request.environ, meter):
+                door.admit_to_file(request.environ, action, value)
+        if door.meter(request.environ):
             after_this_request(_count_response)
 
     @app.teardown_request

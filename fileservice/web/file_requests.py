@@ -1,42 +1,68 @@
 """What a request wants of a stored file: nothing new, all of it, or some ranges."""
 
-from flask import request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
-from fileservice.protocols.conditional import Outcome, evaluate, range_applies
+from fileservice.protocols.conditional import Conditions, Outcome, evaluate, range_applies
 from fileservice.protocols.ranges import ByteRange, requested_ranges
 from fileservice.storage import Opened, StoredFile
 from fileservice.web.errors import PreconditionFailed
 from fileservice.web.representations import validators
-from fileservice.web.requests import CONDITIONAL_FIELDS, conditions
+from fileservice.web.requests import conditions, query_argument
 
-_FIELDS_OF_PARTIAL_REQUESTS = ("Range", *CONDITIONAL_FIELDS)
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
-
-def wants_whole_file() -> bool:
-    """Return whether the response to this request will have all bytes of the file."""
-    return request.method == "GET" and not any(
-        field in request.headers for field in _FIELDS_OF_PARTIAL_REQUESTS
-    )
+_UNCONDITIONAL = Conditions()
 
 
-def is_modified(file: StoredFile) -> bool:
-    """Return whether the client needs a response other than 304. Raise PreconditionFailed."""
-    outcome = evaluate(request.method, conditions(), validators(file))
-    if outcome is Outcome.PRECONDITION_FAILED:
-        raise PreconditionFailed
-    return outcome is not Outcome.NOT_MODIFIED
+@dataclass(frozen=True, slots=True)
+class FileRequest:
+    """What GET or HEAD says about the file that it wants."""
 
+    method: str
+    conditions: Conditions | None
+    """None if there are none."""
+    range: str | None
+    """The value of Range."""
+    inline: bool
+    """Whether a browser is to show the file rather than to save it."""
 
-def begin_wanted_ranges(opened: Opened) -> tuple[ByteRange, ...]:
-    """Return the ranges to send, none if that is the whole file, and begin to read the first.
+    @classmethod
+    def of(cls, environ: "WSGIEnvironment") -> Self:
+        """Read the environment of a request."""
+        requested = conditions(environ)
+        return cls(
+            environ["REQUEST_METHOD"],
+            None if requested == _UNCONDITIONAL else requested,
+            environ.get("HTTP_RANGE"),
+            query_argument(environ, "inline") == "1",
+        )
 
-    Raise RangeNotSatisfiable, or VersionChanged if the file was replaced since it was opened.
-    """
-    if request.method != "GET":
-        return ()
-    ranges: tuple[ByteRange, ...] = ()
-    if range_applies(conditions(), validators(opened.file)):
-        ranges = requested_ranges(request.headers.get("Range"), opened.file.size)
-    first, length = (ranges[0].first, ranges[0].length) if ranges else (0, opened.file.size)
-    opened.begin_range(first, first + length)
-    return ranges
+    @property
+    def wants_whole_file(self) -> bool:
+        """Whether the response will have all bytes of the file."""
+        return self.method == "GET" and self.range is None and self.conditions is None
+
+    def is_modified(self, file: StoredFile) -> bool:
+        """Return whether the client needs a response other than 304. Raise PreconditionFailed."""
+        if self.conditions is None:
+            return True
+        outcome = evaluate(self.method, self.conditions, validators(file))
+        if outcome is Outcome.PRECONDITION_FAILED:
+            raise PreconditionFailed
+        return outcome is not Outcome.NOT_MODIFIED
+
+    def begin_ranges(self, opened: Opened) -> tuple[ByteRange, ...]:
+        """Return the ranges to send, none if it is the whole file, and begin to read the first.
+
+        Raise RangeNotSatisfiable, or VersionChanged if the file was replaced since it was opened.
+        """
+        if self.method != "GET":
+            return ()
+        file, ranges = opened.file, tuple[ByteRange, ...]()
+        if self.range and (not self.conditions or range_applies(self.conditions, validators(file))):
+            ranges = requested_ranges(self.range, file.size)
+        first, length = (ranges[0].first, ranges[0].length) if ranges else (0, file.size)
+        opened.begin_range(first, first + length)
+        return ranges

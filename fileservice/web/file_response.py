@@ -2,9 +2,11 @@
 
 import secrets
 from collections.abc import Callable
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
-from flask import Response, send_file
+from werkzeug.datastructures import Headers
+from werkzeug.utils import send_file
+from werkzeug.wrappers import Response
 
 from fileservice.filetypes import INLINE_MEDIA_TYPES
 from fileservice.protocols.conditional import format_date
@@ -15,8 +17,21 @@ from fileservice.web.representations import content_disposition, content_type, e
 from fileservice.web.security_headers import FILE_HEADERS
 from fileservice.wsgi_extensions import FileRegion, FileRegions
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_FILE_HEADERS = tuple(FILE_HEADERS.items())
+
+
+class _FileResponse(Response):
+    """A response whose header fields are complete, and are sent as they are."""
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:  # noqa: ARG002
+        return self.headers
+
 
 def send(
+    environ: "WSGIEnvironment",
     opened: Opened,
     ranges: tuple[ByteRange, ...],
     *,
@@ -42,7 +57,12 @@ def send(
         fields["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
     body = FileRegions(opened.body, pieces, opened.seek_range, on_close)
     response = send_file(
-        cast("IO[bytes]", body), mimetype=file.content.media_type, conditional=False, etag=False
+        cast("IO[bytes]", body),
+        environ,
+        mimetype=file.content.media_type,
+        conditional=False,
+        etag=False,
+        response_class=_FileResponse,
     )
     if ranges:
         response.status_code = 206
@@ -60,7 +80,7 @@ def send(
             ("Accept-Ranges", "bytes"),
             *([("Repr-Digest", digest)] if digest else ()),
             *sunset(file).items(),
-            *FILE_HEADERS.items(),
+            *_FILE_HEADERS,
         ]
     )
     return response
@@ -69,7 +89,7 @@ def send(
 def not_modified(file: StoredFile) -> Response:
     """Return a 304 with the fields that RFC 9110 section 15.4.5 requires."""
     response = Response(status=304, headers={"ETag": etag(file), "Cache-Control": "no-cache"})
-    del response.headers["Content-Type"]  # Flask's default, which is not that of the file
+    del response.headers["Content-Type"]  # Werkzeug's default, which is not that of the file
     return response
 
 

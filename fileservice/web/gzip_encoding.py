@@ -2,10 +2,15 @@
 
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from flask import request
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
 
 from fileservice.executor import Executor
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _SIZE_ON_THE_LOOP = 16 * 1024
 """Bytes that are compressed by the thread that handles the request, in less than a millisecond."""
@@ -15,11 +20,12 @@ _WINDOW = 16 + zlib.MAX_WBITS
 _MAX_ACCEPT_LENGTH = 512
 
 
-def accepts_gzip() -> bool:
-    """Return whether the client of this request accepts gzip. An overlong field counts as no."""
-    if len(request.environ.get("HTTP_ACCEPT_ENCODING", "")) > _MAX_ACCEPT_LENGTH:
+def accepts_gzip(environ: "WSGIEnvironment") -> bool:
+    """Return whether the client of a request accepts gzip. An overlong field counts as no."""
+    field = environ.get("HTTP_ACCEPT_ENCODING", "")
+    if not field or len(field) > _MAX_ACCEPT_LENGTH:
         return False
-    return request.accept_encodings.quality("gzip") > 0
+    return parse_accept_header(field, Accept).quality("gzip") > 0
 
 
 def compress(data: bytes) -> bytes:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from flask import Response, request
+from werkzeug.wrappers import Response
 
 from fileservice.access import (
     AccessError,
@@ -26,7 +26,8 @@ from fileservice.storage import (
     VersionChanged,
     describe_error,
 )
-from fileservice.web.file_requests import begin_wanted_ranges, is_modified, wants_whole_file
+from fileservice.web.errors import Unasked
+from fileservice.web.file_requests import FileRequest
 from fileservice.web.file_response import not_modified, send
 from fileservice.web.link_access import LinkAccess
 from fileservice.web.link_credentials import link_of, link_secret_of
@@ -60,14 +61,14 @@ class LinkTransfers:
 
         Raise LinkGone, also if no use is left for the client.
         """
-        link = link_of(environ)
+        link, wanted = link_of(environ), FileRequest.of(environ)
         assert link.download
         try:
-            opened = self._store.open(link.download.name, sequential=wants_whole_file())
+            opened = self._store.open(link.download.name, sequential=wanted.wants_whole_file)
         except NotFound:
             raise LinkGone from None
         try:
-            return self._respond(environ, link, opened)
+            return self._respond(environ, link, wanted, opened)
         except VersionChanged:
             opened.body.close()
             raise LinkGone from None
@@ -75,18 +76,19 @@ class LinkTransfers:
             opened.body.close()
             raise
 
-    def _respond(self, environ: "WSGIEnvironment", link: Link, opened: Opened) -> Response:
+    def _respond(
+        self, environ: "WSGIEnvironment", link: Link, wanted: FileRequest, opened: Opened
+    ) -> Response:
         file = _same_file(link, opened.file)
-        if not is_modified(file):
+        if not wanted.is_modified(file):
             opened.body.close()
             return not_modified(file)
-        ranges = begin_wanted_ranges(opened)
+        ranges = wanted.begin_ranges(opened)
         on_close = None
-        if request.method == "GET":
+        if wanted.method == "GET":
             client = self._cookies.client(environ, link_secret_of(environ))
             on_close = self._begin(link, client, ranges, file.size)
-        inline = request.args.get("inline") == "1"
-        return send(opened, ranges, inline=inline, on_close=on_close)
+        return send(environ, opened, ranges, inline=wanted.inline, on_close=on_close)
 
     def _begin(
         self, link: Link, client: str, ranges: tuple[ByteRange, ...], size: int
@@ -127,3 +129,18 @@ def _same_file(link: Link, file: StoredFile) -> StoredFile:
     if not (link.download and link.download.is_for(file)):
         raise LinkGone
     return file
+
+
+def require_asked(environ: "WSGIEnvironment") -> None:
+    """Raise Unasked if a browser fetches the file for anything but a person who opens it.
+
+    A page of another site that has the URL, be it in an image or a frame, would take a use without
+    its reader, and so would a browser that fetches in advance (Sec-Purpose, Fetch standard).
+    """
+    purpose = environ.get("HTTP_SEC_PURPOSE") or environ.get("HTTP_PURPOSE") or ""
+    if "prefetch" in purpose.lower():
+        raise Unasked
+    site = environ.get("HTTP_SEC_FETCH_SITE", "none").strip().lower()
+    destination = environ.get("HTTP_SEC_FETCH_DEST", "").strip().lower()
+    if site in ("cross-site", "same-site") and destination != "document":
+        raise Unasked

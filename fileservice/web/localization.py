@@ -18,15 +18,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flask import Flask, Response, g, request
+from flask import Flask, request
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup, escape
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
+from werkzeug.wrappers import Response
+
+from fileservice.web.hooks import Hooks
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 Text = str | Mapping[str, str]
 
 DIRECTORY = Path(__file__).parent / "languages"
 _DEFAULT = "en"
+_LANGUAGE = "fileservice.language"
 _MAX_ACCEPT_LENGTH = 512
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
 _DURATIONS = (("days", 86_400), ("hours", 3600), ("minutes", 60))
@@ -112,17 +122,24 @@ LANGUAGES = {path.stem: Language.load(path) for path in sorted(DIRECTORY.glob("*
 _BY_LOWER_CASE_TAG = {tag.lower(): language for tag, language in LANGUAGES.items()}
 
 
-def language() -> Language:
-    """Return the language in which the reader of the response prefers its text.
+def language_of(environ: "WSGIEnvironment") -> Language:
+    """Return the language in which the sender of a request prefers its response.
 
     An Accept-Language that is longer than any browser's is not parsed, since that would take long.
     """
-    if "language" not in g:
-        is_short = len(request.environ.get("HTTP_ACCEPT_LANGUAGE", "")) <= _MAX_ACCEPT_LENGTH
-        accepted = (tag for tag, quality in request.accept_languages if quality) if is_short else ()
-        g.language = _look_up(accepted)
-    chosen: Language = g.language
+    if _LANGUAGE not in environ:
+        accepted = environ.get("HTTP_ACCEPT_LANGUAGE", "")[: _MAX_ACCEPT_LENGTH + 1]
+        if len(accepted) > _MAX_ACCEPT_LENGTH:
+            accepted = ""
+        preferences = parse_accept_header(accepted, LanguageAccept)
+        environ[_LANGUAGE] = _look_up(tag for tag, quality in preferences if quality)
+    chosen: Language = environ[_LANGUAGE]
     return chosen
+
+
+def language() -> Language:
+    """Return the language of the request that Flask handles."""
+    return language_of(request.environ)
 
 
 def _look_up(accepted: Iterable[str]) -> Language:
@@ -135,8 +152,8 @@ def _look_up(accepted: Iterable[str]) -> Language:
     return LANGUAGES[_DEFAULT]
 
 
-def register(app: Flask) -> None:
-    """Let templates say what they say in the language of their reader."""
+def register(app: Flask, hooks: Hooks) -> None:
+    """Let templates and responses say what they say in the language of their reader."""
     names = app.jinja_env.globals
     names["language"] = language
     names["t"] = lambda key, **values: language().text(key, **values)
@@ -147,12 +164,11 @@ def register(app: Flask) -> None:
     app.jinja_env.filters["timestamp"] = timestamp
     app.jinja_env.filters["time_left"] = lambda seconds: language().duration(seconds - time.time())
 
-    @app.after_request
-    def vary(response: Response) -> Response:
-        if "language" in g:
+    @hooks.after
+    def vary(environ: "WSGIEnvironment", response: Response) -> None:
+        if _LANGUAGE in environ:
             response.vary.add("Accept-Language")
-            response.content_language.add(language().tag)
-        return response
+            response.content_language.add(language_of(environ).tag)
 
 
 def sentence(text: str) -> str:

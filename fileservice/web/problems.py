@@ -5,9 +5,9 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, render_template, request, url_for
+from flask import Response
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPath
 from werkzeug.http import HTTP_STATUS_CODES
@@ -18,10 +18,13 @@ from fileservice.protocols import errors as protocol
 from fileservice.protocols import tus
 from fileservice.protocols.ranges import unsatisfied_range
 from fileservice.web import errors as web
-from fileservice.web.localization import language
+from fileservice.web.localization import language_of
 from fileservice.web.problem_texts import translate
 from fileservice.web.requests import is_by_page, prefers_html
-from fileservice.web.security_headers import JSON_HEADERS, PAGE_HEADERS
+from fileservice.web.security_headers import JSON_HEADERS
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _log = logging.getLogger(__name__)
 
@@ -36,8 +39,11 @@ class Row:
     raised: Mapping[type[Exception], tuple[str, ...]]
     """The error classes. The names are those of the extension members that the problem of such an
     error has (section 3.2); the values are attributes of the error, with _ where a name has -."""
-    header_fields: Callable[[Any], Mapping[str, str | list[str]]] = lambda _: {}
-    """Make further header fields from the error; each element of a list is a line of its own."""
+    header_fields: Callable[[Any, "WSGIEnvironment"], Mapping[str, str | list[str]]] = (
+        lambda _error, _environ: {}
+    )
+    """Make further header fields from the error and the environment of the request; each element of
+    a list is a line of its own."""
     retry_after: int | None = None
     """Seconds."""
     type_prefix: str = "urn:fileservice:problem:"
@@ -49,24 +55,25 @@ _CHALLENGES = ['Bearer realm="fileservice"', 'Basic realm="fileservice"']
 _IANA = "https://iana.org/assignments/http-problem-types#"
 
 
-def _allow(error: MethodNotAllowed) -> Mapping[str, str]:
+def _allow(error: MethodNotAllowed, _environ: "WSGIEnvironment") -> Mapping[str, str]:
     return {"Allow": ", ".join(sorted(error.valid_methods))} if error.valid_methods else {}
 
 
-def _challenges(error: Exception) -> list[str]:
+def _challenges(error: Exception, environ: "WSGIEnvironment") -> Mapping[str, list[str]]:
     """Return the ways to authenticate (RFC 9110 section 11.6.1).
 
     Browsers ask for a password when Basic is among them. That is of no use in the middle of what a
     page does, which leads to the page for signing in, and on that page itself.
     """
-    is_in_page = isinstance(error, access.PasswordNeeded) and prefers_html()
-    without_basic = isinstance(error, web.SignInRejected) or is_in_page or is_by_page()
+    is_in_page = isinstance(error, access.PasswordNeeded) and prefers_html(environ)
+    without_basic = isinstance(error, web.SignInRejected) or is_in_page or is_by_page(environ)
+    challenges = _CHALLENGES[:1] if without_basic else _CHALLENGES
     if isinstance(error, access.PasswordNeeded) and not without_basic:
-        return _CHALLENGES[1:]  # curl sends a password if it is asked for one
-    return _CHALLENGES[:1] if without_basic else _CHALLENGES
+        challenges = _CHALLENGES[1:]  # curl sends a password if it is asked for one
+    return {"WWW-Authenticate": challenges}
 
 
-def _retry_after(error: Exception) -> Mapping[str, str]:
+def _retry_after(error: Exception, _environ: "WSGIEnvironment") -> Mapping[str, str]:
     """Replace the seconds of a row by those that are known exactly."""
     seconds: int | None = getattr(error, "retry_after", None)
     return {"Retry-After": str(seconds)} if seconds else {}
@@ -101,7 +108,7 @@ TABLE = (
         {web.SignInFailed: (), access.UnusableClaims: ()}),
     Row("unauthenticated", 401, "Credentials are needed",
         {access.Unauthenticated: (), access.PasswordNeeded: (), web.SignInRejected: ()},
-        lambda error: {"WWW-Authenticate": _challenges(error)}),
+        _challenges),
     Row("forbidden", 403, "Not allowed",
         {access.Forbidden: (), upload.UploadIsFinal: (), web.UnknownPerson: ()}),
     Row("cross-site", 403, "Pages of other sites may not do this",
@@ -117,7 +124,7 @@ TABLE = (
         {upload.OffsetMismatch: ("offset",)}),
     Row("mismatching-upload-offset", 409, "Mismatching Upload Offset",
         {protocol.MismatchingUploadOffset: ("expected-offset", "provided-offset")},
-        lambda error: {"Upload-Offset": str(error.expected_offset)}, type_prefix=_IANA),
+        lambda error, _: {"Upload-Offset": str(error.expected_offset)}, type_prefix=_IANA),
     Row("upload-gone", 410, "The upload has ended", {upload.UploadGone: ()}),
     Row("link-gone", 410, "The link is not valid any more", {access.LinkGone: ()}),
     Row("length-required", 411, "There is no body", {web.LengthRequired: ()}),
@@ -125,10 +132,10 @@ TABLE = (
         {upload.PreconditionNotMet: (), storage.VersionChanged: ("name",),
          web.PreconditionFailed: ()}),
     Row("tus-version", 412, "Another version of tus",
-        {protocol.UnsupportedVersion: ()}, lambda _: {"Tus-Version": tus.VERSION}),
+        {protocol.UnsupportedVersion: ()}, lambda _error, _: {"Tus-Version": tus.VERSION}),
     Row("too-large", 413, "The file is too large",
         {upload.TooLarge: ("limit",)},
-        lambda error: {"Upload-Limit": f"max-size={error.limit}"}),
+        lambda error, _: {"Upload-Limit": f"max-size={error.limit}"}),
     Row("extension-not-allowed", 415, "Files of this type are not accepted",
         {upload.ExtensionNotAllowed: ("extension", "allowed")}),
     Row("content-mismatch", 415, "The content is not what the name says",
@@ -137,7 +144,7 @@ TABLE = (
         {web.WrongContentType: ("expected",)}),
     Row("range-not-satisfiable", 416, "The file has none of these bytes",
         {protocol.RangeNotSatisfiable: ("size",)},
-        lambda error: {"Content-Range": unsatisfied_range(error.size)}),
+        lambda error, _: {"Content-Range": unsatisfied_range(error.size)}),
     Row("wrong-host", 421, "Not a name of this service", {web.WrongHost: ("host",)}),
     Row("locked", 423, "The upload is in use", {storage.Locked: ()}, retry_after=1),
     Row("too-many-requests", 429, "Too much at once",
@@ -171,25 +178,19 @@ _BY_ERROR = {error: row for row in TABLE for error in row.raised}
 _BY_STATUS = {row.status: row for row in reversed(TABLE)}
 
 
-def register(app: Flask) -> None:
-    """Have `app` report every error by the table."""
-    app.register_error_handler(Exception, problem_response)
-    for template in app.jinja_env.list_templates():
-        # Templates are loaded now, since a process without free descriptors could not open them.
-        app.jinja_env.get_template(template)
-
-
-def problem_response(error: Exception) -> Response:
+def problem_response(
+    environ: "WSGIEnvironment",
+    error: Exception,
+    page: Callable[[Mapping[str, object], Exception], Response],
+) -> Response:
     """Return the response that reports `error`: JSON, or a page for clients that prefer HTML.
 
     Both are in the language that Accept-Language prefers; programs seldom send it, and get English.
-    Who opens the page and needs credentials is redirected to the page for signing in.
+    `page` makes the page of the members of a problem.
     """
-    if isinstance(error, access.Unauthenticated) and _is_opening_page():
-        return _to_sign_in()
     listed = next(kind for kind in type(error).__mro__ if kind in _BY_ERROR)
     row, members = _BY_ERROR[listed], _BY_ERROR[listed].raised[listed]
-    fields = row.header_fields(error)
+    fields = row.header_fields(error, environ)
     if isinstance(error, HTTPException) and row.code == "internal":
         row = _BY_STATUS.get(error.code or 500, row)
     problem: Mapping[str, object] = {
@@ -200,8 +201,8 @@ def problem_response(error: Exception) -> Response:
         **_detail(error, row),
         **{name: getattr(error, name.replace("-", "_")) for name in members},
     }
-    problem = translate(problem, error, language())
-    response = _page(problem, error) if prefers_html() else _json(problem)
+    problem = translate(problem, error, language_of(environ))
+    response = page(problem, error) if prefers_html(environ) else _json(problem)
     response.status = f"{row.status} {HTTP_STATUS_CODES.get(row.status, row.title)}"
     response.headers["Vary"] = "Accept"
     if row.retry_after:
@@ -229,30 +230,4 @@ def _json(problem: Mapping[str, object]) -> Response:
         json.dumps(problem) + "\n",
         content_type="application/problem+json",
         headers=JSON_HEADERS,
-    )
-
-
-def _page(problem: Mapping[str, object], error: Exception) -> Response:
-    if isinstance(error, web.SignInRejected):
-        html = render_template("sign_in.html", problem=problem, return_to=error.return_to)
-    elif isinstance(error, access.PasswordNeeded) and request.blueprint == "shared":
-        html = render_template("link_password.html", is_wrong=error.is_wrong)
-    else:
-        html = render_template("problem.html", problem=problem)
-    return Response(html, mimetype="text/html", headers=PAGE_HEADERS)
-
-
-def _is_opening_page() -> bool:
-    """Return whether a person opens the page, without credentials that are wrong."""
-    is_page = request.endpoint == "pages.upload_page" and request.method in ("GET", "HEAD")
-    is_person = prefers_html() and not is_by_page()
-    return is_page and is_person and "Authorization" not in request.headers
-
-
-def _to_sign_in() -> Response:
-    query = request.query_string.decode("latin-1")
-    return_to = url_for("pages.upload_page") + ("?" + query if query else "")
-    location = url_for("sign_in.sign_in_page", next=return_to)
-    return Response(
-        status=302, headers={"Location": location, "Vary": "Accept", "Cache-Control": "no-store"}
     )

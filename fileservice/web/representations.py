@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 from flask import Response, jsonify
@@ -50,6 +51,7 @@ def content_type(file: StoredFile) -> str:
     return f"{file.content.media_type}; charset={charset}" if charset else file.content.media_type
 
 
+@lru_cache(maxsize=1024)
 def content_disposition(kind: str, name: FileName) -> str:
     """Return the value of Content-Disposition, `kind` being `inline` or `attachment` (RFC 6266).
 

@@ -2,55 +2,70 @@
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
-from flask import request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from fileservice.protocols.conditional import Conditions
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-CONDITIONAL_FIELDS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
-
 _TRUSTED_PEER = "fileservice.trusted_peer"
 _MAX_ACCEPT_LENGTH = 512
 
 
-def prefers_html() -> bool:
+def prefers_html(environ: "WSGIEnvironment") -> bool:
     """Return whether a person will probably read the response.
 
     Browsers prefer text/html, and other clients do not name it. An Accept that is longer than any
     browser's is not parsed, since that would take long, and states no preference.
     """
-    if len(request.environ.get("HTTP_ACCEPT", "")) > _MAX_ACCEPT_LENGTH:
+    field = environ.get("HTTP_ACCEPT", "")
+    if field in ("", "*/*") or len(field) > _MAX_ACCEPT_LENGTH:
         return False
-    accepted = request.accept_mimetypes
+    accepted = parse_accept_header(field, MIMEAccept)
     return accepted["text/html"] > max(
         accepted["application/json"], accepted["application/problem+json"]
     )
 
 
-def is_by_page() -> bool:
+def is_by_page(environ: "WSGIEnvironment") -> bool:
     """Return whether a page sent the request, for its script or something in it, and no person.
 
     Browsers do not say so over a connection that is not encrypted (Fetch Metadata, section 2.1).
     But there, too, they say which page a request comes from, and other programs do not.
     """
-    destination = request.headers.get("Sec-Fetch-Dest")
+    destination: str | None = environ.get("HTTP_SEC_FETCH_DEST")
     if destination is not None:
         return destination.strip().lower() != "document"
-    return "Referer" in request.headers and not prefers_html()
+    return "HTTP_REFERER" in environ and not prefers_html(environ)
 
 
-def conditions() -> Conditions:
+def path_of(environ: "WSGIEnvironment") -> str:
+    """Return the path by which a route is chosen; slashes at its start count as one."""
+    path: str = environ.get("PATH_INFO", "")
+    return "/" + path.lstrip("/")
+
+
+def query_argument(environ: "WSGIEnvironment", name: str) -> str | None:
+    """Return the first argument of this name in the query string."""
+    query: str = environ.get("QUERY_STRING", "")
+    if not query:
+        return None
+    arguments = parse_qsl(query, keep_blank_values=True)
+    return next((value for key, value in arguments if key == name), None)
+
+
+def conditions(environ: "WSGIEnvironment") -> Conditions:
     """Return the conditions of the request (RFC 9110 section 13.1)."""
-    fields = request.environ
     return Conditions(
-        if_match=fields.get("HTTP_IF_MATCH"),
-        if_none_match=fields.get("HTTP_IF_NONE_MATCH"),
-        if_modified_since=fields.get("HTTP_IF_MODIFIED_SINCE"),
-        if_unmodified_since=fields.get("HTTP_IF_UNMODIFIED_SINCE"),
-        if_range=fields.get("HTTP_IF_RANGE"),
+        if_match=environ.get("HTTP_IF_MATCH"),
+        if_none_match=environ.get("HTTP_IF_NONE_MATCH"),
+        if_modified_since=environ.get("HTTP_IF_MODIFIED_SINCE"),
+        if_unmodified_since=environ.get("HTTP_IF_UNMODIFIED_SINCE"),
+        if_range=environ.get("HTTP_IF_RANGE"),
     )
 
 

@@ -38,7 +38,7 @@ def reported_delays(*, of_connection: float, of_loop: float, client_waits: float
         return []
 
     worker = SimpleNamespace(
-        cfg=cfg,
+        request_cfg=cfg,
         log=SimpleNamespace(access_log_enabled=False),
         wsgi=application,
         alive=True,

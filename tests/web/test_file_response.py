@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
-from flask import Flask, Response
+from werkzeug.wrappers import Response
 
 from fileservice.names import FileName
 from fileservice.protocols.ranges import ByteRange
@@ -14,6 +14,8 @@ from fileservice.serving.environ import wrap_file
 from fileservice.storage import Content, Opened, StoredFile
 from fileservice.web.file_response import not_modified, send
 from fileservice.wsgi_extensions import FileRegion, FileRegions
+
+Environ = dict[str, object]
 
 DATA = b"0123456789" * 10
 
@@ -28,23 +30,21 @@ def opened(body: io.IOBase, file: StoredFile | None = None) -> Opened:
 
 
 @pytest.fixture(params=["our server", "another server"])
-def context(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The context of a request under either server."""
-    environ = {"wsgi.file_wrapper": wrap_file} if request.param == "our server" else {}
-    with Flask(__name__).test_request_context(environ_overrides=environ):
-        yield request.param
+def environ(request: pytest.FixtureRequest) -> Environ:
+    """What matters of the environment of a request under either server."""
+    return {"wsgi.file_wrapper": wrap_file} if request.param == "our server" else {}
 
 
-def send_ranges(*ranges: ByteRange, file: StoredFile | None = None) -> Response:
-    return send(opened(io.BytesIO(DATA), file), ranges, inline=False)
+def send_ranges(environ: Environ, *ranges: ByteRange, file: StoredFile | None = None) -> Response:
+    return send(environ, opened(io.BytesIO(DATA), file), ranges, inline=False)
 
 
 def body_of(response: Response) -> bytes:
     return b"".join(cast(Iterator[bytes], response.response))
 
 
-def test_whole_file_is_200_with_the_header_fields_of_both(context: str) -> None:
-    response = send_ranges()
+def test_whole_file_is_200_with_the_header_fields_of_both(environ: Environ) -> None:
+    response = send_ranges(environ)
     assert response.status_code == 200
     assert dict(response.headers) == {
         "Content-Type": "text/plain",
@@ -64,29 +64,33 @@ def test_whole_file_is_200_with_the_header_fields_of_both(context: str) -> None:
     assert body_of(response) == DATA
 
 
-def test_header_fields_come_once_each(context: str) -> None:
-    for response in (send_ranges(), send_ranges(ByteRange(0, 1)), send_ranges(ByteRange(0, 1))):
+def test_header_fields_come_once_each(environ: Environ) -> None:
+    for response in (
+        send_ranges(environ),
+        send_ranges(environ, ByteRange(0, 1)),
+        send_ranges(environ, ByteRange(0, 1)),
+    ):
         names = [name.lower() for name, _ in response.headers]
         assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("charset", [None, "utf-16"])
-def test_charset_is_that_of_the_file(context: str, charset: str | None) -> None:
-    response = send_ranges(file=stored(charset=charset))
+def test_charset_is_that_of_the_file(environ: Environ, charset: str | None) -> None:
+    response = send_ranges(environ, file=stored(charset=charset))
     expected = "text/plain; charset=utf-16" if charset else "text/plain"
     assert response.headers["Content-Type"] == expected
 
 
-def test_one_range_is_206_with_content_range(context: str) -> None:
-    response = send_ranges(ByteRange(5, 14))
+def test_one_range_is_206_with_content_range(environ: Environ) -> None:
+    response = send_ranges(environ, ByteRange(5, 14))
     assert response.status_code == 206
     assert response.headers["Content-Range"] == "bytes 5-14/100"
     assert response.headers["Content-Length"] == "10"
     assert body_of(response) == DATA[5:15]
 
 
-def test_several_ranges_are_the_parts_of_one_body(context: str) -> None:
-    response = send_ranges(ByteRange(5, 14), ByteRange(90, 99))
+def test_several_ranges_are_the_parts_of_one_body(environ: Environ) -> None:
+    response = send_ranges(environ, ByteRange(5, 14), ByteRange(90, 99))
     assert response.status_code == 206
     kind, _, boundary = response.headers["Content-Type"].partition("; boundary=")
     assert kind == "multipart/byteranges"
@@ -104,19 +108,18 @@ def test_several_ranges_are_the_parts_of_one_body(context: str) -> None:
 def test_file_on_a_disk_is_sent_from_its_descriptor_under_our_server(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(DATA)
-    with (
-        path.open("rb", buffering=0) as file,
-        Flask(__name__).test_request_context(environ_overrides={"wsgi.file_wrapper": wrap_file}),
-    ):
-        response = send(opened(file), (ByteRange(5, 14),), inline=False)
+    with path.open("rb", buffering=0) as file:
+        response = send(
+            {"wsgi.file_wrapper": wrap_file}, opened(file), (ByteRange(5, 14),), inline=False
+        )
         body = response.response
         assert isinstance(body, FileRegions)
         assert (body.descriptor, body.pieces) == (file.fileno(), [FileRegion(5, 10)])
 
 
-def test_closing_the_response_closes_the_file(context: str) -> None:
+def test_closing_the_response_closes_the_file(environ: Environ) -> None:
     body = io.BytesIO(DATA)
-    send(opened(body), (), inline=False).close()
+    send(environ, opened(body), (), inline=False).close()
     assert body.closed
 
 

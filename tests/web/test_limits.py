@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from fileservice.access import Action, Scope, Unauthenticated, anonymous, open_limits
 from fileservice.access_setting_parsers import parse_failure_limit
-from fileservice.web import door, problems
+from fileservice.web import door, problem_pages
 from fileservice.web.authentication import Authenticator
 from fileservice.web.door import requires
 from tests.access.rules import SECRET, token
@@ -93,7 +93,7 @@ def test_other_ways_of_showing_credentials_share_the_limit(tmp_path: Path) -> No
         return "signed in"
 
     door.register(app, own_door)
-    app.register_error_handler(Exception, problems.problem_response)
+    app.register_error_handler(Exception, problem_pages.report)
     client = app.test_client()
 
     def sign_in_with(secret: str) -> int:

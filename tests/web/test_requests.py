@@ -1,13 +1,12 @@
 """Values that several routes read from a request."""
 
 import pytest
-from flask import Flask
+from werkzeug.test import create_environ
 
 from fileservice.protocols.conditional import Conditions
 from fileservice.web.requests import client_address, conditions, prefers_html
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-APP = Flask(__name__)
 
 
 @pytest.mark.parametrize(
@@ -26,13 +25,13 @@ APP = Flask(__name__)
     ],
 )
 def test_a_client_that_prefers_html_to_json_is_a_person(accept: str, expected: bool) -> None:
-    with APP.test_request_context(headers={"Accept": accept}):
-        assert prefers_html() is expected
+    environ = create_environ(headers={"Accept": accept})
+    assert prefers_html(environ) is expected
 
 
 def test_a_client_without_accept_is_a_program() -> None:
-    with APP.test_request_context():
-        assert prefers_html() is False
+    environ = create_environ()
+    assert prefers_html(environ) is False
 
 
 def test_conditions_are_the_values_of_the_five_fields() -> None:
@@ -43,10 +42,10 @@ def test_conditions_are_the_values_of_the_five_fields() -> None:
         "If-Unmodified-Since": "d",
         "If-Range": '"e"',
     }
-    with APP.test_request_context(headers=fields):
-        assert conditions() == Conditions('"a"', '"b"', "c", "d", '"e"')
-    with APP.test_request_context():
-        assert conditions() == Conditions()
+    environ = create_environ(headers=fields)
+    assert conditions(environ) == Conditions('"a"', '"b"', "c", "d", '"e"')
+    environ = create_environ()
+    assert conditions(environ) == Conditions()
 
 
 @pytest.mark.parametrize(

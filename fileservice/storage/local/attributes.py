@@ -23,14 +23,21 @@ _EXPIRES = "user.fileservice.expires"
 def read(name: FileName, descriptor: int) -> StoredFile:
     """Describe an opened file by its status and its attributes. Raise OSError."""
     status = os.fstat(descriptor)
-    media_type, charset, digest = _attribute(descriptor, "user.mime_type"), None, None
+    kept = _names(descriptor)
+    if not kept:
+        return _describe(name, status, Content.from_text(name, None, None, None), None)
+
+    def attribute(key: str) -> str | None:
+        return _attribute(descriptor, key) if key in kept else None
+
+    media_type, charset, digest = attribute("user.mime_type"), None, None
     if media_type:
-        charset = _attribute(descriptor, "user.charset")
-    if _attribute(descriptor, "user.shatag.ts") == _timestamp(status.st_mtime_ns):
-        digest = _attribute(descriptor, "user.shatag.sha256")
+        charset = attribute("user.charset")
+    if attribute("user.shatag.ts") == _timestamp(status.st_mtime_ns):
+        digest = attribute("user.shatag.sha256")
     content = Content.from_text(name, media_type, charset, digest)
-    owner = Owner.from_text(_attribute(descriptor, _OWNER))
-    expires = expiry_from_text(_attribute(descriptor, _EXPIRES))
+    owner = Owner.from_text(attribute(_OWNER))
+    expires = expiry_from_text(attribute(_EXPIRES))
     return _describe(name, status, content, owner, expires)
 
 
@@ -112,6 +119,16 @@ def _describe(
         owner=owner,
         expires=expires,
     )
+
+
+def _names(descriptor: int) -> list[str]:
+    """Return the names of the attributes that a file has; to ask for each costs more."""
+    try:
+        return os.listxattr(descriptor)
+    except OSError as error:
+        if error.errno in _UNSUPPORTED:
+            return []
+        raise
 
 
 def _attribute(file: int | str, attribute: str) -> str | None:

@@ -6,32 +6,38 @@ compressed text reveals nothing: secrets are in answers to POST alone, which ano
 send, and on the pages of links, whose addresses have the same secret.
 """
 
-from flask import Flask, Response, request
+from typing import TYPE_CHECKING
+
+from werkzeug.wrappers import Response
 
 from fileservice.executor import Executor
 from fileservice.web.gzip_encoding import accepts_gzip, compress_blocks
+from fileservice.web.hooks import Hooks
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _TYPES = frozenset({"text/html", "application/json", "application/problem+json"})
 _MIN_SIZE = 512
 """Bytes; less is sent as it is, since the head is larger than what compression would save."""
 
 
-def register(app: Flask, executor: Executor) -> None:
-    """Make `app` compress its answers to GET that are texts."""
+def register(hooks: Hooks, executor: Executor) -> None:
+    """Compress answers to GET that are texts."""
 
-    @app.after_request
-    def compress(response: Response) -> Response:
-        if response.mimetype not in _TYPES or request.method not in ("GET", "HEAD"):
-            return response
+    @hooks.after
+    def compress(environ: "WSGIEnvironment", response: Response) -> None:
+        is_read = environ["REQUEST_METHOD"] in ("GET", "HEAD")
+        if response.mimetype not in _TYPES or not is_read:
+            return
         response.vary.add("Accept-Encoding")
-        if response.status_code == 304 or not accepts_gzip():
-            return response
+        if response.status_code == 304 or not accepts_gzip(environ):
+            return
         if response.is_streamed:
             response.response = compress_blocks(response.iter_encoded(), executor)
         else:
             data = response.get_data()
             if len(data) < _MIN_SIZE:
-                return response
+                return
             response.set_data(b"".join(compress_blocks((data,), executor)))
         response.headers["Content-Encoding"] = "gzip"
-        return response

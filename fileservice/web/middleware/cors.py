@@ -1,10 +1,15 @@
 """Cross-origin requests from the origins that the operator names (Fetch standard, section 3.3)."""
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from flask import Flask, Response, request
+from werkzeug.wrappers import Response
 
+from fileservice.web.hooks import Hooks
 from fileservice.web.origins import AllowedOrigins
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _EXPOSED_HEADERS = (
@@ -19,7 +24,7 @@ _MAX_AGE = 86400
 _PROXY_PREFIX = "x-forwarded-"
 
 
-def register(app: Flask, origins: AllowedOrigins, proxy_fields: Collection[str] = ()) -> None:
+def register(hooks: Hooks, origins: AllowedOrigins, proxy_fields: Collection[str] = ()) -> None:
     """Let scripts of these origins use the service, and read its errors as well.
 
     Access-Control-Allow-Credentials is never sent, so that scripts read nothing that a browser has
@@ -31,24 +36,24 @@ def register(app: Flask, origins: AllowedOrigins, proxy_fields: Collection[str] 
         return
     forbidden = {field.lower() for field in proxy_fields}
 
-    @app.after_request
-    def allow(response: Response) -> Response:
+    @hooks.after
+    def allow(environ: "WSGIEnvironment", response: Response) -> None:
         response.headers.add("Vary", "Origin")
-        if not request.headers.get("Origin"):
-            return response
-        permission = origins.permission(request.environ)
+        if not environ.get("HTTP_ORIGIN"):
+            return
+        permission = origins.permission(environ)
         if permission is None:
-            return response
+            return
         response.headers["Access-Control-Allow-Origin"] = permission
         response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
-        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        is_options = environ["REQUEST_METHOD"] == "OPTIONS"
+        if is_options and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
             response.headers["Access-Control-Allow-Methods"] = _METHODS
             response.headers["Access-Control-Max-Age"] = str(_MAX_AGE)
-            requested = request.headers.get("Access-Control-Request-Headers", "").split(",")
+            requested = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "").split(",")
             allowed = [name for name in map(str.strip, requested) if may_be_sent(name)]
             if any(allowed):
                 response.headers["Access-Control-Allow-Headers"] = ",".join(allowed)
-        return response
 
     def may_be_sent(name: str) -> bool:
         return name.lower() not in forbidden and not name.lower().startswith(_PROXY_PREFIX)

@@ -6,24 +6,26 @@ the page: those of the anonymous principal at least.
 """
 
 from collections.abc import Mapping
-from typing import Any
-
-from flask import Flask, request
+from typing import TYPE_CHECKING, Any
 
 from fileservice.web.errors import CrossSite
+from fileservice.web.hooks import Hooks
 from fileservice.web.link_cookies import PREFIX
 from fileservice.web.origins import AllowedOrigins
 from fileservice.web.own_pages import is_from_own_page
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
-def register(app: Flask, origins: AllowedOrigins, public_url: str | None) -> None:
-    """Make `app` raise CrossSite for such a request before its view is called."""
+def register(hooks: Hooks, origins: AllowedOrigins, public_url: str | None) -> None:
+    """Raise CrossSite for such a request."""
 
-    @app.before_request
-    def refuse() -> None:
-        if is_foreign(request.environ, origins, public_url):
+    @hooks.before
+    def refuse(environ: "WSGIEnvironment") -> None:
+        if is_foreign(environ, origins, public_url):
             raise CrossSite
 
 

@@ -6,26 +6,30 @@ page and the service then have the same origin; only Host shows the foreign name
 
 import ipaddress
 from collections.abc import Collection
-
-from flask import Flask, request
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from fileservice.addresses import Network, host_of, in_any
 from fileservice.web.errors import WrongHost
+from fileservice.web.hooks import Hooks
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
-def register(app: Flask, allowed: Collection[str | Network]) -> None:
-    """Make `app` raise WrongHost for hosts that are not `allowed` (see `AllowedHosts`).
+def register(hooks: Hooks, allowed: Collection[str | Network]) -> None:
+    """Raise WrongHost for a host that is not `allowed` (see `AllowedHosts`).
 
     If `*` is among them, every host is allowed.
     """
     if "*" in allowed:
         return
-    hosts = AllowedHosts(allowed)
+    is_allowed = lru_cache(maxsize=256)(AllowedHosts(allowed).__contains__)
 
-    @app.before_request
-    def refuse() -> None:
-        host = request.environ.get("HTTP_HOST", "")
-        if host not in hosts:
+    @hooks.before
+    def refuse(environ: "WSGIEnvironment") -> None:
+        host = environ.get("HTTP_HOST", "")
+        if not is_allowed(host):
             raise WrongHost(host)
 
 

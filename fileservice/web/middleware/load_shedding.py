@@ -3,11 +3,15 @@
 import logging
 import time
 from collections.abc import Callable
-
-from flask import Flask, request
+from typing import TYPE_CHECKING
 
 from fileservice.web.errors import Overloaded
+from fileservice.web.hooks import Hooks
+from fileservice.web.requests import path_of
 from fileservice.wsgi_extensions import overdue_seconds
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _log = logging.getLogger(__name__)
 _MAX_DELAY = 0.5
@@ -16,8 +20,8 @@ _LOG_INTERVAL = 10.0
 _CHECKS = ("/healthz", "/readyz")
 
 
-def register(app: Flask, delay: Callable[[], float]) -> None:
-    """Make `app` raise Overloaded while `delay()` is too long, except for health checks.
+def register(hooks: Hooks, delay: Callable[[], float]) -> None:
+    """Raise Overloaded while `delay()` is too long, except for health checks.
 
     `delay` returns for how many seconds the oldest call that has not begun has been waiting. Calls
     that run do not count, even if they take hours. Requests that waited for too long before they
@@ -25,12 +29,12 @@ def register(app: Flask, delay: Callable[[], float]) -> None:
     """
     last_logged = -_LOG_INTERVAL
 
-    @app.before_request
-    def refuse() -> None:
+    @hooks.before
+    def refuse(environ: "WSGIEnvironment") -> None:
         nonlocal last_logged
-        overdue = overdue_seconds(request.environ)
+        overdue = overdue_seconds(environ)
         seconds = delay() if overdue is None else overdue
-        if (overdue is None and seconds <= _MAX_DELAY) or request.path in _CHECKS:
+        if (overdue is None and seconds <= _MAX_DELAY) or path_of(environ) in _CHECKS:
             return
         now = time.monotonic()
         if now - last_logged >= _LOG_INTERVAL:

@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flask import Flask, request
+from flask import Flask
 
 from fileservice.addresses import Network, in_any, is_authority, is_prefix, parse_address
 from fileservice.web.errors import BadAddress
+from fileservice.web.hooks import Hooks
 from fileservice.web.requests import mark_trusted_peer
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _MAX_HOPS = 32
 """Trusted proxies that X-Forwarded-For may name; to look for an address in networks takes time."""
 
 
-def register(app: Flask, trusted: Sequence[Network], public_url: str | None) -> None:
+def register(app: Flask, hooks: Hooks, trusted: Sequence[Network], public_url: str | None) -> None:
     """Make `app` see each request as its client sent it, and raise BadAddress if it cannot.
 
     To be called when all routes are registered, and before middleware that looks at addresses.
@@ -32,9 +33,9 @@ def register(app: Flask, trusted: Sequence[Network], public_url: str | None) -> 
         app.wsgi_app, trusted, public_url, own_segments
     )
 
-    @app.before_request
-    def refuse() -> None:
-        error = request.environ.get(_ERROR)
+    @hooks.before
+    def refuse(environ: "WSGIEnvironment") -> None:
+        error = environ.get(_ERROR)
         if error:
             raise error
 

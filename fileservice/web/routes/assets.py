@@ -52,7 +52,7 @@ def routes() -> Blueprint:
         if not found:
             raise NotFound
         response = Response(found.content, mimetype=found.media_type, headers=_HEADERS)
-        if accepts_gzip():
+        if accepts_gzip(request.environ):
             response.set_data(found.compressed)
             response.headers["Content-Encoding"] = "gzip"
         response.set_etag(current, weak=True)

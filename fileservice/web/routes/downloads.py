@@ -1,8 +1,16 @@
-"""GET, HEAD and DELETE /download/<name>: download and delete a file."""
+"""GET, HEAD and DELETE /download/<name>, and GET and HEAD /s/<secret>/<name>: stored files.
 
+`Downloads` is the way out of every file. It is a WSGI application of its own, which is mounted
+beside Flask's ("Application Dispatching" in its documentation): a download needs no session, no
+template and no routing, and these would cost more than the file.
+"""
+
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Flask, request
+from werkzeug.wrappers import Response
 
 from fileservice.access import Action, PrincipalKind
 from fileservice.names import FileName
@@ -10,40 +18,147 @@ from fileservice.protocols.conditional import Outcome, evaluate
 from fileservice.storage import NotFound, Opened, VersionChanged
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
-from fileservice.web.errors import PreconditionFailed
-from fileservice.web.file_requests import begin_wanted_ranges, is_modified, wants_whole_file
+from fileservice.web.errors import NoSuchFile, PreconditionFailed
+from fileservice.web.file_requests import FileRequest
 from fileservice.web.file_response import not_modified, representation_fields, send
-from fileservice.web.link_transfers import LinkTransfers
+from fileservice.web.hooks import Hooks
+from fileservice.web.link_access import secret_in_path
+from fileservice.web.link_transfers import LinkTransfers, require_asked
+from fileservice.web.path_parameters import stored_file_name
 from fileservice.web.representations import validators
 from fileservice.web.requests import conditions
 from fileservice.web.responses import empty
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-def routes(dependencies: Dependencies, transfers: LinkTransfers) -> Blueprint:
-    """Return the routes for stored files."""
-    blueprint = Blueprint("downloads", __name__)
-    store = dependencies.store
+_METHODS = ("GET", "HEAD")
 
-    @blueprint.get("/download/<stored_file:name>")
-    @requires(Action.READ)
-    def download(name: FileName) -> Response:
-        if principal_of(request.environ).kind is PrincipalKind.LINK:
-            return transfers.respond(request.environ)
-        sequential = wants_whole_file() and not dependencies.download_redirect
+
+class Downloads:
+    """A WSGI application that answers GET and HEAD of stored files.
+
+    A request passes the same hooks and the same door as all others. `report` makes the response
+    that reports an error.
+    """
+
+    def __init__(
+        self,
+        dependencies: Dependencies,
+        transfers: LinkTransfers,
+        hooks: Hooks,
+        report: Callable[["WSGIEnvironment", Exception], Response],
+    ) -> None:
+        self._store = dependencies.store
+        self._door = dependencies.door
+        self._redirects = dependencies.download_redirect
+        self._transfers = transfers
+        self._hooks = hooks
+        self._report = report
+
+    @staticmethod
+    def answers(environ: "WSGIEnvironment") -> bool:
+        """Return whether a request is for this application."""
+        return environ["REQUEST_METHOD"] in _METHODS and bool(_raw_name(environ))
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        try:
+            response = self._respond(environ)
+        except Exception as error:  # noqa: BLE001  # every error is reported
+            response = self._report(environ, error)
+        finally:
+            self._door.leave(environ)
+        return response(environ, start_response)
+
+    def _respond(self, environ: "WSGIEnvironment") -> Response:
+        self._hooks.run_before(environ)
+        self._door.admit(environ, Action.READ)
+        name = stored_file_name(_raw_name(environ).encode("latin-1"))
+        self._door.admit_to_file(environ, Action.READ, name)
+        meter = self._door.meter(environ)
+        response = self._file(environ, name)
+        self._hooks.run_after(environ, response)
+        if meter:
+            meter.count(response.content_length or 0)
+        return response
+
+    def _file(self, environ: "WSGIEnvironment", name: FileName) -> Response:
+        if principal_of(environ).kind is PrincipalKind.LINK:
+            if environ["REQUEST_METHOD"] == "GET" and secret_in_path(environ) is not None:
+                require_asked(environ)
+            return self._transfers.respond(environ)
+        wanted = FileRequest.of(environ)
+        sequential = wanted.wants_whole_file and not self._redirects
         while True:
-            opened = store.open(name, sequential=sequential)
+            opened = self._store.open(name, sequential=sequential)
             try:
-                return _respond(dependencies, opened)
+                return self._opened_file(environ, wanted, opened)
             except VersionChanged:
                 opened.body.close()
             except BaseException:
                 opened.body.close()
                 raise
 
+    def _opened_file(
+        self, environ: "WSGIEnvironment", wanted: FileRequest, opened: Opened
+    ) -> Response:
+        """Return the response, which closes the file when it has been sent.
+
+        Raise VersionChanged if the file must be opened again.
+        """
+        if not wanted.is_modified(opened.file):
+            opened.body.close()
+            return not_modified(opened.file)
+        if self._redirects and wanted.method == "GET":
+            fields = representation_fields(opened.file, wanted.inline)
+            url = self._store.presigned_url(opened.file, fields)
+            if url:
+                opened.body.close()
+                return empty(307, {"Location": url, "Cache-Control": "no-store"})
+        return send(environ, opened, wanted.begin_ranges(opened), inline=wanted.inline)
+
+
+def _raw_name(environ: "WSGIEnvironment") -> str:
+    """Return what the path has in place of the name of a file; "" if it is of another kind."""
+    path: str = environ.get("PATH_INFO", "")
+    if path.startswith("/download/"):
+        return path[len("/download/") :]
+    secret, _, name = path.removeprefix("/s/").partition("/")
+    return name if secret and path.startswith("/s/") else ""
+
+
+def mount(app: Flask, downloads: Downloads) -> None:
+    """Have `downloads` answer the requests that are for it, instead of `app`."""
+    flask_application = app.wsgi_app
+
+    def dispatch(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        application = downloads if downloads.answers(environ) else flask_application
+        return application(environ, start_response)
+
+    app.wsgi_app = dispatch  # type: ignore[method-assign]
+
+
+def routes(dependencies: Dependencies) -> Blueprint:
+    """Return the routes for stored files.
+
+    The one for GET says what the path is to OPTIONS, to other methods and to `url_for`. Flask never
+    calls its view for the path of a file: `Downloads` answers before. But it takes more than one
+    slash at the beginning of a path for one.
+    """
+    blueprint = Blueprint("downloads", __name__)
+    store = dependencies.store
+
+    @blueprint.get("/download/<stored_file:name>")
+    @requires(Action.READ)
+    def download(name: FileName) -> Response:
+        raise NoSuchFile(name)
+
     @blueprint.delete("/download/<stored_file:name>")
     @requires(Action.DELETE)
     def delete(name: FileName) -> Response:
-        requested = conditions()
+        requested = conditions(request.environ)
         while True:
             file = store.stat(name)
             if evaluate("DELETE", requested, validators(file)) is not Outcome.PROCEED:
@@ -59,21 +174,3 @@ def routes(dependencies: Dependencies, transfers: LinkTransfers) -> Blueprint:
             return empty(204)
 
     return blueprint
-
-
-def _respond(dependencies: Dependencies, opened: Opened) -> Response:
-    """Return the response to GET or HEAD, which closes the file when it has been sent.
-
-    Raise VersionChanged if the file must be opened again.
-    """
-    inline = request.args.get("inline") == "1"
-    if not is_modified(opened.file):
-        opened.body.close()
-        return not_modified(opened.file)
-    if dependencies.download_redirect and request.method == "GET":
-        fields = representation_fields(opened.file, inline)
-        url = dependencies.store.presigned_url(opened.file, fields)
-        if url:
-            opened.body.close()
-            return empty(307, {"Location": url, "Cache-Control": "no-store"})
-    return send(opened, begin_wanted_ranges(opened), inline=inline)

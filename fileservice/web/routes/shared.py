@@ -10,15 +10,15 @@ from fileservice.names import FileName
 from fileservice.storage import StoredFile
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
-from fileservice.web.errors import Unasked
-from fileservice.web.link_access import LinkAccess, secret_in_path
+from fileservice.web.errors import NoSuchFile
+from fileservice.web.link_access import LinkAccess
 from fileservice.web.link_credentials import link_of
 from fileservice.web.link_pages import download_expires, download_to_json, upload_to_json
 from fileservice.web.link_transfers import LinkTransfers
 from fileservice.web.representations import stored_response
 from fileservice.web.requests import prefers_html
 from fileservice.web.routes.uploads import receive_form
-from fileservice.web.security_headers import JSON_HEADERS, LINK_HEADERS, PAGE_HEADERS
+from fileservice.web.security_headers import JSON_HEADERS, PAGE_HEADERS
 from fileservice.web.small_form import read_small_form
 from fileservice.web.urls import base_url, link_url
 
@@ -27,13 +27,6 @@ def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransf
     """Return the routes of links, for those who have their secrets."""
     blueprint = Blueprint("shared", __name__)
     cookies = access.cookies
-
-    @blueprint.after_app_request
-    def conceal(response: Response) -> Response:
-        # There need not be a route for the path.
-        if secret_in_path(request.environ) is not None:
-            response.headers.update(LINK_HEADERS)
-        return response
 
     @blueprint.get("/s/<link_secret>", strict_slashes=False)
     @requires(Action.OPEN_LINK)
@@ -52,7 +45,7 @@ def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransf
     def download_page(link_secret: str, link: Link, file: StoredFile, left: int | None) -> Response:
         base = base_url(dependencies.public_url)
         url = link_url(base, link_secret, file.name)
-        if not prefers_html():
+        if not prefers_html(request.environ):
             return _json(download_to_json(link, file, left, url, base))
         response = _page(
             "link_download.html",
@@ -67,7 +60,7 @@ def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransf
 
     def upload_page(link_secret: str, link: Link) -> Response:
         assert link.upload
-        if not prefers_html():
+        if not prefers_html(request.environ):
             return _json(upload_to_json(link, link.upload, dependencies.policy))
         return _page(
             "link_upload.html",
@@ -84,7 +77,7 @@ def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransf
         link = link_of(request.environ)
         assert link.upload
         result = receive_form(dependencies, prefix=link.upload.prefix)
-        if not prefers_html():
+        if not prefers_html(request.environ):
             base = base_url(dependencies.public_url)
             return stored_response(result.file, base, created=result.created)
         response = _to_page(link_secret)
@@ -115,10 +108,8 @@ def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransf
 
     @blueprint.get("/s/<link_secret>/<stored_file:name>")
     @requires(Action.READ)
-    def download(link_secret: str, name: FileName) -> Response:  # noqa: ARG001  # the door compares it
-        if request.method == "GET":
-            _require_asked()
-        return transfers.respond(request.environ)
+    def download(link_secret: str, name: FileName) -> Response:  # noqa: ARG001
+        raise NoSuchFile(name)  # see `downloads.routes`
 
     return blueprint
 
@@ -139,17 +130,3 @@ def _page(template: str, **values: object) -> Response:
 def _to_page(link_secret: str) -> Response:
     response: Response = redirect(url_for("shared.page", link_secret=link_secret), 303)  # type: ignore[assignment]
     return response
-
-
-def _require_asked() -> None:
-    """Raise Unasked if a browser fetches the file for anything but a person who opens it.
-
-    A page of another site that has the URL, be it in an image or a frame, would take a use without
-    its reader, and so would a browser that fetches in advance (Sec-Purpose, Fetch standard).
-    """
-    fields = request.headers
-    if "prefetch" in fields.get("Sec-Purpose", fields.get("Purpose", "")).lower():
-        raise Unasked
-    is_foreign = fields.get("Sec-Fetch-Site", "none").strip().lower() in ("cross-site", "same-site")
-    if is_foreign and fields.get("Sec-Fetch-Dest", "").strip().lower() != "document":
-        raise Unasked

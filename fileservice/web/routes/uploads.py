@@ -46,7 +46,11 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @requires(Action.WRITE)
     def upload_form() -> Response:
         result = receive_form(dependencies)
-        return _redirect_to_page(result) if prefers_html() else _response(dependencies, result)
+        return (
+            _redirect_to_page(result)
+            if prefers_html(request.environ)
+            else _response(dependencies, result)
+        )
 
     @blueprint.route(
         "/upload/<new_file:name>", methods=["POST", "PUT"], provide_automatic_options=False
@@ -130,7 +134,7 @@ def _is_create_only() -> bool:
 
 def _replaced_versions() -> tuple[str, ...] | None:
     """Return the versions that the upload may replace; None if it has to take a free name."""
-    field = conditions().if_match
+    field = conditions(request.environ).if_match
     return None if field is None else required_tags(field)
 
 
@@ -141,7 +145,9 @@ def _check_conditions(dependencies: Dependencies, upload_request: UploadRequest)
     decide. Any other condition is about the stored file, so raise Forbidden for those who may not
     see it.
     """
-    requested = replace(conditions(), if_range=None)  # it has no meaning without Range
+    requested = replace(
+        conditions(request.environ), if_range=None
+    )  # it has no meaning without Range
     if upload_request.replaces is not None:
         upload_request.authorize()
         if upload_request.create_only:

@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from fileservice.web.hooks import Hooks
 from fileservice.web.middleware import cors
 from fileservice.web.origins import AllowedOrigins
 
@@ -15,7 +16,9 @@ APP = "https://app.example"
 def client(*origins: str) -> FlaskClient:
     app = Flask(__name__, static_folder=None)
     app.add_url_rule("/file", view_func=lambda: "text", methods=["GET", "PUT"])
-    cors.register(app, AllowedOrigins(origins), ["X-Remote-User"])
+    hooks = Hooks()
+    cors.register(hooks, AllowedOrigins(origins), ["X-Remote-User"])
+    hooks.register(app)
     return app.test_client(use_cookies=False)
 
 

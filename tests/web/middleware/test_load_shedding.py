@@ -7,6 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from fileservice.web.errors import Overloaded
+from fileservice.web.hooks import Hooks
 from fileservice.web.middleware import load_shedding
 from fileservice.wsgi_extensions import OVERDUE_SECONDS
 from tests.support.clock import Clock
@@ -32,7 +33,9 @@ def client(clock: ExecutorClock) -> FlaskClient:
     app.add_url_rule("/readyz", "readyz", lambda: "ok")
     app.add_url_rule("/upload/a.txt", "upload", lambda: "stored", methods=["PUT"])
     app.register_error_handler(Overloaded, lambda _: ("busy", 503))
-    load_shedding.register(app, lambda: clock.delay)
+    hooks = Hooks()
+    load_shedding.register(hooks, lambda: clock.delay)
+    hooks.register(app)
     return app.test_client()
 
 

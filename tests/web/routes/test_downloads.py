@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import create_environ, run_wsgi_app
 
 from fileservice.storage import NotFound
 from fileservice.storage.local import LocalStore
@@ -116,6 +117,28 @@ def test_a_file_that_is_replaced_while_it_is_deleted_is_evaluated_again(
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 def test_a_name_of_no_file_is_not_found(client: FlaskClient, method: str, path: str) -> None:
     assert client.open(f"/download/{path}", method=method).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["//download/a.txt", "/download//a.txt", "/download/", "//s/x/a.txt"]
+)
+def test_further_slashes_make_it_the_path_of_no_file(client: FlaskClient, path: str) -> None:
+    environ = create_environ() | {"PATH_INFO": path}
+    assert run_wsgi_app(client.application, environ, buffered=True)[1].startswith("404 ")
+
+
+def test_a_person_gets_a_page_where_there_is_no_file(client: FlaskClient) -> None:
+    headers = {"Accept": "text/html", "Accept-Language": "de"}
+    answer = client.get("/download/b.txt", headers=headers)
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+    assert answer.headers["Content-Language"] == "de"
+
+
+def test_other_methods_learn_which_ones_there_are(client: FlaskClient) -> None:
+    for method, status in (("POST", 405), ("OPTIONS", 200)):
+        answer = client.open("/download/a.txt", method=method)
+        allowed = set(answer.headers["Allow"].split(", "))
+        assert (answer.status_code, allowed) == (status, {"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
 def test_a_response_that_fails_closes_the_file(

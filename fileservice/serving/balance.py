@@ -1,0 +1,92 @@
+"""Balance: connections are spread evenly over the workers, which all accept from one listener.
+
+The kernel wakes every worker for a new connection, and the first that accepts has it. In a burst
+that is often the same one, and connections stay where they are: 32 clients that keep theirs may
+meet one worker with 24 of them and another with 8. So a worker that has more than others lets them
+accept first, for a moment.
+"""
+
+import mmap
+import struct
+import time
+from typing import Any
+
+import gevent
+from gevent.server import StreamServer
+
+_SLOT = struct.Struct("dQ")
+"""When the worker last said how many connections it has, by time.monotonic, and the number."""
+_SLOTS = 128
+"""More workers than these do without balance; a reload has twice as many as usual."""
+_MAX_AGE = 3.0
+"""Seconds after which a worker that has said nothing does not count: it has ended or hangs."""
+_TOLERANCE = 8
+"""A worker may have one connection more than another, and one more for each so many of its."""
+_TURN_SECONDS = 0.01
+"""How long a worker lets others accept first; then it accepts, as they may be busy."""
+
+_shared = mmap.mmap(-1, _SLOTS * _SLOT.size)
+"""A slot for each worker. They inherit it, as this module is imported before they are forked."""
+
+
+def free_slot(taken: set[int]) -> int | None:
+    """Return a slot that no worker has, and clear it; to be called by the master before a fork.
+
+    None if there are more workers than slots.
+    """
+    slot = next((slot for slot in range(_SLOTS) if slot not in taken), None)
+    if slot is not None:
+        _SLOT.pack_into(_shared, slot * _SLOT.size, 0.0, 0)
+    return slot
+
+
+class ConnectionBalance:
+    """What one worker says about itself, and knows of the others."""
+
+    def __init__(self, slot: int | None) -> None:
+        """Without a slot, the worker never waits for others."""
+        self._slot = slot
+
+    def report(self, connections: int) -> None:
+        """Tell the others how many connections this worker has, and that it accepts more."""
+        if self._slot is not None:
+            _SLOT.pack_into(_shared, self._slot * _SLOT.size, time.monotonic(), connections)
+
+    def withdraw(self) -> None:
+        """Tell the others that this worker accepts no more connections."""
+        if self._slot is not None:
+            _SLOT.pack_into(_shared, self._slot * _SLOT.size, 0.0, 0)
+
+    def is_ahead(self, connections: int) -> bool:
+        """Return whether the next connection should go to a worker that has much fewer."""
+        if self._slot is None or not connections:
+            return False
+        since = time.monotonic() - _MAX_AGE
+        fewest = min(
+            (number for reported, number in _SLOT.iter_unpack(_shared) if reported > since),
+            default=connections,
+        )
+        return connections > fewest + 1 + fewest // _TOLERANCE
+
+
+class BalancedServer(StreamServer):
+    """Accepts connections, but lets workers with fewer of them go first."""
+
+    def __init__(self, balance: ConnectionBalance, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self._balance = balance
+        self._has_waited = False
+
+    def do_read(self) -> Any:
+        """Return a new connection, or None if there is none or others shall accept it."""
+        if not self._has_waited and self._balance.is_ahead(len(self.pool or ())):
+            self.stop_accepting()
+            gevent.spawn_later(_TURN_SECONDS, self._resume)
+            return None
+        self._has_waited = False
+        return super().do_read()
+
+    def _resume(self) -> None:
+        self._has_waited = True
+        if self.started:
+            self.start_accepting()

@@ -1,0 +1,122 @@
+"""Connections are spread evenly over the workers."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fileservice.serving import balance
+from fileservice.serving.balance import ConnectionBalance, free_slot
+from tests.serving.servers import ConfiguredServer
+from tests.support.clock import Clock
+from tests.support.wire import eventually
+
+CONNECTIONS = 64
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(balance, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def workers(clock: Clock) -> Iterator[list[ConnectionBalance]]:
+    slots: list[int | None] = []
+    for _ in range(3):
+        slots.append(free_slot({slot for slot in slots if slot is not None}))
+    workers = [ConnectionBalance(slot) for slot in slots]
+    yield workers
+    for worker in workers:
+        worker.withdraw()
+
+
+def test_slots_of_living_workers_are_not_given_away() -> None:
+    assert [free_slot(set()), free_slot({0}), free_slot({0, 1, 3})] == [0, 1, 2]
+    assert free_slot(set(range(balance._SLOTS))) is None
+
+
+@pytest.mark.parametrize(
+    ("connections", "fewest", "is_ahead"),
+    [(0, 0, False), (1, 0, False), (2, 0, True), (9, 8, False), (10, 8, False), (11, 8, True)],
+)
+def test_worker_with_more_connections_lets_others_go_first(
+    workers: list[ConnectionBalance], connections: int, fewest: int, is_ahead: bool
+) -> None:
+    for worker, count in zip(workers, (connections, 20, fewest), strict=True):
+        worker.report(count)
+    assert workers[0].is_ahead(connections) is is_ahead
+
+
+def test_workers_that_have_ended_do_not_count(
+    workers: list[ConnectionBalance], clock: Clock
+) -> None:
+    for worker in workers:
+        worker.report(0)
+    assert workers[0].is_ahead(9)
+    workers[1].withdraw()
+    assert workers[0].is_ahead(9)
+    clock.now += balance._MAX_AGE + 1  # the others say nothing any more
+    workers[0].report(9)
+    assert not workers[0].is_ahead(9)
+
+
+def test_worker_without_a_slot_never_waits(workers: list[ConnectionBalance]) -> None:
+    workers[0].report(0)
+    assert not ConnectionBalance(None).is_ahead(100)
+
+
+def clients_of_workers(server: ConfiguredServer) -> list[set[int]]:
+    """Return the ports of the clients that are connected to each worker, the fewest first."""
+    clients = {}
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        local, remote = (int(address.partition(":")[2], 16) for address in fields[1:3])
+        if fields[3] == "01" and local == server.port:  # TCP_ESTABLISHED
+            clients[f"socket:[{fields[9]}]"] = remote
+    connected = [
+        {clients[link] for link in links_of_descriptors(pid) if link in clients}
+        for pid in server.workers()
+    ]
+    return sorted(connected, key=len)
+
+
+def links_of_descriptors(pid: int) -> Iterator[str]:
+    """Yield what the descriptors of a process refer to."""
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # files come and go meanwhile
+            yield str(descriptor.readlink())
+
+
+def connected(server: ConfiguredServer) -> socket.socket:
+    """Return a connection that the server has accepted."""
+    client = server.connect()
+    client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert client.recv(12) == b"HTTP/1.1 302"
+    return client
+
+
+def test_the_worker_with_fewer_connections_gets_the_next_ones(tmp_path: Path) -> None:
+    server = ConfiguredServer({"STORE_URL": str(tmp_path / "store"), "WORKERS": "2"})
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.stop)
+        eventually(lambda: len(clients_of_workers(server)) == 2)
+        clients = {}
+        while not all(clients_of_workers(server)):  # until both workers accept
+            client = stack.enter_context(connected(server))
+            clients[client.getsockname()[1]] = client
+        for _ in range(CONNECTIONS):
+            client = stack.enter_context(connected(server))
+            clients[client.getsockname()[1]] = client
+        few, many = clients_of_workers(server)
+        for port in few:
+            clients[port].close()
+        eventually(lambda: clients_of_workers(server)[0] == set())
+        for _ in range(len(many) // 2):
+            stack.enter_context(connected(server))
+        now_few, now_many = clients_of_workers(server)
+        assert now_many >= many
+        assert len(now_many - many) <= len(now_few) // 3
