@@ -17,13 +17,18 @@ from gunicorn.config import Setting
 from gunicorn.glogging import Logger, SafeAtoms
 from gunicorn.http import errors
 from gunicorn.http.body import ChunkedReader
-from gunicorn.http.message import TOKEN_RE, Request
+from gunicorn.http.message import TOKEN_RE as FIELD_NAME
+from gunicorn.http.message import Request
 from gunicorn.http.unreader import Unreader
-from gunicorn.http.wsgi import HEADER_VALUE_RE, Response, base_environ
+from gunicorn.http.wsgi import HEADER_VALUE_RE as FIELD_VALUE
+from gunicorn.http.wsgi import Response, base_environ
 from gunicorn.sock import ssl_context
 from gunicorn.workers.ggevent import GeventWorker
 
 __all__ = [
+    "CONNECTION_FIELDS",
+    "FIELD_NAME",
+    "FIELD_VALUE",
     "BaseLogger",
     "BaseResponse",
     "BaseSource",
@@ -178,8 +183,8 @@ def path_info(request: Request) -> str:
 
 # Responses
 
-_CONNECTION_FIELDS = frozenset(util.hop_headers)
-"""Fields that describe the connection, and that are the server's to send."""
+CONNECTION_FIELDS = frozenset[str](util.hop_headers)
+"""Fields that describe the connection, and that are the server's to send; in lower case."""
 
 
 class BaseResponse(Response):  # type: ignore[misc]
@@ -198,27 +203,6 @@ class BaseResponse(Response):  # type: ignore[misc]
     def send_block(self, data: bytes) -> None:
         """Send a block of the body, which is not empty and does not exceed Content-Length."""
         raise NotImplementedError
-
-    def process_headers(self, headers: list[tuple[str, str]]) -> None:
-        """Check and take the fields of the application, all at once if there is nothing to object.
-
-        gunicorn's own does the same field by field, which takes three times as long.
-        """
-        names = [name for name, _ in headers]
-        lowered = [name.lower() for name in names]
-        are_valid = (
-            all(names)
-            and TOKEN_RE.fullmatch("".join(names))
-            and HEADER_VALUE_RE.fullmatch("".join([value for _, value in headers]))
-            and _CONNECTION_FIELDS.isdisjoint(lowered)
-            and lowered.count("content-length") <= 1
-        )
-        if not are_valid:
-            super().process_headers(headers)
-            return
-        if "content-length" in lowered:
-            self.response_length = int(headers[lowered.index("content-length")][1])
-        self.headers += [(name, value.strip(" \t")) for name, value in headers]
 
     def head(self, date: str, *, closes: bool) -> bytes:
         """Return the status line and the header fields."""

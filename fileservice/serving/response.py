@@ -10,7 +10,13 @@ from typing import Any
 
 from gevent.socket import socket
 
-from fileservice.serving.gunicorn_api import BaseResponse, Request
+from fileservice.serving.gunicorn_api import (
+    CONNECTION_FIELDS,
+    FIELD_NAME,
+    FIELD_VALUE,
+    BaseResponse,
+    Request,
+)
 from fileservice.serving.transmit import send, send_file
 from fileservice.wsgi_extensions import FileRegion, FileRegions, Meter
 
@@ -52,6 +58,27 @@ class TransferResponse(BaseResponse):
 
     def should_close(self) -> bool:
         return bool(super().should_close()) or self._must_be_last()
+
+    def process_headers(self, headers: list[tuple[str, str]]) -> None:
+        """Check and take the fields of the application, all at once if there is nothing to object.
+
+        gunicorn's own does the same field by field, which takes three times as long.
+        """
+        names = [name for name, _ in headers]
+        lowered = [name.lower() for name in names]
+        are_valid = (
+            all(names)
+            and FIELD_NAME.fullmatch("".join(names))
+            and FIELD_VALUE.fullmatch("".join([value for _, value in headers]))
+            and CONNECTION_FIELDS.isdisjoint(lowered)
+            and lowered.count("content-length") <= 1
+        )
+        if not are_valid:
+            super().process_headers(headers)
+            return
+        if "content-length" in lowered:
+            self.response_length = int(headers[lowered.index("content-length")][1])
+        self.headers += [(name, value.strip(" \t")) for name, value in headers]
 
     def send_headers(self) -> None:
         if self.headers_sent:

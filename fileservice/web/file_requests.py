@@ -13,7 +13,13 @@ from fileservice.web.requests import conditions, query_argument
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-_UNCONDITIONAL = Conditions()
+_KEYS_OF_CONDITIONS = (
+    "HTTP_IF_MATCH",
+    "HTTP_IF_NONE_MATCH",
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_IF_UNMODIFIED_SINCE",
+    "HTTP_IF_RANGE",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +37,10 @@ class FileRequest:
     @classmethod
     def of(cls, environ: "WSGIEnvironment") -> Self:
         """Read the environment of a request."""
-        requested = conditions(environ)
+        is_unconditional = environ.keys().isdisjoint(_KEYS_OF_CONDITIONS)
         return cls(
             environ["REQUEST_METHOD"],
-            None if requested == _UNCONDITIONAL else requested,
+            None if is_unconditional else conditions(environ),
             environ.get("HTTP_RANGE"),
             query_argument(environ, "inline") == "1",
         )

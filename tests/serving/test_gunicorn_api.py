@@ -18,7 +18,6 @@ import pytest
 from gevent.server import StreamServer
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidResponseHeader, LimitRequestHeaders, NoMoreData
-from gunicorn.http.wsgi import Response
 
 from fileservice.serving import gunicorn_api as api
 from fileservice.serving.environ import wrap_file
@@ -174,44 +173,6 @@ def test_response_without_length_is_chunked_and_its_head_says_so() -> None:
 def test_response_with_a_line_break_in_a_field_is_refused() -> None:
     with pytest.raises(InvalidResponseHeader):
         respond().start_response("200 OK", [("X-Field", "a\r\nb")])
-
-
-FIELDS: list[list[tuple[Any, Any]]] = [
-    [("X-Field", "a"), ("Content-Length", "3"), ("x-field", " b\t")],
-    [("X-Field", "a\r\nX-Other: b")],
-    [("X-Field", "a\nb")],
-    [("X-Field", "a\x00")],
-    [("X-Field", "\u20ac")],
-    [("X-Field: a\r\nX-Other", "b")],
-    [("X-Field:", "b")],
-    [("X Field", "b")],
-    [("", "b")],
-    [("X-Field", "a"), ("", "b")],
-    [("X-Field", b"a")],
-    [(b"X-Field", "a")],
-    [("X-Field", None)],
-    [("Connection", "close"), ("Transfer-Encoding", "chunked"), ("Date", "x"), ("X-Field", "a")],
-    [("Upgrade", "websocket")],
-    [("Content-Length", "3"), ("Content-Length", "4")],
-    [("Content-Length", "x")],
-    [("Content-Length", "")],
-    [],
-]
-
-
-@pytest.mark.parametrize("fields", FIELDS, ids=repr)
-def test_fields_of_a_response_are_taken_and_refused_as_by_gunicorn(
-    fields: list[tuple[Any, Any]],
-) -> None:
-    def outcome(process: Any) -> object:
-        response = respond()
-        try:
-            process(response, fields)
-        except Exception as error:  # noqa: BLE001  # whatever it is
-            return type(error)
-        return response.headers, response.response_length, response.upgrade
-
-    assert outcome(api.BaseResponse.process_headers) == outcome(Response.process_headers)
 
 
 def test_a_resolved_config_has_the_values_of_the_settings_and_properties() -> None:
