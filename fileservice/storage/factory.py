@@ -52,7 +52,7 @@ def open_store(
     raises.
     """
     if _is_bucket(url):
-        # Imported here because the SDK must not be loaded before gevent has patched the modules
+        # Imported here because botocore must not be loaded before gevent has patched the modules
         # that it uses, and because loading it takes a tenth of a second.
         from fileservice.storage.s3.store import S3Store
 

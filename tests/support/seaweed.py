@@ -1,6 +1,7 @@
 """Seaweed: a running SeaweedFS, which has the API of S3, for tests and measurements."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -21,7 +22,7 @@ from tests.support.shared import end_with_the_run, made_once
 
 BUCKET = "files"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
-"""SeaweedFS checks none, but boto3 does not start without them."""
+"""The only ones that SeaweedFS accepts, so every request must be signed correctly."""
 FILER = Path(__file__).parents[2] / "cluster" / "filer.toml"
 _START_SECONDS = 60
 _PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
@@ -127,6 +128,7 @@ class Seaweed(SeaweedClient):
         command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-volume.max={volumes}"]
         command += [f"-master.volumeSizeLimitMB={volume_mib}", "-master.volumePreallocate=false"]
         command += [f"-{name}={number}" for name, number in self.ports.items()]
+        command += [f"-s3.config={_write_identities(directory)}"]
         with (directory / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 command,
@@ -163,6 +165,17 @@ class Seaweed(SeaweedClient):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.close()
+
+
+def _write_identities(directory: Path) -> Path:
+    credentials = {
+        "accessKey": CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        "secretKey": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    }
+    identity = {"name": "tests", "credentials": [credentials], "actions": ["Admin"]}
+    path = directory / "identities.json"
+    path.write_text(json.dumps({"identities": [identity]}))
+    return path
 
 
 def _binary() -> str:

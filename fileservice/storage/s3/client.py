@@ -6,28 +6,27 @@ StorageUnavailable, StorageFull and OutcomeUnknown besides what its docstring na
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
-from functools import partial
-from typing import Any, TypeVar
+from contextlib import suppress
+from datetime import datetime
+from typing import TypeVar
 
 from fileservice.storage.errors import StorageUnavailable
-from fileservice.storage.s3 import objects
-from fileservice.storage.s3.errors import (
-    ObjectMissing,
-    RequestRejected,
-    TransientError,
-    translate_errors,
-)
+from fileservice.storage.s3 import answers, documents
+from fileservice.storage.s3.bucket import Bucket, Request
+from fileservice.storage.s3.connections import Answer
+from fileservice.storage.s3.documents import Document
+from fileservice.storage.s3.errors import ObjectMissing, RequestRejected, translate_errors
 from fileservice.storage.s3.location import Location
-from fileservice.storage.s3.objects import ObjectHead
+from fileservice.storage.s3.objects import ObjectHead, Written
+from fileservice.storage.s3.request_fields import byte_range, checksum, conditions, described
 from fileservice.storage.s3.retries import with_retries
-from fileservice.storage.s3.sdk import byte_range, connect, given
 from fileservice.storage.s3.timing import Timing
 
 T = TypeVar("T")
 
 _KEYS_PER_DELETION = 1000
 _LARGE_BODY = 1 << 20
+_UPLOAD = "uploadId"
 
 
 class S3Client:
@@ -41,9 +40,8 @@ class S3Client:
         """Whether UploadPartCopy is to be used."""
         self.timing = timing
         self.prefix = location.prefix
-        self._bucket = location.bucket
-        self.sdk = connect(location, timing)
-        """boto3's client, which makes the requests."""
+        self.bucket = Bucket(location, timing)
+        """What sends the requests."""
 
     def put_object(
         self,
@@ -55,40 +53,35 @@ class S3Client:
         if_match: str | None = None,
         if_none_match: str | None = None,
         retry_seconds: float | None = None,
-    ) -> str:
-        """Write an object and return its ETag (PutObject).
+    ) -> Written:
+        """Write an object and return what is known of it (PutObject).
 
         Raises PreconditionFailed if a condition does not hold, and ObjectMissing if there is no
         object for `if_match`.
         """
         if retry_seconds is None and len(body) > _LARGE_BODY:
             retry_seconds = self.timing.retry_with_body
-        return self._call(
-            objects.etag_of,
-            "put_object",
-            key,
-            retry_seconds=retry_seconds,
-            Body=body,
-            ContentType=content_type,
-            Metadata=dict(metadata),
-            IfMatch=if_match,
-            IfNoneMatch=if_none_match,
+        fields = described(content_type, metadata) | conditions(if_match, if_none_match)
+        before, parse = self.bucket.latest_date, answers.etag_and_date
+        etag, after = self._call(
+            parse, "PUT", key, fields=fields, body=body, retry_seconds=retry_seconds
         )
+        return Written.between(etag, before, after)
 
     def head_object(self, key: str) -> ObjectHead:
         """Describe an object (HeadObject). Raises ObjectMissing."""
-        return self._call(ObjectHead.of, "head_object", key)
+        return self._call(answers.head, "HEAD", key)
 
     def get_object(
         self, key: str, first: int | None = None, end: int | None = None, etag: str | None = None
-    ) -> tuple[ObjectHead, Any]:
-        """Return a description of an object, and a stream of its bytes that must be closed.
+    ) -> tuple[ObjectHead, Answer]:
+        """Return a description of an object, and its bytes, which must be read or closed.
 
-        The stream has the bytes from `first` to before `end` (GetObject with Range). Raises
-        ObjectMissing, and PreconditionFailed if the object has not this `etag` (If-Match).
+        They are those from `first` to before `end` (GetObject with Range). Raises ObjectMissing,
+        and PreconditionFailed if the object has not this `etag` (If-Match).
         """
-        parameters: dict[str, Any] = {"Range": byte_range(first, end), "IfMatch": etag}
-        return self._call(objects.head_and_body, "get_object", key, **parameters)
+        fields = byte_range(first, end) | conditions(etag)
+        return self._call(answers.head_and_stream, "GET", key, fields=fields)
 
     def read_object(
         self, key: str, first: int | None = None, end: int | None = None
@@ -97,15 +90,9 @@ class S3Client:
 
         The read is retried, too, if it breaks off (GetObject). Raises ObjectMissing.
         """
-        parameters = self._address(key) | given(Range=byte_range(first, end))
-
-        def read() -> tuple[ObjectHead, bytes]:
-            head, stream = objects.head_and_body(self.sdk.get_object(**parameters))
-            with closing(stream):
-                return head, bytes(stream.read())
-
-        timing = self.timing
-        return with_retries(read, timing.retry if first is None else timing.retry_with_body)
+        seconds = None if first is None else self.timing.retry_with_body
+        fields = byte_range(first, end)
+        return self._call(answers.head_and_bytes, "GET", key, fields=fields, retry_seconds=seconds)
 
     def delete_object(self, key: str, etag: str | None = None) -> None:
         """Remove an object (DeleteObject).
@@ -114,64 +101,77 @@ class S3Client:
         there is none the call may raise ObjectMissing.
         """
         try:
-            self._call(objects.unparsed, "delete_object", key, IfMatch=etag)
+            self._call(answers.end, "DELETE", key, fields=conditions(etag))
         except RequestRejected as error:
             if not error.repeated:  # otherwise the earlier request has removed it
                 raise
 
     def delete_objects(self, keys: Sequence[str]) -> None:
         """Remove objects, whether they exist or not (DeleteObjects)."""
-
-        def delete(batch: Sequence[str]) -> None:
-            deleted = [{"Key": self.prefix + key} for key in batch]
-            answer = self.sdk.delete_objects(
-                Bucket=self._bucket, Delete={"Objects": deleted, "Quiet": True}
-            )
-            for error in answer.get("Errors", ()):  # the answer is a 200 nevertheless
-                if error.get("Code") != "NoSuchKey":
-                    raise TransientError(f"the storage answered with an error: {error.get('Code')}")
-
         for n in range(0, len(keys), _KEYS_PER_DELETION):
-            with_retries(partial(delete, keys[n : n + _KEYS_PER_DELETION]), self.timing.retry)
+            batch = keys[n : n + _KEYS_PER_DELETION]
+            body = documents.deletion(self.prefix + key for key in batch)
+            self._call(
+                answers.deleted, "POST", query={"delete": ""}, fields=checksum(body), body=body
+            )
 
-    def list_objects_v2(self, under: str = "", *, retry: bool = True, **parameters: Any) -> Any:
-        """Return one page of the objects whose keys begin with `under`, as the SDK has it.
+    def list_objects_v2(
+        self, under: str = "", query: Mapping[str, str] = {}, *, retry: bool = True
+    ) -> tuple[Document, datetime]:
+        """Return one page of the objects whose keys begin with `under`, and the bucket's time.
 
-        Its keys are not relative to the prefix. Raises ObjectMissing if there is no bucket.
+        Its keys are encoded, and not relative to the prefix. `query` has further parameters.
+        Raises ObjectMissing if there is no bucket.
         """
+        prefix = self.prefix + under
+        # XML cannot express all characters of keys.
+        query = {"list-type": "2", "encoding-type": "url", "prefix": prefix, **query}
         seconds = None if retry else 0.0
-        parameters["Prefix"] = self.prefix + under
-        return self._call(objects.unparsed, "list_objects_v2", retry_seconds=seconds, **parameters)
+        return self._call(
+            answers.page("ListBucketResult"), "GET", query=query, retry_seconds=seconds
+        )
 
     def create_multipart_upload(
         self, key: str, content_type: str, metadata: Mapping[str, str]
     ) -> str:
         """Begin an object that is sent in parts and return its upload id."""
         return self._call(
-            objects.upload_id_of,
-            "create_multipart_upload",
+            answers.text_in("InitiateMultipartUploadResult", "UploadId"),
+            "POST",
             key,
+            query={"uploads": ""},
+            fields=described(content_type, metadata),
             retry_seconds=self.timing.retry_with_body,
-            ContentType=content_type,
-            Metadata=dict(metadata),
         )
 
     def upload_part(self, key: str, upload_id: str, number: int, body: bytes | bytearray) -> str:
         """Write part `number`, from 1 on, and return its ETag."""
-        part = {"UploadId": upload_id, "PartNumber": number, "Body": body}
-        return self._send_part(objects.etag_of, "upload_part", key, part)
+        return self._send_part(answers.etag, key, upload_id, number, body=body)
 
     def upload_part_copy(self, key: str, upload_id: str, number: int, source: str) -> str:
         """Make part `number` of the object with the key `source` and return its ETag."""
-        part = {"UploadId": upload_id, "PartNumber": number, "CopySource": self._address(source)}
-        return self._send_part(objects.etag_of_copy, "upload_part_copy", key, part)
+        fields = {"x-amz-copy-source": self.bucket.copy_source(self.prefix + source)}
+        parse = answers.text_in("CopyPartResult", "ETag")
+        return self._send_part(parse, key, upload_id, number, fields=fields)
 
     def _send_part(
-        self, parse: Callable[[Any], T], operation: str, key: str, part: dict[str, Any]
-    ) -> T:
-        seconds = self.timing.retry_with_body
+        self,
+        parse: Callable[[Answer], str],
+        key: str,
+        upload_id: str,
+        number: int,
+        *,
+        fields: Mapping[str, str] = {},
+        body: bytes | bytearray = b"",
+    ) -> str:
+        query, seconds = (
+            {"partNumber": str(number), _UPLOAD: upload_id},
+            self.timing.retry_with_body,
+        )
         try:
-            return self._call(parse, operation, key, retry_seconds=seconds, **part)
+            return self._call(
+                parse, "PUT", key, query=query, fields=fields, body=body, retry_seconds=seconds
+            )
         except ObjectMissing as error:  # a sweep or a lifecycle rule aborted the upload
             raise StorageUnavailable("the storage has lost the bytes that were sent") from error
 
@@ -183,67 +183,67 @@ class S3Client:
         Raises PreconditionFailed or ObjectMissing if there is no such object, or if the upload has
         been completed or aborted before.
         """
-        parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
         return self._call(
-            objects.etag_of,
-            "complete_multipart_upload",
+            answers.text_in("CompleteMultipartUploadResult", "ETag"),
+            "POST",
             key,
+            query={_UPLOAD: upload_id},
+            fields={"If-Match": if_match},
+            body=documents.completion(etags),
             retry_seconds=self.timing.retry_with_body,
-            UploadId=upload_id,
-            MultipartUpload={"Parts": parts},
-            IfMatch=if_match,
         )
 
     def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Remove the parts of an upload, whether it exists or not."""
         with suppress(ObjectMissing):
-            self._call(objects.unparsed, "abort_multipart_upload", key, UploadId=upload_id)
+            self._call(answers.end, "DELETE", key, query={_UPLOAD: upload_id})
 
-    def list_multipart_uploads(self, **parameters: Any) -> Any:
-        """Return one page of the multipart uploads that have not ended, as the SDK has it."""
-        parameters["Prefix"] = self.prefix
-        return self._call(objects.unparsed, "list_multipart_uploads", **parameters)
+    def list_multipart_uploads(self, query: Mapping[str, str] = {}) -> tuple[Document, datetime]:
+        """Return one page of the multipart uploads that have not ended, and the bucket's time.
 
-    def list_parts(self, key: str, upload_id: str) -> list[Mapping[str, Any]]:
-        """Return all parts of an upload, as the SDK has them. Raises ObjectMissing."""
-        pages = self.sdk.get_paginator("list_parts")
-        return with_retries(
-            lambda: [
-                part
-                for page in pages.paginate(**self._address(key), UploadId=upload_id)
-                for part in page.get("Parts", ())
-            ],
-            self.timing.retry,
-        )
+        Its keys are not relative to the prefix. `query` has further parameters.
+        """
+        query = {"uploads": "", "prefix": self.prefix, **query}
+        return self._call(answers.page("ListMultipartUploadsResult"), "GET", query=query)
+
+    def list_parts(self, key: str, upload_id: str, query: Mapping[str, str] = {}) -> Document:
+        """Return one page of the parts of an upload. Raises ObjectMissing."""
+        query = {_UPLOAD: upload_id, **query}
+        return self._call(answers.page("ListPartsResult"), "GET", key, query=query)[0]
 
     def presigned_url(self, key: str, seconds: int, fields: Mapping[str, str]) -> str:
         """Return a URL that gives the object to anybody for so long (GetObject, presigned).
 
         `fields` are header fields that the answer will have, such as Content-Disposition.
         """
-        overrides = {f"Response{name.replace('-', '')}": value for name, value in fields.items()}
-        parameters = self._address(key) | overrides
+        overrides = {f"response-{name.lower()}": value for name, value in fields.items()}
         with translate_errors():
-            return str(self.sdk.generate_presigned_url("get_object", parameters, seconds))
+            return self.bucket.presigned_url(self.prefix + key, seconds, overrides)
 
     def _call(
         self,
-        parse: Callable[[Any], T],
-        operation: str,
+        parse: Callable[[Answer], T],
+        method: str,
         key: str | None = None,
         *,
+        query: Mapping[str, str] = {},
+        fields: Mapping[str, str] = {},
+        body: bytes | bytearray = b"",
         retry_seconds: float | None = None,
-        **parameters: Any,
     ) -> T:
-        """Call an operation of the SDK without the parameters that are None, and read its answer.
+        """Make a request to the object with this key, or to the bucket, and read its answer.
 
         An answer that `parse` cannot read is an error of the bucket, and retried.
         """
-        target = {"Bucket": self._bucket} if key is None else self._address(key)
-        return with_retries(
-            lambda: parse(getattr(self.sdk, operation)(**target, **given(**parameters))),
-            self.timing.retry if retry_seconds is None else retry_seconds,
-        )
+        address = None if key is None else self.prefix + key
+        request = Request(method, address, query, fields, body)
 
-    def _address(self, key: str) -> dict[str, str]:
-        return {"Bucket": self._bucket, "Key": self.prefix + key}
+        def send() -> T:
+            answer = self.bucket.send(request)
+            try:
+                return parse(answer)
+            except BaseException:
+                answer.close()
+                raise
+
+        return with_retries(send, self.timing.retry if retry_seconds is None else retry_seconds)

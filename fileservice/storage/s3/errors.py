@@ -1,4 +1,4 @@
-"""The errors of an S3 API, and how those of the SDK become them.
+"""The errors of an S3 API, and how those of HTTP become them.
 
 StorageError                  see fileservice.storage.errors
 ├── StorageFull
@@ -9,15 +9,16 @@ RequestRejected               the bucket decided against the request
 ├── ObjectMissing             404
 └── PreconditionFailed        412
 Conflict                      409; the bucket decided neither way
+ErrorAnswer                   any answer that tells of an error
 
-RequestRejected and Conflict never leave this package.
+RequestRejected, Conflict and ErrorAnswer never leave this package.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from urllib3.exceptions import HTTPError
+from botocore.exceptions import BotoCoreError
 
 from fileservice.storage.errors import StorageFull, StorageUnavailable
 
@@ -58,22 +59,32 @@ class Conflict(Exception):
     """The bucket saw another request for the same key and carried out neither."""
 
 
-BROKEN_READ = (BotoCoreError, HTTPClientError, HTTPError, OSError)
-"""What reading the body of GetObject raises when the connection breaks."""
+class ErrorAnswer(Exception):
+    """The bucket answered with an error."""
+
+    def __init__(self, status: int, code: str) -> None:
+        """`code` is that of "Error responses" in the Amazon S3 API Reference, or empty."""
+        super().__init__(f"{status} {code}")
+        self.status = status
+        self.code = code
+
+
+BROKEN_READ = (HTTPException, OSError)
+"""What sending a request, and reading its answer, raises when the connection breaks."""
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise the errors of this module in place of those of boto3.
+    """Raise the other errors of this module in place of ErrorAnswer and those of HTTP.
 
     The codes are those of "Error responses" in the Amazon S3 API Reference, and those that MinIO
-    answers with when it is full.
+    answers with when it is full. Errors of botocore are those of credentials, which may come from
+    a server as well.
     """
     try:
         yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    except ErrorAnswer as error:
+        status, code = error.status, error.code
         if code == "NoSuchBucket":
             raise StorageUnavailable("the storage cannot be used: no such bucket") from error
         if status == 404:
@@ -86,6 +97,6 @@ def translate_errors() -> Iterator[None]:
             raise StorageFull(f"there is no room left for the file: {code}") from error
         kind = TransientError if status >= 500 or code in _TRANSIENT else StorageUnavailable
         raise kind(f"the storage answered with an error: {code or status}") from error
-    except (*BROKEN_READ, KeyError) as error:  # KeyError: a member that the answer must have
+    except (*BROKEN_READ, BotoCoreError) as error:
         reason = type(error).__name__
         raise TransientError(f"the storage does not answer: {reason}") from error

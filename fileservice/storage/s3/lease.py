@@ -47,7 +47,7 @@ class Lease:
     def acquire(self) -> None:
         """Create the lease, or take it over if it is too old. Raises Locked."""
         try:
-            self._etag = self._client.put_object(self._key, self._body(), if_none_match="*")
+            self._etag = self._client.put_object(self._key, self._body(), if_none_match="*").etag
         except PreconditionFailed:
             self._take_over()
 
@@ -58,7 +58,7 @@ class Lease:
             ours = self._holder in body.decode(errors="replace")  # our answer was lost
             if head.age <= self._timing.lease and not ours:
                 raise Locked
-            self._etag = self._client.put_object(self._key, self._body(), if_match=head.etag)
+            self._etag = self._client.put_object(self._key, self._body(), if_match=head.etag).etag
         except (PreconditionFailed, ObjectMissing):
             if not self._is_ours():
                 raise Locked from None
@@ -99,7 +99,7 @@ class Lease:
         self._renewed_size, self._renewed = self.size, time.monotonic()
         began = self._renewed
         try:
-            self._etag = self._client.put_object(self._key, self._body(), if_match=self._etag)
+            self._etag = self._client.put_object(self._key, self._body(), if_match=self._etag).etag
         except (PreconditionFailed, ObjectMissing):
             self._lost = not self._is_ours()
         if not self._lost:

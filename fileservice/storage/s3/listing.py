@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.documents import Document
 from fileservice.storage.s3.errors import ObjectMissing
-from fileservice.storage.s3.objects import date_of
 
 _LARGEST_PAGE = 1000
 
@@ -53,31 +52,34 @@ def list_pages(
     (CommonPrefixes).
     `first_page` is how many keys the first page has at most; None for as many as S3 allows.
     """
-    parameters: dict[str, Any] = {"MaxKeys": min(first_page or _LARGEST_PAGE, _LARGEST_PAGE)}
+    query = {"max-keys": str(min(first_page or _LARGEST_PAGE, _LARGEST_PAGE))}
     if folders:
-        parameters["Delimiter"] = "/"
+        query["delimiter"] = "/"
     if after:
-        parameters["StartAfter"] = client.prefix + after
+        query["start-after"] = client.prefix + after
     skipped = len(client.prefix)
     while True:
-        page = client.list_objects_v2(under, **parameters)
-        now = date_of(page)
-        objects: list[ListedObject | str] = [
-            ListedObject(
-                content["Key"][skipped:],
-                content["Size"],
-                content["ETag"],
-                content["LastModified"],
-                (now - content["LastModified"]).total_seconds(),
+        page, now = client.list_objects_v2(under, query)
+        objects: list[ListedObject | str] = []
+        for content in page.all("Contents"):
+            modified = page.time("LastModified", content)
+            objects.append(
+                ListedObject(
+                    page.decoded("Key", content)[skipped:],
+                    page.number("Size", content),
+                    page.text("ETag", content),
+                    modified,
+                    (now - modified).total_seconds(),
+                )
             )
-            for content in page.get("Contents", ())
-        ]
-        yield objects + [folder["Prefix"][skipped:] for folder in page.get("CommonPrefixes", ())]
-        if not page.get("IsTruncated"):
+        for folder in page.all("CommonPrefixes"):
+            objects.append(page.decoded("Prefix", folder)[skipped:])
+        yield objects
+        if not _is_truncated(page):
             return
-        parameters.pop("StartAfter", None)
-        parameters["ContinuationToken"] = page["NextContinuationToken"]
-        parameters["MaxKeys"] = _LARGEST_PAGE
+        query.pop("start-after", None)
+        query["continuation-token"] = page.text("NextContinuationToken")
+        query["max-keys"] = str(_LARGEST_PAGE)
 
 
 def list_objects(client: S3Client, under: str) -> list[ListedObject]:
@@ -90,14 +92,33 @@ def list_multipart_uploads(client: S3Client) -> Iterator[MultipartUpload]:
     """Yield the multipart uploads that have not ended (ListMultipartUploads, ListParts)."""
     markers: dict[str, str] = {}
     while True:
-        page = client.list_multipart_uploads(**markers)
-        for upload in page.get("Uploads", ()):
-            key, upload_id = upload["Key"][len(client.prefix) :], upload["UploadId"]
+        page, now = client.list_multipart_uploads(markers)
+        for upload in page.all("Upload"):
+            key = page.decoded("Key", upload)[len(client.prefix) :]
+            upload_id = page.text("UploadId", upload)
             with suppress(ObjectMissing):  # it has just ended
-                parts = client.list_parts(key, upload_id)
-                latest = max([upload["Initiated"], *(part["LastModified"] for part in parts)])
-                age = (date_of(page) - latest).total_seconds()
-                yield MultipartUpload(key, upload_id, age)
-        if not page.get("IsTruncated"):
+                parts = _times_of_parts(client, key, upload_id)
+                latest = max([page.time("Initiated", upload), *parts])
+                yield MultipartUpload(key, upload_id, (now - latest).total_seconds())
+        if not _is_truncated(page):
             return
-        markers = {name: page[f"Next{name}"] for name in ("KeyMarker", "UploadIdMarker")}
+        markers = {
+            "key-marker": page.decoded("NextKeyMarker"),
+            "upload-id-marker": page.text("NextUploadIdMarker"),
+        }
+
+
+def _times_of_parts(client: S3Client, key: str, upload_id: str) -> Iterator[datetime]:
+    """Yield when each part of an upload was written (ListParts). Raises ObjectMissing."""
+    marker: dict[str, str] = {}
+    while True:
+        page = client.list_parts(key, upload_id, marker)
+        for part in page.all("Part"):
+            yield page.time("LastModified", part)
+        if not _is_truncated(page):
+            return
+        marker = {"part-number-marker": page.text("NextPartNumberMarker")}
+
+
+def _is_truncated(page: Document) -> bool:
+    return page.find("IsTruncated") == "true"

@@ -1,10 +1,10 @@
 """ObjectReader: an object as a seekable file whose bytes are requested as they are read."""
 
 import io
-from typing import Any
 
 from fileservice.storage.errors import StorageUnavailable, VersionChanged
 from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.connections import Answer
 from fileservice.storage.s3.errors import BROKEN_READ, RequestRejected
 from fileservice.storage.s3.retries import attempts
 
@@ -20,7 +20,7 @@ class ObjectReader(io.RawIOBase):
     """
 
     def __init__(
-        self, client: S3Client, key: str, etag: str, size: int, stream: Any | None = None
+        self, client: S3Client, key: str, etag: str, size: int, stream: Answer | None = None
     ) -> None:
         self._client = client
         self._key = key
@@ -86,7 +86,7 @@ class ObjectReader(io.RawIOBase):
     def _fetch(self, count: int) -> bytes:
         for _ in attempts(count=_ATTEMPTS):
             try:
-                data = bytes(self._open_stream().read(count))
+                data = self._open_stream().read(count)
                 if data:
                     self._position += len(data)
                     self._stream_position = self._position
@@ -99,7 +99,7 @@ class ObjectReader(io.RawIOBase):
             self._close_stream()
         raise StorageUnavailable(f"the file could not be read from the storage: {reason}")
 
-    def _open_stream(self) -> Any:
+    def _open_stream(self) -> Answer:
         """Return the bytes from the position on. Raises ObjectMissing, PreconditionFailed."""
         if self._stream and self._stream_position == self._position < self._end:
             return self._stream

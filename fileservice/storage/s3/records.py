@@ -32,7 +32,7 @@ def replace(client: S3Client, upload: str, record: bytes, etag: str) -> str:
     """
     key, data = record_key(upload), _unique(record)
     try:
-        return client.put_object(key, data, if_match=etag)
+        return client.put_object(key, data, if_match=etag).etag
     except (PreconditionFailed, ObjectMissing):
         with suppress(ObjectMissing):
             head, stored = client.read_object(key)

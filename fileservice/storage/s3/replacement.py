@@ -11,7 +11,7 @@ from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
 from fileservice.storage.s3.expiry_index import ExpiryIndex
 from fileservice.storage.s3.metadata import ID, MetadataStore
 from fileservice.storage.s3.name_lock import locked_name
-from fileservice.storage.s3.objects import ObjectHead
+from fileservice.storage.s3.objects import ObjectHead, Written
 from fileservice.storage.s3.reservation import Target
 
 
@@ -65,29 +65,32 @@ class Replacement:
         return self._replace(
             target,
             size,
-            lambda etag: self._client.complete_multipart_upload(
-                self._name, upload_id, etags, if_match=etag
+            lambda etag: Written(
+                self._client.complete_multipart_upload(self._name, upload_id, etags, if_match=etag),
+                modified=None,
             ),
         )
 
-    def _replace(self, target: Target, size: int, write: Callable[[str], str]) -> ObjectHead:
-        """Call `write` with the ETag of the object that it replaces; it returns the new one."""
+    def _replace(self, target: Target, size: int, write: Callable[[str], Written]) -> ObjectHead:
+        """Call `write` with the ETag of the object that it replaces."""
         with locked_name(self._client, self._name, lambda: self._current(target)):
             old = self._current(target)
             if _is_of(old, target):
                 return old
             replaced = self._metadata_store.describe(self._name, old)
             try:
-                etag = write(old.etag)
+                written = write(old.etag)
             except (PreconditionFailed, ObjectMissing):
                 head = reservation.find_file(self._client, self._name)
                 if not head or not _is_of(head, target):
                     raise VersionChanged(self._name) from None  # by another program
-                etag = head.etag  # the request succeeded, but its answer was lost
+                written = Written(
+                    head.etag, head.modified
+                )  # the request succeeded, but its answer was lost
         self.replaced = replaced
         self._metadata_store.retire_of(old)
         self._expiry_index.discard_of(replaced, old)
-        return reservation.head_of_published(self._client, target, size, etag)
+        return reservation.head_of_published(self._client, target, size, written)
 
     def _current(self, target: Target) -> ObjectHead:
         head = reservation.find_file(self._client, self._name)

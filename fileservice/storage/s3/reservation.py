@@ -20,7 +20,7 @@ from fileservice.storage.s3.errors import ObjectMissing, OutcomeUnknown, Precond
 from fileservice.storage.s3.layout import new_id
 from fileservice.storage.s3.listing import ListedObject
 from fileservice.storage.s3.metadata import ID
-from fileservice.storage.s3.objects import ObjectHead
+from fileservice.storage.s3.objects import ObjectHead, Written
 from fileservice.storage.s3.retries import attempts
 
 _RESERVATION = "fileservice-reservation"
@@ -65,8 +65,8 @@ def find_file(client: S3Client, name: str) -> ObjectHead | None:
 
 def create(client: S3Client, target: Target, data: bytes | bytearray) -> ObjectHead:
     """Publish a file with one PutObject. Raises NameTaken, NameReserved."""
-    etag = _put_new(client, target, data)
-    return head_of_published(client, target, len(data), etag)
+    written = _put_new(client, target, data)
+    return head_of_published(client, target, len(data), written)
 
 
 def complete(
@@ -92,7 +92,7 @@ def complete(
         if head:
             raise NameTaken(name) from None  # the reservation had expired
         raise NameReserved(name) from None
-    return head_of_published(client, target, size, etag)
+    return head_of_published(client, target, size, Written(etag, modified=None))
 
 
 def reserve(
@@ -111,7 +111,7 @@ def reserve(
     attempt = new_id()
     target = Target(name, "text/plain", {_RESERVATION: attempt, ID: upload})
     body = _BODY % (upload.encode(), attempt.encode())
-    return _put_new(client, target, body, while_waiting=while_waiting)
+    return _put_new(client, target, body, while_waiting=while_waiting).etag
 
 
 def release(client: S3Client, name: str, etag: str) -> None:
@@ -126,8 +126,8 @@ def _put_new(
     data: bytes | bytearray,
     *,
     while_waiting: Callable[[], object] = lambda: None,
-) -> str:
-    """Write an object where there is none, and return its ETag (PutObject, If-None-Match: *).
+) -> Written:
+    """Write an object where there is none (PutObject, If-None-Match: *).
 
     If the name is reserved for another upload, wait until that has ended.
     """
@@ -148,7 +148,7 @@ def _put_new(
             continue
         same_upload = head.metadata.get(ID) == target.metadata[ID]
         if same_upload and head.metadata.get(_RESERVATION) == target.metadata.get(_RESERVATION):
-            return head.etag  # the request succeeded, but its answer was lost
+            return Written(head.etag, head.modified)  # the answer was lost
         if not is_reservation(head):
             raise NameTaken(target.name)
         if same_upload or _expired(client, head):
@@ -163,19 +163,20 @@ def _expired(client: S3Client, reservation: ObjectHead) -> bool:
     return reservation.age > client.timing.reservation
 
 
-def head_of_published(client: S3Client, target: Target, size: int, etag: str) -> ObjectHead:
+def head_of_published(client: S3Client, target: Target, size: int, written: Written) -> ObjectHead:
     """Return the head of a file that was just published, with the time that the bucket gave it.
 
     If the bucket does not answer, return what this process knows: the file is stored in any case.
     """
-    with suppress(StorageUnavailable):
-        head = _find(client, target.name)
-        if head and head.metadata.get(ID) == target.metadata[ID]:
-            return head
+    if written.modified is None:
+        with suppress(StorageUnavailable):
+            head = _find(client, target.name)
+            if head and head.metadata.get(ID) == target.metadata[ID]:
+                return head
     return ObjectHead(
         size=size,
-        etag=etag,
-        modified=datetime.now(UTC),
+        etag=written.etag,
+        modified=written.modified or datetime.now(UTC),
         content_type=target.content_type,
         metadata=target.metadata,
         age=0.0,

@@ -33,7 +33,7 @@ def attempts(seconds: float = math.inf, *, count: int | None = None) -> Iterator
 
 
 def with_retries(call: Callable[[], T], seconds: float) -> T:
-    """Make a request of the SDK until the bucket answers it with a decision.
+    """Make a request until the bucket answers it with a decision.
 
     A 409 (ConditionalRequestConflict, OperationAborted) is repeated as well: the bucket saw two
     requests for one key and carried out neither. Raises OutcomeUnknown once `seconds` are over, and

@@ -45,7 +45,7 @@ def verify(client: S3Client) -> None:
 def check_bucket(client: S3Client, *, retry: bool) -> None:
     """Raise StorageUnavailable if the bucket does not answer, or does not exist."""
     try:
-        client.list_objects_v2(retry=retry, MaxKeys=1)
+        client.list_objects_v2("", {"max-keys": "1"}, retry=retry)
     except ObjectMissing:
         raise StorageUnavailable("there is no such bucket") from None
 
@@ -57,7 +57,7 @@ def _verify_creation(client: S3Client, key: str) -> str:
     def create(number: int) -> None:
         start.wait()
         with suppress(PreconditionFailed, StorageError):
-            etags.append(client.put_object(key, b"%d" % number, if_none_match="*"))
+            etags.append(client.put_object(key, b"%d" % number, if_none_match="*").etag)
 
     threads = [threading.Thread(target=create, args=(number,)) for number in range(2)]
     for thread in threads:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-import boto3
 import pytest
 
 from fileservice.storage.s3.client import S3Client
@@ -38,15 +37,6 @@ class ManualHeartbeat(Heartbeat):
     def beat(self) -> None:
         for function in tuple(self._called):
             function()
-
-
-@pytest.fixture(scope="package", autouse=True)
-def shared_session() -> Iterator[None]:
-    """Read the description of the S3 API once for all tests, which takes 60 ms of CPU time."""
-    session = boto3.session.Session()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boto3.session, "Session", lambda: session)
-        yield
 
 
 class OpenStore(Protocol):

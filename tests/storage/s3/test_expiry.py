@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from fileservice.storage import NameReserved, NotFound, StorageFull, Store
+from fileservice.storage.s3.bucket import Bucket, Request
 from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.connections import Answer
 from fileservice.storage.s3.layout import EXPIRING, EXPIRY, METADATA
 from fileservice.storage.s3.listing import list_objects
 from fileservice.storage.s3.name_lock import locked_name
@@ -23,35 +25,40 @@ class Died(BaseException):
     """Ends a process without any further request."""
 
 
-class DyingSDK:
-    """boto3's client, in a process that dies after so many requests."""
+class DyingBucket:
+    """A bucket, in a process that dies once request `number`, from 0 on, was carried out."""
 
-    def __init__(self, sdk: Any, requests: int) -> None:
-        self._sdk = sdk
-        self._left = requests
+    def __init__(self, bucket: Bucket, number: int) -> None:
+        self._bucket = bucket
+        self._left = number
         self.died = False
 
     def __getattr__(self, name: str) -> Any:
-        def request(**parameters: Any) -> Any:
-            if self._left <= 0:
-                self.died = True
-                raise Died
-            self._left -= 1
-            return getattr(self._sdk, name)(**parameters)
+        return getattr(self._bucket, name)
 
-        return request
+    def send(self, request: Request) -> Answer:
+        if self.died:
+            raise Died
+        answer = self._bucket.send(request)
+        if self._left == 0:
+            answer.close()
+            self.died = True
+            raise Died
+        self._left -= 1
+        return answer
 
 
-def dies_after(requests: int, store: S3Store, act: Any) -> bool:
-    """Run `act` in a process that dies after so many requests; return whether it did."""
-    sdk = store.client.sdk
-    store.client.sdk = dying = DyingSDK(sdk, requests)
+def dies_at(number: int, store: S3Store, act: Any) -> bool:
+    """Run `act` in a process that dies at the request with this number; return whether it did."""
+    bucket = store.client.bucket
+    dying = DyingBucket(bucket, number)
+    store.client.bucket = dying  # type: ignore[assignment]
     try:
         act()
     except Died:
         assert dying.died
     finally:
-        store.client.sdk = sdk
+        store.client.bucket = bucket
     return dying.died
 
 
@@ -67,8 +74,8 @@ def test_process_that_dies_at_any_request_of_a_publication_leaves_no_file_for_ev
 ) -> None:
     store, later = open_s3(reservation=EXPIRED), open_s3(reservation=EXPIRED, clock=lambda: LATER)
     visible = []
-    for requests in count():
-        if not dies_after(requests, store, lambda: publish(store, NAME, b"x" * size, expires=OVER)):
+    for number in count():
+        if not dies_at(number, store, lambda: publish(store, NAME, b"x" * size, expires=OVER)):
             break
         visible.append(later.is_taken(NAME))
 
@@ -87,9 +94,9 @@ def test_process_that_dies_at_any_request_of_a_removal_leaves_a_file_that_is_rem
 ) -> None:
     # A lock of the name that a dead process leaves may be taken at once, not after minutes.
     store, later = open_s3(reservation=EXPIRED), open_s3(reservation=EXPIRED, clock=lambda: LATER)
-    for requests in count():
+    for number in count():
         file = publish(store, NAME, expires=OVER)
-        died = dies_after(requests, store, lambda file=file: store.expired.remove(file))
+        died = dies_at(number, store, lambda file=file: store.expired.remove(file))
         assert names(store) == []
         if not died:
             break
@@ -162,7 +169,7 @@ def test_entry_without_a_file_is_looked_at_once(open_s3: OpenStore, client: S3Cl
     remove_all(sweeping)
     assert due(sweeping) == []
 
-    assert not dies_after(1, sweeping, lambda: due(sweeping))  # one request lists the entries
+    assert not dies_at(1, sweeping, lambda: due(sweeping))  # one request lists the entries
 
 
 def test_metadata_of_a_large_file_is_removed_with_it(
@@ -180,7 +187,7 @@ def test_entry_that_says_more_than_its_file_is_not_believed_once_its_time_is_ove
     store: S3Store, store_at: StoreAt
 ) -> None:
     """A process that died before it published the name has left an entry."""
-    dies_after(2, store, lambda: publish(store, NAME, b"never", expires=FAR))
+    dies_at(1, store, lambda: publish(store, NAME, b"never", expires=FAR))
     file = publish(store, NAME, b"kept")
 
     for now in (OVER, FAR, FAR + 1, FAR + 2 * HOUR):

@@ -364,9 +364,9 @@ def test_lease_is_trusted_from_the_beginning_of_the_request_that_renewed_it(
 
     def take_long(self: S3Client, key: str, *arguments, **options) -> str:
         requests.append(key)
-        etag = put_object(self, key, *arguments, **options)
+        written = put_object(self, key, *arguments, **options)
         clock.now += seconds
-        return etag
+        return written
 
     lease = Lease(client, secrets.token_hex(16))
     monkeypatch.setattr(S3Client, "put_object", take_long)

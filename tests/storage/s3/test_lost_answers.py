@@ -1,16 +1,17 @@
 """Requests that succeeded although their answers were lost, so that they are repeated."""
 
-import io
 from collections.abc import Callable
+from http.client import IncompleteRead
 
 import pytest
-from botocore.exceptions import ConnectionClosedError
-from botocore.response import StreamingBody
 
 from fileservice.storage import NotFound
+from fileservice.storage.s3.bucket import Request
 from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.connections import Answer
 from fileservice.storage.s3.layout import LEASES, piece_key, record_key, upload_folder
 from fileservice.storage.s3.store import S3Store
+from tests.storage.s3.requests import Send, around, lost
 from tests.storage.store_contract import NAME, content_of, publish, read
 
 MIB = 1 << 20
@@ -20,21 +21,20 @@ class LostAnswers:
     """Carries out requests of an operation, and loses the answers to the first for some keys."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, client: S3Client, operation: str) -> None:
-        self._call = getattr(client.sdk, operation)
         self._key = ""
         self.lost = 0
-        monkeypatch.setattr(client.sdk, operation, self._lose)
+        around(monkeypatch, client, operation, self._lose)
 
     def lose_next(self, key: str) -> None:
         """Lose the answer to the next request whose key ends so."""
         self._key = key
 
-    def _lose(self, **arguments: str) -> object:
-        answer = self._call(**arguments)
-        if self._key and arguments["Key"].endswith(self._key):
+    def _lose(self, send: Send, request: Request) -> Answer:
+        answer = send(request)
+        if self._key and str(request.key).endswith(self._key):
             self._key = ""
             self.lost += 1
-            raise ConnectionClosedError(endpoint_url="")
+            raise lost(answer)
         return answer
 
 
@@ -77,20 +77,20 @@ def test_deletion_is_done_and_removes_no_other_file(
     published_again: bool,
 ) -> None:
     first = publish(store, NAME, b"first")
-    delete_object, lost = client.sdk.delete_object, []
+    removed = []
 
-    def lose_once(**arguments: object) -> object:
-        answer = delete_object(**arguments)
-        if not lost:
-            lost.append(answer)
+    def lose_once(send: Send, request: Request) -> Answer:
+        answer = send(request)
+        if not removed:
+            removed.append(request.key)
             if published_again:
                 publish(another_store, NAME, b"second")
-            raise ConnectionClosedError(endpoint_url="")
+            raise lost(answer)
         return answer
 
-    monkeypatch.setattr(client.sdk, "delete_object", lose_once)
+    around(monkeypatch, client, "delete_object", lose_once)
     store.delete(NAME, first.version)
-    assert lost
+    assert removed
     if published_again:
         assert read(store, NAME) == b"second"
     else:
@@ -146,17 +146,19 @@ def test_record_is_read_again_when_the_answer_breaks_off(
     store: S3Store, client: S3Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = store.uploads.create(b"record", None)
-    get_object, broken = client.sdk.get_object, []
+    broken = []
 
-    def break_off_once(**arguments: object) -> dict[str, object]:
-        answer = get_object(**arguments)
+    def break_off_once(send: Send, request: Request) -> Answer:
+        answer = send(request)
         if not broken:
-            answer["Body"].close()
-            answer["Body"] = StreamingBody(io.BytesIO(b""), 6)  # it ends before its length
             broken.append(answer)
+            answer.read = break_off  # type: ignore[method-assign]
         return answer
 
-    monkeypatch.setattr(client.sdk, "get_object", break_off_once)
+    def break_off(_: int | None = None) -> bytes:
+        raise IncompleteRead(b"", 6)
+
+    around(monkeypatch, client, "get_object", break_off_once)
     assert store.uploads.read(upload).record == b"record"
     assert broken
 
@@ -178,20 +180,20 @@ def test_change_of_a_private_file_is_made_once(
 
     if exists:
         store.private_files.update("folder/one", add(b"0"))
-    put_object, lost = client.sdk.put_object, []
+    written = []
 
-    def lose_once(**arguments: object) -> object:
-        answer = put_object(**arguments)
-        if not lost:
-            lost.append(answer)
+    def lose_once(send: Send, request: Request) -> Answer:
+        answer = send(request)
+        if not written:
+            written.append(request.key)
             if changed_since:
                 another_store.private_files.update("folder/one", add(b"2"))
-            raise ConnectionClosedError(endpoint_url="")
+            raise lost(answer)
         return answer
 
-    monkeypatch.setattr(client.sdk, "put_object", lose_once)
+    around(monkeypatch, client, "put_object", lose_once)
     store.private_files.update("folder/one", add(b"1"))
 
-    assert lost
+    assert written
     expected = (b"0" if exists else b"") + b"1" + (b"2" if changed_since else b"")
     assert another_store.private_files.read("folder/one") == expected

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectionClosedError
 
 from fileservice.storage import (
     NameReserved,
@@ -16,13 +15,16 @@ from fileservice.storage import (
     VersionChanged,
 )
 from fileservice.storage.s3 import sweep
+from fileservice.storage.s3.bucket import Request
 from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.connections import Answer
 from fileservice.storage.s3.errors import OutcomeUnknown
 from fileservice.storage.s3.layout import METADATA, NAME_LOCKS
 from fileservice.storage.s3.listing import list_objects
 from fileservice.storage.s3.name_lock import locked_name
 from fileservice.storage.s3.store import S3Store
 from tests.storage.s3.conftest import ANY_AGE, EXPIRED, OpenStore
+from tests.storage.s3.requests import Send, around
 from tests.storage.s3.test_lost_answers import LostAnswers
 from tests.storage.store_contract import NAME, content_of, names, publish, read, replace
 from tests.support.seaweed import SeaweedClient
@@ -104,15 +106,14 @@ def test_name_stays_locked_if_the_bucket_may_still_replace_the_file(
 ) -> None:
     store, impatient = open_s3(retry_with_body=0.0), open_s3(retry=0.0)
     version = publish(store, NAME, b"old").version
-    call = getattr(store.client.sdk, operation)
 
-    def give_no_answer(**arguments: str) -> object:
-        if arguments["Key"].endswith(NAME):
-            raise ConnectionClosedError(endpoint_url="")
-        return call(**arguments)
+    def give_no_answer(send: Send, request: Request) -> Answer:
+        if str(request.key).endswith(NAME):
+            raise ConnectionResetError
+        return send(request)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.client.sdk, operation, give_no_answer)
+        around(patch, store.client, operation, give_no_answer)
         with pytest.raises(OutcomeUnknown):
             replace(store, NAME, data, version)
 
@@ -168,19 +169,21 @@ def test_waiting_for_a_lock_ends_when_the_version_is_gone(
 
 @pytest.mark.parametrize(("data", "operation"), OPERATIONS)
 def test_file_of_another_program_that_came_meanwhile_is_not_replaced(
-    store: S3Store, client: S3Client, monkeypatch: pytest.MonkeyPatch, data: bytes, operation: str
+    store: S3Store,
+    another_store: S3Store,
+    client: S3Client,
+    monkeypatch: pytest.MonkeyPatch,
+    data: bytes,
+    operation: str,
 ) -> None:
     version = publish(store, NAME, b"old").version
-    call = getattr(client.sdk, operation)
 
-    def write_first(**arguments: str) -> object:
-        if arguments["Key"].endswith(NAME):
-            with monkeypatch.context() as patch:
-                patch.setattr(client.sdk, operation, call)
-                client.put_object(NAME, b"theirs")
-        return call(**arguments)
+    def write_first(send: Send, request: Request) -> Answer:
+        if str(request.key).endswith(NAME):
+            another_store.client.put_object(NAME, b"theirs")
+        return send(request)
 
-    monkeypatch.setattr(client.sdk, operation, write_first)
+    around(monkeypatch, client, operation, write_first)
     with pytest.raises(VersionChanged):
         replace(store, NAME, data, version)
     assert read(store, NAME) == b"theirs"

@@ -3,15 +3,16 @@
 import secrets
 
 import pytest
-from botocore.exceptions import ConnectionClosedError
 
 from fileservice.storage import Content, NameReserved, NameTaken, NotFound
 from fileservice.storage.s3 import reservation
 from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.connections import Answer
 from fileservice.storage.s3.errors import OutcomeUnknown
 from fileservice.storage.s3.listing import list_multipart_uploads, list_objects
 from fileservice.storage.s3.store import S3Store
 from tests.storage.s3.conftest import EXPIRED, OpenStore
+from tests.storage.s3.requests import around
 from tests.storage.store_contract import NAME, content_of, names, publish, read
 from tests.support.seaweed import SeaweedClient
 
@@ -96,11 +97,11 @@ def test_publishing_waits_for_what_becomes_of_a_reservation(
 def test_reservation_is_kept_if_the_bucket_may_still_complete_the_upload(
     open_s3: OpenStore, another_store: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def give_no_answer(**_: object) -> None:
-        raise ConnectionClosedError(endpoint_url="")
+    def give_no_answer(*_: object) -> Answer:
+        raise ConnectionResetError
 
     store = open_s3(retry_with_body=0.0)
-    monkeypatch.setattr(store.client.sdk, "complete_multipart_upload", give_no_answer)
+    around(monkeypatch, store.client, "complete_multipart_upload", give_no_answer)
     writer = store.writer(stream_to=NAME)
     try:
         writer.write(b"x" * 9 * MIB)
@@ -163,11 +164,11 @@ def test_no_reservation_is_left_if_the_bucket_lost_the_parts(
     put_object = S3Client.put_object
 
     def lose_parts_after(self: S3Client, key: str, *arguments, **options) -> str:
-        etag = put_object(self, key, *arguments, **options)
+        written = put_object(self, key, *arguments, **options)
         if (key == NAME) == (step == "reservation"):
             for upload in list(list_multipart_uploads(self)):
                 self.abort_multipart_upload(upload.key, upload.upload_id)
-        return etag
+        return written
 
     writer = store.writer(stream_to=NAME)
     try:

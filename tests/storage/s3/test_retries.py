@@ -8,15 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from botocore.exceptions import ClientError
 
 from fileservice.storage import NotFound, StorageUnavailable
+from fileservice.storage.s3.bucket import Request
 from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.connections import Answer
+from fileservice.storage.s3.errors import ErrorAnswer
 from fileservice.storage.s3.listing import list_multipart_uploads, list_objects
 from fileservice.storage.s3.location import Location
 from fileservice.storage.s3.store import S3Store
 from fileservice.storage.s3.timing import Timing
 from tests.storage.s3.conftest import OpenStore
+from tests.storage.s3.requests import Send, around
 from tests.storage.store_contract import NAME, content_of, publish, read
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.seaweed import SeaweedClient
@@ -108,18 +111,19 @@ def test_bucket_that_stays_away_raises_storage_unavailable_in_time(
 
 
 def test_large_file_survives_a_short_absence_of_the_bucket(
-    proxied_store: S3Store, proxy: FaultyProxy
+    proxied_store: S3Store, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = []
 
-    def come_back(**_: object) -> None:
+    def come_back(send: Send, request: Request) -> Answer:
         """The bucket is back before the third request that would be refused."""
         if proxy.mode == "refuse":
             refused.append(1)
             if len(refused) == 3:
                 proxy.become("pass")
+        return send(request)
 
-    proxied_store.client.sdk.meta.events.register("before-send.s3", come_back)
+    around(monkeypatch, proxied_store.client, "upload_part", come_back)
     writer = proxied_store.writer(len(DATA), stream_to=NAME)
     try:
         writer.write(DATA[: 9 * MIB])
@@ -139,16 +143,13 @@ def test_conflict_is_repeated_and_then_raises_storage_unavailable(
     store = open_s3(retry=0.5)
     answers = []
 
-    def conflict(**_: object) -> None:
+    def conflict(*_: object) -> Answer:
         answers.append(409)
-        raise ClientError(
-            {"Error": {"Code": "OperationAborted"}, "ResponseMetadata": {"HTTPStatusCode": 409}},
-            "AbortMultipartUpload",
-        )
+        raise ErrorAnswer(409, "OperationAborted")
 
     writer = store.writer(stream_to=NAME)
     writer.write(b"x" * (9 * MIB))
-    monkeypatch.setattr(store.client.sdk, "abort_multipart_upload", conflict)
+    around(monkeypatch, store.client, "abort_multipart_upload", conflict)
     [upload] = list_multipart_uploads(store.client)
     with pytest.raises(StorageUnavailable, match="repeated for a while"):
         store.client.abort_multipart_upload(upload.key, upload.upload_id)
@@ -162,16 +163,22 @@ def test_keys_that_a_batch_could_not_delete_are_deleted_again(
     client: S3Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.put_object("a", b"a")
-    errors = [{"Errors": [{"Key": "a", "Code": "InternalError"}]}]
-    delete_objects = client.sdk.delete_objects
+    body = b"<Error><Key>a</Key><Code>InternalError</Code></Error>"
+    failing = ConstantServer(b"<DeleteResult>" + body + b"</DeleteResult>")
+    elsewhere, failed = client_of(failing), []
 
-    def fail_once(**arguments: object) -> object:
-        return errors.pop() if errors else delete_objects(**arguments)
+    def fail_once(send: Send, request: Request) -> Answer:
+        if failed:
+            return send(request)
+        failed.append(request)
+        return elsewhere.bucket.send(request)
 
-    monkeypatch.setattr(client.sdk, "delete_objects", fail_once)
+    around(monkeypatch, client, "delete_objects", fail_once)
     client.delete_objects(["a"])
     assert list_objects(client, "") == []
-    assert not errors
+    assert failed
+    elsewhere.bucket.close()
+    failing.close()
 
 
 class ConstantServer:
@@ -207,6 +214,11 @@ class ConstantServer:
         self._thread.join()
 
 
+def client_of(server: ConstantServer) -> S3Client:
+    url = f"s3://files?endpoint=http://127.0.0.1:{server.port}&region=r"
+    return S3Client(Location.parse(url), Timing(retry=0.0, retry_with_body=0.0))
+
+
 BODIES = {
     "page": b"<html><p>Back soon<br></html>",
     "error": b"<Error><Code>InternalError</Code></Error>",
@@ -230,12 +242,11 @@ CALLS: dict[str, Callable[[S3Client], object]] = {
 
 @pytest.fixture(scope="module", params=BODIES)
 def nonsense(request: pytest.FixtureRequest, seaweed: SeaweedClient) -> Iterator[S3Client]:
-    """A client of a server that answers every request with 200 and something else than XML."""
+    """A client of a server that answers every request with 200 and the same body."""
     server = ConstantServer(BODIES[request.param])
-    url = f"s3://files?endpoint=http://127.0.0.1:{server.port}&region=r"
-    client = S3Client(Location.parse(url), Timing(retry=0.0, retry_with_body=0.0))
+    client = client_of(server)
     yield client
-    client.sdk.close()
+    client.bucket.close()
     server.close()
 
 
