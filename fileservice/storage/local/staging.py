@@ -31,6 +31,12 @@ def create(directory: bytes) -> tuple[int, bytes]:
         os.close(descriptor)
 
 
+def remove(path: bytes) -> None:
+    """Remove a file that was never needed. On a disk that has become read-only a sweep does it."""
+    with suppress(OSError):
+        os.unlink(path)
+
+
 def sweep(directory: bytes) -> None:
     """Remove the staged files whose writers are dead, except files of other users."""
     with os.scandir(directory) as entries:

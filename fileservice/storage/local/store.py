@@ -7,7 +7,7 @@
     ROOT/.fileservice/release-requests/  requests to release the lock of an upload (see locker)
     ROOT/.fileservice/usage/             what is counted of the files of each owner (see usage)
     ROOT/.fileservice/expiry/            which files expire when (see expiry_index)
-    ROOT/.fileservice/names              the index of names (see index)
+    ROOT/.fileservice/names              the sorted names (see index)
     ROOT/.fileservice/identity           which store this is (see identity)
     ROOT/.fileservice/KEY                a small file of the service itself (see private_files)
 

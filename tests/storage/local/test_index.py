@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from fileservice.names import FileName
 from fileservice.storage.local import LocalStore
-from fileservice.storage.local.index import NameIndex
+from fileservice.storage.local.directory_changes import DirectoryChanges
+from fileservice.storage.local.index import NameIndex, Watch
 from tests.storage.store_contract import names, publish
 
 NAMES = sorted(
@@ -48,9 +49,21 @@ def fill(root: Path, raw_names: list[bytes]) -> Path:
     return root
 
 
-def index_of(root: Path, run: int = 50_000, scratch: str = ".index") -> NameIndex:
+def index_of(
+    root: Path, run: int = 50_000, scratch: str = ".index", watch: Watch = DirectoryChanges.watch
+) -> NameIndex:
     """The index of the names in `root`, in its directory `scratch`."""
-    return NameIndex(bytes(root), bytes(root / scratch / "names"), bytes(root / scratch), run=run)
+    own = bytes(root / scratch)
+    return NameIndex(bytes(root), own + b"/names", own, run=run, watch=watch)
+
+
+def not_watched(_directory: bytes) -> None:
+    """As where the kernel cannot say what changes."""
+
+
+def lines(stored: bytes) -> bytes:
+    """What follows the header, which has the time of writing."""
+    return stored.partition(b"\n")[2]
 
 
 def make_old(directory: Path) -> None:
@@ -115,18 +128,28 @@ def test_stored_index_is_used_until_the_directory_changes(
     assert names(store) == ["b.txt"]
 
 
-def test_index_is_not_stored_if_the_last_change_was_a_moment_ago_or_is_in_the_future(
-    store: LocalStore, directory: Path
+@pytest.mark.parametrize("modified", [None, 4_000_000_000], ids=["now", "in the future"])
+def test_index_is_not_used_by_others_if_the_last_change_was_a_moment_ago_or_is_in_the_future(
+    sparse: Path, modified: int | None
 ) -> None:
     """A later change within the same tick of the clock would not show."""
-    stored = directory / ".fileservice" / "names"
-    publish(store, "a.txt")
-    os.utime(directory)
+    os.utime(sparse, None if modified is None else (0, modified))
+    assert list(index_of(sparse).names(b"")) == SOME_NAMES
+    first = (sparse / ".index" / "names").stat()
 
-    assert names(store) == ["a.txt"]
-    assert not stored.exists()
-    os.utime(directory, (0, 4_000_000_000))
-    assert names(store) == ["a.txt"]
+    assert list(index_of(sparse).names(b"")) == SOME_NAMES
+    second = (sparse / ".index" / "names").stat()
+    assert (first.st_ino, first.st_mtime_ns) != (second.st_ino, second.st_mtime_ns)
+
+
+def test_index_is_not_stored_if_changes_are_not_watched_and_may_not_show_in_the_time(
+    sparse: Path,
+) -> None:
+    stored = sparse / ".index" / "names"
+    stored.unlink(missing_ok=True)
+    os.utime(sparse)
+
+    assert list(index_of(sparse, watch=not_watched).names(b"")) == SOME_NAMES
     assert not stored.exists()
 
 
@@ -180,7 +203,7 @@ def test_damaged_index_is_rebuilt(numbered: Path, damage: Callable[[bytes], byte
     assert list(index_of(root).names(b"0990")) == expected[990:]
     stored.write_bytes(damage(data))
     assert list(index_of(root).names(b"")) == expected
-    assert stored.read_bytes() == data
+    assert lines(stored.read_bytes()) == lines(data)
 
 
 def test_damage_is_detected_by_a_process_that_used_the_index_before(crowded: Path) -> None:
