@@ -8,7 +8,7 @@ from fileservice.names import FileName
 from fileservice.storage.errors import VersionChanged
 from fileservice.storage.files import StoredFile
 from fileservice.storage.local import attributes, published
-from fileservice.storage.local.directories import lock_directory, sync_directory
+from fileservice.storage.local.directories import lock_directory
 from fileservice.storage.local.expiry_index import ExpiryIndex
 from fileservice.storage.local.layout import Layout
 
@@ -43,13 +43,12 @@ def replace_name(
                     old = _link(layout, layout.published(name))
                     stack.callback(_unlink, old)
                 _rename_link(layout, path, layout.published(name))
-        if layout.fsync:
-            try:
-                sync_directory(layout.root)
-            except OSError:
-                if old:
-                    _put_back(layout, name, descriptor, old)
-                raise
+        try:
+            layout.sync_names()
+        except OSError:
+            if old:
+                _put_back(layout, name, descriptor, old)
+            raise
         if replaced and replaced.expires is not None:
             with suppress(OSError):  # otherwise it is removed at its time
                 expiry_index.discard(replaced.expires, current)
