@@ -58,12 +58,12 @@ def authorized(bench: Bench) -> None:
             for name, costs in measured.items()
         }
         again = ratios["without, again"] * without
-        bench.judge(
-            f"GET 1 KiB without a token: {what}, against itself", again, without, None, "µs"
+        bench.judge_values(
+            f"GET 1 KiB without a token: {what}, against itself", again, without, unit="µs"
         )
         for name in ("Bearer", "Basic"):
             work = f"GET 1 KiB with a token ({name}): {what}, against without"
-            bench.judge(work, ratios[name] * without, without, _BOUND, "µs")
+            bench.judge_values(work, ratios[name] * without, without, at_most=_BOUND, unit="µs")
 
 
 def _token(name: str, secret: str | None = None) -> str:
