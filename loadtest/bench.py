@@ -35,6 +35,8 @@ class Local:
         return time.process_time()
 
 
+_STEP = 0.01
+"""The smallest time that the kernel accounts to a process."""
 _SLOW = 3.0
 """A contender is measured in one round only if its warm-up takes this many times the median."""
 
@@ -95,7 +97,7 @@ class Bench:
                     "client": time.process_time() - client_cpu,
                 } | (measured or {})
                 if sample.get("requests"):
-                    sample["per_core"] = sample["requests"] / max(sample["cpu"], 0.01)
+                    sample["per_core"] = sample["requests"] / (sample["cpu"] or _STEP)
                 contender.clear()
                 if round_number:
                     results[name].append(sample)
@@ -124,9 +126,9 @@ class Bench:
         rounds = [[sample[what] for sample in self.samples[work][name]] for work, name, what in
                   (ours, other)]  # fmt: skip
         if len(rounds[0]) == len(rounds[1]):
-            ratio = statistics.median(a / b for a, b in zip(*rounds, strict=True))
+            ratio = statistics.median(a / (b or _STEP) for a, b in zip(*rounds, strict=True))
         else:
-            ratio = self.median(*ours) / self.median(*other)
+            ratio = self.median(*ours) / (self.median(*other) or _STEP)
         self.judge_values(
             text, self.median(*ours), self.median(*other), ratio, at_most, at_least, unit
         )
