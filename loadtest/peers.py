@@ -23,7 +23,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import SubprocessError
+from subprocess import SubprocessError, check_output
 
 import authorized
 import bucket
@@ -74,14 +74,14 @@ def main() -> int:
                 seconds = time.monotonic() - started
                 print(f"{name}, {workers} worker(s): {seconds:.0f} s", file=sys.stderr, flush=True)
             print(f"### {workers} worker(s)\n\n{table(bench.plain())}\n", flush=True)
-        places = f"files on {disk.file_system(base)}, and on {disk.file_system(other)}"
+        places = f"files on {disk.file_system(base)} and on {disk.file_system(other)}"
     system = f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
     machine = f"{system}, {places}"
     print(f"{machine}; {(time.monotonic() - began) / 60:.1f} minutes")
     if arguments.json:
         result = {
             "machine": machine,
-            "command": " ".join(["python", "loadtest/peers.py", *sys.argv[1:]]),
+            "method": _method(arguments),
             "peers": versions.peers(),
             "runs": [bench.plain() for bench in benches],
         }
@@ -114,6 +114,19 @@ def _arguments() -> argparse.Namespace:
     if arguments.before:
         arguments.before = arguments.before.resolve()
     return arguments
+
+
+def _method(arguments: argparse.Namespace) -> str:
+    rounds, seconds = arguments.rounds, arguments.seconds
+    text = (
+        f"large files of {arguments.size} MiB, {rounds} rounds after the one that does not count,"
+        f" small requests for {seconds:g} s in each"
+    )
+    if arguments.before:
+        command = ["git", "-C", str(arguments.before), "rev-parse", "--short", "HEAD"]
+        commit = check_output(command, text=True).strip()
+        text += f", compared with the commit {commit} over a bucket"
+    return text
 
 
 @contextlib.contextmanager

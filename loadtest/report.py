@@ -25,7 +25,7 @@ def main() -> None:
     result = json.loads(arguments.json.read_text())
     runs = result["runs"]
     parts = {
-        "machine": f"{_IMAGE}\n\nMeasured by `{result['command']}` on {result['machine']}.",
+        "machine": f"{_IMAGE}\n\nMeasured with {result['method']}, on {result['machine']}.",
         "set-up": "| | version | set-up |\n| --- | --- | --- |\n"
         + "\n".join(
             f"| {name} | {peer['version']} | {peer['setup']} |"
