@@ -35,6 +35,7 @@ class Local:
         return time.process_time()
 
 
+_SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6, "/s": 1.0}
 _STEP = 0.01
 """The smallest time that the kernel accounts to a process."""
 _SLOW = 3.0
@@ -80,7 +81,8 @@ class Bench:
         """Measure actions in turn, after a warm-up round; each may return what it has measured.
 
         Wall time, the CPU of the server and that of this process, the client, are added to that;
-        if requests were counted, also how many of them a second of CPU is enough for.
+        if requests were counted, also the time for each, and how many one second of CPU is enough
+        for.
         """
         results: dict[str, list[Sample]] = {name: [] for name in actions}
         touch_memory(self.base, self.size)
@@ -97,6 +99,7 @@ class Bench:
                     "client": time.process_time() - client_cpu,
                 } | (measured or {})
                 if sample.get("requests"):
+                    sample["each"] = 1 / sample["rate"]
                     sample["per_core"] = sample["requests"] / (sample["cpu"] or _STEP)
                 contender.clear()
                 if round_number:
@@ -129,8 +132,15 @@ class Bench:
             ratio = statistics.median(a / (b or _STEP) for a, b in zip(*rounds, strict=True))
         else:
             ratio = self.median(*ours) / (self.median(*other) or _STEP)
+        scale = _SCALES[unit]
         self.judge_values(
-            text, self.median(*ours), self.median(*other), ratio, at_most, at_least, unit
+            text,
+            scale * self.median(*ours),
+            scale * self.median(*other),
+            ratio,
+            at_most,
+            at_least,
+            unit,
         )
 
     def judge_values(

@@ -23,7 +23,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import SubprocessError, check_output
+from subprocess import check_output
 
 import authorized
 import bucket
@@ -36,7 +36,6 @@ import transfers
 import versions
 from bench import Bench
 from verdicts import table
-from wire import Unexpected
 
 MIB = 1 << 20
 ROWS = (
@@ -59,35 +58,42 @@ def main() -> int:
     benches: list[Bench] = []
     began = time.monotonic()
     with _directory(arguments.dir) as base, disk.ext4(2 * size + 1024 * MIB) as other:
+        result = {
+            "machine": _machine(base, other),
+            "method": _method(arguments),
+            "peers": versions.peers(),
+        }
         for workers in arguments.workers:
             bench = Bench(
                 base, other, size, arguments.rounds, arguments.seconds, workers, arguments.before
             )
             benches.append(bench)
             for name in arguments.only or (ROWS if workers == 1 else _WITH_MORE_WORKERS):
-                started = time.monotonic()
-                try:
-                    ROWS[name](bench)
-                except (OSError, RuntimeError, ArithmeticError, SubprocessError, Unexpected):
-                    traceback.print_exc()
-                    bench.failed.append(name)
-                seconds = time.monotonic() - started
-                print(f"{name}, {workers} worker(s): {seconds:.0f} s", file=sys.stderr, flush=True)
+                _run(name, bench)
+                if arguments.json:  # a run that is interrupted has not measured in vain
+                    result["runs"] = [bench.plain() for bench in benches]
+                    arguments.json.write_text(json.dumps(result, indent=1))
             print(f"### {workers} worker(s)\n\n{table(bench.plain())}\n", flush=True)
-        places = f"files on {disk.file_system(base)} and on {disk.file_system(other)}"
-    system = f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    machine = f"{system}, {places}"
-    print(f"{machine}; {(time.monotonic() - began) / 60:.1f} minutes")
-    if arguments.json:
-        result = {
-            "machine": machine,
-            "method": _method(arguments),
-            "peers": versions.peers(),
-            "runs": [bench.plain() for bench in benches],
-        }
-        arguments.json.write_text(json.dumps(result, indent=1))
+    print(f"{result['machine']}; {(time.monotonic() - began) / 60:.1f} minutes")
     missed = any(verdict.holds is False for b in benches for verdict in b.verdicts)
     return int(missed or any(bench.failed for bench in benches))
+
+
+def _run(name: str, bench: Bench) -> None:
+    """Measure a row; an error ends this row only."""
+    started = time.monotonic()
+    try:
+        ROWS[name](bench)
+    except Exception:  # noqa: BLE001  # whatever it is, the other rows can be measured
+        traceback.print_exc()
+        bench.failed.append(name)
+    seconds = time.monotonic() - started
+    print(f"{name}, {bench.workers} worker(s): {seconds:.0f} s", file=sys.stderr, flush=True)
+
+
+def _machine(base: Path, other: Path) -> str:
+    system = f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
+    return f"{system}, files on {disk.file_system(base)} and on {disk.file_system(other)}"
 
 
 def _arguments() -> argparse.Namespace:

@@ -53,6 +53,8 @@ def _rates(medians: dict[str, dict[str, float]]) -> list[str]:
     lines = _table("", "each second", "p50", "p99", "CPU of the server for each")
     for name, figure in sorted(medians.items(), key=lambda item: -item[1]["rate"]):
         cpu = 1e6 * figure["cpu"] / max(figure["requests"], 1)
+        if refused := figure.get("refused"):
+            name = f"{name} ({refused:.0f} refused with 503)"
         p50, p99 = 1000 * figure["p50"], 1000 * figure["p99"]
         lines.append(
             f"| {name} | {figure['rate']:.0f} | {p50:.3g} ms | {p99:.3g} ms | {cpu:.0f} µs |"
