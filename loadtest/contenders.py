@@ -176,7 +176,12 @@ def running(
     """Run a server for the length of a block, which begins when it listens on `port`."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            command, cwd=cwd, env=os.environ | variables, stdout=log, stderr=log
+            command,
+            cwd=cwd,
+            env=os.environ | variables,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # lighttpd with workers ends its whole process group
         )
         try:
             for _ in range(1200):

@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -54,6 +55,7 @@ _WITH_MORE_WORKERS = ["uploads", "small_downloads", "kinds", "small_uploads", "s
 def main() -> int:
     """Run the requested rows and print the table; return 1 if a bound is missed."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # end the servers, unmount the disk
     size = arguments.size * MIB
     benches: list[Bench] = []
     began = time.monotonic()
