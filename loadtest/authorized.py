@@ -8,7 +8,6 @@ import secrets
 import socket
 import statistics
 import time
-from pathlib import Path
 
 import contenders
 import wire
@@ -58,12 +57,12 @@ def authorized(bench: Bench) -> None:
             for name, costs in measured.items()
         }
         again = ratios["without, again"] * without
-        bench.judge(
-            f"GET 1 KiB without a token: {what}, against itself", again, without, None, "µs"
+        bench.judge_values(
+            f"GET 1 KiB without a token: {what}, against itself", again, without, unit="µs"
         )
         for name in ("Bearer", "Basic"):
             work = f"GET 1 KiB with a token ({name}): {what}, against without"
-            bench.judge(work, ratios[name] * without, without, _BOUND, "µs")
+            bench.judge_values(work, ratios[name] * without, without, at_most=_BOUND, unit="µs")
 
 
 def _token(name: str, secret: str | None = None) -> str:
@@ -74,19 +73,10 @@ def _token(name: str, secret: str | None = None) -> str:
 def _batch(server: Contender, connection: socket.socket, fields: str) -> tuple[float, float]:
     """Return the seconds and the seconds of CPU that each request of a batch took."""
     request = wire.head("GET", f"{server.get}small.txt", fields)
-    cpu, start = _cpu(server), time.monotonic()
+    cpu, start = server.cpu(), time.monotonic()
     for _ in range(_BATCH):
         wire.exchange(connection, request, 1024)
-    return (time.monotonic() - start) / _BATCH, (_cpu(server) - cpu) / _BATCH
-
-
-def _cpu(server: Contender) -> float:
-    """Return the seconds of CPU of the server in nanosecond steps, which /proc/pid/stat lacks."""
-    return sum(
-        int((task / "schedstat").read_text().split()[0]) / 1e9
-        for pid in contenders.family(server.process.pid)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-    )
+    return (time.monotonic() - start) / _BATCH, (server.cpu() - cpu) / _BATCH
 
 
 ROWS = {"authorized": authorized}

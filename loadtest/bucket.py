@@ -1,29 +1,34 @@
-"""The rows about a bucket: our service compared with boto3, on the same SeaweedFS."""
+"""The rows about a bucket: this service, boto3 and a version before, on the same SeaweedFS."""
 
 import contextlib
 import http.client
 import io
+import itertools
 import os
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import boto3
 import contenders
+import multiplex
 import wire
-from bench import Bench
+from bench import Bench, Local, Measured, Sample
 from contenders import Contender, Missing
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.support import seaweed
 
 MIB = 1 << 20
+_LARGE = 256 * MIB
+_CONNECTIONS = 16
 _PAGE = 100
 _PAGES = 30
+_FILES = 2000
 
 
 class _NullFile(io.RawIOBase):
@@ -43,82 +48,114 @@ def _store(base: Path) -> Iterator[seaweed.Seaweed]:
 
 
 def s3(bench: Bench) -> None:
-    """Upload and download one large file, and list a page of files."""
-    size = bench.source.stat().st_size
+    """Upload and download large and small files, and list a page of files."""
+    for name, value in seaweed.CREDENTIALS.items():
+        os.environ.setdefault(name, value)
     try:
-        with _store(bench.base) as store, _ours(bench, store) as ours:
-            client = boto3.client(
-                "s3",
-                endpoint_url=store.endpoint,
-                region_name="us-east-1",
-                aws_access_key_id="any",
-                aws_secret_access_key="any",
-            )
-            _large(bench, store, ours, client, size)
-            _pages(bench, ours, client)
+        with contextlib.ExitStack() as stack:
+            store = stack.enter_context(_store(bench.base))
+            services = {"ours": stack.enter_context(_service(bench, store, "ours"))}
+            if bench.before:
+                services["before"] = stack.enter_context(
+                    _service(bench, store, "before", tree=bench.before)
+                )
+            _small(bench, store, services)
+            if bench.workers == 1:
+                _large(bench, store, services)
+                _pages(bench, store, services["ours"])
     except Missing as missing:
         bench.missing.add(str(missing))
 
 
-@contextlib.contextmanager
-def _ours(bench: Bench, store: seaweed.Seaweed) -> Iterator[Contender]:
-    for name, value in seaweed.CREDENTIALS.items():
-        os.environ.setdefault(name, value)
-    settings = {"STORE_URL": store.url("bench")}
-    with contenders.fileservice(bench.base, workers=bench.workers, **settings) as ours:
-        yield ours
+def _service(
+    bench: Bench, store: seaweed.Seaweed, prefix: str, **options: Any
+) -> contextlib.AbstractContextManager[Contender]:
+    return contenders.fileservice(
+        bench.base, workers=bench.workers, STORE_URL=store.url(prefix), **options
+    )
 
 
-def _large(bench: Bench, store: seaweed.Seaweed, ours: Contender, client: Any, size: int) -> None:
-    bucket, key = seaweed.BUCKET, "bench/put-1.bmp"
+def _small(bench: Bench, store: seaweed.Seaweed, services: dict[str, Contender]) -> None:
+    numbers = itertools.count()
 
-    def upload() -> None:
-        wire.put(ours.port, "/upload/put-1.bmp", bench.source)
+    def put(service: Contender) -> Sample:
+        requests = multiplex.uploads(service.put, 1024, 1_000_000 * next(numbers))
+        return multiplex.load(
+            service.port, requests, connections=_CONNECTIONS, seconds=bench.seconds, status=201
+        )
+
+    def get(service: Contender) -> Sample:
+        requests = multiplex.repeated("GET", f"{service.get}small.txt")
+        return multiplex.load(
+            service.port, requests, connections=_CONNECTIONS, seconds=bench.seconds
+        )
+
+    for name in services:
+        store.client.put_object(Bucket=seaweed.BUCKET, Key=f"{name}/small.txt", Body=b"x" * 1024)
+    for method, load in (("PUT", put), ("GET", get)):
+        work = f"{method} 1 KiB over a bucket, {_CONNECTIONS} connections"
+        bench.compare(work, {name: (s, partial(load, s)) for name, s in services.items()})
+        text = f"{work}: requests for each second of CPU"
+        if "before" in services:
+            bench.judge(f"{text}, against before", (work, "ours", "per_core"),
+                        (work, "before", "per_core"), at_least=3.0, unit="/s")  # fmt: skip
+        else:
+            bench.note(text, f"{bench.median(work, 'ours', 'per_core'):.0f}/s")
+
+
+def _large(bench: Bench, store: seaweed.Seaweed, services: dict[str, Contender]) -> None:
+    size = min(bench.size, _LARGE)
+    source = wire.sample_file(bench.base / "source.bmp", size)
+    bucket, client = seaweed.BUCKET, store.client
+
+    def key(name: str) -> str:
+        return f"{name}/large.bmp"
 
     def upload_by_boto3() -> None:
-        with bench.source.open("rb") as file:
-            client.upload_fileobj(file, bucket, key)
+        with source.open("rb") as file:
+            client.upload_fileobj(file, bucket, key("boto3"))
 
-    def download() -> None:
-        wire.get(ours.port, "/download/put-1.bmp", size)
+    def removed(name: str, upload: Callable[[], None]) -> Callable[[], None]:
+        """Return the upload of a file that is removed before."""
 
-    def download_by_boto3() -> None:
-        client.download_fileobj(bucket, key, _NullFile())
+        def action() -> None:
+            client.delete_object(Bucket=bucket, Key=key(name))
+            upload()
 
-    seconds: dict[str, list[float]] = {"up": [], "up'": [], "down": [], "down'": []}
-    memory = 0
-    for round_number in range(bench.rounds + 1):
-        for which, send, fetch in (
-            ("", upload, download),
-            ("'", upload_by_boto3, download_by_boto3),
-        ):
-            store.client.delete_object(Bucket=bucket, Key=key)
-            before = ours.memory()
-            sent, fetched = _timed(send), _timed(fetch)
-            if not which and round_number:
-                memory = max(memory, ours.memory() - before)
-            if round_number:  # the first is the warm-up
-                seconds[f"up{which}"].append(sent)
-                seconds[f"down{which}"].append(fetched)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    mib = size // MIB
-    bench.judge(f"S3: PUT {mib} MiB: wall, against boto3's upload_fileobj",
-                medians["up"], medians["up'"], 1.25)  # fmt: skip
-    bench.judge(f"S3: GET {mib} MiB: wall, against boto3's download_fileobj",
-                medians["down"], medians["down'"], 1.25)  # fmt: skip
-    bench.judge_limit("S3: memory that a transfer adds, after it", memory / MIB, 32, "MiB")
+        return action
+
+    memory = services["ours"].memory()
+    boto3_ = Local()
+    puts: dict[str, tuple[Measured, Callable[[], None]]] = {
+        "boto3": (boto3_, removed("boto3", upload_by_boto3))
+    }
+    gets: dict[str, tuple[Measured, Callable[[], None]]] = {
+        "boto3": (boto3_, lambda: client.download_fileobj(bucket, key("boto3"), _NullFile()))
+    }
+    for name, service in services.items():
+        upload = partial(wire.put, service.port, f"{service.put}large.bmp", source)
+        puts[name] = service, removed(name, upload)
+        gets[name] = service, partial(wire.get, service.port, f"{service.get}large.bmp", size)
+    for method, actions in (("PUT", puts), ("GET", gets)):
+        work = f"{method} {size // MIB} MiB over a bucket"
+        bench.compare(work, actions)
+        bench.judge(f"{work}: wall, against boto3",
+                    (work, "ours", "wall"), (work, "boto3", "wall"), at_most=1.25)  # fmt: skip
+        bench.judge(f"{work}: wall, against before",
+                    (work, "ours", "wall"), (work, "before", "wall"), at_most=1.0)  # fmt: skip
+    grown = services["ours"].memory() - memory
+    bench.judge_limit("memory that transfers over a bucket add", grown / MIB, 32, "MiB")
+    source.unlink()
 
 
-def _pages(bench: Bench, ours: Contender, client: Any) -> None:
-    files = 100_000 if bench.rounds > 3 else 2_000
-
+def _pages(bench: Bench, store: seaweed.Seaweed, ours: Contender) -> None:
     def put(number: int) -> None:
-        client.put_object(Bucket=seaweed.BUCKET, Key=f"bench/f{number:06}.txt", Body=b"")
+        store.client.put_object(Bucket=seaweed.BUCKET, Key=f"ours/f{number:06}.txt", Body=b"")
 
     with ThreadPoolExecutor(8) as pool:
-        for _ in pool.map(put, range(files)):
+        for _ in pool.map(put, range(_FILES)):
             pass
-    page = {"Bucket": seaweed.BUCKET, "Prefix": "bench/", "MaxKeys": _PAGE}
+    page = {"Bucket": seaweed.BUCKET, "Prefix": "ours/", "MaxKeys": _PAGE}
     connection = http.client.HTTPConnection("127.0.0.1", ours.port)
 
     def list_ours() -> None:
@@ -128,19 +165,19 @@ def _pages(bench: Bench, ours: Contender, client: Any) -> None:
             raise wire.Unexpected(f"the list was answered with {answer.status}")
 
     def list_by_boto3() -> None:
-        client.list_objects_v2(**page, StartAfter="bench/f001000.txt")
+        store.client.list_objects_v2(**page, StartAfter="ours/f001000.txt")
 
     seconds: dict[str, list[float]] = {"ours": [], "boto3": []}
     for _ in range(_PAGES):
         seconds["ours"].append(_timed(list_ours))
         seconds["boto3"].append(_timed(list_by_boto3))
     connection.close()
-    bench.judge(
-        f"S3: a page of {_PAGE} of {files} files, against ListObjectsV2",
+    bench.judge_values(
+        f"page of {_PAGE} of {_FILES} files of a bucket, against ListObjectsV2",
         statistics.median(seconds["ours"]) * 1000,
         statistics.median(seconds["boto3"]) * 1000,
-        1.5,
-        "ms",
+        at_most=1.5,
+        unit="ms",
     )
 
 

@@ -1,4 +1,4 @@
-"""The servers that are compared, each started as its documentation recommends."""
+"""Contender: a running server that is measured, and how servers are started and stopped."""
 
 import contextlib
 import os
@@ -8,9 +8,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import wire
 
 ROOT = Path(__file__).parent.parent
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -34,6 +36,8 @@ class Contender:
     tus: str = "/tus/"
     own_names: bool = False
     """Whether the server chooses the names of files, so that every file is an upload."""
+    empty: Callable[[], None] | None = None
+    """Removes the uploads of a server that does not keep them as files."""
 
     def cpu(self) -> float:
         """Return the seconds of CPU that its processes have used, as the kernel accounts them."""
@@ -47,20 +51,47 @@ class Contender:
             total += int(status.partition("VmRSS:")[2].split()[0]) * 1024
         return total
 
+    def offer(self, source: Path, name: str) -> None:
+        """Let it serve a file, which is linked to and not copied where that is possible."""
+        if self.empty:
+            wire.put(self.port, f"{self.get}{name}", source)
+        else:
+            os.link(source, self.files / name)
+
     def clear(self) -> None:
         """Remove the files that were uploaded to it."""
-        for path in self.files.iterdir():
-            if path.is_file() and (self.own_names or path.name.startswith("put-")):
-                path.unlink()
+        if self.empty:
+            self.empty()
+            return
+        for entry in os.scandir(self.files):
+            if entry.is_file() and (self.own_names or entry.name.startswith("put-")):
+                Path(entry.path).unlink()
+
+
+Opener = Callable[[], contextlib.AbstractContextManager[Contender]]
+"""Starts a contender, for the length of a block. Raises Missing."""
 
 
 def cpu(root: int) -> float:
-    """Return the seconds of CPU that a process and its descendants have used."""
-    ticks = 0
-    for pid in family(root):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / _TICKS
+    """Return the seconds of CPU that a process and its descendants have used.
+
+    The kernel counts nanoseconds for each thread that runs, and steps of 10 ms for a process, which
+    include the threads that have ended.
+    """
+    return sum(max(_cpu_of_process(pid), _cpu_of_threads(pid)) for pid in family(root))
+
+
+def _cpu_of_process(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _cpu_of_threads(pid: int) -> float:
+    nanoseconds = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            nanoseconds += int((task / "schedstat").read_text().split()[0])
+    return nanoseconds / 1e9
 
 
 def family(root: int) -> list[int]:
@@ -75,103 +106,60 @@ def family(root: int) -> list[int]:
 def _children(pid: int) -> list[int]:
     children = []
     for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             children += [int(child) for child in (task / "children").read_text().split()]
     return children
 
 
 @contextlib.contextmanager
 def fileservice(
-    base: Path, *, workers: int = 1, stock: bool = False, **settings: str
+    base: Path, *, workers: int = 1, stock: bool = False, tree: Path = ROOT, **settings: str
 ) -> Iterator[Contender]:
-    """Run this service; with `stock`, on gunicorn's own gevent worker."""
-    port, files = _free_port(), Path(tempfile.mkdtemp(dir=base, prefix="ours-"))
-    variables = {
-        "FILESERVICE_BIND": f"127.0.0.1:{port}",
-        "FILESERVICE_STORE_URL": str(files),
-        "FILESERVICE_WORKERS": str(workers),
-    } | {f"FILESERVICE_{key}": value for key, value in settings.items()}
+    """Run this service, or that of another `tree`; with `stock`, on gunicorn's own gevent worker.
+
+    Everybody may do everything, and nobody is limited.
+    """
+    port, files = free_port(), directory(base, "ours")
+    values = {
+        "BIND": f"127.0.0.1:{port}",
+        "STORE_URL": str(files),
+        "WORKERS": str(workers),
+        "ANONYMOUS": "list,read,write,delete",
+    } | settings
+    variables = {f"FILESERVICE_{name}": value for name, value in values.items()}
     command = [sys.executable, "-m", "gunicorn", "--log-level", "warning"]
     command += ["--worker-class", "gevent"] if stock else []
-    with _running(command, port, variables) as process:
+    with running(command, port, variables, cwd=tree) as process:
         yield Contender(process, port, files)
 
 
 @contextlib.contextmanager
-def nginx(base: Path, *, workers: int = 1) -> Iterator[Contender]:
-    """Run nginx: GET by sendfile, PUT by its dav module, and no access log."""
-    binary = shutil.which("nginx") or "/usr/sbin/nginx"
-    if not Path(binary).exists():
-        raise Missing("nginx (Debian's nginx-light or nginx)")
-    port, home = _free_port(), Path(tempfile.mkdtemp(dir=base, prefix="nginx-"))
-    files = home / "files"
-    files.mkdir()
-    home.chmod(0o755)
-    user = "user root;" if os.geteuid() == 0 else ""
-    (home / "nginx.conf").write_text(f"""
-{user}
-daemon off; worker_processes {workers}; pid {home}/pid; error_log {home}/error.log;
-events {{ worker_connections 4096; }}
-http {{
-    access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
-    client_max_body_size 0; client_body_temp_path {home}/body;
-    proxy_temp_path {home}/p; fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u;
-    scgi_temp_path {home}/s;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{ root {files}; dav_methods PUT DELETE; }}
-    }}
-}}
-""")
-    with _running([binary, "-c", str(home / "nginx.conf"), "-e", str(home / "e")], port) as process:
+def bare_loop(base: Path, *, digest: str = "none", fsync: bool = False) -> Iterator[Contender]:
+    """Run the loop of bare system calls that is the limit; `digest` is none, same or thread."""
+    port, files = free_port(), directory(base, "limit")
+    command = [sys.executable, str(Path(__file__).with_name("limit.py")), "--port", str(port)]
+    command += ["--dir", str(files), "--digest", digest] + ([] if fsync else ["--no-fsync"])
+    with running(command, port) as process:
         yield Contender(process, port, files, get="/", put="/")
 
 
-@contextlib.contextmanager
-def copyparty(base: Path, *, workers: int = 1) -> Iterator[Contender]:
-    """Run copyparty: everybody may read and write, and requests are not logged."""
-    _require_module("copyparty")
-    port, files = _free_port(), Path(tempfile.mkdtemp(dir=base, prefix="copyparty-"))
-    command = [sys.executable, "-m", "copyparty", "-q", "-i", "127.0.0.1", "-p", str(port)]
-    command += ["-j", str(workers), "-v", f"{files}::rw:c,wram"]  # wram: allow uploads to a tmpfs
-    with _running(command, port, {"HOME": str(files)}) as process:
-        yield Contender(process, port, files, get="/", put="/")
+def directory(base: Path, name: str) -> Path:
+    """Return a new directory, which servers that change their user may enter and write to."""
+    path = Path(tempfile.mkdtemp(dir=base, prefix=f"{name}-"))
+    path.chmod(0o777)
+    return path
 
 
-@contextlib.contextmanager
-def uploadserver(base: Path) -> Iterator[Contender]:
-    """Run uploadserver: one process, and uploads by form only."""
-    _require_module("uploadserver")
-    port, files = _free_port(), Path(tempfile.mkdtemp(dir=base, prefix="uploadserver-"))
-    command = [sys.executable, "-m", "uploadserver", str(port), "-b", "127.0.0.1"]
-    with _running([*command, "-d", str(files)], port) as process:
-        yield Contender(process, port, files, get="/", put="", field="files")
+def program(name: str, package: str) -> str:
+    """Return the path of a program. Raises Missing."""
+    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if path is None:
+        raise Missing(f"{name} ({package})")
+    return path
 
 
-@contextlib.contextmanager
-def tus_server(base: Path) -> Iterator[Contender]:
-    """Run @tus/server with its own file store: one process."""
-    modules = Path(sys.prefix) / "node"
-    if not shutil.which("node") or not (modules / "node_modules/@tus/server").exists():
-        raise Missing(f"@tus/server (npm install --prefix {modules.name} @tus/server)")
-    port, files = _free_port(), Path(tempfile.mkdtemp(dir=base, prefix="tus-server-"))
-    script = f"""
-        import {{ Server }} from "@tus/server";
-        import {{ FileStore }} from "@tus/file-store";
-        const datastore = new FileStore({{ directory: {str(files)!r} }});
-        new Server({{ path: "/files", datastore }}).listen({{ host: "127.0.0.1", port: {port} }});
-    """
-    command = ["node", "--input-type=module", "--eval", script]
-    with _running(command, port, cwd=modules) as process:
-        yield Contender(process, port, files, tus="/files", own_names=True)
-
-
-def _require_module(name: str) -> None:
-    if subprocess.call([sys.executable, "-c", f"import {name}"], stderr=subprocess.DEVNULL):
-        raise Missing(f"{name} (pip install {name})")
-
-
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -179,18 +167,24 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def _running(
+def running(
     command: list[str],
     port: int,
     variables: Mapping[str, str] = {},  # is not modified
     cwd: Path = ROOT,
 ) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a server for the length of a block, which begins when it listens on `port`."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            command, cwd=cwd, env=os.environ | variables, stdout=log, stderr=log
+            command,
+            cwd=cwd,
+            env=os.environ | variables,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # lighttpd with workers ends its whole process group
         )
         try:
-            for _ in range(400):
+            for _ in range(1200):
                 with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                     break
                 if process.poll() is not None:

@@ -1,172 +1,229 @@
-"""The rows about one large file: downloads, uploads, and uploads by tus."""
+"""The rows about one large file: uploads of every form, and downloads."""
 
-import hashlib
-import os
-import statistics
-import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import contenders
+import file_servers
+import web_servers
 import wire
-from bench import Bench, Sample
-from contenders import Contender
+from bench import Bench
+from contenders import Contender, Opener
 
 MIB = 1 << 20
-
-
-def downloads(bench: Bench) -> None:
-    """GET the whole file, and ranges at its beginning and its end."""
-    size = bench.source.stat().st_size
-    large = bench.base / "large.bmp"
-    with large.open("wb") as file:
-        file.truncate(4 * bench.size)
-    with bench.running(
-        ours=lambda: contenders.fileservice(bench.base, workers=bench.workers),
-        nginx=lambda: contenders.nginx(bench.base, workers=bench.workers),
-        stock=lambda: contenders.fileservice(bench.base, workers=bench.workers, stock=True),
-        copyparty=lambda: contenders.copyparty(bench.base, workers=bench.workers),
-        uploadserver=lambda: contenders.uploadserver(bench.base),
-    ) as servers:
-        for server in servers.values():
-            os.link(bench.source, server.files / "get.bmp")
-            os.link(large, server.files / "large.bmp")
-
-        def get_file(server: Contender) -> None:
-            wire.get(server.port, f"{server.get}get.bmp", size)
-
-        work = f"GET {bench.size // MIB} MiB"
-        medians = bench.compare(
-            work, {name: (server, get_file) for name, server in servers.items()}
-        )
-        for name in servers:
-            if name != "ours":
-                _judge_both(bench, work, medians, name, 1.0 if name == "nginx" else None)
-
-        last = 4 * bench.size - MIB
-        repeats = 400
-
-        def get_range(first: int) -> Callable[[Contender], None]:
-            def action(server: Contender) -> None:
-                for _ in range(repeats):
-                    wire.get(
-                        server.port, f"{server.get}large.bmp", MIB, f"{first}-{first + MIB - 1}"
-                    )
-
-            return action
-
-        ours = servers["ours"]
-        medians = bench.compare(
-            "ranges", {"first": (ours, get_range(0)), "last": (ours, get_range(last))}
-        )
-        bench.judge(
-            f"GET of the last 1 MiB of {4 * bench.size // MIB} MiB against the first,"
-            f" CPU of {repeats}",
-            medians["last"].cpu,
-            medians["first"].cpu,
-            1.2,
-        )
-    large.unlink()
+_SOURCE = 128 * MIB
+"""The size of what is sent, again and again. It does not fit the caches of the processor."""
+_STEPS = 64
+_FAST = {"DIGEST": "none", "FSYNC": "false"}
 
 
 def uploads(bench: Bench) -> None:
-    """Upload by PUT, by PUT in chunks, and by POST of a form."""
-    fast = {"DIGEST": "none", "FSYNC": "false"}
-    with bench.running(
-        ours=lambda: contenders.fileservice(bench.base, workers=bench.workers),
-        fast=lambda: contenders.fileservice(bench.base, workers=bench.workers, **fast),
-        nginx=lambda: contenders.nginx(bench.base, workers=bench.workers),
-        stock=lambda: contenders.fileservice(bench.base, workers=bench.workers, stock=True),
-        copyparty=lambda: contenders.copyparty(bench.base, workers=bench.workers),
-        uploadserver=lambda: contenders.uploadserver(bench.base),
-    ) as servers:
-
-        def put(server: Contender) -> None:
-            wire.put(server.port, f"{server.put}put-1.bmp", bench.source)
-
-        def put_chunked(server: Contender) -> None:
-            wire.put_chunked(server.port, f"{server.put}put-1.bmp", bench.source)
-
-        def post(server: Contender) -> None:
-            wire.post_form(server.port, server.form, server.field, "put-1.bmp", bench.source)
-
-        actions = {name: (server, put) for name, server in servers.items()}
-        actions["chunked"] = (servers["ours"], put_chunked)
-        actions["form"] = (servers["ours"], post)
-        if "uploadserver" in servers:
-            actions["uploadserver"] = (servers["uploadserver"], post)
-        work = f"PUT {bench.size // MIB} MiB"
-        medians = bench.compare(work, actions)
-        if "nginx" in medians:
-            bench.judge(f"{work}, no digest, no fsync: wall, against nginx",
-                        medians["fast"].wall, medians["nginx"].wall, 1.0)  # fmt: skip
-            bench.judge(f"{work}, no digest, no fsync: CPU, against nginx",
-                        medians["fast"].cpu, medians["nginx"].cpu, 1.0)  # fmt: skip
-            alone = _hashing_alone(bench.size)
-            bench.judge(f"{work}: CPU, against SHA-256 alone + 0.6 × nginx",
-                        medians["ours"].cpu, alone + 0.6 * medians["nginx"].cpu, 1.0)  # fmt: skip
-            bench.note("SHA-256 of as much, in process", f"{alone:.3g} s")
-            bench.note(f"{work}: CPU of the client", f"{medians['ours'].client:.3g} s")
-        if "copyparty" in medians:
-            bench.judge(f"{work}: wall, against copyparty",
-                        medians["ours"].wall, medians["copyparty"].wall, 0.35)  # fmt: skip
-        for name in ("stock", "uploadserver"):
-            if name in medians:
-                _judge_both(bench, work, medians, name, None)
-        bench.judge("the same as a form: wall, against our PUT",
-                    medians["form"].wall, medians["ours"].wall, 1.15)  # fmt: skip
-        bench.judge("the same in chunks: wall, against our PUT",
-                    medians["chunked"].wall, medians["ours"].wall, 1.3)  # fmt: skip
+    """Upload with the defaults, which are a digest and syncs."""
+    base, workers = bench.base, bench.workers
+    source = _picture(bench)
+    openers: dict[str, Opener] = {
+        "limit: one thread": lambda: contenders.bare_loop(base, digest="same", fsync=True),
+        "limit: hashing in a second thread": lambda: contenders.bare_loop(
+            base, digest="thread", fsync=True
+        ),
+        "ours": lambda: contenders.fileservice(base, workers=workers),
+        "stock": lambda: contenders.fileservice(base, workers=workers, stock=True),
+        "copyparty": lambda: file_servers.copyparty(base, workers=workers),
+        "copyparty, SHA-512": lambda: file_servers.copyparty(
+            base, workers=workers, digest="sha512"
+        ),
+    }
+    with bench.running(openers) as servers:
+        work = f"PUT {bench.size // MIB} MiB, digest and fsync"
+        actions = {
+            name: (server, _put(server, source, bench.size)) for name, server in servers.items()
+        }
+        ours = servers["ours"]
+        forms = {"ours, " + name: (ours, action) for name, action in _forms(bench, ours).items()}
+        bench.compare(work, actions | forms)
+    for path in bench.base.glob("source*"):
+        path.unlink()
+    loops = [name for name in servers if name.startswith("limit")]
+    limit = min(loops, key=lambda name: bench.median(work, name, "wall"))
+    bench.judge(f"{work}: wall, against the faster loop ({limit.removeprefix('limit: ')})",
+                (work, "ours", "wall"), (work, limit, "wall"), at_most=1.1)  # fmt: skip
+    bench.judge(f"{work}: CPU, against that loop",
+                (work, "ours", "cpu"), (work, limit, "cpu"), at_most=1.15)  # fmt: skip
+    for name in ("copyparty", "copyparty, SHA-512"):
+        bench.judge(f"{work}: wall, against {name}",
+                    (work, "ours", "wall"), (work, name, "wall"), at_most=0.35)  # fmt: skip
+    for name in forms:
+        bound = 1.25 if name.endswith("PATCHes") else 1.1
+        bench.judge(f"{work}: {name.removeprefix('ours, ')}: wall, against the picture by PUT",
+                    (work, name, "wall"), (work, "ours", "wall"), at_most=bound)  # fmt: skip
 
 
-def resumable(bench: Bench) -> None:
-    """Upload by tus, in one request and in many."""
-    size = bench.source.stat().st_size
-    with bench.running(
-        ours=lambda: contenders.fileservice(bench.base, workers=bench.workers),
-        tus_server=lambda: contenders.tus_server(bench.base),
-    ) as servers:
-        for step, work in (
-            (size, f"tus: one PATCH of {size // MIB} MiB"),
-            (16 * MIB, f"tus: {size // (16 * MIB)} PATCHes of 16 MiB"),
-        ):
+def _forms(bench: Bench, ours: Contender) -> dict[str, Callable[[], None]]:
+    """Return the ways to upload as much as text, and not by PUT with a Content-Length."""
+    if bench.workers > 1:  # one upload is handled by one worker
+        return {}
+    size, picture = bench.size, bench.base / "source.bmp"
+    length = picture.stat().st_size
+    texts = {
+        "ASCII (.txt)": ("txt", "Plain lines of text, as in a log: 0123456789.\n", "", ""),
+        "UTF-8 (.txt)": ("txt", "Grüße, wie man sie schreibt: äöü, ñ, 日本語 und mehr.\n", "", ""),
+        "ASCII (.csv)": ("csv", "2026-11-26,1024,some text,0.25\n", "date,size,text,ratio\n", ""),
+        "ASCII (.json)": ("json", '{"date": "2026-11-26", "size": 1024},\n', "[\n", "null]"),
+        "UTF-8 (.json)": ("json", '{"name": "Grüße, 日本語", "size": 1024},\n', "[\n", "null]"),
+    }
+    forms: dict[str, Callable[[], None]] = {}
+    for number, (name, (extension, *lines)) in enumerate(texts.items()):
+        text = wire.text_file(bench.base / f"source-{number}.{extension}", length, *lines)
+        path = f"{ours.put}put-1.{extension}"
+        forms[name] = partial(wire.put, ours.port, path, text, size)
+    path = f"{ours.put}put-1.bmp"
+    forms["in chunks"] = partial(wire.put_chunked, ours.port, path, picture, size)
+    forms["as a form"] = partial(
+        wire.post_form, ours.port, ours.form, ours.field, "put-1.bmp", picture, size
+    )
+    forms["tus, one PATCH"] = _tus(ours, picture, size, size)
+    forms[f"tus, {_STEPS} PATCHes"] = _tus(ours, picture, size, size // _STEPS)
+    return forms
 
-            def upload(server: Contender, step: int = step) -> None:
-                path = wire.tus_create(server.port, server.tus, "put-1.bmp", size)
-                wire.tus_patch(server.port, path, bench.source, step)
 
-            medians = bench.compare(
-                work, {name: (server, upload) for name, server in servers.items()}
+def bare_uploads(bench: Bench) -> None:
+    """Upload without a digest and syncs, which is all that most of the others do."""
+    base, workers, size = bench.base, bench.workers, bench.size
+    source = _picture(bench)
+    openers: dict[str, Opener] = {
+        "limit": lambda: contenders.bare_loop(base),
+        "ours": lambda: contenders.fileservice(base, workers=workers, **_FAST),
+        "nginx": lambda: web_servers.nginx(base, workers=workers),
+        "nginx, aio threads": lambda: web_servers.nginx(base, workers=workers, threads=True),
+        "copyparty, no digest": lambda: file_servers.copyparty(base, workers=workers, digest="no"),
+    }
+    if workers == 1:
+        openers |= {
+            "apache": lambda: web_servers.apache(base),
+            "lighttpd": lambda: web_servers.lighttpd(base),
+            "rclone serve webdav": lambda: file_servers.rclone(base),
+            "wsgidav on cheroot": lambda: file_servers.wsgidav(base),
+            "SeaweedFS's filer": lambda: file_servers.seaweed_filer(base),
+            "uploadserver, as a form": lambda: file_servers.uploadserver(base),
+            "@tus/server, one PATCH": lambda: file_servers.tus_server(base),
+        }
+    with bench.running(openers) as servers:
+        work = f"PUT {size // MIB} MiB, no digest, no fsync"
+        actions = {name: (server, _put(server, source, size)) for name, server in servers.items()}
+        if server := servers.get("uploadserver, as a form"):
+            action = partial(
+                wire.post_form, server.port, server.form, server.field, "put-1.bmp", source, size
             )
-            if "tus_server" in medians:
-                bench.judge(f"{work}: wall, against @tus/server",
-                            medians["ours"].wall, medians["tus_server"].wall, 0.35)  # fmt: skip
-            else:
-                bench.note(work, f"{medians['ours'].wall:.3g} s")
+            actions["uploadserver, as a form"] = server, action
+        if server := servers.get("@tus/server, one PATCH"):
+            actions["@tus/server, one PATCH"] = server, _tus(server, source, size, size)
+            name = f"@tus/server, {_STEPS} PATCHes"
+            actions[name] = server, _tus(server, source, size, size // _STEPS)
+        bench.compare(work, actions)
+    source.unlink()
+    bench.judge(f"{work}: CPU, against the loop",
+                (work, "ours", "cpu"), (work, "limit", "cpu"), at_most=1.15)  # fmt: skip
+    _judge_fastest(bench, work, ("nginx", "nginx, aio threads"), {"wall": 1.0})
 
 
-def _judge_both(
-    bench: Bench, work: str, medians: dict[str, Sample], name: str, factor: float | None
+def downloads(bench: Bench) -> None:
+    """GET the whole file, from tmpfs and from the page cache of ext4."""
+    for base, where in ((bench.base, "tmpfs"), (bench.disk, "ext4, in the page cache")):
+        _download(bench, base, f"GET {bench.size // MIB} MiB, {where}")
+
+
+def _download(bench: Bench, base: Path, work: str) -> None:
+    workers, size = bench.workers, bench.size
+    openers: dict[str, Opener] = {
+        "limit": lambda: contenders.bare_loop(base),
+        "ours": lambda: contenders.fileservice(base, workers=workers),
+        "stock": lambda: contenders.fileservice(base, workers=workers, stock=True),
+        "nginx": lambda: web_servers.nginx(base, workers=workers),
+        "nginx, aio threads": lambda: web_servers.nginx(base, workers=workers, threads=True),
+        "copyparty": lambda: file_servers.copyparty(base, workers=workers),
+    }
+    if workers == 1:
+        openers |= {
+            "apache": lambda: web_servers.apache(base),
+            "lighttpd": lambda: web_servers.lighttpd(base),
+            "rclone serve webdav": lambda: file_servers.rclone(base),
+            "rclone serve http": lambda: file_servers.rclone(base, "http"),
+            "wsgidav on cheroot": lambda: file_servers.wsgidav(base),
+            "uploadserver": lambda: file_servers.uploadserver(base),
+        }
+        if base == bench.base:
+            openers["SeaweedFS's filer"] = lambda: file_servers.seaweed_filer(base)
+    source = wire.sample_file(base / "source.bmp", size)
+    with bench.running(openers) as servers:
+        for server in servers.values():
+            server.offer(source, "get.bmp")
+        bench.compare(
+            work,
+            {
+                name: (server, partial(wire.get, server.port, f"{server.get}get.bmp", size))
+                for name, server in servers.items()
+            },
+        )
+    source.unlink()
+    _judge_fastest(bench, work, ("nginx", "nginx, aio threads"), {"wall": 1.0, "cpu": 1.0})
+    bench.judge(f"{work}: CPU, against the loop", (work, "ours", "cpu"), (work, "limit", "cpu"))
+
+
+def ranges(bench: Bench) -> None:
+    """GET ranges at the beginning and at the end of a file that is four times as large."""
+    size = 4 * bench.size
+    repeats = 400
+    with contenders.fileservice(bench.base, workers=bench.workers) as ours:
+        with (ours.files / "large.bmp").open("wb") as file:
+            file.truncate(size)
+
+        def get(first: int) -> None:
+            for _ in range(repeats):
+                byte_range = f"{first}-{first + MIB - 1}"
+                wire.get(ours.port, f"{ours.get}large.bmp", MIB, byte_range)
+
+        work = f"{repeats} ranges of 1 MiB of {size // MIB} MiB"
+        bench.compare(
+            work, {"first": (ours, partial(get, 0)), "last": (ours, partial(get, size - MIB))}
+        )
+    bench.judge(f"{work}: CPU of the last, against the first",
+                (work, "last", "cpu"), (work, "first", "cpu"), at_most=1.2)  # fmt: skip
+
+
+def _picture(bench: Bench) -> Path:
+    return wire.sample_file(bench.base / "source.bmp", min(_SOURCE, bench.size))
+
+
+def _put(server: Contender, source: Path, size: int) -> Callable[[], None]:
+    return partial(wire.put, server.port, f"{server.put}put-1.bmp", source, size)
+
+
+def _tus(server: Contender, source: Path, size: int, step: int) -> Callable[[], None]:
+    def upload() -> None:
+        path = wire.tus_create(server.port, server.tus, "put-1.bmp", size)
+        wire.tus_patch(server.port, path, source, size, step)
+
+    return upload
+
+
+def _judge_fastest(
+    bench: Bench, work: str, names: tuple[str, ...], bounds: dict[str, float]
 ) -> None:
-    ours, other = medians["ours"], medians[name]
-    bench.judge(f"{work}: wall, against {name}", ours.wall, other.wall, factor)
-    bench.judge(f"{work}: CPU, against {name}", ours.cpu, other.cpu, factor)
-
-
-def _hashing_alone(size: int) -> float:
-    """Return the median seconds of CPU for the SHA-256 of `size` bytes."""
-    block = bytearray(os.urandom(MIB))
-    seconds = []
-    for _ in range(3):
-        start = time.process_time()
-        digest = hashlib.sha256()
-        for _ in range(size // MIB):
-            digest.update(block)
-        seconds.append(time.process_time() - start)
-    return statistics.median(seconds)
+    """Compare ours with the fastest of some others, in each way for which there is a bound."""
+    measured = [name for name in names if name in bench.measured(work)]
+    if not measured:
+        return
+    best = min(measured, key=lambda name: bench.median(work, name, "wall"))
+    for what, bound in bounds.items():
+        words = "CPU" if what == "cpu" else what
+        bench.judge(f"{work}: {words}, against {best}",
+                    (work, "ours", what), (work, best, what), at_most=bound)  # fmt: skip
 
 
 ROWS = {
-    "downloads": downloads,
     "uploads": uploads,
-    "resumable": resumable,
+    "bare_uploads": bare_uploads,
+    "downloads": downloads,
+    "ranges": ranges,
 }

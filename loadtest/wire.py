@@ -3,11 +3,15 @@
 import base64
 import os
 import socket
+import struct
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 _BUFFER = bytearray(1 << 20)
 _CHUNK = 64 * 1024
+_TIMEOUT = struct.pack("ll", 300, 0)
+"""Seconds and microseconds."""
 _BOUNDARY = "fileservice-load-boundary"
 
 
@@ -37,43 +41,41 @@ def get(port: int, path: str, size: int, byte_range: str | None = None) -> None:
             left -= received
 
 
-def put(port: int, path: str, source: Path) -> None:
-    """Upload the file with a Content-Length."""
-    size = source.stat().st_size
+def put(port: int, path: str, source: Path, size: int | None = None) -> None:
+    """Upload `size` bytes with a Content-Length: the file, again and again."""
+    size = size or source.stat().st_size
     with _connect(port) as connection, source.open("rb") as file:
         connection.sendall(head("PUT", path, f"Content-Length: {size}\r\n"))
-        connection.sendfile(file)
+        _send_file(connection, file, size)
         _expect(connection, f"PUT {path}", (201, 200, 204))
 
 
-def put_chunked(port: int, path: str, source: Path) -> None:
-    """Upload the file in chunks of 64 KiB, as curl does."""
+def put_chunked(port: int, path: str, source: Path, size: int) -> None:
+    """Upload as much in chunks of 64 KiB, as curl does."""
     with _connect(port) as connection, source.open("rb") as file:
         connection.sendall(head("PUT", path, "Transfer-Encoding: chunked\r\n"))
-        buffer = bytearray(_CHUNK + 16)
-        while True:
-            count = file.readinto(memoryview(buffer)[7 : 7 + _CHUNK])
-            if not count:
-                break
-            buffer[:7] = b"%05x\r\n" % count
-            buffer[7 + count : 9 + count] = b"\r\n"
-            connection.sendall(memoryview(buffer)[: 9 + count])
-        connection.sendall(b"0\r\n\r\n")
+        between = b""
+        for offset in range(0, size, _CHUNK):
+            count = min(_CHUNK, size - offset)
+            connection.send(between + b"%x\r\n" % count, socket.MSG_MORE)
+            _send_file(connection, file, count, offset)
+            between = b"\r\n"
+        connection.sendall(between + b"0\r\n\r\n")
         _expect(connection, f"chunked PUT {path}", (201, 200, 204))
 
 
-def post_form(port: int, path: str, field: str, name: str, source: Path) -> None:
-    """Upload the file in a form, as browsers do."""
+def post_form(port: int, path: str, field: str, name: str, source: Path, size: int) -> None:
+    """Upload as much in a form, as browsers do."""
     before = (
         f"--{_BOUNDARY}\r\nContent-Disposition: form-data; "
         f'name="{field}"; filename="{name}"\r\nContent-Type: image/bmp\r\n\r\n'
     ).encode()
     after = f"\r\n--{_BOUNDARY}--\r\n".encode()
-    size = len(before) + source.stat().st_size + len(after)
+    length = len(before) + size + len(after)
     kind = f"Content-Type: multipart/form-data; boundary={_BOUNDARY}\r\n"
     with _connect(port) as connection, source.open("rb") as file:
-        connection.sendall(head("POST", path, f"{kind}Content-Length: {size}\r\n") + before)
-        connection.sendfile(file)
+        connection.sendall(head("POST", path, f"{kind}Content-Length: {length}\r\n") + before)
+        _send_file(connection, file, size)
         connection.sendall(after)
         _expect(connection, f"POST {path}", (201, 200, 204))
 
@@ -83,7 +85,7 @@ def refused_put(port: int, path: str, source: Path) -> None:
     size = source.stat().st_size
     with _connect(port) as connection, source.open("rb") as file:
         connection.sendall(head("PUT", path, f"Content-Length: {size}\r\n"))
-        connection.sendfile(file)
+        _send_file(connection, file, size)
         _expect(connection, f"refused PUT {path}", (409,))
 
 
@@ -100,9 +102,8 @@ def tus_create(port: int, path: str, name: str, size: int) -> str:
     return urlsplit(fields_of_answer["location"]).path
 
 
-def tus_patch(port: int, path: str, source: Path, step: int) -> None:
-    """Upload the file by tus, `step` bytes in each request, over one connection."""
-    size = source.stat().st_size
+def tus_patch(port: int, path: str, source: Path, size: int, step: int) -> None:
+    """Upload `size` bytes by tus, `step` bytes in each request, over one connection."""
     with _connect(port) as connection, source.open("rb") as file:
         for offset in range(0, size, step):
             count = min(step, size - offset)
@@ -111,7 +112,7 @@ def tus_patch(port: int, path: str, source: Path, step: int) -> None:
                 "Content-Type: application/offset+octet-stream\r\n"
             )
             connection.sendall(head("PATCH", path, fields))
-            connection.sendfile(file, offset, count)
+            _send_file(connection, file, count, offset)
             fields_of_answer = _expect(connection, f"PATCH {path}", (204,))
             if int(fields_of_answer["upload-offset"]) != offset + count:
                 raise Unexpected(f"PATCH {path}: {fields_of_answer}")
@@ -137,24 +138,56 @@ def persistent(port: int) -> socket.socket:
     return connection
 
 
-def exchange(connection: socket.socket, request: bytes, size: int) -> None:
-    """Send a request whose answer must have `size` bytes, and read it."""
+def exchange(
+    connection: socket.socket, request: bytes, size: int | None, expected: int = 200
+) -> None:
+    """Send a request and read its answer, whose body must have `size` bytes, if that is given."""
     connection.sendall(request)
-    status, _, received = _read_head(connection)
-    if status != 200:
-        raise Unexpected(f"{request!r}: {status}")
-    while received < size:
-        more = connection.recv(size)
+    status, fields, received = _read_head(connection)
+    if status != expected:
+        raise Unexpected(f"{request[:200]!r}: {status}")
+    length = int(fields["content-length"])
+    if size not in (None, length):
+        raise Unexpected(f"{request[:200]!r}: {length} bytes")
+    while received < length:
+        more = connection.recv(length - received)
         if not more:
-            raise Unexpected(f"{request!r} ended {size - received} bytes early")
+            raise Unexpected(f"{request[:200]!r} ended {length - received} bytes early")
         received += len(more)
 
 
+def read(port: int, path: str) -> None:
+    """Read a small answer over a connection of its own."""
+    with _connect(port) as connection:
+        exchange(connection, head("GET", path, "Connection: close\r\n"), None)
+
+
+def etag(port: int, path: str) -> str:
+    """Return the ETag of a file."""
+    with _connect(port) as connection:
+        connection.sendall(head("HEAD", path, "Connection: close\r\n"))
+        return _expect(connection, f"HEAD {path}", (200,))["etag"]
+
+
 def _connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=300)
+    """Return a connection, which waits in the kernel: Python's timeouts cost calls of poll."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        connection.setsockopt(socket.SOL_SOCKET, option, _TIMEOUT)
+    return connection
+
+
+def _send_file(connection: socket.socket, file: BinaryIO, count: int, offset: int = 0) -> None:
+    """Send bytes of a file from an offset, which begins anew where it ends."""
+    size = os.fstat(file.fileno()).st_size
+    end = offset + count
+    while offset < end:
+        at = offset % size
+        offset += os.sendfile(connection.fileno(), file.fileno(), at, min(size - at, end - offset))
 
 
 def head(method: str, path: str, fields: str) -> bytes:
+    """Return the head of a request."""
     common = "Host: 127.0.0.1\r\nUser-Agent: peers\r\nAccept: */*\r\n"
     return f"{method} {path} HTTP/1.1\r\n{common}{fields}\r\n".encode()
 
@@ -193,4 +226,15 @@ def sample_file(path: Path, size: int) -> Path:
         file.write(head)
         while file.tell() < size:
             file.write(block[: size - file.tell()])
+    return path
+
+
+def text_file(path: Path, size: int, line: str, first: str = "", last: str = "") -> Path:
+    """Write a text of `size` bytes of UTF-8 from lines, and return its path."""
+    block = line.encode() * ((1 << 20) // len(line.encode()) + 1)
+    with path.open("wb") as file:
+        file.write(first.encode())
+        while file.tell() + len(block) + len(last) <= size:
+            file.write(block)
+        file.write(b" " * (size - file.tell() - len(last)) + last.encode())
     return path

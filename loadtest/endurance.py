@@ -1,9 +1,6 @@
-"""The rows about small requests, memory, many slow clients, and refusals."""
+"""The rows about memory, many slow clients, and refusals."""
 
-import re
-import shutil
 import statistics
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -19,94 +16,22 @@ _SLOW_CLIENTS = 1000
 _PROBE_SECONDS = 10
 
 
-def small_requests(bench: Bench) -> None:
-    """GET 1 KiB over 32 persistent connections, alone and beside two large downloads."""
-    if not shutil.which("wrk"):
-        bench.missing.add("wrk (Debian's wrk)")
-        return
-    large = bench.base / "large.bmp"
-    with large.open("wb") as file:
-        file.truncate(4096 * MIB)
-    with bench.running(
-        ours=lambda: contenders.fileservice(bench.base, workers=bench.workers),
-        stock=lambda: contenders.fileservice(bench.base, workers=bench.workers, stock=True),
-        copyparty=lambda: contenders.copyparty(bench.base, workers=bench.workers),
-    ) as servers:
-        for server in servers.values():
-            (server.files / "small.txt").write_bytes(b"x" * 1024)
-            (server.files / "large.bmp").hardlink_to(large)
-        results: dict[str, list[Wrk]] = {name: [] for name in servers}
-        for round_number in range(bench.rounds + 1):
-            for name, server in servers.items():
-                run = Wrk(server)
-                if round_number:  # the first is the warm-up
-                    results[name].append(run)
-        rates = {name: statistics.median(r.rate for r in runs) for name, runs in results.items()}
-        for name in [name for name in rates if name != "ours"]:
-            bench.judge(f"GET 1 KiB, 32 connections: ours at least 1.5 × the rate of {name}"
-                        " (time per request)",
-                        1e6 / rates["ours"], 1e6 / rates[name], 1 / 1.5, "µs")  # fmt: skip
-        p50 = statistics.median(run.p50 for run in results["ours"])
-        p99 = statistics.median(run.p99 for run in results["ours"])
-        bench.judge("GET 1 KiB, 32 connections: p99 against p50", p99, p50, 2.0, "ms")
-        beside = [_beside_downloads(servers["ours"]) for _ in range(bench.rounds)]
-        bench.judge("the same beside two downloads of 4 GiB: p99 against that alone",
-                    statistics.median(run.p99 for run in beside), p99, 5.0, "ms")  # fmt: skip
-    large.unlink()
-
-
-class Wrk:
-    """One run of wrk: requests per second, and percentiles of the latency in milliseconds."""
-
-    def __init__(self, server: Contender, seconds: int = 4) -> None:
-        url = f"http://127.0.0.1:{server.port}{server.get}small.txt"
-        options = ["-t1", "-c32", f"-d{seconds}s", "--latency", url]
-        output = subprocess.run(
-            ["wrk", *options], check=True, capture_output=True, text=True
-        ).stdout
-        if "Non-2xx" in output or "Socket errors" in output:
-            raise wire.Unexpected(output)
-        self.rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])  # type: ignore[index]
-        self.p50, self.p99 = (self._percentile(output, percent) for percent in (50, 99))
-
-    @staticmethod
-    def _percentile(output: str, percent: int) -> float:
-        number, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", output).groups()  # type: ignore[union-attr]
-        return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
-
-
-def _beside_downloads(server: Contender) -> Wrk:
-    downloading = True
-
-    def download() -> None:
-        while downloading:
-            wire.get(server.port, f"{server.get}large.bmp", 4096 * MIB)
-
-    threads = [threading.Thread(target=download) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        return Wrk(server)
-    finally:
-        downloading = False
-        for thread in threads:
-            thread.join()
-
-
 def memory(bench: Bench) -> None:
     """Measure how resident memory grows while a file of 4 times the size comes in and goes out."""
     with contenders.fileservice(bench.base, workers=bench.workers) as server:
         size = 4 * bench.size
-        big = wire.sample_file(bench.base / "big.bmp", size)
+        picture = wire.sample_file(bench.base / "picture.bmp", min(bench.size, 128 * MIB))
         warm = wire.sample_file(bench.base / "warm.bmp", 64 * MIB)
         for number in range(4):
             wire.put(server.port, f"{server.put}put-warm{number}.bmp", warm)
             wire.get(server.port, f"{server.get}put-warm{number}.bmp", 64 * MIB)
-        up = _growth(server, lambda: wire.put(server.port, f"{server.put}put-big.bmp", big))
+        up = _growth(
+            server, lambda: wire.put(server.port, f"{server.put}put-big.bmp", picture, size)
+        )
         down = _growth(server, lambda: wire.get(server.port, f"{server.get}put-big.bmp", size))
         bench.judge_limit(f"memory grown in a PUT of {size // MIB} MiB", up / MIB, 16, "MiB")
         bench.judge_limit(f"memory grown in a GET of {size // MIB} MiB", down / MIB, 16, "MiB")
-        big.unlink()
+        picture.unlink()
         warm.unlink()
 
 
@@ -183,7 +108,6 @@ def refusals(bench: Bench) -> None:
 
 
 ROWS = {
-    "small_requests": small_requests,
     "memory": memory,
     "slow_clients": slow_clients,
     "refusals": refusals,
