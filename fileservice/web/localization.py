@@ -128,11 +128,14 @@ def language_of(environ: "WSGIEnvironment") -> Language:
     An Accept-Language that is longer than any browser's is not parsed, since that would take long.
     """
     if _LANGUAGE not in environ:
-        accepted = environ.get("HTTP_ACCEPT_LANGUAGE", "")[: _MAX_ACCEPT_LENGTH + 1]
-        if len(accepted) > _MAX_ACCEPT_LENGTH:
-            accepted = ""
-        preferences = parse_accept_header(accepted, LanguageAccept)
-        environ[_LANGUAGE] = _look_up(tag for tag, quality in preferences if quality)
+        accepted = environ.get("HTTP_ACCEPT_LANGUAGE", "")
+        environ[_LANGUAGE] = (
+            _look_up(
+                tag for tag, quality in parse_accept_header(accepted, LanguageAccept) if quality
+            )
+            if 0 < len(accepted) <= _MAX_ACCEPT_LENGTH
+            else LANGUAGES[_DEFAULT]
+        )
     chosen: Language = environ[_LANGUAGE]
     return chosen
 
@@ -167,8 +170,9 @@ def register(app: Flask, hooks: Hooks) -> None:
     @hooks.after
     def vary(environ: "WSGIEnvironment", response: Response) -> None:
         if _LANGUAGE in environ:
-            response.vary.add("Accept-Language")
-            response.content_language.add(language_of(environ).tag)
+            fields = response.headers
+            fields["Vary"] = ", ".join(filter(None, (fields.get("Vary"), "Accept-Language")))
+            fields["Content-Language"] = language_of(environ).tag
 
 
 def sentence(text: str) -> str:
