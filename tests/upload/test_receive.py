@@ -484,7 +484,7 @@ def test_staged_file_is_closed_only_once_no_thread_writes_to_it(
     assert events == ["written", "closed"]
 
 
-class CountingExecutor(InlineExecutor):
+class CallCounter(InlineExecutor):
     """Counts how often work is handed over to a thread."""
 
     hand_overs = 0
@@ -510,7 +510,7 @@ class CountingExecutor(InlineExecutor):
 def test_small_file_is_handed_over_to_a_thread_once(
     store: LocalStore, length: int | None, blocks: list[bytes]
 ) -> None:
-    executor = CountingExecutor()
+    executor = CallCounter()
 
     receive(request(length=length), blocks, UploadContext(store, policy(), executor))
 

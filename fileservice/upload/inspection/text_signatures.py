@@ -6,8 +6,8 @@ few consist of characters that occur in text. The tests read libmagic's own data
 whether there are others.
 """
 
-from fileservice.upload.inspection.text import TEXT_BYTES
-
+ORDINARY_BYTES = bytes((*b"\t\n\f\r", *range(0x20, 0x7F), *range(0x80, 0x100)))
+"""What nearly all texts consist of. A text may have a few other characters, such as escape."""
 SIGNATURE_BYTES = 8
 """A signature with bytes that are not ASCII, and no control characters, has one of these there."""
 _DOCUMENTS = (b"%PDF-", b"\n%PDF-", b"%!", rb"{\rtf", rb"{\urtf", b"PO^Q`")
@@ -24,7 +24,7 @@ def may_have_signature(head: bytes) -> bool:
     """Return whether libmagic has to look for signatures in the first bytes of a file."""
     return (
         not head[:SIGNATURE_BYTES].isascii()
-        or bool(head.translate(None, TEXT_BYTES))
+        or bool(head.translate(None, ORDINARY_BYTES))
         or head.startswith(_AT_THE_BEGINNING)
         or head.startswith(_BOX_TYPES, 4)
     )

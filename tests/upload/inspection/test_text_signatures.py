@@ -6,12 +6,15 @@ import pytest
 
 from fileservice.filetypes import TABLE, Family
 from fileservice.upload.inspection import inspector
-from fileservice.upload.inspection.text import TEXT_BYTES
-from fileservice.upload.inspection.text_signatures import SIGNATURE_BYTES, may_have_signature
+from fileservice.upload.inspection.text_signatures import (
+    ORDINARY_BYTES,
+    SIGNATURE_BYTES,
+    may_have_signature,
+)
 from tests.upload.inspection.magic_database import SIZES, Comparison, signatures_of_binary_files
 from tests.upload.inspection.support import accepts
 
-ASCII = [byte for byte in TEXT_BYTES if byte < 0x80]
+ASCII = [byte for byte in ORDINARY_BYTES if byte < 0x80]
 FILLER = b"a text\n" * 100
 BINARY = {
     media_type
@@ -30,7 +33,7 @@ def text_that_passes(test: Comparison) -> bytes | None:
         mask = 0xFF
         if test.kind in SIZES:
             mask = test.mask >> 8 * place & 0xFF if test.mask else 0xFF
-        choices = ASCII if test.offset + place < SIGNATURE_BYTES else TEXT_BYTES
+        choices = ASCII if test.offset + place < SIGNATURE_BYTES else ORDINARY_BYTES
         if test.relation == "<":
             fitting = [choice for choice in choices if choice <= byte]
         else:
