@@ -601,7 +601,7 @@ def test_an_unexpected_error_has_an_id_that_is_also_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A broken installation: a library that returns what the service does not expect.
-    broken = "MAGIC_NONE = MAGIC_NO_CHECK_TEXT = 0\n"
+    broken = "MAGIC_NONE = MAGIC_NO_CHECK_TEXT = MAGIC_NO_CHECK_SOFT = 0\n"
     broken += "class Magic:\n    def __init__(self, **_options):\n        raise ArithmeticError\n"
     (tmp_path / "library").mkdir()
     (tmp_path / "library" / "magic.py").write_text(broken)

@@ -19,7 +19,7 @@ from fileservice.executor import RunCpu
 from fileservice.filetypes import TABLE, Family, FileType
 from fileservice.storage import StagedFile
 from fileservice.upload.errors import ContentMismatch
-from fileservice.upload.inspection import archive
+from fileservice.upload.inspection import archive, text_signatures
 from fileservice.upload.inspection.text import NotText, TextScan
 
 HEAD = 4096
@@ -42,6 +42,7 @@ _BINARY_MEDIA_TYPES = frozenset(
 _ONLY_SIGNATURES = magic.MAGIC_NO_CHECK_TEXT  # type: ignore[attr-defined]  # missing in its types
 """libmagic distinguishes kinds of text by regular expressions that it compiles again for each file.
 That takes milliseconds, and the answer is not used."""
+_NO_SIGNATURES = _ONLY_SIGNATURES | magic.MAGIC_NO_CHECK_SOFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +116,20 @@ class Inspector:
         head = bytes(self._head[:HEAD])  # no more, so that the size of blocks does not matter
         self._is_head_checked = True
         self._head.clear()
-        detected = _identify(head, _ONLY_SIGNATURES if self._text else magic.MAGIC_NONE)
         match self._type.family:
             case Family.SIGNATURE:
+                detected = _identify(head, magic.MAGIC_NONE)
                 self._require(detected in self._type.magic, detected)
             case Family.OLE:
-                self._require(head.startswith(_OLE_SIGNATURE), detected)
+                if not head.startswith(_OLE_SIGNATURE):
+                    raise ContentMismatch(self._type, _identify(head, magic.MAGIC_NONE))
             case Family.ZIP:
-                self._require(head.startswith(_ZIP_SIGNATURES), detected)
+                if not head.startswith(_ZIP_SIGNATURES):
+                    raise ContentMismatch(self._type, _identify(head, magic.MAGIC_NONE))
             case Family.TEXT | Family.JSON:
+                # Without signatures, libmagic still recognises tar archives by their checksum.
+                has_none = not text_signatures.may_have_signature(head)
+                detected = _identify(head, _NO_SIGNATURES if has_none else _ONLY_SIGNATURES)
                 self._require(detected not in _BINARY_MEDIA_TYPES, detected)
 
     def _is_json(self, staged: StagedFile, run_cpu: RunCpu) -> bool:
