@@ -19,7 +19,12 @@ from fileservice.access import (
     open_limits,
 )
 from fileservice.executor import Executor
-from fileservice.gevent_executor import GreenletExecutor, InlineExecutor, ThreadExecutor
+from fileservice.gevent_executor import (
+    GreenletExecutor,
+    InlineExecutor,
+    ThreadExecutor,
+    new_lock,
+)
 from fileservice.settings import Settings, check_access_file
 from fileservice.storage import Store, open_store
 from fileservice.upload import (
@@ -90,7 +95,11 @@ def create_app(
     if not verified:
         check_access_file(settings)
     store = store or open_store(
-        settings.store_url, fsync=settings.fsync, verified=verified, identity=settings.store_id
+        settings.store_url,
+        fsync=settings.fsync,
+        verified=verified,
+        identity=settings.store_id,
+        new_lock=new_lock,
     )
     executor = _executor_for(store)
     app = Flask("fileservice", static_folder=None, template_folder="web/templates")

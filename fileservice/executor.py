@@ -1,11 +1,27 @@
 """Executor: keeps work that blocks off the event loop (compare `concurrent.futures`)."""
 
 from collections.abc import Callable
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R", covariant=True)
+
+
+class Lock(Protocol):
+    """A lock as `threading` has it."""
+
+    def acquire(self, blocking: bool = True, /) -> bool: ...
+
+    def release(self) -> None: ...
+
+    def __enter__(self) -> bool: ...
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any, /) -> None: ...
+
+
+NewLock = Callable[[], Lock]
+"""Makes locks for the threads in which an executor runs `run_io`."""
 
 
 class Future(Protocol[R]):

@@ -14,9 +14,12 @@ import gevent
 import greenlet
 from gevent import get_hub, monkey
 
-from fileservice.executor import P, T
+from fileservice.executor import NewLock, P, T
 
-_DEFAULT_THREADS = 10
+_DEFAULT_THREADS = 16
+
+new_lock: NewLock = monkey.get_original("_thread", "allocate_lock")
+"""Makes locks for the threads of an executor, where gevent's own only work for greenlets."""
 
 
 class ThreadExecutor:

@@ -1,7 +1,9 @@
 """Open the store that a URL names: the only module that knows the schemes of store URLs."""
 
+import threading
 from pathlib import Path
 
+from fileservice.executor import NewLock
 from fileservice.storage.files import StoreVerification
 from fileservice.storage.interface import Store
 from fileservice.storage.local import Layout, LocalStore, verify
@@ -43,13 +45,18 @@ def verify_store(url: str, *, fsync: bool, identity: str | None = None) -> Store
 
 
 def open_store(
-    url: str, *, fsync: bool, verified: bool = False, identity: str | None = None
+    url: str,
+    *,
+    fsync: bool,
+    verified: bool = False,
+    identity: str | None = None,
+    new_lock: NewLock = threading.Lock,
 ) -> Store:
     """Open the store at `url`, and verify it first unless it is `verified`.
 
     A verified store need not be reachable at this moment: its calls raise StorageUnavailable until
-    it is, and as long as a directory does not have the given `identity`. Raise what `verify_store`
-    raises.
+    it is, and as long as a directory does not have the given `identity`. `new_lock` makes locks for
+    the threads that call the store of a directory. Raise what `verify_store` raises.
     """
     if _is_bucket(url):
         # Imported here because the SDK must not be loaded before gevent has patched the modules
@@ -57,7 +64,9 @@ def open_store(
         from fileservice.storage.s3.store import S3Store
 
         return S3Store(Location.parse(url), verified=verified)
-    return LocalStore(Path(url), fsync=fsync, verified=verified, identity=identity)
+    return LocalStore(
+        Path(url), fsync=fsync, verified=verified, identity=identity, new_lock=new_lock
+    )
 
 
 def _is_bucket(url: str) -> bool:

@@ -35,6 +35,7 @@ DATA = b"0123456789abcdef" * 65536  # larger than what a server is likely to rea
 
 RAW = request("PUT /upload/a.txt", body=DATA)
 FORM = form_request(form(part("file", DATA, "a.txt")))
+SMALL = request("PUT /upload/a.txt", body=DATA[:1024])
 UPLOADS = [pytest.param(RAW, id="raw"), pytest.param(FORM, id="form", marks=pytest.mark.thorough)]
 
 
@@ -66,6 +67,39 @@ def test_an_acknowledged_upload_survives_a_power_cut(
     assert (answer.status, answer.body) == (200, DATA)
     assert "Repr-Digest" in answer.headers
     server.stop()
+
+
+def test_uploads_at_the_same_time_that_are_acknowledged_survive_a_power_cut(
+    disk: Disk, start_server: Callable[..., LiveServer]
+) -> None:
+    """They share the syncs of the directory."""
+    server = start_server(STORE_URL=str(disk.path / "store"), WORKERS="1", MIN_FREE_SPACE="0")
+    acknowledged: set[str] = set()
+
+    def upload_until_the_power_is_cut(client: int) -> None:
+        with contextlib.suppress(OSError, AssertionError), Wire(server) as wire:
+            for number in itertools.count():
+                name = f"{client}-{number}.txt"
+                if wire.ask(request(f"PUT /upload/{name}", body=name.encode())).status != 201:
+                    return
+                acknowledged.add(name)
+
+    clients = [
+        threading.Thread(target=upload_until_the_power_is_cut, args=(number,))
+        for number in range(16)
+    ]
+
+    def act(_server: LiveServer) -> None:
+        for client in clients:
+            client.start()
+        eventually(lambda: len(acknowledged) >= 100)
+
+    survived = after_a_power_cut(disk, server, act)
+    for client in clients:
+        client.join()
+    assert acknowledged <= set(survived)
+    for name in acknowledged:
+        assert (server.store / name).read_text() == name
 
 
 def test_a_repeated_upload_is_acknowledged_only_once_the_file_is_durable(
@@ -320,7 +354,7 @@ def spans(log: str, pattern: str) -> list[tuple[int, int]]:
     return found
 
 
-@pytest.mark.parametrize("upload", UPLOADS)
+@pytest.mark.parametrize("upload", [*UPLOADS, pytest.param(SMALL, id="small")])
 def test_bytes_are_synced_before_the_name_and_the_name_before_the_answer(
     root: None,
     tool: Callable[[str], str],

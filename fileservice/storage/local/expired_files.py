@@ -11,7 +11,6 @@ from fileservice.names import FileName
 from fileservice.storage.errors import NotFound, StorageUnavailable
 from fileservice.storage.files import StoredFile
 from fileservice.storage.local import attributes, published
-from fileservice.storage.local.directories import sync_directory
 from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.expiry_index import ExpiryIndex
 from fileservice.storage.local.layout import Layout
@@ -66,8 +65,7 @@ class LocalExpiredFiles:
                 if (current.version, current.expires) != (file.version, file.expires):
                     raise NotFound(file.name)
                 remove_name(self._layout, file.name, descriptor)
-                if self._layout.fsync:
-                    sync_directory(self._layout.root)
+                self._layout.sync_names()
                 assert current.expires is not None
                 self._index.discard(current.expires, descriptor)
             except FileNotFoundError:

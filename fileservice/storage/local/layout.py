@@ -2,11 +2,16 @@
 
 import os
 import re
+import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from fileservice.executor import NewLock
 from fileservice.names import FileName
 from fileservice.storage.errors import NoSuchUpload
+from fileservice.storage.local.directories import sync_directory
+from fileservice.storage.local.group_commit import GroupCommit
 from fileservice.storage.local.identity import Identity
 
 UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
@@ -14,7 +19,7 @@ UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of one store, its identity, and whether its files are synced (`fsync`)."""
+    """The paths of one store, its identity, and whether and how its files are synced (`fsync`)."""
 
     root: bytes
     staging: bytes
@@ -26,9 +31,17 @@ class Layout:
     names: bytes
     fsync: bool
     identity: Identity
+    names_commit: GroupCommit
 
     @classmethod
-    def under(cls, root: Path, *, fsync: bool, identity: str | None = None) -> "Layout":
+    def under(
+        cls,
+        root: Path,
+        *,
+        fsync: bool,
+        identity: str | None = None,
+        new_lock: NewLock = threading.Lock,
+    ) -> "Layout":
         """Return the layout of the store in the directory `root`; see Identity for `identity`."""
         path = os.path.abspath(os.fsencode(root))
         private = os.path.join(path, b".fileservice")
@@ -54,7 +67,16 @@ class Layout:
             names=os.path.join(private, b"names"),
             fsync=fsync,
             identity=Identity(path, directories, identity),
+            names_commit=GroupCommit(partial(sync_directory, path), new_lock),
         )
+
+    def sync_names(self) -> None:
+        """Return when the names of published files will survive a power failure. Raise OSError.
+
+        Return at once if files are not synced.
+        """
+        if self.fsync:
+            self.names_commit.wait()
 
     def published(self, name: FileName) -> bytes:
         """Return the path of the published file with this name."""

@@ -8,7 +8,7 @@ from fileservice.names import FileName
 from fileservice.storage.errors import VersionChanged
 from fileservice.storage.files import StoredFile
 from fileservice.storage.local import attributes, published
-from fileservice.storage.local.directories import lock_directory, sync_directory
+from fileservice.storage.local.directories import lock_directory
 from fileservice.storage.local.expiry_index import ExpiryIndex
 from fileservice.storage.local.layout import Layout
 
@@ -38,8 +38,7 @@ def replace_name(
                 if replaced.version != version:
                     raise VersionChanged(name)
                 _rename_link(layout, path, layout.published(name))
-        if layout.fsync:
-            sync_directory(layout.root)
+        layout.sync_names()
         if replaced and replaced.expires is not None:
             with suppress(OSError):  # otherwise it is removed at its time
                 expiry_index.discard(replaced.expires, current)

@@ -18,17 +18,18 @@ inodes left.
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from stat import S_ISREG
 
+from fileservice.executor import NewLock
 from fileservice.names import BadName, FileName
 from fileservice.storage.errors import NotFound, StorageError, describe_error
 from fileservice.storage.files import Content, Opened, StoredFile
 from fileservice.storage.interface import StagedFile
 from fileservice.storage.local import attributes, published, space, staging
-from fileservice.storage.local.directories import sync_directory
 from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.expired_files import LocalExpiredFiles
 from fileservice.storage.local.expiry_index import ExpiryIndex
@@ -60,14 +61,18 @@ class LocalStore:
         verified: bool = False,
         identity: str | None = None,
         clock: Callable[[], float] = time.time,
+        new_lock: NewLock = threading.Lock,
     ) -> None:
         """Open the store in `root`, which must have the given `identity`.
 
         With `verified` the store is not verified again, and need not work or even exist at this
-        moment. `clock` returns seconds since the Unix epoch. Raise StorageError.
+        moment. `clock` returns seconds since the Unix epoch. `new_lock` makes locks for the threads
+        that call the store. Raise StorageError.
         """
         self._clock = clock
-        self._layout = layout = Layout.under(root, fsync=fsync, identity=identity)
+        self._layout = layout = Layout.under(
+            root, fsync=fsync, identity=identity, new_lock=new_lock
+        )
         self._index = NameIndex(layout.root, layout.names, layout.staging)
         self._expiry_index = ExpiryIndex(layout)
         self.expired = LocalExpiredFiles(layout, self._expiry_index, clock)
@@ -130,9 +135,8 @@ class LocalStore:
                 os.close(descriptor)
 
     def sync_names(self) -> None:
-        if self._layout.fsync:
-            with translate_errors():
-                sync_directory(self._layout.root)
+        with translate_errors():
+            self._layout.sync_names()
 
     def is_taken(self, name: FileName) -> bool:
         return os.path.lexists(self._layout.published(name))
@@ -146,8 +150,7 @@ class LocalStore:
                 if version is not None and file.version != version:
                     raise NotFound(name)
                 remove_name(self._layout, name, descriptor)
-                if self._layout.fsync:
-                    sync_directory(self._layout.root)
+                self._layout.sync_names()
                 if file.expires is not None:
                     self._expiry_index.discard(file.expires, descriptor)
             except FileNotFoundError:

@@ -9,7 +9,6 @@ from fileservice.names import FileName
 from fileservice.storage.errors import NameTaken, NotFound, VersionChanged
 from fileservice.storage.files import Content, Owner, StoredFile
 from fileservice.storage.local import attributes, writeback
-from fileservice.storage.local.directories import sync_directory
 from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.expiry_index import ExpiryIndex
 from fileservice.storage.local.layout import Layout
@@ -93,15 +92,14 @@ class LocalWriter:
     def _take_name(self, name: FileName) -> None:
         """Give the file its name durably. Raise NameTaken or OSError."""
         linked = self._link(name)
-        if self._layout.fsync:
-            try:
-                sync_directory(self._layout.root)
-            except OSError:
-                # The name may not be durable. If an earlier call published it, a client may already
-                # have the answer that says so.
-                if linked:
-                    remove_name(self._layout, name, self._descriptor)
-                raise
+        try:
+            self._layout.sync_names()
+        except OSError:
+            # The name may not be durable. If an earlier call published it, a client may already
+            # have the answer that says so.
+            if linked:
+                remove_name(self._layout, name, self._descriptor)
+            raise
 
     def _link(self, name: FileName) -> bool:
         """Give the file its name; return False if it had that name already."""
