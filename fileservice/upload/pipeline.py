@@ -69,6 +69,17 @@ class Pipeline:
         if self._length is not None and self._length >= _UNRESERVED:
             self._reserve_space()
 
+    def write(self, block: Block) -> None:
+        """Write one small block in the thread of the caller. Blocks.
+
+        Raise TooLarge, ContentMismatch, StorageFull, and whatever the reservation raises. After any
+        of these, the scan cannot be used any more.
+        """
+        self._inspect_and_write(block)
+        if self._scan:
+            self._scan.hash(block)
+            self._scan.size = self.size
+
     def write_all(self, blocks: Iterable[Block]) -> None:
         """Write all `blocks`; while one is being worked on, the next is received.
 
@@ -101,17 +112,12 @@ class Pipeline:
         if not scan or not scan.hashes:
             return (self._inspect_and_write,)
         if len(block) < _MIN_PARALLEL_BLOCK:
-            return (self._inspect_write_and_hash,)
+            return (self.write,)
         return (self._inspect_and_write, self._hash)
 
     def _hash(self, block: Block) -> None:
         assert self._scan
         self._executor.run_cpu(self._scan.hash, block)
-
-    def _inspect_write_and_hash(self, block: Block) -> None:
-        assert self._scan
-        self._inspect_and_write(block)
-        self._scan.hash(block)
 
     def _inspect_and_write(self, block: Block) -> None:
         self.size += len(block)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _FIRST_BLOCK = 16 * 1024
+_SMALL_BODY = 128 * 1024
+"""A body of up to this many bytes is one block if it arrives without a pause."""
 _LARGEST_BLOCK = 2 << 20
 _BLOCK_SECONDS = 0.5
 """A block is passed on after this time, full or not, so that what has arrived is stored."""
@@ -49,7 +51,8 @@ def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[memoryvi
     length = declared_length(environ)
     body, received = request_body(environ), 0
     # Small at first: a slow client costs little memory, and a fast one soon has large blocks.
-    buffers, current, size = [bytearray(), bytearray()], 0, _FIRST_BLOCK
+    buffers, current = [bytearray(), bytearray()], 0
+    size = length if length is not None and length <= _SMALL_BODY else _FIRST_BLOCK
     rate = _MinimumRate(idle_timeout)
     while length is None or received < length:
         if len(buffers[current]) < size:

@@ -31,6 +31,8 @@ from fileservice.upload import (
     UploadResult,
     receive,
 )
+from fileservice.upload.inspection import inspector
+from tests.upload.inspection.support import SAMPLES
 
 TEXT = b"a line of text\n" * 1000
 OTHER = b"another text\n"
@@ -469,7 +471,7 @@ def test_staged_file_is_closed_only_once_no_thread_writes_to_it(
         close(self)
 
     def body() -> Iterator[bytes]:
-        yield TEXT
+        yield TEXT * 10  # more than is stored by one call
         assert begun.wait(30)
         raise ConnectionCut
 
@@ -480,6 +482,69 @@ def test_staged_file_is_closed_only_once_no_thread_writes_to_it(
         with pytest.raises(ConnectionCut):
             receive(request(), body(), UploadContext(store, policy(), executor))
     assert events == ["written", "closed"]
+
+
+class CallCounter(InlineExecutor):
+    """Counts how often work is handed over to a thread."""
+
+    hand_overs = 0
+
+    def run_io(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        self.hand_overs += 1
+        return super().run_io(function, *args, **kwargs)
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        self.hand_overs += 1
+        return super().submit(function, *args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("length", "blocks"),
+    [
+        pytest.param(len(TEXT), [TEXT], id="of known length"),
+        pytest.param(None, [TEXT], id="of unknown length, as in a form"),
+        pytest.param(0, [], id="empty"),
+        pytest.param(128 * 1024, [b"x" * 128 * 1024], id="of 128 KiB"),
+    ],
+)
+def test_small_file_is_handed_over_to_a_thread_once(
+    store: LocalStore, length: int | None, blocks: list[bytes]
+) -> None:
+    executor = CallCounter()
+
+    receive(request(length=length), blocks, UploadContext(store, policy(), executor))
+
+    assert executor.hand_overs == 1
+    assert content_of(store) == b"".join(blocks)
+
+
+def test_small_file_whose_bytes_come_in_several_blocks_is_received_as_a_large_one(
+    store: LocalStore,
+) -> None:
+    for length, name in ((len(TEXT), "a.txt"), (None, "b.txt")):
+        blocks = (TEXT[:1000], TEXT[1000:2000], TEXT[2000:])
+        result = upload(store, request(name, length), blocks)
+        assert result.file.content.sha256 == sha256(TEXT)
+        assert content_of(store, name) == TEXT
+
+
+def test_libmagic_is_asked_once_about_a_small_file(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    for method in ("from_buffer", "from_descriptor"):
+        real = getattr(inspector.magic.Magic, method)
+
+        def asked(self: Any, source: Any, real: Callable[..., Any] = real) -> Any:
+            calls.append(source)
+            return real(self, source)
+
+        monkeypatch.setattr(inspector.magic.Magic, method, asked)
+    for name in ("note.txt", "img.png", "note.doc", "note.docx"):
+        calls.clear()
+        data = (SAMPLES / name).read_bytes()
+        upload(store, request(name, len(data)), [data])
+        assert len(calls) == 1, name
 
 
 class TestRefusedInBody:

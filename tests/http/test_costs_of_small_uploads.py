@@ -1,0 +1,71 @@
+"""What an upload of a small file costs, in system calls: they do not depend on other processes."""
+
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import LiveServer
+from tests.support.wire import Wire, request
+
+pytestmark = pytest.mark.usefixtures("over_a_directory")
+
+UPLOADS = 20
+BOUNDS = {
+    "openat": 2,  # the staged file, and the directory for its sync
+    "write": 2,  # the bytes, and one by which a thread wakes up the event loop: one hand-over
+    "fsetxattr": 4,  # media type, charset, digest, time of the digest
+    "fsync": 2,
+    "link": 1,
+    "unlink": 1,
+    "flock": 1,
+    "statfs": 5,
+    "newfstatat": 7,
+    "recvfrom": 2,
+    "sendto": 1,
+}
+
+
+def count_calls(strace: str, pid: int, log: Path, act: Callable[[], None]) -> Counter[str]:
+    """Return how often a process makes each system call meanwhile, in all of its threads."""
+    command = [strace, "-c", "-f", "-U", "calls,name", "-o", str(log), "-p", str(pid)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        first = process.stderr.readline()
+        assert "attached" in first, first
+        act()
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    counts: Counter[str] = Counter()
+    for line in log.read_text().splitlines():
+        fields = line.split()
+        if len(fields) == 2 and fields[0].isdigit():
+            counts[fields[1]] += int(fields[0])
+    return counts
+
+
+def test_small_upload_makes_few_system_calls(
+    root: None, tool: Callable[[str], str], start_server: Callable[..., LiveServer], tmp_path: Path
+) -> None:
+    server = start_server(WORKERS="1")
+    (pid,) = server.workers()
+
+    with Wire(server) as wire:
+
+        def upload(number: int) -> None:
+            wire.send(request(f"PUT /upload/{number}.txt", body=b"x" * 1024))
+            assert wire.answer().status == 201
+
+        upload(UPLOADS)  # what is done only once is done
+
+        def upload_all() -> None:
+            for number in range(UPLOADS):
+                upload(number)
+
+        counts = count_calls(tool("strace"), pid, tmp_path / "calls", upload_all)
+    assert counts["fsync"] == 2 * UPLOADS, "the control: every upload is synced"
+    beside = 5  # what the process does once in a while
+    assert not {call: n for call, n in counts.items() if n > BOUNDS.get(call, n) * UPLOADS + beside}
