@@ -370,6 +370,8 @@ def test_bytes_are_synced_before_the_name_and_the_name_before_the_answer(
         traced(tool("strace"), pid, calls, tmp_path / "calls"),
     ):
         assert wire.ask(upload).status == 201
+        # The call that sends the answer has ended when the next request is answered.
+        assert wire.ask(request("HEAD /download/a.txt")).status == 200
     log = (tmp_path / "calls").read_text()
     store = re.escape(str(server.store))
     staged = rf"{store}/\.fileservice/staging/[0-9a-f]+"
