@@ -1,10 +1,10 @@
 """Pipeline: the blocks of a body are counted, inspected, hashed and written as they arrive."""
 
 import math
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
-from fileservice.executor import Future
 from fileservice.storage import StorageError, Writer
 from fileservice.upload import admit
 from fileservice.upload.context import UploadContext
@@ -14,6 +14,11 @@ from fileservice.upload.quota import MAX_AHEAD, QuotaReservation
 
 _MIN_PARALLEL_BLOCK = 256 * 1024
 """A smaller block is hashed by the thread that writes it, since a second thread would cost more."""
+
+BLOCKS_AHEAD = 2
+"""How many blocks may be written before they are hashed."""
+_MAX_SECONDS = 0.1
+"""A request is cancelled after this time at the latest, when its thread ends."""
 
 _UNRESERVED = 1 << 20
 """How many bytes are written before space is reserved, unless so many or more are declared. A
@@ -70,62 +75,71 @@ class Pipeline:
             self._reserve_space()
 
     def write_all(self, blocks: Iterable[Block]) -> None:
-        """Write all `blocks`; while one is being worked on, the next is received.
+        """Write all `blocks`, in one call for all that arrive without a pause.
+
+        The hashing lags behind by up to `BLOCKS_AHEAD` blocks, which must stay unchanged for so
+        long. An empty block says that nothing has arrived for now, and that the event loop should
+        wait for more.
 
         Raise TooLarge, ContentMismatch, StorageFull, and whatever the reservation and `blocks`
         raise. After any of these but the last, the scan cannot be used any more.
         """
-        pending: list[Future[None]] = []
+        iterator = iter(blocks)
         try:
-            for block in blocks:
-                for task in pending:
-                    task.result()
-                pending = [self._executor.submit(step, block) for step in self._steps(block)]
+            for block in iterator:
+                if block and self._executor.run_io(self._write_arrived, block, iterator):
+                    break
         finally:
-            for task in pending:
-                task.wait()
             self._release_unused_space()
             if self._scan:
                 self._scan.size = self.size
-        for task in pending:
-            task.result()
+
+    def _write_arrived(self, block: Block, blocks: Iterator[Block]) -> bool:
+        """Write `block` and those of `blocks` that have arrived; return whether that is all.
+
+        Blocks, as long as no other work waits for a thread.
+        """
+        until = time.monotonic() + _MAX_SECONDS
+        is_beside = False
+        with self._executor.beside(self._hash, BLOCKS_AHEAD) as hash_beside:
+            while block:
+                # In order: once one block is hashed beside, all that follow are.
+                is_beside = is_beside or len(block) >= _MIN_PARALLEL_BLOCK
+                self._write(block, hash_beside if is_beside else None)
+                if self._executor.delay() or time.monotonic() > until:
+                    return False
+                following = next(blocks, None)
+                if following is None:
+                    return True
+                block = following
+        return False
 
     def check_free_space(self) -> None:
         """Raise StorageFull if bytes that were written without a reservation left too little."""
         if self._reserved is None or self.size > self._reserved:
             admit.check_free_space(self._context, 0)
 
-    def _steps(self, block: Block) -> tuple[Callable[[Block], None], ...]:
-        """Return the steps for a block; each of them may run in a thread of its own."""
-        scan = self._scan
-        if not scan or not scan.hashes:
-            return (self._inspect_and_write,)
-        if len(block) < _MIN_PARALLEL_BLOCK:
-            return (self._inspect_write_and_hash,)
-        return (self._inspect_and_write, self._hash)
-
-    def _hash(self, block: Block) -> None:
-        assert self._scan
-        self._executor.run_cpu(self._scan.hash, block)
-
-    def _inspect_write_and_hash(self, block: Block) -> None:
-        assert self._scan
-        self._inspect_and_write(block)
-        self._scan.hash(block)
-
-    def _inspect_and_write(self, block: Block) -> None:
+    def _write(self, block: Block, hash_beside: Callable[[Block], None] | None) -> None:
         self.size += len(block)
         if self.size > self._limit:
             raise TooLarge(self._limit)
         self._hold_quota()
         if self._scan:
-            if len(block) < _MIN_PARALLEL_BLOCK:
-                self._scan.inspect(block)
-            else:
+            if hash_beside:
                 self._executor.run_cpu(self._scan.inspect, block)
+                if self._scan.hashes:
+                    hash_beside(block)
+            else:
+                self._scan.inspect(block)
         if self.size > (self._unreserved if self._reserved is None else self._reserved):
             self._reserve_space()
         self._writer.write(block)
+        if self._scan and not hash_beside:
+            self._scan.hash(block)
+
+    def _hash(self, block: Block) -> None:
+        assert self._scan
+        self._scan.hash(block)
 
     def _hold_quota(self) -> None:
         if self._length is None:

@@ -4,16 +4,13 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent import futures
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
+import gevent
 import pytest
 
 from fileservice import filetypes
-from fileservice.gevent_executor import InlineExecutor
+from fileservice.gevent_executor import InlineExecutor, ThreadExecutor
 from fileservice.names import FileName
 from fileservice.storage import Content, NameTaken, StagedFile, StorageFull, StoredFile
 from fileservice.storage.local import LocalStore
@@ -433,52 +430,32 @@ class TestSpace:
         assert directory.is_empty()
 
 
-class ThreadExecutor(InlineExecutor):
-    """Submitted work runs in threads; `is_awaited` is set once somebody waits for it."""
-
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
-        self._threads = threads
-        self.is_awaited = threading.Event()
-
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        future = self._threads.submit(function, *args, **kwargs)
-
-        def wait() -> None:
-            self.is_awaited.set()
-            futures.wait([future])
-
-        return SimpleNamespace(wait=wait, result=future.result)
-
-
 def test_staged_file_is_closed_only_once_no_thread_writes_to_it(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise the thread could write to another file, which has its descriptor by then."""
-    begun, events = threading.Event(), []
+    begun, may_write, events = threading.Event(), threading.Event(), []
     write, close = LocalWriter.write, LocalWriter.close
 
     def write_later(self: LocalWriter, block: bytes | memoryview) -> None:
         begun.set()
-        assert executor.is_awaited.wait(30)
+        assert may_write.wait(30)
         write(self, block)
         events.append("written")
 
     def close_now(self: LocalWriter) -> None:
         events.append("closed")
-        executor.is_awaited.set()
         close(self)
-
-    def body() -> Iterator[bytes]:
-        yield TEXT
-        assert begun.wait(30)
-        raise ConnectionCut
 
     monkeypatch.setattr(LocalWriter, "write", write_later)
     monkeypatch.setattr(LocalWriter, "close", close_now)
-    with ThreadPoolExecutor(1) as threads:
-        executor = ThreadExecutor(threads)
-        with pytest.raises(ConnectionCut):
-            receive(request(), body(), UploadContext(store, policy(), executor))
+    context = UploadContext(store, policy(), ThreadExecutor(threads=2))
+    uploader = gevent.spawn(receive, request(), [TEXT], context)
+    assert gevent.get_hub().threadpool.apply(begun.wait, (30,))
+    uploader.kill(block=False)
+    gevent.idle()
+    may_write.set()
+    uploader.join(30)
     assert events == ["written", "closed"]
 
 
@@ -489,7 +466,6 @@ class TestRefusedInBody:
         def blocks() -> Iterator[bytes]:
             yield TEXT
             yield b"x"
-            yield b"y"  # one block is received while the one before it is being written
             yield from never_read()
 
         with pytest.raises(TooLarge):
