@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from threading import get_ident
 
 from fileservice.storage import StorageError, Writer
 from fileservice.upload import admit
@@ -26,6 +27,8 @@ reservation costs a tenth of the time that a small file takes."""
 _UNRESERVED_IF_SCARCE = 64 * 1024
 _SCARCE = 8 << 30
 """Space in bytes that a few thousand uploads cannot use up before they reserve any."""
+_RESERVED_AT_ONCE = 16 << 20
+"""A longer file is reserved in steps."""
 _MAX_AHEAD = 64 << 20
 """How many bytes are reserved at most beyond those that have arrived."""
 
@@ -64,15 +67,26 @@ class Pipeline:
         self._reserved: float | None = None
         """How many bytes of the file have space; None before the first reservation."""
         self._is_reserved_ahead = False
+        self._is_reserved_in_part = False
+        """Whether `_steps` are yet to be made."""
+        self._steps: Iterator[int] = iter(())
+        self._thread = 0
         self.size = size
 
     def reserve_declared_length(self) -> None:
         """Reserve space before the first byte if the file has so many that it is worth it. Blocks.
 
-        Raise StorageFull.
+        Of a large file only the beginning gets space here; the rest gets it while the first blocks
+        are written, since this may take as long as to write them. Raise StorageFull.
         """
-        if self._length is not None and self._length >= _UNRESERVED:
+        if self._length is None or self._length < _UNRESERVED:
+            return
+        if self._length <= _RESERVED_AT_ONCE:
             self._reserve_space()
+            return
+        with closing(self._reserve_in_steps(self._length)) as steps:
+            self._reserved = next(steps)
+        self._is_reserved_in_part = True
 
     def write_all(self, blocks: Iterable[Block]) -> None:
         """Write all `blocks`, in one call for all that arrive without a pause.
@@ -84,7 +98,7 @@ class Pipeline:
         Raise TooLarge, ContentMismatch, StorageFull, and whatever the reservation and `blocks`
         raise. After any of these but the last, the scan cannot be used any more.
         """
-        iterator = iter(blocks)
+        iterator, self._thread = iter(blocks), get_ident()
         try:
             for block in iterator:
                 if block and self._executor.run_io(self._write_arrived, block, iterator):
@@ -101,7 +115,10 @@ class Pipeline:
         """
         until = time.monotonic() + _MAX_SECONDS
         is_beside = False
-        with self._executor.beside(self._hash, BLOCKS_AHEAD) as hash_beside:
+        with (
+            self._executor.beside(self._hash, BLOCKS_AHEAD) as hash_beside,
+            self._reserving_rest(),
+        ):
             while block:
                 # In order: once one block is hashed beside, all that follow are.
                 is_beside = is_beside or len(block) >= _MIN_PARALLEL_BLOCK
@@ -131,6 +148,7 @@ class Pipeline:
                     hash_beside(block)
             else:
                 self._scan.inspect(block)
+        self._reserve_next_step()
         if self.size > (self._unreserved if self._reserved is None else self._reserved):
             self._reserve_space()
         self._writer.write(block)
@@ -146,6 +164,37 @@ class Pipeline:
             self._reservation.hold(self.size, ahead=min(self.size, MAX_AHEAD))
         else:
             self._reservation.hold(self._length)
+
+    @contextmanager
+    def _reserving_rest(self) -> Iterator[None]:
+        """Reserve the rest of the declared length in steps, while blocks are written.
+
+        No other upload can reserve space meanwhile, so this must not wait for the client.
+        """
+        if not self._is_reserved_in_part or self._length is None:
+            yield
+            return
+        with closing(self._reserve_in_steps(self._length)) as self._steps:
+            may_wait_for_client = get_ident() == self._thread
+            if may_wait_for_client:
+                self._reserve_all_steps()
+            yield
+            self._reserve_all_steps()
+        self._is_reserved_in_part = False
+
+    def _reserve_in_steps(self, length: int) -> Generator[int, None, None]:
+        return self._store.reserve_in_steps(self._writer, length, min_free=self._min_free)
+
+    def _reserve_next_step(self) -> None:
+        """Reserve the next step, and more until there is space for what was received."""
+        for reserved in self._steps:
+            self._reserved = reserved
+            if reserved >= self.size:
+                return
+
+    def _reserve_all_steps(self) -> None:
+        for reserved in self._steps:
+            self._reserved = reserved
 
     def _reserve_space(self) -> None:
         if self._length is None:

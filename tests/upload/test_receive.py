@@ -357,6 +357,25 @@ class TestSpace:
 
         assert reservations == [4 * MIB]
 
+    def test_all_of_a_very_large_file_is_reserved_before_the_client_is_waited_for(
+        self, store: LocalStore, tmp_path: Path
+    ) -> None:
+        def reserved() -> int:
+            files = (tmp_path / "store").rglob("*")
+            return max(path.stat().st_blocks * 512 for path in files if path.is_file())
+
+        def body() -> Iterator[bytes]:
+            assert 0 < reserved() < 40 * MIB
+            yield b"x" * MIB
+            yield b""  # nothing has arrived
+            assert reserved() >= 40 * MIB
+            for _ in range(39):
+                yield b"x" * MIB
+
+        context = UploadContext(store, policy(), ThreadExecutor())
+        receive(request(length=40 * MIB), body(), context)
+        assert store.stat(NAME).size == 40 * MIB
+
     def test_small_file_reserves_nothing(self, store: LocalStore, reservations: list[int]) -> None:
         upload(store, request(length=len(TEXT)))
         upload(store, request("other.txt"))
