@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
+import stringzilla
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from fileservice.protocols.chunked_uploaders import CHUNK_COUNTS, reject_chunk
@@ -41,10 +42,10 @@ class FormFile(NamedTuple):
 def form_file(content_type: str, body: Iterable[memoryview]) -> FormFile:
     """Return the file in a form.
 
-    `body` yields blocks, each a view of the beginning of its buffer. The bytes of the file are
-    slices of these blocks, which stay unchanged for as long. They end only when the whole form has
-    been read and found valid. Empty blocks are passed on, once the file has begun. Raises BadForm,
-    NoFile, MultipleFiles, PartialUpload and ChunkedUpload, now or while the bytes are read.
+    The bytes of the file are slices of the blocks that `body` yields, and stay unchanged for as
+    long. They end only when the whole form has been read and found valid. Empty blocks are passed
+    on, once the file has begun. Raises BadForm, NoFile, MultipleFiles, PartialUpload and
+    ChunkedUpload, now or while the bytes are read.
     """
     media_type, options = parse_options_header(content_type)
     if media_type != "multipart/form-data" or not options.get("boundary"):
@@ -148,10 +149,10 @@ def _file_bytes(
     whole_delimiter = re.compile(re.escape(delimiter) + _AFTER_DELIMITER)
     for received in chain((memoryview(rest),), body):
         block = memoryview(held_back + received) if held_back else received
-        end = _find(delimiter, block)
-        # The regular expression is slower than `find`, and seldom needed: what looks like a
-        # delimiter but is followed by something else belongs to the file.
-        match = whole_delimiter.search(block.obj, end, len(block)) if end >= 0 else None
+        end = stringzilla.find(block, delimiter)
+        # The regular expression is slower, and seldom needed: what looks like a delimiter but is
+        # followed by something else belongs to the file.
+        match = whole_delimiter.search(block, end) if end >= 0 else None
         end, ended = (match.start(), bool(match[1])) if match else (len(block), False)
         file_bytes = block[: end if match else end - _partial_delimiter(delimiter, block)]
         held_back = bytes(block[len(file_bytes) :])
@@ -166,10 +167,6 @@ def _file_bytes(
     if declared is not None and declared != str(size):
         raise BadForm(f"the part with the file has {size} bytes, but declares {declared}")
     yield from _check_rest(boundary, chain((held_back,), body))
-
-
-def _find(delimiter: bytes, block: memoryview) -> int:
-    return cast(bytes | bytearray, block.obj).find(delimiter, 0, len(block))
 
 
 def _partial_delimiter(delimiter: bytes, block: memoryview) -> int:

@@ -45,9 +45,8 @@ def declared_length(environ: "WSGIEnvironment") -> int | None:
 def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[memoryview]:
     """Yield the body as it arrives, to its declared end.
 
-    A block stays unchanged until the third one after it is asked for. It begins where its buffer
-    (`block.obj`) does, so that the buffer can be searched. A body that arrives slowly comes in
-    small blocks, about two a second.
+    A block stays unchanged until the third one after it is asked for. A body that arrives slowly
+    comes in small blocks, about two a second.
 
     The blocks may be asked for in any thread. One that may not wait for the body gets an empty
     block if nothing has arrived, or if the body does not arrive at full speed.

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
@@ -26,6 +27,7 @@ from fileservice.upload import (
     UploadPolicy,
     UploadRequest,
     UploadResult,
+    pipeline,
     receive,
 )
 
@@ -33,6 +35,7 @@ TEXT = b"a line of text\n" * 1000
 OTHER = b"another text\n"
 NAME = FileName.parse("note.txt")
 MIB = 1 << 20
+BITMAP = (Path(__file__).parents[1] / "samples" / "img.bmp").read_bytes()
 
 
 class ConnectionCut(Exception):
@@ -447,6 +450,32 @@ class TestSpace:
             upload(store, request(), body(), policy(min_free=1))
 
         assert directory.is_empty()
+
+
+class CountingExecutor(ThreadExecutor):
+    """Counts how often work is handed to a thread and waited for."""
+
+    hand_overs = 0
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        self.hand_overs += 1
+        return super().submit(function, *args, **kwargs)
+
+
+def test_costs_of_a_large_upload_in_hand_overs_do_not_grow_with_its_blocks(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as all that is asked for has arrived."""
+    monkeypatch.setattr(pipeline, "_MAX_SECONDS", 3600.0)
+    counts = []
+    for blocks in (1, 40):
+        executor = CountingExecutor()
+        name = f"{blocks}.bmp"
+        content = [BITMAP, *[bytes(MIB)] * blocks]
+        context = UploadContext(store, policy(), executor)
+        receive(request(name, length=sum(map(len, content))), content, context)
+        counts.append(executor.hand_overs)
+    assert counts[0] == counts[1] < 8
 
 
 def test_staged_file_is_closed_only_once_no_thread_writes_to_it(

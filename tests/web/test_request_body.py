@@ -70,11 +70,10 @@ def test_body_that_arrives_slowly_is_passed_on_as_it_arrives() -> None:
     assert received(body(LINE, LINE, length=30, fast=False)) == [LINE, LINE]
 
 
-def test_blocks_become_larger_and_each_begins_its_buffer() -> None:
+def test_blocks_become_larger() -> None:
     pieces = [bytes(16 * 1024)] * 64
     sizes = []
     for block in blocks(body(*pieces, length=1 << 20), 60):
-        assert block.obj is not None
         sizes.append(len(block))
     assert sizes == [16 * 1024, 64 * 1024, 256 * 1024, 688 * 1024]
 
