@@ -18,7 +18,7 @@ _MIN_PARALLEL_BLOCK = 256 * 1024
 
 BLOCKS_AHEAD = 2
 """How many blocks may be written before they are hashed."""
-_MAX_SECONDS = 0.1
+_MAX_SECONDS = 0.25
 """A request is cancelled after this time at the latest, when its thread ends."""
 
 _UNRESERVED = 1 << 20
@@ -70,6 +70,8 @@ class Pipeline:
         self._is_reserved_in_part = False
         """Whether `_steps` are yet to be made."""
         self._steps: Iterator[int] = iter(())
+        self._is_reserving = False
+        """Whether `_steps` are being made: the thread does not return before the last of them."""
         self._thread = 0
         self.size = size
 
@@ -123,7 +125,8 @@ class Pipeline:
                 # In order: once one block is hashed beside, all that follow are.
                 is_beside = is_beside or len(block) >= _MIN_PARALLEL_BLOCK
                 self._write(block, hash_beside if is_beside else None)
-                if self._executor.delay() or time.monotonic() > until:
+                is_late = time.monotonic() > until and not self._is_reserving
+                if is_late or self._executor.delay():
                     return False
                 following = next(blocks, None)
                 if following is None:
@@ -175,6 +178,7 @@ class Pipeline:
             yield
             return
         with closing(self._reserve_in_steps(self._length)) as self._steps:
+            self._is_reserving = True
             may_wait_for_client = get_ident() == self._thread
             if may_wait_for_client:
                 self._reserve_all_steps()
@@ -191,6 +195,7 @@ class Pipeline:
             self._reserved = reserved
             if reserved >= self.size:
                 return
+        self._is_reserving = False
 
     def _reserve_all_steps(self) -> None:
         for reserved in self._steps:
