@@ -1,11 +1,13 @@
 """Executor: keeps work that blocks off the event loop (compare `concurrent.futures`)."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R", covariant=True)
+X = TypeVar("X")
 
 
 class Lock(Protocol):
@@ -45,10 +47,25 @@ class Executor(Protocol):
     """Runs functions where they do not delay other requests."""
 
     def run_io(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function that waits for a disk or a network, and return its result."""
+        """Call a function that waits for a disk or a network, and return its result.
+
+        If this is called by such a function, the other one runs in the same thread.
+        """
 
     def run_cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that only computes, and return its result."""
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Start a call that waits for a disk or a network, and return at once."""
+
+    def beside(
+        self, function: Callable[[X], object], lag: int
+    ) -> AbstractContextManager[Callable[[X], None]]:
+        """Return what calls a function that only computes, one call after the other, beside us.
+
+        It may be used by what `run_io` calls. It returns as soon as at most `lag` calls have not
+        ended. At the end of the context, all have. Raise what the function raised, once.
+        """
+
+    def delay(self) -> float:
+        """Return for how many seconds the oldest work that has not begun has been waiting."""

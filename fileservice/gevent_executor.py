@@ -6,7 +6,8 @@ because the sockets and locks that gevent has patched belong to the event loop o
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import Any, Generic, cast
 
@@ -14,12 +15,17 @@ import gevent
 import greenlet
 from gevent import get_hub, monkey
 
-from fileservice.executor import NewLock, P, T
+from fileservice.executor import NewLock, P, T, X
 
 _DEFAULT_THREADS = 16
 
 new_lock: NewLock = monkey.get_original("_thread", "allocate_lock")
 """Makes locks for the threads of an executor, where gevent's own only work for greenlets."""
+
+# These must not be gevent's patched versions, which only work for greenlets.
+_start_thread = monkey.get_original("_thread", "start_new_thread")
+_get_ident = monkey.get_original("_thread", "get_ident")
+_new_queue = monkey.get_original("queue", "SimpleQueue")
 
 
 class ThreadExecutor:
@@ -30,17 +36,19 @@ class ThreadExecutor:
     """
 
     def __init__(self, threads: int = _DEFAULT_THREADS) -> None:
-        # These must not be gevent's patched versions, which only work for greenlets.
-        start_thread = monkey.get_original("_thread", "start_new_thread")
-        self._queue: SimpleQueue[_Future[Any]] = monkey.get_original("queue", "SimpleQueue")()
+        self._thread = _get_ident()
+        self._queue: SimpleQueue[_Future[Any]] = _new_queue()
         self._submitted: deque[float] = deque()  # when the queued work was submitted
         self._ended: deque[_Future[Any]] = deque()
         self._wake_up = get_hub().loop.async_()
         self._wake_up.start(self._wake)
         for _ in range(threads):
-            start_thread(self._work, ())
+            _start_thread(self._work, ())
+        self._idle_companions: list[_Companion] = []
 
     def run_io(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if _get_ident() != self._thread:
+            return function(*args, **kwargs)
         return self.submit(function, *args, **kwargs).result()
 
     def run_cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -53,6 +61,23 @@ class ThreadExecutor:
         self._submitted.append(time.monotonic())
         self._queue.put(task)
         return task
+
+    @contextmanager
+    def beside(self, function: Callable[[X], object], lag: int) -> Iterator[Callable[[X], None]]:
+        # Its threads are not those of the other work, or all of these might wait for them. There
+        # are as many as were used at once, which is at most one for each thread of the pool.
+        try:
+            companion = self._idle_companions.pop()
+        except IndexError:
+            companion = _Companion()
+        calls = _CallsBeside(companion, function, lag)
+        try:
+            yield calls.add
+        finally:
+            try:
+                calls.wait_all()
+            finally:
+                self._idle_companions.append(companion)
 
     def delay(self) -> float:
         """Return for how many seconds the oldest work has been waiting for a thread."""
@@ -99,6 +124,23 @@ class GreenletExecutor:
         gevent.spawn(work)
         return task
 
+    @contextmanager
+    def beside(self, function: Callable[[X], object], lag: int) -> Iterator[Callable[[X], None]]:
+        calls: deque[_Future[object]] = deque()
+
+        def add(argument: X) -> None:
+            calls.append(self._threads.submit(function, argument))
+            while len(calls) > lag:
+                calls.popleft().result()
+
+        try:
+            yield add
+        finally:
+            for call in calls:
+                call.wait()
+        for call in calls:
+            call.result()
+
     def delay(self) -> float:
         """Return the delay of work that only computes; work for the network is never queued."""
         return self._threads.delay()
@@ -121,9 +163,68 @@ class InlineExecutor:
         task.wake()
         return task
 
+    @contextmanager
+    def beside(self, function: Callable[[X], object], lag: int) -> Iterator[Callable[[X], None]]:  # noqa: ARG002
+        yield lambda argument: cast(None, function(argument))
+
     def delay(self) -> float:
         """Return 0: no work is ever queued."""
         return 0.0
+
+
+class _Companion:
+    """A native thread that works for another one, and waits for it without the event loop."""
+
+    def __init__(self) -> None:
+        self.calls: SimpleQueue[Callable[[], object]] = _new_queue()
+        self.errors: SimpleQueue[BaseException | None] = _new_queue()
+        _start_thread(self._work, ())
+
+    def _work(self) -> None:
+        while True:
+            call = self.calls.get()
+            error: BaseException | None = None
+            try:
+                call()
+            except BaseException as raised:  # noqa: BLE001  # raised again by who waits
+                error = raised
+            del call  # or it would keep its block in memory until there is more work
+            self.errors.put(error)
+            del error
+
+
+class _CallsBeside:
+    """The calls of one function in the thread of a companion."""
+
+    def __init__(self, companion: _Companion, function: Callable[[X], object], lag: int) -> None:
+        self._companion = companion
+        self._function = function
+        self._lag = lag
+        self._unfinished = 0
+
+    def add(self, argument: Any) -> None:
+        self._companion.calls.put(lambda: self._function(argument))
+        self._unfinished += 1
+        while self._unfinished > self._lag:
+            self._wait_one()
+
+    def wait_all(self) -> None:
+        try:
+            while self._unfinished:
+                self._wait_one()
+        finally:
+            while self._unfinished:
+                with suppress(BaseException):
+                    self._wait_one()
+
+    def _wait_one(self) -> None:
+        error = self._companion.errors.get()
+        self._unfinished -= 1
+        if error:
+            try:
+                raise error
+            finally:
+                del error
 
 
 class _Future(Generic[T]):

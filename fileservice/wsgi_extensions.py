@@ -19,6 +19,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from socket import SHUT_RD, socket
+from threading import get_ident
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, cast
 
 if TYPE_CHECKING:
@@ -36,17 +37,21 @@ _BLOCK_SIZE = 256 * 1024
 class RequestBody(Protocol):
     """The body of one request."""
 
-    def readinto(self, buffer: memoryview) -> int:
+    def may_wait(self) -> bool:
+        """Return whether this is the thread that handles the request; no other may wait here."""
+
+    def readinto(self, buffer: memoryview) -> int | None:
         """Fill the beginning of `buffer` and return the number of bytes; 0 is the end of the body.
 
-        Raises TimeoutError if nothing arrives within the server's time limit, and errors of the
-        server's own if the body breaks off. Some servers return 0 instead where it breaks off.
+        In a thread that may not wait, return None if nothing has arrived. Raises TimeoutError if
+        nothing arrives within the server's time limit, and errors of the server's own if the body
+        breaks off. Some servers return 0 instead where it breaks off.
         """
 
     def arrives_within(self, seconds: float) -> bool:
         """Return whether `readinto` will not have to wait for longer than `seconds`.
 
-        True where the server does not know.
+        True where the server does not know. Blocks a thread that may not wait for the body.
         """
 
     def interrupt(self) -> None:
@@ -79,12 +84,15 @@ class MeteredBody:
     def __init__(self, body: RequestBody, meter: Meter) -> None:
         self._body = body
         self._meter = meter
+        self.may_wait = body.may_wait
         self.arrives_within = body.arrives_within
         self.interrupt = body.interrupt
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: memoryview) -> int | None:
+        if not self.may_wait():
+            return None  # the meter may wait for a network
         count = self._body.readinto(buffer)
-        self._meter.count(count)
+        self._meter.count(count or 0)
         return count
 
 
@@ -137,18 +145,24 @@ class _PlainBody:
     """A RequestBody made of `wsgi.input`, for servers without the extension."""
 
     def __init__(self, environ: "WSGIEnvironment") -> None:
+        self._thread = get_ident()
         self._input: InputStream = environ["wsgi.input"]
         self._connection: socket | None = environ.get("gunicorn.socket") or environ.get(
             "werkzeug.socket"
         )
 
-    def readinto(self, buffer: memoryview) -> int:
+    def may_wait(self) -> bool:
+        return get_ident() == self._thread
+
+    def readinto(self, buffer: memoryview) -> int | None:
+        if not self.may_wait():
+            return None
         data = self._input.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def arrives_within(self, seconds: float) -> bool:  # noqa: ARG002  # the server does not know
-        return True
+        return self.may_wait()
 
     def interrupt(self) -> None:
         if self._connection:

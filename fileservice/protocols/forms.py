@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
+import stringzilla
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from fileservice.protocols.chunked_uploaders import CHUNK_COUNTS, reject_chunk
@@ -22,6 +23,7 @@ _END_OF_HEADERS = b"\r\n\r\n"
 _MAX_BYTES_AROUND_FILE = 64 * 1024
 """The bytes that a form may have before its file, and the same number after it."""
 _MAX_PARTS = 64
+_NOTHING = memoryview(b"")
 _AFTER_DELIMITER = rb"(?:(?:--)?[ \t]{0,64}(\r\n)|(?:-|(?:--)?[ \t]{0,64}\r?)?\Z)"
 """What follows a delimiter (RFC 2046 section 5.1.1), or its beginning at the end of a block."""
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"(?:\\.|[^\\"])*"|[^;"]*)')
@@ -40,10 +42,10 @@ class FormFile(NamedTuple):
 def form_file(content_type: str, body: Iterable[memoryview]) -> FormFile:
     """Return the file in a form.
 
-    `body` yields blocks, each a view of the beginning of its buffer; a buffer may be reused once
-    the block after the next is requested. The bytes of the file are slices of these blocks. They
-    end only when the whole form has been read and found valid. Raises BadForm, NoFile,
-    MultipleFiles, PartialUpload and ChunkedUpload, now or while the bytes are read.
+    The bytes of the file are slices of the blocks that `body` yields, and stay unchanged for as
+    long. They end only when the whole form has been read and found valid. Empty blocks are passed
+    on, once the file has begun. Raises BadForm, NoFile, MultipleFiles, PartialUpload and
+    ChunkedUpload, now or while the bytes are read.
     """
     media_type, options = parse_options_header(content_type)
     if media_type != "multipart/form-data" or not options.get("boundary"):
@@ -147,10 +149,10 @@ def _file_bytes(
     whole_delimiter = re.compile(re.escape(delimiter) + _AFTER_DELIMITER)
     for received in chain((memoryview(rest),), body):
         block = memoryview(held_back + received) if held_back else received
-        end = _find(delimiter, block)
-        # The regular expression is slower than `find`, and seldom needed: what looks like a
-        # delimiter but is followed by something else belongs to the file.
-        match = whole_delimiter.search(block.obj, end, len(block)) if end >= 0 else None
+        end = stringzilla.find(block, delimiter)
+        # The regular expression is slower, and seldom needed: what looks like a delimiter but is
+        # followed by something else belongs to the file.
+        match = whole_delimiter.search(block, end) if end >= 0 else None
         end, ended = (match.start(), bool(match[1])) if match else (len(block), False)
         file_bytes = block[: end if match else end - _partial_delimiter(delimiter, block)]
         held_back = bytes(block[len(file_bytes) :])
@@ -160,15 +162,11 @@ def _file_bytes(
             break
     # The consumer is done with a block only when it requests the next one, and the buffer of the
     # file's last bytes is about to be reused.
-    yield memoryview(b"")
+    yield _NOTHING
     declared = part.header("Content-Length")
     if declared is not None and declared != str(size):
         raise BadForm(f"the part with the file has {size} bytes, but declares {declared}")
-    _check_rest(boundary, chain((held_back,), body))
-
-
-def _find(delimiter: bytes, block: memoryview) -> int:
-    return cast(bytes | bytearray, block.obj).find(delimiter, 0, len(block))
+    yield from _check_rest(boundary, chain((held_back,), body))
 
 
 def _partial_delimiter(delimiter: bytes, block: memoryview) -> int:
@@ -178,8 +176,11 @@ def _partial_delimiter(delimiter: bytes, block: memoryview) -> int:
     return len(tail) - start if start >= 0 and delimiter.startswith(tail[start:]) else 0
 
 
-def _check_rest(boundary: str, rest: Iterable[bytes | memoryview]) -> None:
-    """Read what follows the file; raise an error if it is malformed or has another file."""
+def _check_rest(boundary: str, rest: Iterable[bytes | memoryview]) -> Iterator[memoryview]:
+    """Read what follows the file; raise an error if it is malformed or has another file.
+
+    Yield an empty block for each block.
+    """
     parser, fields, size = _parser(boundary), _Fields(after_file=True), 0
     for block in rest:
         for event in _parse(parser, bytes(block[: _MAX_BYTES_AROUND_FILE + 1])):
@@ -189,6 +190,7 @@ def _check_rest(boundary: str, rest: Iterable[bytes | memoryview]) -> None:
         size += len(block)
         if size > _MAX_BYTES_AROUND_FILE:
             raise BadForm(f"the form has more than {_MAX_BYTES_AROUND_FILE} bytes after the file")
+        yield _NOTHING
     _finish(parser)
 
 

@@ -1,8 +1,7 @@
 """The body of a request, from the socket into the reader's own buffers."""
 
 import io
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from fileservice.serving.source import Source
 
@@ -46,7 +45,11 @@ class Body(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def may_wait(self) -> bool:
+        """Return whether this is the thread of the event loop."""
+        return self._source.may_wait()
+
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
         if self._on_first_read:
             on_first_read, self._on_first_read = self._on_first_read, None
             on_first_read()
@@ -68,7 +71,7 @@ class Body(io.RawIOBase):
         """Drop what was received and not read; return how many bytes are not received, if known."""
         raise NotImplementedError
 
-    def _fill(self, view: memoryview) -> int:
+    def _fill(self, view: memoryview) -> int | None:
         raise NotImplementedError
 
 
@@ -94,60 +97,21 @@ class LengthBody(Body):
         self._received = memoryview(b"")
         return self.remaining
 
-    def _fill(self, view: memoryview) -> int:
+    def _fill(self, view: memoryview) -> int | None:
         view = view[: self.remaining]
         if not view:
             return 0
+        count: int | None
         if self._received:
             count = min(len(view), len(self._received))
             view[:count] = self._received[:count]
             self._received = self._received[count:]
         else:
             count = self._source.readinto(view)
+        if count is None:
+            return None
         if not count:
             raise TruncatedBody(f"the body ended {self.remaining} bytes early")
         self.remaining -= count
         self.at_end = self.remaining == 0
         return count
-
-
-class ChunkedBody(Body):
-    """A body in chunks (RFC 9112 section 7.1), whose data gunicorn's own parser yields.
-
-    The data of the next chunk, or more of this one, must arrive within `timeout` seconds, however
-    much of the framing between them the client sends.
-    """
-
-    def __init__(
-        self,
-        source: Source,
-        on_first_read: Callable[[], None] | None,
-        parser: Iterator[bytes],
-        timeout: float,
-    ) -> None:
-        super().__init__(source, on_first_read)
-        self._timeout = timeout
-        self._parser = parser
-        self._data = memoryview(b"")
-
-    def drop_received(self) -> int | None:
-        return 0 if self.at_end else None
-
-    def _fill(self, view: memoryview) -> int:
-        while not self._data:
-            data = self._parse()
-            if data is None:
-                self.at_end = True
-                return 0
-            self._data = memoryview(data)
-        count = min(len(view), len(self._data))
-        view[:count] = self._data[:count]
-        self._data = self._data[count:]
-        return count
-
-    def _parse(self) -> bytes | None:
-        self._source.deadline = time.monotonic() + self._timeout
-        try:
-            return next(self._parser, None)
-        finally:
-            self._source.deadline = None

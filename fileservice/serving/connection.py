@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import gevent
 from gevent.socket import socket
 
-from fileservice.serving.body import Body, ChunkedBody, LengthBody
+from fileservice.serving.body import Body, LengthBody
+from fileservice.serving.chunks import ChunkedBody
 from fileservice.serving.environ import EnvironFactory
 from fileservice.serving.error_responses import CLIENT_ERRORS, error_response
 from fileservice.serving.gunicorn_api import (
     Request,
-    body_framing,
+    body_length,
+    check_trailers,
     expects_continue,
     read_request,
 )
@@ -242,10 +245,12 @@ class Connection:
             send(self._client, b"HTTP/1.1 100 Continue\r\n\r\n")
 
         on_first_read = send_continue if expects_continue(request) else None
-        framing = body_framing(request)
-        if isinstance(framing, int):
-            return LengthBody(self._source, on_first_read, framing)
-        return ChunkedBody(self._source, on_first_read, framing, self._worker.limits.idle)
+        length = body_length(request)
+        if length is not None:
+            return LengthBody(self._source, on_first_read, length)
+        return ChunkedBody(
+            self._source, on_first_read, partial(check_trailers, request), self._worker.limits.idle
+        )
 
 
 def _outcome(error: BaseException) -> str:

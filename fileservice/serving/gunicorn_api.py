@@ -5,7 +5,7 @@ says what broke when a new version of either changes it.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from ssl import OP_IGNORE_UNEXPECTED_EOF
 from typing import Any
 
@@ -36,7 +36,8 @@ __all__ = [
     "QuotedAtoms",
     "Request",
     "add_settings",
-    "body_framing",
+    "body_length",
+    "check_trailers",
     "errors",
     "expects_continue",
     "is_accept_error",
@@ -154,12 +155,17 @@ def expects_continue(request: Request) -> bool:
     return bool(request._expected_100_continue)
 
 
-def body_framing(request: Request) -> int | Iterator[bytes]:
-    """Return the length of the body in bytes, or a parser that yields the data of its chunks."""
+def body_length(request: Request) -> int | None:
+    """Return the length of the body in bytes; None if it comes in chunks."""
     reader = request.body.reader
     if isinstance(reader, ChunkedReader):
-        return reader.parser  # type: ignore[no-any-return]
+        return None
     return reader.length  # type: ignore[no-any-return]
+
+
+def check_trailers(request: Request, section: bytes) -> None:
+    """Raise an error if these lines are not fields that may follow a body in chunks."""
+    request.parse_headers(section, from_trailer=True)
 
 
 def replace_host(request: Request, authority: str) -> None:

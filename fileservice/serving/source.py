@@ -3,6 +3,8 @@
 import select
 import ssl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from gevent import monkey
 from gevent.socket import socket, wait_read
@@ -15,6 +17,7 @@ MAX_HEAD_BYTES = 32 * 1024
 _SMALL_READ = 8192
 _BUFFER_SIZE = 64 * 1024
 _poll = monkey.get_original("select", "poll")  # gevent's own would switch to other greenlets
+_get_ident = monkey.get_original("_thread", "get_ident")
 
 
 class Source(BaseSource):
@@ -27,6 +30,7 @@ class Source(BaseSource):
     def __init__(self, connection: socket) -> None:
         super().__init__()
         self._connection = connection
+        self._thread = _get_ident()
         self._buffer: bytearray | None = None
         self._poll = _poll()
         self._poll.register(connection.fileno(), select.POLLIN)
@@ -48,14 +52,21 @@ class Source(BaseSource):
 
         Raises TimeoutError past `deadline`, and LimitRequestHeaders if a head is too long.
         """
-        if self.deadline is None:
+        with self._timeout():
             return self._receive(size_hint)
+
+    @contextmanager
+    def _timeout(self) -> Iterator[None]:
+        """Let what is read in this context wait until `deadline` at most."""
+        if self.deadline is None:
+            yield
+            return
         left, timeout = self.deadline - time.monotonic(), self._connection.gettimeout()
         if left <= 0:
             raise TimeoutError("the request took too long to arrive")
         self._connection.settimeout(left)
         try:
-            return self._receive(size_hint)
+            yield
         finally:
             self._connection.settimeout(timeout)
 
@@ -89,10 +100,16 @@ class Source(BaseSource):
         received = self._connection.recv_into(self._buffer, min(size_hint, _BUFFER_SIZE))
         return bytes(memoryview(self._buffer)[:received])
 
+    def may_wait(self) -> bool:
+        """Return whether this is the thread of the event loop."""
+        return bool(_get_ident() == self._thread)
+
     def arrives_within(self, seconds: float) -> bool:
         """Return whether something, be it the end, can be read from the socket within `seconds`."""
         if isinstance(self._connection, ssl.SSLSocket) and self._connection.pending():
             return True
+        if not self.may_wait():
+            return bool(self._poll.poll(1000 * seconds))
         if self._poll.poll(0):
             return True
         try:
@@ -101,9 +118,22 @@ class Source(BaseSource):
             return False
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill the beginning of `buffer` by one read; return the number of bytes, 0 at the end."""
-        return self._connection.recv_into(buffer)
+    def readinto(self, buffer: memoryview) -> int | None:
+        """Fill the beginning of `buffer` by one read; return the number of bytes, 0 at the end.
+
+        In another thread than that of the event loop, return None if nothing has arrived.
+        """
+        if self.may_wait():
+            with self._timeout():
+                return self._connection.recv_into(buffer)
+        timeout = self._connection.gettimeout()
+        self._connection.settimeout(0)  # or gevent would wait, in the event loop of this thread
+        try:
+            return self._connection.recv_into(buffer)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        finally:
+            self._connection.settimeout(timeout)
 
     def interrupt(self) -> None:
         """Make every read return the end of the connection; may be called from any thread."""

@@ -1,10 +1,11 @@
 """Pipeline: the blocks of a body are counted, inspected, hashed and written as they arrive."""
 
 import math
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from threading import get_ident
 
-from fileservice.executor import Future
 from fileservice.storage import StorageError, Writer
 from fileservice.upload import admit
 from fileservice.upload.context import UploadContext
@@ -15,12 +16,19 @@ from fileservice.upload.quota import MAX_AHEAD, QuotaReservation
 _MIN_PARALLEL_BLOCK = 256 * 1024
 """A smaller block is hashed by the thread that writes it, since a second thread would cost more."""
 
+BLOCKS_AHEAD = 2
+"""How many blocks may be written before they are hashed."""
+_MAX_SECONDS = 0.25
+"""A request is cancelled after this time at the latest, when its thread ends."""
+
 _UNRESERVED = 1 << 20
 """How many bytes are written before space is reserved, unless so many or more are declared. A
 reservation costs a tenth of the time that a small file takes."""
 _UNRESERVED_IF_SCARCE = 64 * 1024
 _SCARCE = 8 << 30
 """Space in bytes that a few thousand uploads cannot use up before they reserve any."""
+_RESERVED_AT_ONCE = 16 << 20
+"""A longer file is reserved in steps."""
 _MAX_AHEAD = 64 << 20
 """How many bytes are reserved at most beyond those that have arrived."""
 
@@ -59,15 +67,28 @@ class Pipeline:
         self._reserved: float | None = None
         """How many bytes of the file have space; None before the first reservation."""
         self._is_reserved_ahead = False
+        self._is_reserved_in_part = False
+        """Whether `_steps` are yet to be made."""
+        self._steps: Iterator[int] = iter(())
+        self._is_reserving = False
+        """Whether `_steps` are being made: the thread does not return before the last of them."""
+        self._thread = 0
         self.size = size
 
     def reserve_declared_length(self) -> None:
         """Reserve space before the first byte if the file has so many that it is worth it. Blocks.
 
-        Raise StorageFull.
+        Of a large file only the beginning gets space here; the rest gets it while the first blocks
+        are written, since this may take as long as to write them. Raise StorageFull.
         """
-        if self._length is not None and self._length >= _UNRESERVED:
+        if self._length is None or self._length < _UNRESERVED:
+            return
+        if self._length <= _RESERVED_AT_ONCE:
             self._reserve_space()
+            return
+        with closing(self._reserve_in_steps(self._length)) as steps:
+            self._reserved = next(steps)
+        self._is_reserved_in_part = True
 
     def write(self, block: Block) -> None:
         """Write one small block in the thread of the caller. Blocks.
@@ -75,69 +96,120 @@ class Pipeline:
         Raise TooLarge, ContentMismatch, StorageFull, and whatever the reservation raises. After any
         of these, the scan cannot be used any more.
         """
-        self._inspect_and_write(block)
+        self._write(block, None)
         if self._scan:
-            self._scan.hash(block)
             self._scan.size = self.size
 
     def write_all(self, blocks: Iterable[Block]) -> None:
-        """Write all `blocks`; while one is being worked on, the next is received.
+        """Write all `blocks`, in one call for all that arrive without a pause.
+
+        The hashing lags behind by up to `BLOCKS_AHEAD` blocks, which must stay unchanged for so
+        long. An empty block says that nothing has arrived for now, and that the event loop should
+        wait for more.
 
         Raise TooLarge, ContentMismatch, StorageFull, and whatever the reservation and `blocks`
         raise. After any of these but the last, the scan cannot be used any more.
         """
-        pending: list[Future[None]] = []
+        iterator, self._thread = iter(blocks), get_ident()
         try:
-            for block in blocks:
-                for task in pending:
-                    task.result()
-                pending = [self._executor.submit(step, block) for step in self._steps(block)]
+            for block in iterator:
+                if block and self._executor.run_io(self._write_arrived, block, iterator):
+                    break
         finally:
-            for task in pending:
-                task.wait()
             self._release_unused_space()
             if self._scan:
                 self._scan.size = self.size
-        for task in pending:
-            task.result()
+
+    def _write_arrived(self, block: Block, blocks: Iterator[Block]) -> bool:
+        """Write `block` and those of `blocks` that have arrived; return whether that is all.
+
+        Blocks, as long as no other work waits for a thread.
+        """
+        until = time.monotonic() + _MAX_SECONDS
+        is_beside = False
+        with (
+            self._executor.beside(self._hash, BLOCKS_AHEAD) as hash_beside,
+            self._reserving_rest(),
+        ):
+            while block:
+                # In order: once one block is hashed beside, all that follow are.
+                is_beside = is_beside or len(block) >= _MIN_PARALLEL_BLOCK
+                self._write(block, hash_beside if is_beside else None)
+                is_late = time.monotonic() > until and not self._is_reserving
+                if is_late or self._executor.delay():
+                    return False
+                following = next(blocks, None)
+                if following is None:
+                    return True
+                block = following
+        return False
 
     def check_free_space(self) -> None:
         """Raise StorageFull if bytes that were written without a reservation left too little."""
         if self._reserved is None or self.size > self._reserved:
             admit.check_free_space(self._context, 0)
 
-    def _steps(self, block: Block) -> tuple[Callable[[Block], None], ...]:
-        """Return the steps for a block; each of them may run in a thread of its own."""
-        scan = self._scan
-        if not scan or not scan.hashes:
-            return (self._inspect_and_write,)
-        if len(block) < _MIN_PARALLEL_BLOCK:
-            return (self.write,)
-        return (self._inspect_and_write, self._hash)
-
-    def _hash(self, block: Block) -> None:
-        assert self._scan
-        self._executor.run_cpu(self._scan.hash, block)
-
-    def _inspect_and_write(self, block: Block) -> None:
+    def _write(self, block: Block, hash_beside: Callable[[Block], None] | None) -> None:
         self.size += len(block)
         if self.size > self._limit:
             raise TooLarge(self._limit)
         self._hold_quota()
         if self._scan:
-            if len(block) < _MIN_PARALLEL_BLOCK:
-                self._scan.inspect(block)
-            else:
+            if hash_beside:
                 self._executor.run_cpu(self._scan.inspect, block)
+                if self._scan.hashes:
+                    hash_beside(block)
+            else:
+                self._scan.inspect(block)
+        self._reserve_next_step()
         if self.size > (self._unreserved if self._reserved is None else self._reserved):
             self._reserve_space()
         self._writer.write(block)
+        if self._scan and not hash_beside:
+            self._scan.hash(block)
+
+    def _hash(self, block: Block) -> None:
+        assert self._scan
+        self._scan.hash(block)
 
     def _hold_quota(self) -> None:
         if self._length is None:
             self._reservation.hold(self.size, ahead=min(self.size, MAX_AHEAD))
         else:
             self._reservation.hold(self._length)
+
+    @contextmanager
+    def _reserving_rest(self) -> Iterator[None]:
+        """Reserve the rest of the declared length in steps, while blocks are written.
+
+        No other upload can reserve space meanwhile, so this must not wait for the client.
+        """
+        if not self._is_reserved_in_part or self._length is None:
+            yield
+            return
+        with closing(self._reserve_in_steps(self._length)) as self._steps:
+            self._is_reserving = True
+            may_wait_for_client = get_ident() == self._thread
+            if may_wait_for_client:
+                self._reserve_all_steps()
+            yield
+            self._reserve_all_steps()
+        self._is_reserved_in_part = False
+
+    def _reserve_in_steps(self, length: int) -> Generator[int, None, None]:
+        return self._store.reserve_in_steps(self._writer, length, min_free=self._min_free)
+
+    def _reserve_next_step(self) -> None:
+        """Reserve the next step, and more until there is space for what was received."""
+        for reserved in self._steps:
+            self._reserved = reserved
+            if reserved >= self.size:
+                return
+        self._is_reserving = False
+
+    def _reserve_all_steps(self) -> None:
+        for reserved in self._steps:
+            self._reserved = reserved
 
     def _reserve_space(self) -> None:
         if self._length is None:

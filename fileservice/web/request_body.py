@@ -1,6 +1,7 @@
 """The body of a request as blocks of bytes."""
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,14 @@ _FIRST_BLOCK = 16 * 1024
 _SMALL_BODY = 128 * 1024
 """A body of up to this many bytes is one block if it arrives without a pause."""
 _LARGEST_BLOCK = 2 << 20
+_KEPT_BLOCKS = 2
+"""So many blocks stay unchanged while the next one is received."""
 _BLOCK_SECONDS = 0.5
 """A block is passed on after this time, full or not, so that what has arrived is stored."""
+_THREAD_SECONDS = 0.002
+"""The same in a thread that may not wait: so long it waits nevertheless, since a client that sends
+at full speed needs less for a whole block."""
+_NOTHING = memoryview(b"")
 _MIN_BYTES = 1024
 """The client must send this many bytes, or the rest of the body, within each idle timeout."""
 
@@ -40,9 +47,11 @@ def declared_length(environ: "WSGIEnvironment") -> int | None:
 def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[memoryview]:
     """Yield the body as it arrives, to its declared end.
 
-    A block stays unchanged until the next but one is asked for. It begins where its buffer
-    (`block.obj`) does, so that the buffer can be searched. A body that arrives slowly comes in
-    small blocks, about two a second.
+    A block stays unchanged until the third one after it is asked for. A body that arrives slowly
+    comes in small blocks, about two a second.
+
+    The blocks may be asked for in any thread. One that may not wait for the body gets an empty
+    block if nothing has arrived, or if the body does not arrive at full speed.
 
     Raises IncompleteBody if the body ends early, which servers report as an ordinary end, and
     TooSlow if the client sends fewer than 1 KiB within `idle_timeout` seconds; everything that was
@@ -51,17 +60,26 @@ def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[memoryvi
     length = declared_length(environ)
     body, received = request_body(environ), 0
     # Small at first: a slow client costs little memory, and a fast one soon has large blocks.
-    buffers, current = [bytearray(), bytearray()], 0
     size = length if length is not None and length <= _SMALL_BODY else _FIRST_BLOCK
+    is_slow = False
+    buffers = deque(bytearray() for _ in range(_KEPT_BLOCKS + 1))
     rate = _MinimumRate(idle_timeout)
     while length is None or received < length:
-        if len(buffers[current]) < size:
-            buffers[current] = bytearray(size)
-        view = memoryview(buffers[current])
+        may_wait = body.may_wait()
+        if is_slow and not may_wait:
+            passed_on = time.monotonic()
+            yield _NOTHING
+            rate.extend_deadline(time.monotonic() - passed_on)
+            continue
+        if len(buffers[0]) < size:
+            buffers[0] = bytearray(size)
+        view = memoryview(buffers[0])
         if length is not None:
             view = view[: length - received]
-        filled, ended, error = _fill(view, body, rate)
+        seconds = _BLOCK_SECONDS if may_wait else _THREAD_SECONDS
+        filled, ended, error = _fill(view, body, rate, seconds)
         received += filled
+        is_slow = filled < len(view)
         if filled:
             passed_on = time.monotonic()
             yield view[:filled]
@@ -73,9 +91,9 @@ def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[memoryvi
                 del error  # its traceback refers to this frame, and so to the buffers
         if ended:
             break
-        if filled == len(buffers[current]):
+        if filled == len(buffers[0]):
             size = min(4 * size, _LARGEST_BLOCK)
-        current = 1 - current
+        buffers.rotate(-1)
     if length is not None and received < length:
         raise IncompleteBody(f"the body ended after {received} of {length} bytes")
 
@@ -101,13 +119,14 @@ class _MinimumRate:
 
 
 def _fill(
-    view: memoryview, body: RequestBody, rate: _MinimumRate
+    view: memoryview, body: RequestBody, rate: _MinimumRate, seconds: float
 ) -> tuple[int, bool, BodyError | None]:
-    """Fill `view`, or as much of it as arrives within half a second.
+    """Fill `view`, or as much of it as arrives within `seconds`.
 
     Return the number of bytes, whether the body has ended, and the error that ended it early.
     """
-    filled, until = 0, time.monotonic() + _BLOCK_SECONDS
+    filled, now = 0, time.monotonic()
+    until = now + seconds
     while filled < len(view):
         try:
             count = body.readinto(view[filled:])
@@ -115,11 +134,11 @@ def _fill(
             return filled, False, TooSlow(rate.seconds, _MIN_BYTES)
         except Exception as error:  # noqa: BLE001  # each server has its own for a broken body
             return filled, False, _incomplete(error)
-        if not count:
+        if count == 0:
             return filled, True, None
-        filled += count
+        filled += count or 0
         now = time.monotonic()
-        if not rate.allows(count, now) and filled < len(view):
+        if count and not rate.allows(count, now) and filled < len(view):
             return filled, False, TooSlow(rate.seconds, _MIN_BYTES)
         left = until - now
         if left <= 0 or (filled < len(view) and not body.arrives_within(left)):

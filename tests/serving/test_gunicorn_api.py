@@ -17,7 +17,14 @@ import gevent.socket
 import pytest
 from gevent.server import StreamServer
 from gunicorn.config import Config
-from gunicorn.http.errors import InvalidResponseHeader, LimitRequestHeaders, NoMoreData
+from gunicorn.http.errors import (
+    InvalidHeader,
+    InvalidHeaderName,
+    InvalidResponseHeader,
+    LimitRequestHeaders,
+    NoMoreData,
+    ObsoleteFolding,
+)
 
 from fileservice.serving import gunicorn_api as api
 from fileservice.serving.environ import wrap_file
@@ -83,15 +90,25 @@ def test_reader_of_a_body_without_chunks_has_its_length(
     cfg: Config, fields: tuple[str, ...], length: int
 ) -> None:
     request = read(cfg, "PUT / HTTP/1.1", "Host: a", *fields)
-    assert api.body_framing(request) == length
+    assert api.body_length(request) == length
 
 
-def test_reader_of_a_chunked_body_has_a_parser_that_yields_the_data(cfg: Config) -> None:
-    fields = ("PUT / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked")
-    request = read(cfg, *fields, body=b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
-    framing = api.body_framing(request)
-    assert not isinstance(framing, int)
-    assert b"".join(framing) == b"abcde"
+def test_reader_of_a_chunked_body_has_no_length(cfg: Config) -> None:
+    request = read(cfg, "PUT / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked")
+    assert api.body_length(request) is None
+
+
+@pytest.mark.parametrize("section", [b"A: 1", b"A: 1\r\nB: 2", b"GET: / HTTP/1.1"])
+def test_trailers_are_fields(cfg: Config, section: bytes) -> None:
+    api.check_trailers(read(cfg, "PUT / HTTP/1.1", "Host: a"), section)
+
+
+@pytest.mark.parametrize(
+    "section", [b"A", b"A : 1", b"A: 1\r\n b", b"Content-Length: 5", b"Host: b"]
+)
+def test_lines_that_are_no_trailers_raise_an_error(cfg: Config, section: bytes) -> None:
+    with pytest.raises((InvalidHeader, InvalidHeaderName, ObsoleteFolding)):
+        api.check_trailers(read(cfg, "PUT / HTTP/1.1", "Host: a"), section)
 
 
 def test_bytes_behind_the_head_can_be_taken_from_the_source_and_put_back(cfg: Config) -> None:

@@ -4,16 +4,14 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent import futures
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import pytest
 
 from fileservice import filetypes
-from fileservice.gevent_executor import InlineExecutor
+from fileservice.gevent_executor import InlineExecutor, ThreadExecutor
 from fileservice.names import FileName
 from fileservice.storage import Content, NameTaken, StagedFile, StorageFull, StoredFile
 from fileservice.storage.local import LocalStore
@@ -29,6 +27,7 @@ from fileservice.upload import (
     UploadPolicy,
     UploadRequest,
     UploadResult,
+    pipeline,
     receive,
 )
 from fileservice.upload.inspection import inspector
@@ -38,6 +37,7 @@ TEXT = b"a line of text\n" * 1000
 OTHER = b"another text\n"
 NAME = FileName.parse("note.txt")
 MIB = 1 << 20
+BITMAP = (Path(__file__).parents[1] / "samples" / "img.bmp").read_bytes()
 
 
 class ConnectionCut(Exception):
@@ -362,6 +362,25 @@ class TestSpace:
 
         assert reservations == [4 * MIB]
 
+    def test_all_of_a_very_large_file_is_reserved_before_the_client_is_waited_for(
+        self, store: LocalStore, tmp_path: Path
+    ) -> None:
+        def reserved() -> int:
+            files = (tmp_path / "store").rglob("*")
+            return max(path.stat().st_blocks * 512 for path in files if path.is_file())
+
+        def body() -> Iterator[bytes]:
+            assert 0 < reserved() < 40 * MIB
+            yield b"x" * MIB
+            yield b""  # nothing has arrived
+            assert reserved() >= 40 * MIB
+            for _ in range(39):
+                yield b"x" * MIB
+
+        context = UploadContext(store, policy(), ThreadExecutor())
+        receive(request(length=40 * MIB), body(), context)
+        assert store.stat(NAME).size == 40 * MIB
+
     def test_small_file_reserves_nothing(self, store: LocalStore, reservations: list[int]) -> None:
         upload(store, request(length=len(TEXT)))
         upload(store, request("other.txt"))
@@ -435,52 +454,58 @@ class TestSpace:
         assert directory.is_empty()
 
 
-class ThreadExecutor(InlineExecutor):
-    """Submitted work runs in threads; `is_awaited` is set once somebody waits for it."""
+class CountingExecutor(ThreadExecutor):
+    """Counts how often work is handed to a thread and waited for."""
 
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
-        self._threads = threads
-        self.is_awaited = threading.Event()
+    hand_overs = 0
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        future = self._threads.submit(function, *args, **kwargs)
+        self.hand_overs += 1
+        return super().submit(function, *args, **kwargs)
 
-        def wait() -> None:
-            self.is_awaited.set()
-            futures.wait([future])
 
-        return SimpleNamespace(wait=wait, result=future.result)
+def test_costs_of_a_large_upload_in_hand_overs_do_not_grow_with_its_blocks(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as all that is asked for has arrived."""
+    monkeypatch.setattr(pipeline, "_MAX_SECONDS", 3600.0)
+    counts = []
+    for blocks in (1, 40):
+        executor = CountingExecutor()
+        name = f"{blocks}.bmp"
+        content = [BITMAP, *[bytes(MIB)] * blocks]
+        context = UploadContext(store, policy(), executor)
+        receive(request(name, length=sum(map(len, content))), content, context)
+        counts.append(executor.hand_overs)
+    assert counts[0] == counts[1] < 8
 
 
 def test_staged_file_is_closed_only_once_no_thread_writes_to_it(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise the thread could write to another file, which has its descriptor by then."""
-    begun, events = threading.Event(), []
+    begun, may_write, events = threading.Event(), threading.Event(), []
     write, close = LocalWriter.write, LocalWriter.close
 
     def write_later(self: LocalWriter, block: bytes | memoryview) -> None:
         begun.set()
-        assert executor.is_awaited.wait(30)
+        assert may_write.wait(30)
         write(self, block)
         events.append("written")
 
     def close_now(self: LocalWriter) -> None:
         events.append("closed")
-        executor.is_awaited.set()
         close(self)
-
-    def body() -> Iterator[bytes]:
-        yield TEXT * 10  # more than is stored by one call
-        assert begun.wait(30)
-        raise ConnectionCut
 
     monkeypatch.setattr(LocalWriter, "write", write_later)
     monkeypatch.setattr(LocalWriter, "close", close_now)
-    with ThreadPoolExecutor(1) as threads:
-        executor = ThreadExecutor(threads)
-        with pytest.raises(ConnectionCut):
-            receive(request(), body(), UploadContext(store, policy(), executor))
+    context = UploadContext(store, policy(), ThreadExecutor(threads=2))
+    uploader = gevent.spawn(receive, request(), [TEXT * 10], context)  # not a small file
+    assert gevent.get_hub().threadpool.apply(begun.wait, (30,))
+    uploader.kill(block=False)
+    gevent.idle()
+    may_write.set()
+    uploader.join(30)
     assert events == ["written", "closed"]
 
 
@@ -554,7 +579,6 @@ class TestRefusedInBody:
         def blocks() -> Iterator[bytes]:
             yield TEXT
             yield b"x"
-            yield b"y"  # one block is received while the one before it is being written
             yield from never_read()
 
         with pytest.raises(TooLarge):

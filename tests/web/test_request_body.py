@@ -16,16 +16,27 @@ LINE = b"a line of text\n"
 
 
 class Pieces:
-    """A RequestBody that arrives in these pieces; an exception among them is raised."""
+    """A RequestBody that arrives in these pieces; an exception among them is raised.
 
-    def __init__(self, pieces: Iterable[bytes | Exception], *, fast: bool = True) -> None:
+    None among them is a moment at which nothing has arrived.
+    """
+
+    is_event_loop = True
+
+    def __init__(self, pieces: Iterable[bytes | Exception | None], *, fast: bool = True) -> None:
         self._pieces = list(pieces)
         self._fast = fast
 
-    def readinto(self, buffer: memoryview) -> int:
+    def may_wait(self) -> bool:
+        return self.is_event_loop
+
+    def readinto(self, buffer: memoryview) -> int | None:
         if not self._pieces:
             return 0
         piece = self._pieces.pop(0)
+        if piece is None:
+            assert not self.is_event_loop
+            return None
         if isinstance(piece, Exception):
             raise piece
         buffer[: len(piece)] = piece
@@ -42,7 +53,9 @@ def received(environ: dict[str, Any], idle_timeout: float = 60) -> list[bytes]:
     return [bytes(block) for block in blocks(environ, idle_timeout)]
 
 
-def body(*pieces: bytes | Exception, length: int | None, fast: bool = True) -> dict[str, Any]:
+def body(
+    *pieces: bytes | Exception | None, length: int | None, fast: bool = True
+) -> dict[str, Any]:
     framing = {"HTTP_TRANSFER_ENCODING": "chunked"} if length is None else {}
     framing |= {} if length is None else {"CONTENT_LENGTH": str(length)}
     return {REQUEST_BODY: Pieces(pieces, fast=fast), **framing}
@@ -57,20 +70,33 @@ def test_body_that_arrives_slowly_is_passed_on_as_it_arrives() -> None:
     assert received(body(LINE, LINE, length=30, fast=False)) == [LINE, LINE]
 
 
-def test_blocks_become_larger_and_each_begins_its_buffer() -> None:
+def test_blocks_become_larger() -> None:
     pieces = [bytes(16 * 1024)] * 64
     sizes = []
     for block in blocks(body(*pieces, length=1 << 20), 60):
-        assert block.obj is not None
         sizes.append(len(block))
     assert sizes == [16 * 1024, 64 * 1024, 256 * 1024, 688 * 1024]
 
 
-def test_block_stays_unchanged_until_the_next_but_one() -> None:
-    first, second, *_ = (
-        (block, bytes(block)) for block in blocks(body(LINE, LINE[::-1], length=30, fast=False), 60)
-    )
-    assert (bytes(first[0]), bytes(second[0])) == (first[1], second[1])
+def test_block_stays_unchanged_until_the_third_one_after_it_is_asked_for() -> None:
+    lines = [LINE, LINE[::-1], LINE.upper(), LINE[::-1].upper()]
+    arriving = blocks(body(*lines, length=60, fast=False), 60)
+    kept = [next(arriving) for _ in range(3)]
+    assert [bytes(block) for block in kept] == lines[:3]
+    assert bytes(next(arriving)) == lines[3]
+
+
+def test_thread_that_may_not_wait_gets_empty_blocks_until_the_event_loop_has_received_one() -> None:
+    environ = body(LINE, None, LINE, LINE, length=45)
+    environ[REQUEST_BODY].is_event_loop = False
+    arriving = blocks(environ, 60)
+    assert bytes(next(arriving)) == LINE * 3  # it waits for a moment
+    environ = body(LINE, LINE, LINE, length=45, fast=False)
+    environ[REQUEST_BODY].is_event_loop = False
+    arriving = blocks(environ, 60)
+    assert [bytes(next(arriving)) for _ in range(3)] == [LINE, b"", b""]
+    environ[REQUEST_BODY].is_event_loop = True
+    assert [bytes(block) for block in arriving] == [LINE, LINE]
 
 
 @pytest.mark.parametrize("cause", [None, OSError("reset"), ValueError()])

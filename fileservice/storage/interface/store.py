@@ -1,6 +1,6 @@
 """The store: published files, and the way to its other parts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Protocol
 
 from fileservice.names import FileName
@@ -118,6 +118,17 @@ class Store(Protocol):
         Return how many bytes of the file have space now: fewer than `size` if the file system
         cannot reserve, None if the store has no limit. Raise StorageFull. `ahead` is a hint: up to
         so many bytes more may be reserved.
+        """
+
+    def reserve_in_steps(
+        self, staged: StagedFile, size: int, *, min_free: int = 0
+    ) -> Generator[int, None, None]:
+        """Reserve space for the first `size` bytes of a staged file, in steps.
+
+        Yield how many bytes of the file have space after each step; in the end, they may be fewer
+        than `size` if the file system cannot reserve. Raise StorageFull, before the first step if
+        there is not enough space for all of them. Until the iterator ends or is closed, no other
+        space of the store is reserved. So nothing but this file may be waited for until then.
         """
 
     def release_unused_space(self, staged: StagedFile) -> None:

@@ -3,6 +3,8 @@
 import ctypes
 import errno
 import os
+import time
+from collections.abc import Generator
 
 from fileservice.storage.errors import StorageFull
 from fileservice.storage.local.directories import lock_directory
@@ -11,6 +13,9 @@ SECTOR = 512
 """The unit of st_blocks, in bytes (stat(2))."""
 _SPARE_INODES = 1000
 """This number, or one in a hundred on a small file system, is left for records and directories."""
+STEP = 8 << 20
+"""What `reserve_in_steps` reserves first, and as long as a step takes long."""
+_STEP_SECONDS = 0.001
 _AHEAD_DIVISOR = 8
 """At most one byte in so many that are free is reserved ahead: other files come, and it may not be
 used."""
@@ -36,9 +41,7 @@ def reserve(
     if size <= allocated:
         return allocated
     with lock_directory(directory):
-        available = max(0, free(directory) - min_free)
-        if allocated + available < size:
-            raise StorageFull("there is not enough space left in the storage for this file")
+        available = _available(directory, allocated, size, min_free)
         ahead = min(ahead, (allocated + available - size) // _AHEAD_DIVISOR)
         try:
             allocate(descriptor, size + ahead)
@@ -49,17 +52,49 @@ def reserve(
     return _allocated(descriptor)
 
 
-def allocate(descriptor: int, count: int) -> None:
+def reserve_in_steps(
+    directory: bytes, descriptor: int, size: int, *, min_free: int = 0
+) -> Generator[int, None, None]:
+    """Reserve space as `reserve` does; after each step, yield how many bytes of the file have it.
+
+    The lock of `directory` is held until the iterator ends or is closed.
+    """
+    allocated = _allocated(descriptor)
+    if size <= allocated:
+        yield allocated
+        return
+    with lock_directory(directory):
+        _available(directory, allocated, size, min_free)
+        count, end = STEP, os.fstat(descriptor).st_size
+        while end < size:
+            begun = time.monotonic()
+            start, end = end, min(size, end + count)
+            allocate(descriptor, end, start)
+            if time.monotonic() - begun < _STEP_SECONDS:
+                count *= 2
+            yield _allocated(descriptor)
+
+
+def _available(directory: bytes, allocated: int, size: int, min_free: int) -> int:
+    """Return how many bytes may be allocated. Raise StorageFull if they are too few."""
+    available = max(0, free(directory) - min_free)
+    if allocated + available < size:
+        raise StorageFull("there is not enough space left in the storage for this file")
+    return available
+
+
+def allocate(descriptor: int, count: int, start: int = 0) -> None:
     """Allocate space for the first `count` bytes of a file, where the file system can (Linux).
 
-    The size of the file does not change. Raise OSError (ENOSPC, EDQUOT) if there is no space.
+    Those before `start` have space already. The size of the file does not change. Raise OSError
+    (ENOSPC, EDQUOT) if there is no space.
     """
     # From the end of the file on: XFS demands free space for the whole range that is asked for,
     # whatever the file has already.
-    size = os.fstat(descriptor).st_size
-    if not _fallocate or count <= size:
+    start = max(start, os.fstat(descriptor).st_size)
+    if not _fallocate or count <= start:
         return
-    while _fallocate(descriptor, _FALLOC_FL_KEEP_SIZE, size, count - size):
+    while _fallocate(descriptor, _FALLOC_FL_KEEP_SIZE, start, count - start):
         error = ctypes.get_errno()
         if error in (errno.EOPNOTSUPP, errno.ENOSYS):
             return

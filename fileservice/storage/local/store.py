@@ -20,7 +20,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from stat import S_ISREG
 
@@ -201,6 +201,14 @@ class LocalStore:
         with translate_errors(), staged.descriptor() as descriptor:
             return space.reserve(
                 self._layout.staging, descriptor, size, ahead=ahead, min_free=min_free
+            )
+
+    def reserve_in_steps(
+        self, staged: StagedFile, size: int, *, min_free: int = 0
+    ) -> Generator[int, None, None]:
+        with translate_errors(), staged.descriptor() as descriptor:
+            yield from space.reserve_in_steps(
+                self._layout.staging, descriptor, size, min_free=min_free
             )
 
     def release_unused_space(self, staged: StagedFile) -> None:

@@ -1,7 +1,7 @@
 """S3Store: files under one prefix of a bucket, which is the whole database (see layout)."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 
 from fileservice.names import FileName
 from fileservice.storage.errors import NotFound
@@ -154,6 +154,15 @@ class S3Store:
         min_free: int = 0,  # noqa: ARG002
     ) -> int | None:
         return None
+
+    def reserve_in_steps(
+        self,
+        staged: StagedFile,  # noqa: ARG002
+        size: int,
+        *,
+        min_free: int = 0,  # noqa: ARG002
+    ) -> Generator[int, None, None]:
+        yield size
 
     def release_unused_space(self, staged: StagedFile) -> None:
         pass

@@ -24,9 +24,6 @@ from fileservice.upload.inspection.text import NotText, TextScan
 
 HEAD = 4096
 """How many bytes at the beginning of a file are checked while the others are still arriving."""
-_SCAN_SIZE = 64 * 1024
-"""How many bytes of text are copied at a time to be scanned: few enough to stay in the processor's
-cache."""
 _OLE_SIGNATURE = bytes.fromhex("D0CF11E0A1B11AE1")
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _MAX_PARSED_JSON = 1 << 20
@@ -68,8 +65,7 @@ class Inspector:
         """Inspect the next block. Raise ContentMismatch as soon as a wrong type is certain."""
         if self._text:
             try:
-                for start in range(0, len(block), _SCAN_SIZE):
-                    self._text.feed(bytes(block[start : start + _SCAN_SIZE]))
+                self._text.feed(block)
             except NotText as error:
                 raise ContentMismatch(self._type, str(error)) from None
         if self._type.family is Family.JSON:

@@ -3,9 +3,16 @@
 import codecs
 import re
 
+import stringzilla
+
 _CONTROL = frozenset((*range(0x07), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x7F))
 """The control characters that do not occur in text; libmagic has the same list."""
-_TEXT_BYTES = bytes(byte for byte in range(256) if byte not in _CONTROL)
+_CONTROL_BYTES = bytes(sorted(_CONTROL))
+_NOT_ASCII = bytes(range(0x80, 0x100))
+_MARK_SIZE = 3
+"""The length of the longest byte order mark."""
+_PIECE = 64 * 1024
+"""How many bytes are decoded at a time: few enough to stay in the processor's cache."""
 _CONTROL_CHARACTER = re.compile(f"[{re.escape(''.join(map(chr, sorted(_CONTROL))))}\ufffe]")
 
 
@@ -26,15 +33,16 @@ class TextScan:
         self._charset: str | None = None
         self._has_utf8_mark = False
 
-    def feed(self, block: bytes) -> None:
+    def feed(self, block: bytes | memoryview) -> None:
         """Scan the next block. Raise NotText."""
         if self._decoder is None:
-            block = self._start + block
-            self._start = block
-            if len(block) < 3:
+            if len(self._start) + len(block) < _MARK_SIZE:
+                self._start += block
                 return
+            start, self._start = self._start, self._start + bytes(block[:_MARK_SIZE])
             self._detect_encoding()
-        self._scan(block, final=False)
+            self._scan(start)
+        self._scan(block)
 
     def conclude(self) -> str | None:
         """Return the charset, or None if it is unknown.
@@ -43,8 +51,8 @@ class TextScan:
         """
         if self._decoder is None:
             self._detect_encoding()
-            self._scan(self._start, final=False)
-        self._scan(b"", final=True)
+            self._scan(self._start)
+        self._decode(b"", final=True)
         return self._charset
 
     def _detect_encoding(self) -> None:
@@ -54,26 +62,31 @@ class TextScan:
             self._charset = "utf-8"
         self._has_utf8_mark = self._start.startswith(codecs.BOM_UTF8)
         self._decoder = codecs.getincrementaldecoder(self._charset)()
-        self._start = self._start[:3]
 
-    def _scan(self, block: bytes, *, final: bool) -> None:
+    def _scan(self, block: bytes | memoryview) -> None:
         assert self._decoder is not None
-        if self._charset == "utf-16":
-            try:
-                text = self._decoder.decode(block, final)
-            except UnicodeDecodeError:
-                raise NotText("not valid UTF-16, as its first bytes say it is") from None
-            if _CONTROL_CHARACTER.search(text):
-                raise NotText("not text: it contains control characters")
-            return
-        if block.translate(None, _TEXT_BYTES):  # ten times as fast as a regular expression
+        is_utf_16 = self._charset == "utf-16"
+        if not is_utf_16 and stringzilla.find_first_of(block, _CONTROL_BYTES) >= 0:
             raise NotText("not text: it contains control characters")
-        if self._charset == "utf-8":
-            if block.isascii() and not final and not self._decoder.getstate()[0]:
-                return
-            try:
-                self._decoder.decode(block, final)
-            except UnicodeDecodeError:
-                if self._has_utf8_mark:
-                    raise NotText("not valid UTF-8, as its first bytes say it is") from None
-                self._charset = None
+        view = memoryview(block)
+        for start in range(0, len(view), _PIECE):
+            piece = view[start : start + _PIECE]
+            is_ascii = not is_utf_16 and stringzilla.find_first_of(piece, _NOT_ASCII) < 0
+            if not is_ascii or self._decoder.getstate()[0]:
+                self._decode(piece, final=False)
+
+    def _decode(self, piece: bytes | memoryview, *, final: bool) -> None:
+        assert self._decoder is not None
+        try:
+            if self._charset == "utf-16":
+                if _CONTROL_CHARACTER.search(self._decoder.decode(piece, final)):
+                    raise NotText("not text: it contains control characters")
+            elif self._charset == "utf-8":
+                self._decoder.decode(piece, final)
+        except UnicodeDecodeError:
+            if self._charset == "utf-16":
+                raise NotText("not valid UTF-16, as its first bytes say it is") from None
+            if self._has_utf8_mark:
+                raise NotText("not valid UTF-8, as its first bytes say it is") from None
+            self._charset = None
+            self._decoder.reset()

@@ -37,6 +37,10 @@ class HousekeepingContract:
                 with pytest.raises(StorageFull):
                     store.reserve_space(writer, free + (1 << 40))
 
+    def test_space_that_is_reserved_in_steps_is_enough_in_the_end(self, store: Store) -> None:
+        with closing(store.writer()) as writer:
+            assert list(store.reserve_in_steps(writer, 1 << 20))[-1] >= 1 << 20
+
     def test_space_that_is_to_stay_free_cannot_be_reserved(self, store: Store) -> None:
         with closing(store.writer()) as writer:
             assert store.reserve_space(writer, 1 << 20) in (1 << 20, None)

@@ -42,6 +42,43 @@ def test_reservations_of_two_processes_leave_the_minimum_of_free_space(
         assert (store.free_space() or 0) >= MIB
 
 
+def test_reservation_in_steps_lets_no_other_process_reserve_before_it_ends(mount: Mount) -> None:
+    directory = mount("tmpfs", "size=40m") / "store"
+    store, another_store = (LocalStore(directory, fsync=False) for _ in range(2))
+    with (
+        ThreadPoolExecutor(1) as thread,
+        contextlib.closing(store.writer()) as one,
+        contextlib.closing(another_store.writer()) as two,
+    ):
+        steps = store.reserve_in_steps(one, 30 * MIB, min_free=MIB)
+        assert next(steps) < 30 * MIB
+        second = thread.submit(another_store.reserve_space, two, 20 * MIB, min_free=MIB)
+        with pytest.raises(TimeoutError):
+            second.result(0.3)
+        one.write(bytes(MIB))
+        assert list(steps)[-1] == 30 * MIB
+        with pytest.raises(StorageFull):
+            second.result(30)
+        assert (store.free_space() or 0) >= MIB
+
+
+def test_reservation_in_steps_of_more_than_there_is_takes_nothing(mount: Mount) -> None:
+    store = LocalStore(mount("tmpfs", "size=40m") / "store", fsync=False)
+    free = store.free_space()
+    with contextlib.closing(store.writer()) as writer:
+        with pytest.raises(StorageFull):
+            next(store.reserve_in_steps(writer, 40 * MIB, min_free=MIB))
+        assert store.free_space() == free
+
+
+def test_reservation_in_steps_that_is_closed_can_be_continued(store: LocalStore) -> None:
+    with contextlib.closing(store.writer()) as writer:
+        with contextlib.closing(store.reserve_in_steps(writer, 30 * MIB)) as steps:
+            begun = next(steps)
+        assert begun < 30 * MIB
+        assert list(store.reserve_in_steps(writer, 30 * MIB))[-1] >= 30 * MIB
+
+
 def test_space_is_reserved_without_what_is_ahead_if_that_is_refused(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,100 @@
+"""Work in threads: where it runs, in which order, and what becomes of its errors."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from fileservice.executor import Executor
+from fileservice.gevent_executor import GreenletExecutor, InlineExecutor, ThreadExecutor
+
+
+@pytest.fixture(params=[ThreadExecutor, GreenletExecutor, InlineExecutor])
+def executor(request: pytest.FixtureRequest) -> Executor:
+    made: Executor = request.param()
+    return made
+
+
+def test_calls_beside_run_in_order_and_have_ended_at_the_end(executor: Executor) -> None:
+    done: list[int] = []
+
+    def work() -> None:
+        with executor.beside(done.append, 2) as add:
+            for number in range(100):
+                add(number)
+                assert len(done) >= number - 1
+        assert done == list(range(100))
+
+    executor.run_io(work)
+
+
+@pytest.mark.parametrize("failing", [0, 5, 9])
+def test_error_of_a_call_beside_is_raised_once_all_have_ended(
+    executor: Executor, failing: int
+) -> None:
+    done = []
+
+    def call(number: int) -> None:
+        done.append(number)
+        if number == failing:
+            raise ZeroDivisionError
+
+    def work() -> None:
+        with executor.beside(call, 3) as add:
+            for number in range(10):
+                add(number)
+
+    with pytest.raises(ZeroDivisionError):
+        executor.run_io(work)
+    assert done == list(range(len(done)))
+    assert len(done) <= failing + 5
+    executor.run_io(check_that_calls_run_beside, executor)
+
+
+def check_that_calls_run_beside(executor: Executor) -> None:
+    done: list[int] = []
+    with executor.beside(done.append, 1) as add:
+        add(1)
+    assert done == [1]
+
+
+def test_work_within_work_runs_in_the_same_thread() -> None:
+    executor = ThreadExecutor(threads=1)
+
+    def idents() -> tuple[int, int]:
+        return threading.get_ident(), executor.run_io(threading.get_ident)
+
+    first, second = executor.run_io(idents)
+    assert first == second != threading.get_ident()
+
+
+def test_all_threads_may_have_calls_beside_them() -> None:
+    """Otherwise uploads that fill the pool would wait for each other for ever."""
+    executor, together = ThreadExecutor(threads=3), threading.Barrier(3)
+
+    def work() -> str:
+        done: list[str] = []
+        with executor.beside(done.append, 1) as add:
+            together.wait(30)
+            add("done")
+        return done[0]
+
+    pending = [executor.submit(work) for _ in range(3)]
+    assert [task.result() for task in pending] == ["done"] * 3
+
+
+def test_companion_is_used_again() -> None:
+    executor = ThreadExecutor(threads=1)
+
+    def beside() -> int:
+        idents: list[int] = []
+
+        def note(_argument: None) -> None:
+            idents.append(threading.get_ident())
+
+        with executor.beside(note, 1) as add:
+            add(None)
+        return idents[0]
+
+    work: Callable[[], int] = beside
+    assert executor.run_io(work) == executor.run_io(work) != threading.get_ident()
