@@ -67,6 +67,7 @@ from fileservice.web.routes import (
     listing,
     oidc,
     pages,
+    raw_uploads,
     resumable_draft,
     shared,
     sign_in,
@@ -77,6 +78,7 @@ from fileservice.web.routes import links as link_routes
 from fileservice.web.routes.downloads import Downloads
 from fileservice.web.routes.health import StoreHealth, check_store
 from fileservice.web.routes.oidc import Flow
+from fileservice.web.routes.raw_uploads import RawUploads
 from fileservice.web.search_limit import SearchLimit
 from fileservice.web.session_cookie import SessionCookie
 from fileservice.web.sign_in import SignIn
@@ -147,6 +149,7 @@ def create_app(
     hooks = Hooks()
     report = partial(problem_pages.report_beside, app, hooks)
     downloads.mount(app, Downloads(dependencies, transfers, hooks, report))
+    raw_uploads.mount(app, RawUploads(dependencies, hooks, report))
     # What these do before a request, they do in this order. A request passes `proxies` before
     # `method_override`, and both before it is dispatched, since WSGI middleware that is registered
     # later is called earlier.

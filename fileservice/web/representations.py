@@ -1,11 +1,12 @@
 """How a stored file is described to clients: in JSON, and in header fields."""
 
+import json
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote
 
-from flask import Response, jsonify
+from flask import Response
 
 from fileservice.names import FileName
 from fileservice.protocols.conditional import Validators, format_date
@@ -33,11 +34,14 @@ def stored_response(file: StoredFile, base: str, *, created: bool) -> Response:
 
     Then it replaced another file, or repeated an earlier upload (RFC 9110 section 9.3.4).
     """
-    response = jsonify(to_json(file, base))
-    response.status_code = 201 if created else 200
-    response.headers.update(JSON_HEADERS | representation_headers(file))
-    response.headers["Location"] = download_url(base, file.name)
-    return response
+    text = json.dumps(to_json(file, base), sort_keys=True, separators=(",", ":")) + "\n"
+    fields = JSON_HEADERS | representation_headers(file)
+    return Response(
+        text,
+        status=201 if created else 200,
+        headers=fields | {"Location": download_url(base, file.name)},
+        mimetype="application/json",
+    )
 
 
 def etag(file: StoredFile) -> str:

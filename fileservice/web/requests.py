@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from werkzeug.datastructures import MIMEAccept
+from werkzeug.datastructures import ImmutableMultiDict, MIMEAccept, MultiDict
 from werkzeug.http import parse_accept_header
+from werkzeug.wrappers import Request
 
 from fileservice.protocols.conditional import Conditions
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _TRUSTED_PEER = "fileservice.trusted_peer"
 _MAX_ACCEPT_LENGTH = 512
+_NO_ARGUMENTS: ImmutableMultiDict[str, str] = ImmutableMultiDict()
 
 
 def prefers_html(environ: "WSGIEnvironment") -> bool:
@@ -56,6 +58,13 @@ def query_argument(environ: "WSGIEnvironment", name: str) -> str | None:
         return None
     arguments = parse_qsl(query, keep_blank_values=True)
     return next((value for key, value in arguments if key == name), None)
+
+
+def query(environ: "WSGIEnvironment") -> MultiDict[str, str]:
+    """Return the arguments in the query string."""
+    if not environ.get("QUERY_STRING"):
+        return _NO_ARGUMENTS
+    return Request(environ, populate_request=False).args
 
 
 def conditions(environ: "WSGIEnvironment") -> Conditions:

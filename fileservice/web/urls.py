@@ -1,15 +1,22 @@
 """The absolute URLs that responses contain."""
 
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 from wsgiref.util import application_uri
 
 from flask import request
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
-def base_url(public_url: str | None) -> str:
-    """Return where the client of this request reaches the service, without a slash at the end."""
+
+def base_url(public_url: str | None, environ: "WSGIEnvironment | None" = None) -> str:
+    """Return where the client of a request reaches the service, without a slash at the end.
+
+    The request is that of Flask's context unless its environment is given.
+    """
     # Not request.root_url, which leaves out hosts whose names contain an underscore.
-    return public_url or application_uri(request.environ).rstrip("/")
+    return public_url or application_uri(environ or request.environ).rstrip("/")
 
 
 def download_url(base: str, name: str) -> str:

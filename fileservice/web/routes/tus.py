@@ -192,7 +192,7 @@ def _upload_request(
         length,
         digests=declared_digests(request.headers),
         replaces=None if if_match is None else required_tags(if_match.decode("latin-1")),
-        expires=requested_expiry(dependencies.policy, expires),
+        expires=requested_expiry(dependencies.policy, request.environ, expires),
         caller=caller,
     )
 
