@@ -239,7 +239,7 @@ def test_request_with_a_bad_head_is_logged_with_its_first_line(
 
 
 def test_transfers_that_a_shutdown_ends_are_logged_by_name(tmp_path: Path) -> None:
-    server = LoggedServer(tmp_path, "graceful_timeout = 5")
+    server = LoggedServer(tmp_path, "graceful_timeout = 5", IDLE_TIMEOUT="30s")
     try:
         with (server.store / "large.txt").open("wb") as file:
             file.truncate(LARGE)
