@@ -4,6 +4,7 @@ import io
 import socket
 import threading
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 from wsgiref.util import FileWrapper
 
@@ -15,6 +16,7 @@ from fileservice.wsgi_extensions import (
     STOPPING,
     FileRegion,
     FileRegions,
+    RequestBody,
     interim_response_sender,
     is_stopping,
     request_body,
@@ -150,13 +152,17 @@ def test_body_is_read_from_wsgi_input_where_the_server_offers_none() -> None:
 def test_body_of_another_server_is_interrupted_by_its_connection(name: str) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, ours.makefile("rb") as file:
-        body = request_body({"wsgi.input": file, name: ours})
-        counts: list[int] = []
-        reader = threading.Thread(
-            target=lambda: counts.append(body.readinto(memoryview(bytearray(1))))
-        )
+        bodies: SimpleQueue[RequestBody] = SimpleQueue()
+        counts: list[int | None] = []
+
+        def read() -> None:
+            body = request_body({"wsgi.input": file, name: ours})
+            bodies.put(body)
+            counts.append(body.readinto(memoryview(bytearray(1))))
+
+        reader = threading.Thread(target=read)
         reader.start()
-        body.interrupt()
+        bodies.get(timeout=60).interrupt()
         reader.join(60)
         assert counts == [0]
 

@@ -1,10 +1,10 @@
 """A process that dies after any request of an update of a private object."""
 
-from typing import Any
-
 import pytest
 
+from fileservice.storage.s3.bucket import Request
 from fileservice.storage.s3.client import S3Client
+from fileservice.storage.s3.connections import Answer
 from fileservice.storage.s3.store import S3Store
 
 KEY = "links/one"
@@ -19,20 +19,21 @@ class DyingClient:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, client: S3Client, requests: int) -> None:
         self.left = requests
-        for operation in ("get_object", "head_object", "put_object", "delete_object"):
-            call = getattr(client.sdk, operation)
-            monkeypatch.setattr(client.sdk, operation, self._dying(call))
+        send = client.bucket.send
 
-    def _dying(self, call: Any) -> Any:
-        def carry_out(**arguments: Any) -> Any:
+        def send_and_die(request: Request) -> Answer:
+            answer: Answer | None = None
             try:
-                return call(**arguments)
+                answer = send(request)
+                return answer
             finally:
                 self.left -= 1
                 if not self.left:
+                    if answer:
+                        answer.close()
                     raise Died
 
-        return carry_out
+        monkeypatch.setattr(client.bucket, "send", send_and_die)
 
 
 def add_one(data: bytes | None) -> bytes:
