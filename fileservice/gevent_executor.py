@@ -127,9 +127,17 @@ class GreenletExecutor:
     @contextmanager
     def beside(self, function: Callable[[X], object], lag: int) -> Iterator[Callable[[X], None]]:
         calls: deque[_Future[object]] = deque()
+        arguments, one_at_a_time = deque[X](), new_lock()
+
+        def call_next() -> None:
+            # Two threads may run this. The one that comes first takes the first argument, so once
+            # the first n of `calls` have ended, `function` has had the first n arguments.
+            with one_at_a_time:
+                function(arguments.popleft())
 
         def add(argument: X) -> None:
-            calls.append(self._threads.submit(function, argument))
+            arguments.append(argument)
+            calls.append(self._threads.submit(call_next))
             while len(calls) > lag:
                 calls.popleft().result()
 

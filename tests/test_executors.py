@@ -28,6 +28,26 @@ def test_calls_beside_run_in_order_and_have_ended_at_the_end(executor: Executor)
     executor.run_io(work)
 
 
+def test_call_beside_does_not_begin_before_the_one_before_it_has_ended(executor: Executor) -> None:
+    """Otherwise the blocks of a body could be hashed in another order than they have."""
+    overlapped: list[bool] = []
+    second_has_begun = threading.Event()
+
+    def call(number: int) -> None:
+        if number == 0:
+            overlapped.append(second_has_begun.wait(0.5))
+        else:
+            second_has_begun.set()
+
+    def work() -> None:
+        with executor.beside(call, 2) as add:
+            add(0)
+            add(1)
+
+    executor.run_io(work)
+    assert overlapped == [False]
+
+
 @pytest.mark.parametrize("failing", [0, 5, 9])
 def test_error_of_a_call_beside_is_raised_once_all_have_ended(
     executor: Executor, failing: int
