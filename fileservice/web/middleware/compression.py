@@ -28,7 +28,8 @@ def register(hooks: Hooks, executor: Executor) -> None:
     @hooks.after
     def compress(environ: "WSGIEnvironment", response: Response) -> None:
         is_read = environ["REQUEST_METHOD"] in ("GET", "HEAD")
-        if response.mimetype not in _TYPES or not is_read:
+        is_stored_file = response.direct_passthrough  # it may have the type of one of our texts
+        if is_stored_file or response.mimetype not in _TYPES or not is_read:
             return
         response.vary.add("Accept-Encoding")
         if response.status_code == 304 or not accepts_gzip(environ):

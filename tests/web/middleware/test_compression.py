@@ -57,10 +57,17 @@ def test_head_has_the_length_of_the_compressed_text(client: FlaskClient, path: s
     assert head.headers["Content-Length"] == got.headers["Content-Length"] == str(len(got.data))
 
 
-def test_stored_files_are_never_compressed(client: FlaskClient) -> None:
-    response = client.get("/download/000.txt", headers=GZIP)
+@pytest.mark.parametrize("name", ["file.txt", "file.json", "file.html"])
+def test_stored_files_are_never_compressed(tmp_path: Path, name: str) -> None:
+    data = b'"%b"' % (b"text " * 1000)
+    (tmp_path / name).write_bytes(data)
+    client = application(tmp_path).test_client()
+    response = client.get(f"/download/{name}", headers=GZIP)
     assert "Content-Encoding" not in response.headers
-    assert response.data == b"text " * 1000
+    assert response.data == data
+    assert response.content_length == len(data)
+    part = client.get(f"/download/{name}", headers=GZIP | {"Range": "bytes=1-2000"})
+    assert (part.status_code, part.data) == (206, data[1:2001])
 
 
 @pytest.mark.parametrize(
