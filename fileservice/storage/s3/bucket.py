@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from fileservice.storage.s3.connections import Answer, Connections
@@ -28,6 +29,19 @@ class Request:
     body: bytes | bytearray = b""
 
 
+class _Server(NamedTuple):
+    """What a request needs, all of the same region, whoever finds out about another meanwhile."""
+
+    endpoint: Endpoint
+    host: str
+    connections: Connections
+
+    @classmethod
+    def of(cls, endpoint: Endpoint, timing: Timing) -> "_Server":
+        connections = Connections(endpoint.url, endpoint.ca_file, timing)
+        return cls(endpoint, urlsplit(endpoint.url).netloc, connections)
+
+
 class Bucket:
     """A bucket at a location; threads may share it, and greenlets where sockets are patched."""
 
@@ -38,12 +52,7 @@ class Bucket:
         self.latest_date = ""
         """The Date of the latest answer."""
         with translate_errors():
-            self._use(Endpoint.of(location))
-
-    def _use(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-        self._host = urlsplit(endpoint.url).netloc
-        self._connections = Connections(endpoint.url, endpoint.ca_file, self._timing)
+            self._server = _Server.of(Endpoint.of(location), timing)
 
     def send(self, request: Request) -> Answer:
         """Return the answer, of which the body is yet to be read.
@@ -52,13 +61,15 @@ class Bucket:
         ErrorAnswer, BotoCoreError if there are no valid credentials, and HTTPException and OSError
         if there is no answer.
         """
-        answer = self._send(request)
+        server = self._server
+        answer = self._send(request, server)
         if answer.status in _WRONG_REGION:
-            region = answer.fields.get("x-amz-bucket-region", self._endpoint.region)
-            if region != self._endpoint.region:
+            region = answer.fields.get("x-amz-bucket-region", server.endpoint.region)
+            if region != server.endpoint.region:
                 answer.close()
-                self._use(self._endpoint.in_region(region))
-                answer = self._send(request)
+                if self._server.endpoint.region != region:
+                    self._server = _Server.of(server.endpoint.in_region(region), self._timing)
+                answer = self._send(request, self._server)
         if answer.status >= 300:
             body = answer.read(_LONGEST_ERROR)
             answer.close()
@@ -67,7 +78,8 @@ class Bucket:
 
     def presigned_url(self, key: str, seconds: int, query: Mapping[str, str]) -> str:
         """Return a URL that gives an object to anybody for so long. Raises BotoCoreError."""
-        return self._endpoint.presigned(f"{self._endpoint.url}/{encoded(key)}", seconds, query)
+        endpoint = self._server.endpoint
+        return endpoint.presigned(f"{endpoint.url}/{encoded(key)}", seconds, query)
 
     def copy_source(self, key: str) -> str:
         """Return the value of x-amz-copy-source for an object of this bucket."""
@@ -75,22 +87,22 @@ class Bucket:
 
     def close(self) -> None:
         """Close the connections that no request uses."""
-        self._connections.close()
+        self._server.connections.close()
 
-    def _send(self, request: Request) -> Answer:
-        url = self._endpoint.url
+    def _send(self, request: Request, server: _Server) -> Answer:
+        url = server.endpoint.url
         if request.key is not None:
             url += f"/{encoded(request.key)}"
         if request.query:
             pairs = (f"{name}={quote(value, safe='')}" for name, value in request.query.items())
             url += f"?{'&'.join(pairs)}"
-        fields = {"Host": self._host, "User-Agent": "fileservice", **request.fields}
+        fields = {"Host": server.host, "User-Agent": "fileservice", **request.fields}
         if request.method in _WITH_BODY:
             fields["Content-Length"] = str(len(request.body))
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        signed = self._endpoint.signed(request.method, url, fields)
-        answer = self._connections.send(request.method, target, signed, request.body)
+        signed = server.endpoint.signed(request.method, url, fields)
+        answer = server.connections.send(request.method, target, signed, request.body)
         self.latest_date = answer.fields.get("date", "")
         return answer
 

@@ -4,6 +4,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,23 +32,33 @@ class Received(NamedTuple):
 
 
 class RecordingServer:
-    """Answers with the given statuses and fields in turn, and repeats the last."""
+    """Answers with the given statuses and fields in turn, and repeats the last.
+
+    The first `overlapping` requests are each answered when another one has arrived.
+    """
 
     def __init__(
         self,
         answers: list[tuple[int, dict[str, str]]],
         certificate: tuple[Path, Path] | None = None,
+        *,
+        overlapping: int = 0,
     ) -> None:
         self.received: list[Received] = []
-        server = self
+        server, arrival = self, threading.Condition()
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_PUT(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
-                server.received.append(Received(self.path, self.headers, self.client_address))
-                status, fields = answers.pop(0) if len(answers) > 1 else answers[0]
+                with arrival:
+                    server.received.append(Received(self.path, self.headers, self.client_address))
+                    number = len(server.received)
+                    status, fields = answers.pop(0) if len(answers) > 1 else answers[0]
+                    arrival.notify_all()
+                    if number <= overlapping:
+                        arrival.wait_for(lambda: len(server.received) > number, timeout=30)
                 self.send_response(status)
                 for name, value in {"Content-Length": "0", **fields}.items():
                     self.send_header(name, value)
@@ -144,6 +155,20 @@ def test_bucket_that_names_its_region_in_vain_is_not_asked_for_ever() -> None:
         with pytest.raises(StorageUnavailable):
             server.client().put_object("key", b"data")
         assert len(server.received) == 2
+
+
+def test_requests_at_the_same_time_all_learn_of_another_region() -> None:
+    """The one that is answered last finds that the other has been told already."""
+    elsewhere = (301, {"x-amz-bucket-region": "there-2"})
+    with (
+        RecordingServer([elsewhere, elsewhere, WRITTEN], overlapping=2) as server,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        client = server.client()
+        writes = [threads.submit(client.put_object, "key", b"data") for _ in range(2)]
+        assert [write.result().etag for write in writes] == ['"e"'] * 2
+        regions = [request.fields["Authorization"].split("/")[2] for request in server.received]
+    assert regions == ["here-1", "here-1", "there-2", "there-2"]
 
 
 def test_connection_is_used_again_until_the_server_closes_it() -> None:
