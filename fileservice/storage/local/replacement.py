@@ -1,5 +1,6 @@
 """Replacement of published files."""
 
+import fcntl
 import os
 import secrets
 from contextlib import ExitStack, suppress
@@ -40,6 +41,8 @@ def replace_name(
                 if replaced.version != version:
                     raise VersionChanged(name)
                 if layout.fsync:
+                    with suppress(BlockingIOError):  # its own writer has not closed it yet
+                        fcntl.flock(current, fcntl.LOCK_SH | fcntl.LOCK_NB)  # or it could be swept
                     old = _link(layout, layout.published(name))
                     stack.callback(_unlink, old)
                 _rename_link(layout, path, layout.published(name))

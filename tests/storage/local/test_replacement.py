@@ -169,3 +169,24 @@ def test_name_that_another_has_replaced_meanwhile_is_not_put_back(
             replace(store, NAME, NEW, version)
 
     assert read(store, NAME) == b"newest"
+
+
+def test_file_that_may_be_put_back_is_not_swept(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, another = LocalStore(directory, fsync=True), LocalStore(directory, fsync=True)
+    version = publish(store, NAME, OLD).version
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        if S_ISDIR(os.fstat(descriptor).st_mode):
+            another.sweep()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", sync)
+        with pytest.raises(StorageUnavailable):
+            replace(store, NAME, NEW, version)
+
+    assert read(store, NAME) == OLD
