@@ -105,7 +105,7 @@ class UsageCounter:
             _require(quota, others, needed)
             if quota.bytes is not None:
                 available = quota.bytes - others.bytes - needed.bytes
-                ahead = min(ahead, available // _AHEAD_DIVISOR)
+                ahead = min(ahead, max(0, available) // _AHEAD_DIVISOR)
             amount += Amount(ahead)
         amount = Amount(max(amount.bytes, held.amount.bytes), max(amount.files, held.amount.files))
         return self._with(

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -151,6 +152,13 @@ class TestReplacing:
             reserve(counter, 11)
         assert counter.commit(name, 90).total == Amount(90, 1)
         assert counter.release(name).total == Amount()
+
+    def test_owner_who_has_more_than_the_quota_by_now_reserves_all_bytes(self) -> None:
+        counter, old = store(EMPTY, 60)
+        counter = replace(counter, stored=Amount(160, 2))
+        counter, name = self.replacing(counter, old, 50)
+        assert counter.reservations[name].amount == Amount(50, 1)
+        assert counter.delete(old, 60, counter.basis).total == Amount(150, 2)
 
     def test_only_one_upload_counts_less_because_of_one_file(self) -> None:
         counter, old = store(EMPTY, 60)
