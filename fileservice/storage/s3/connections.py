@@ -9,8 +9,8 @@ import select
 import ssl
 import time
 import weakref
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,6 +19,8 @@ from botocore.utils import get_environ_proxies
 
 from fileservice.storage.s3.timing import Timing
 
+_PIECE = 512 * 1024
+"""Bytes of a body that are sent at a time."""
 _KEPT = 256
 """Connections that are kept open while no request uses them."""
 _SURELY_OPEN_SECONDS = 1.0
@@ -96,8 +98,11 @@ class Connections:
             for name, value in fields.items():
                 connection.putheader(name, value)
             # A server may answer, and close the connection, before it has read the whole body.
-            with suppress(BrokenPipeError, ConnectionResetError):
-                connection.endheaders(body or None)
+            with (
+                suppress(BrokenPipeError, ConnectionResetError),
+                closing(_pieces(body)) as pieces,
+            ):
+                connection.endheaders(pieces)
             response = connection.getresponse()
         except BaseException:
             connection.close()
@@ -160,6 +165,17 @@ class _Proxy(NamedTuple):
             return None
         proxy = urlsplit(proxy_url)
         return cls(proxy.hostname or "", proxy.port, proxies.proxy_headers_for(proxy_url))
+
+
+def _pieces(body: bytes | bytearray) -> Generator[memoryview, None, None]:
+    """Yield a body in pieces, each of which the server must take within the time limit.
+
+    Once this is closed, the body can be resized, even if an error refers to the last piece.
+    """
+    with memoryview(body) as view:
+        for start in range(0, len(view), _PIECE):
+            with view[start : start + _PIECE] as piece:
+                yield piece
 
 
 def _close(idle: list[tuple[http.client.HTTPConnection, float]]) -> None:

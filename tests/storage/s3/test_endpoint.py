@@ -3,6 +3,7 @@
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
@@ -34,7 +35,8 @@ class Received(NamedTuple):
 class RecordingServer:
     """Answers with the given statuses and fields in turn, and repeats the last.
 
-    The first `overlapping` requests are each answered when another one has arrived.
+    The first `overlapping` requests are each answered when another one has arrived. After each
+    megabyte of a body, it waits for `pause` seconds.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class RecordingServer:
         certificate: tuple[Path, Path] | None = None,
         *,
         overlapping: int = 0,
+        pause: float = 0.0,
     ) -> None:
         self.received: list[Received] = []
         server, arrival = self, threading.Condition()
@@ -51,7 +54,10 @@ class RecordingServer:
             protocol_version = "HTTP/1.1"
 
             def do_PUT(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
+                left = int(self.headers["Content-Length"])
+                while left:
+                    left -= len(self.rfile.read(min(left, 1 << 20)))
+                    time.sleep(pause)
                 with arrival:
                     server.received.append(Received(self.path, self.headers, self.client_address))
                     number = len(server.received)
@@ -82,9 +88,10 @@ class RecordingServer:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(poll_seconds,))
         self._thread.start()
 
-    def client(self) -> S3Client:
+    def client(self, read_seconds: float = 15.0) -> S3Client:
         url = f"s3://files/p?endpoint={self.scheme}://127.0.0.1:{self.port}&region=here-1"
-        return S3Client(Location.parse(url), Timing(retry=0.0, retry_with_body=0.0))
+        timing = Timing(read=read_seconds, retry=0.0, retry_with_body=0.0)
+        return S3Client(Location.parse(url), timing)
 
     def __enter__(self) -> Self:
         return self
@@ -169,6 +176,13 @@ def test_requests_at_the_same_time_all_learn_of_another_region() -> None:
         assert [write.result().etag for write in writes] == ['"e"'] * 2
         regions = [request.fields["Authorization"].split("/")[2] for request in server.received]
     assert regions == ["here-1", "here-1", "there-2", "there-2"]
+
+
+def test_bucket_may_take_a_large_body_slowly() -> None:
+    """The time limit is for each of its bytes, and not for all of them."""
+    with RecordingServer([WRITTEN], pause=0.1) as server:
+        client = server.client(read_seconds=1.0)
+        assert client.put_object("key", bytes(24 << 20)).etag == '"e"'
 
 
 def test_connection_is_used_again_until_the_server_closes_it() -> None:
