@@ -63,7 +63,11 @@ class ConnectionBalance:
             return False
         since = time.monotonic() - _MAX_AGE
         fewest = min(
-            (number for reported, number in _SLOT.iter_unpack(_shared) if reported > since),
+            (
+                number
+                for slot, (reported, number) in enumerate(_SLOT.iter_unpack(_shared))
+                if reported > since and slot != self._slot  # what it said of itself is old
+            ),
             default=connections,
         )
         return connections > fewest + 1 + fewest // _TOLERANCE

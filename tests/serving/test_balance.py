@@ -51,6 +51,11 @@ def test_worker_with_more_connections_lets_others_go_first(
     assert workers[0].is_ahead(connections) is is_ahead
 
 
+def test_worker_alone_accepts_a_burst_at_once(workers: list[ConnectionBalance]) -> None:
+    workers[0].report(1)  # it says more only when the handlers of the others have begun
+    assert not workers[0].is_ahead(32)
+
+
 def test_workers_that_have_ended_do_not_count(
     workers: list[ConnectionBalance], clock: Clock
 ) -> None:
