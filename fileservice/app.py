@@ -67,7 +67,6 @@ from fileservice.web.routes import (
     listing,
     oidc,
     pages,
-    raw_uploads,
     resumable_draft,
     shared,
     sign_in,
@@ -148,8 +147,8 @@ def create_app(
     app.register_blueprint(assets.routes())
     hooks = Hooks()
     report = partial(problem_pages.report_beside, app, hooks)
-    downloads.mount(app, Downloads(dependencies, transfers, hooks, report))
-    raw_uploads.mount(app, RawUploads(dependencies, hooks, report))
+    Downloads(dependencies, transfers, hooks, report).mount(app)
+    RawUploads(dependencies, hooks, report).mount(app)
     # What these do before a request, they do in this order. A request passes `proxies` before
     # `method_override`, and both before it is dispatched, since WSGI middleware that is registered
     # later is called earlier.

@@ -1,15 +1,12 @@
 """GET, HEAD and DELETE /download/<name>, and GET and HEAD /s/<secret>/<name>: stored files.
 
-`Downloads` is the way out of every file. It is a WSGI application of its own, which is mounted
-beside Flask's ("Application Dispatching" in its documentation): a download needs no session, no
-template and no routing, and these would cost more than the file.
+`Downloads` is the way out of every file.
 """
 
-from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Flask, request
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from fileservice.access import Action, PrincipalKind
@@ -17,6 +14,7 @@ from fileservice.names import FileName
 from fileservice.protocols.conditional import Outcome, evaluate
 from fileservice.storage import NotFound, Opened, VersionChanged
 from fileservice.web.dependencies import Dependencies
+from fileservice.web.direct_application import DirectApplication, Report
 from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import NoSuchFile, PreconditionFailed
 from fileservice.web.file_requests import FileRequest
@@ -30,61 +28,31 @@ from fileservice.web.requests import conditions
 from fileservice.web.responses import empty
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import WSGIEnvironment
 
 _METHODS = ("GET", "HEAD")
 
 
-class Downloads:
-    """A WSGI application that answers GET and HEAD of stored files.
+class Downloads(DirectApplication):
+    """A WSGI application that answers GET and HEAD of stored files."""
 
-    A request passes the same hooks and the same door as all others. `report` makes the response
-    that reports an error.
-    """
+    action = Action.READ
 
     def __init__(
-        self,
-        dependencies: Dependencies,
-        transfers: LinkTransfers,
-        hooks: Hooks,
-        report: Callable[["WSGIEnvironment", Exception], Response],
+        self, dependencies: Dependencies, transfers: LinkTransfers, hooks: Hooks, report: Report
     ) -> None:
+        super().__init__(dependencies.door, hooks, report)
         self._store = dependencies.store
-        self._door = dependencies.door
         self._redirects = dependencies.download_redirect
         self._transfers = transfers
-        self._hooks = hooks
-        self._report = report
 
-    @staticmethod
-    def answers(environ: "WSGIEnvironment") -> bool:
-        """Return whether a request is for this application."""
+    def answers(self, environ: "WSGIEnvironment") -> bool:
         return environ["REQUEST_METHOD"] in _METHODS and bool(_raw_name(environ))
 
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
-        try:
-            response = self._respond(environ)
-        except Exception as error:  # noqa: BLE001  # every error is reported
-            response = self._report(environ, error)
-        finally:
-            self._door.leave(environ)
-        return response(environ, start_response)
+    def name(self, environ: "WSGIEnvironment") -> FileName:
+        return stored_file_name(_raw_name(environ).encode("latin-1"))
 
-    def _respond(self, environ: "WSGIEnvironment") -> Response:
-        self._hooks.run_before(environ)
-        self._door.admit(environ, Action.READ)
-        name = stored_file_name(_raw_name(environ).encode("latin-1"))
-        self._door.admit_to_file(environ, Action.READ, name)
-        meter = self._door.meter(environ)
-        response = self._file(environ, name)
-        self._hooks.run_after(environ, response)
-        if meter:
-            meter.count(response.content_length or 0)
-        return response
-
-    def _file(self, environ: "WSGIEnvironment", name: FileName) -> Response:
+    def respond(self, environ: "WSGIEnvironment", name: FileName) -> Response:
         if principal_of(environ).kind is PrincipalKind.LINK:
             if environ["REQUEST_METHOD"] == "GET" and secret_in_path(environ) is not None:
                 require_asked(environ)
@@ -127,17 +95,6 @@ def _raw_name(environ: "WSGIEnvironment") -> str:
         return path[len("/download/") :]
     secret, _, name = path.removeprefix("/s/").partition("/")
     return name if secret and path.startswith("/s/") else ""
-
-
-def mount(app: Flask, downloads: Downloads) -> None:
-    """Have `downloads` answer the requests that are for it, instead of `app`."""
-    flask_application = app.wsgi_app
-
-    def dispatch(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        application = downloads if downloads.answers(environ) else flask_application
-        return application(environ, start_response)
-
-    app.wsgi_app = dispatch  # type: ignore[method-assign]
 
 
 def routes(dependencies: Dependencies) -> Blueprint:

@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from stat import S_ISDIR
@@ -149,24 +150,36 @@ def test_directory_that_cannot_be_synced_leaves_one_of_the_files_whole(
     replace(store, NAME, b"newest", store.stat(NAME).version)
 
 
-def test_name_that_another_has_replaced_meanwhile_is_not_put_back(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One process waits for the sync of the directory, which fails, while another one replaces."""
-    store, another = LocalStore(directory, fsync=True), LocalStore(directory, fsync=False)
-    version = publish(store, NAME, OLD).version
+@contextmanager
+def sync_of_directory_fails(
+    monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]
+) -> Iterator[None]:
+    """Have syncs of directories call `meanwhile` and fail, and the block with them."""
     real = os.fsync
 
     def sync(descriptor: int) -> None:
         if S_ISDIR(os.fstat(descriptor).st_mode):
-            replace(another, NAME, b"newest", another.stat(NAME).version)
+            meanwhile()
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         real(descriptor)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", sync)
         with pytest.raises(StorageUnavailable):
-            replace(store, NAME, NEW, version)
+            yield
+
+
+def test_name_that_another_has_replaced_meanwhile_is_not_put_back(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process waits for the sync of the directory, which fails, while another one replaces."""
+    store, another = LocalStore(directory, fsync=True), LocalStore(directory, fsync=False)
+    version = publish(store, NAME, OLD).version
+
+    with sync_of_directory_fails(
+        monkeypatch, lambda: replace(another, NAME, b"newest", another.stat(NAME).version)
+    ):
+        replace(store, NAME, NEW, version)
 
     assert read(store, NAME) == b"newest"
 
@@ -176,17 +189,8 @@ def test_file_that_may_be_put_back_is_not_swept(
 ) -> None:
     store, another = LocalStore(directory, fsync=True), LocalStore(directory, fsync=True)
     version = publish(store, NAME, OLD).version
-    real = os.fsync
 
-    def sync(descriptor: int) -> None:
-        if S_ISDIR(os.fstat(descriptor).st_mode):
-            another.sweep()
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        real(descriptor)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", sync)
-        with pytest.raises(StorageUnavailable):
-            replace(store, NAME, NEW, version)
+    with sync_of_directory_fails(monkeypatch, another.sweep):
+        replace(store, NAME, NEW, version)
 
     assert read(store, NAME) == OLD
