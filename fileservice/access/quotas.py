@@ -130,6 +130,9 @@ class UsageCounter:
 
     def commit(self, name: str, size: int) -> Self:
         """Return the counter after a file of `size` bytes was stored under a reservation."""
+        held = self.reservations.get(name)
+        if held and held.amount == Amount():  # the file was deleted already
+            return self._without(name)
         amount, recount = Amount(size, 1), self.recount
         # If the reservation was dropped, a recount may have counted the file.
         certain = name in self.reservations and (not recount or recount.leaves_out(name))
@@ -156,8 +159,9 @@ class UsageCounter:
         """Return the counter after a file was deleted that was stored under a reservation.
 
         `basis` is that of the counter before the file was deleted. A file that has its reservation
-        still was never committed, as its process has died or is about to do so. It is given back
-        with the reservation: that may be released later, when there is no file for it any more.
+        still was not committed: its process has died, or is slower than the one that deletes or
+        replaces the file. What is reserved is given back. The reservation itself stays with nothing
+        until it is committed, which then counts nothing, or is released or lapses.
         """
         return self._subtract(name, size, basis)._without_file(key_of_file(name, file_name))
 
@@ -174,7 +178,8 @@ class UsageCounter:
             recount = replace(recount, exact=False)
         if is_committed:
             return replace(self, stored=self.stored - amount, recount=recount)
-        return replace(self.release(name), recount=recount)
+        spent = replace(self.reservations[name], amount=Amount(), replaces=None)
+        return replace(self._with(name, spent), recount=recount)
 
     def _without_file(self, key: str) -> Self:
         """Return the counter in which no reservation counts less because of this file."""

@@ -111,6 +111,16 @@ class TestReservations:
         counter, name = store(EMPTY, 100)
         assert counter.delete(name, 100, counter.basis).total == Amount()
 
+    def test_a_file_that_is_replaced_before_it_is_counted_does_not_count(self) -> None:
+        """The process that has published it is slower than the one that replaces it."""
+        counter, name = reserve(EMPTY, 60)
+        counter = counter.delete(name, 60, counter.basis)
+        assert counter.total == Amount()
+
+        counter = counter.commit(name, 60)
+
+        assert (counter.total, counter.exact, counter.reservations) == (Amount(), True, {})
+
     def test_a_deleted_file_whose_process_died_before_it_was_counted_is_given_back_once(
         self,
     ) -> None:
