@@ -259,10 +259,16 @@ def tls_context(cfg: Any) -> Any:
 def log_loop_errors(log: Callable[[Any, Any], None]) -> None:
     """Have `log(context, exc_info)` called with what fails outside of all requests.
 
-    gevent would print it to stderr.
+    gevent would print it to stderr. `log` may wait, as for the lock of a log that a thread holds.
+    The event loop cannot wait, and gevent calls no callback again that raises there, so a server
+    whose failure could not be logged at once would accept nothing any more.
     """
     hub: Any = gevent.get_hub()
-    hub.print_exception = lambda context, kind, error, trace: log(context, (kind, error, trace))
+
+    def print_exception(context: Any, kind: Any, error: Any, trace: Any) -> None:
+        gevent.spawn(log, context, (kind, error, trace))
+
+    hub.print_exception = print_exception
 
 
 def is_accept_error(context: Any, error: BaseException) -> bool:

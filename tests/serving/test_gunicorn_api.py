@@ -310,6 +310,7 @@ def test_hub_calls_print_exception_for_a_greenlet_that_fails() -> None:
     def act() -> None:
         api.log_loop_errors(lambda _context, exc_info: logged.append(exc_info))
         gevent.spawn(fail).join()
+        gevent.wait()  # the log has a greenlet of its own
 
     in_new_hub(act)
     ((kind, error, trace),) = logged
@@ -342,6 +343,35 @@ def test_hub_calls_print_exception_with_the_server_that_cannot_accept() -> None:
     assert any(api.is_accept_error(context, error) for context, error in logged)
     assert not api.is_accept_error(None, OSError())
     assert not api.is_accept_error(logged[0][0], ValueError())
+
+
+def test_a_server_accepts_again_although_the_log_of_its_failure_had_to_wait() -> None:
+    """A log has a lock, which other threads take. Waiting is not possible in gevent's own loop,
+    and a callback that raises there is never called again: no connection would be accepted.
+    """
+    answers = []
+
+    class FullAtFirst(StreamServer):
+        is_full = True
+
+        def do_read(self) -> Any:
+            if self.is_full:
+                self.is_full = False
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().do_read()
+
+    def act() -> None:
+        api.log_loop_errors(lambda *_: gevent.sleep(0.001))
+        server = FullAtFirst(("127.0.0.1", 0), handle=lambda client, _: client.sendall(b"hello"))
+        server.start()
+        try:
+            with gevent.socket.create_connection(server.address, timeout=10) as client:
+                answers.append(client.recv(10))
+        finally:
+            server.stop()
+
+    in_new_hub(act)
+    assert answers == [b"hello"]
 
 
 def test_handlers_of_gunicorn_are_marked_and_others_are_not(tmp_path: Path) -> None:
