@@ -38,7 +38,9 @@ class ThreadExecutor:
     def __init__(self, threads: int = _DEFAULT_THREADS) -> None:
         self._thread = _get_ident()
         self._queue: SimpleQueue[_Future[Any]] = _new_queue()
+        self._threads = threads
         self._submitted: deque[float] = deque()  # when the queued work was submitted
+        self._working: deque[None] = deque()  # an entry for each thread that is not free
         self._ended: deque[_Future[Any]] = deque()
         self._wake_up = get_hub().loop.async_()
         self._wake_up.start(self._wake)
@@ -80,7 +82,13 @@ class ThreadExecutor:
                 self._idle_companions.append(companion)
 
     def delay(self) -> float:
-        """Return for how many seconds the oldest work has been waiting for a thread."""
+        """Return for how many seconds the oldest work has been waiting for a thread to be free.
+
+        While one is free, the work waits for the CPU, which is no sign of too many requests: other
+        processes may have it.
+        """
+        if len(self._working) < self._threads:
+            return 0.0
         try:
             return time.monotonic() - self._submitted[0]
         except IndexError:
@@ -90,7 +98,9 @@ class ThreadExecutor:
         while True:
             task = self._queue.get()
             self._submitted.popleft()
+            self._working.append(None)
             task.run()
+            self._working.pop()
             self._ended.append(task)
             del task  # or it would keep its block in memory until there is more work
             self._wake_up.send()

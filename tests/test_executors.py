@@ -1,6 +1,7 @@
 """Work in threads: where it runs, in which order, and what becomes of its errors."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -118,3 +119,26 @@ def test_companion_is_used_again() -> None:
 
     work: Callable[[], int] = beside
     assert executor.run_io(work) == executor.run_io(work) != threading.get_ident()
+
+
+def test_work_is_delayed_by_threads_that_are_not_free_and_not_by_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[Callable[[], None]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "fileservice.gevent_executor._start_thread", lambda work, _: threads.append(work)
+        )
+        executor = ThreadExecutor(threads=1)
+    may_end = threading.Event()
+    first = executor.submit(may_end.wait)
+    time.sleep(0.01)
+    assert executor.delay() == 0.0, "the thread is free, but has not had the CPU"
+    threading.Thread(target=threads[0], daemon=True).start()
+    second = executor.submit(may_end.wait)
+    while executor.delay() < 0.01:
+        time.sleep(0.01)
+    may_end.set()
+    first.wait()
+    second.wait()
+    assert executor.delay() == 0.0
