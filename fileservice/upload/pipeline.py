@@ -14,10 +14,10 @@ from fileservice.upload.inspection.scan import Block, ContentScan
 from fileservice.upload.quota import MAX_AHEAD, QuotaReservation
 
 _MIN_PARALLEL_BLOCK = 256 * 1024
-"""A smaller block is hashed by the thread that writes it, since a second thread would cost more."""
+"""A smaller block is scanned by the thread that writes it, as a second thread would cost more."""
 
 BLOCKS_AHEAD = 2
-"""How many blocks may be written before they are hashed."""
+"""How many blocks may be written before they are scanned."""
 _MAX_SECONDS = 0.25
 """A request is cancelled after this time at the latest, when its thread ends."""
 
@@ -103,7 +103,7 @@ class Pipeline:
     def write_all(self, blocks: Iterable[Block]) -> None:
         """Write all `blocks`, in one call for all that arrive without a pause.
 
-        The hashing lags behind by up to `BLOCKS_AHEAD` blocks, which must stay unchanged for so
+        The scan lags behind by up to `BLOCKS_AHEAD` blocks, which must stay unchanged for so
         long. An empty block says that nothing has arrived for now, and that the event loop should
         wait for more.
 
@@ -128,13 +128,13 @@ class Pipeline:
         until = time.monotonic() + _MAX_SECONDS
         is_beside = False
         with (
-            self._executor.beside(self._hash, BLOCKS_AHEAD) as hash_beside,
+            self._executor.beside(self._scan_block, BLOCKS_AHEAD) as scan_beside,
             self._reserving_rest(),
         ):
             while block:
-                # In order: once one block is hashed beside, all that follow are.
+                # In order: once one block is scanned beside, all that follow are.
                 is_beside = is_beside or len(block) >= _MIN_PARALLEL_BLOCK
-                self._write(block, hash_beside if is_beside else None)
+                self._write(block, scan_beside if is_beside else None)
                 is_late = time.monotonic() > until and not self._is_reserving
                 if is_late or self._executor.delay():
                     return False
@@ -149,27 +149,26 @@ class Pipeline:
         if self._reserved is None or self.size > self._reserved:
             admit.check_free_space(self._context, 0)
 
-    def _write(self, block: Block, hash_beside: Callable[[Block], None] | None) -> None:
+    def _write(self, block: Block, scan_beside: Callable[[Block], None] | None) -> None:
         self.size += len(block)
         if self.size > self._limit:
             raise TooLarge(self._limit)
         self._hold_quota()
         if self._scan:
-            if hash_beside:
-                self._executor.run_cpu(self._scan.inspect, block)
-                if self._scan.hashes:
-                    hash_beside(block)
+            if scan_beside and self._scan.hashes:  # otherwise this core has the block in its cache
+                scan_beside(block)
             else:
                 self._scan.inspect(block)
         self._reserve_next_step()
         if self.size > (self._unreserved if self._reserved is None else self._reserved):
             self._reserve_space()
         self._writer.write(block)
-        if self._scan and not hash_beside:
+        if self._scan and not scan_beside:
             self._scan.hash(block)
 
-    def _hash(self, block: Block) -> None:
+    def _scan_block(self, block: Block) -> None:
         assert self._scan
+        self._scan.inspect(block)
         self._scan.hash(block)
 
     def _hold_quota(self) -> None:
