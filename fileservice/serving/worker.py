@@ -26,7 +26,7 @@ from fileservice.serving.gunicorn_api import (
     resolved,
     tls_context,
 )
-from fileservice.serving.memory import trim_heap
+from fileservice.serving.memory import keep_freed_memory, trim_heap
 from fileservice.serving.queueing import (
     FEW_REQUESTS,
     LoopDelay,
@@ -81,6 +81,11 @@ class TransferWorker(BaseWorker):
         self._begun: deque[float] = deque(maxlen=FEW_REQUESTS + 1)  # when the last requests began
         self._accept_queue = QueueMonitor()
         self._loop_delay = LoopDelay(self._count_requests)
+
+    def init_process(self) -> None:
+        """Load the application, which starts threads, and run."""
+        keep_freed_memory()
+        super().init_process()
 
     def run(self) -> None:
         """Serve until a stop is requested, then drain and finish within graceful_timeout."""

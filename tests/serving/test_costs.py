@@ -8,15 +8,18 @@ unnoticed.
 import itertools
 import re
 import signal
+import statistics
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.serving.servers import ConfiguredServer
-from tests.support.wire import Wire, request
+from tests.support.wire import Wire, chunked, request
 
 MIB = 1 << 20
 KIB = b"0123456789abcde\n" * 64
@@ -117,6 +120,65 @@ def test_the_body_of_an_upload_is_written_in_few_large_pieces(
             assert wire.ask(request("PUT /upload/large.txt", body=body)).status == 201
     assert calls["write"] <= 2 * LARGE / MIB, calls
     assert calls["futex"] <= 60 * LARGE / MIB, calls
+
+
+def test_a_chunked_body_is_received_in_few_large_pieces(
+    tool: Callable[[str], str], server: ConfiguredServer
+) -> None:
+    with Wire(server) as wire:
+        assert wire.ask(request("PUT /upload/first.txt", body=KIB)).status == 201
+        with counted(tool("strace"), server) as calls:
+            body = chunked(*[KIB * 64] * (LARGE // len(KIB * 64)))
+            answer = wire.ask(
+                request("PUT /upload/large.txt", "Transfer-Encoding: chunked", body=body)
+            )
+            assert answer.status == 201
+    assert calls["write"] <= 2 * LARGE / MIB, calls
+    assert calls["futex"] <= 60 * LARGE / MIB, calls
+
+
+def test_a_patch_of_tus_costs_few_system_calls(
+    root: None, tool: Callable[[str], str], start_server: Callable[..., ConfiguredServer]
+) -> None:
+    server = start_server(FSYNC="true")
+    with Wire(server) as wire:
+        size = (WARM_UP + REQUESTS + 1) * len(KIB)
+        creation = ("Tus-Resumable: 1.0.0", f"Upload-Length: {size}", "Content-Length: 0",
+                    "Upload-Metadata: filename YS50eHQ=")  # fmt: skip
+        location = wire.ask(request("POST /tus/", *creation)).headers["Location"]
+        path = urlsplit(location).path
+
+        def append(number: int) -> None:
+            fields = ("Tus-Resumable: 1.0.0", f"Upload-Offset: {number * len(KIB)}",
+                      "Content-Type: application/offset+octet-stream")  # fmt: skip
+            assert wire.ask(request(f"PATCH {path}", *fields, body=KIB)).status == 204
+
+        for number in range(WARM_UP):
+            append(number)
+        with counted(tool("strace"), server) as calls:
+            for number in range(WARM_UP, WARM_UP + REQUESTS):
+                append(number)
+    work = {call: count for call, count in calls.items() if call not in _WAITS}
+    assert sum(work.values()) <= 92 * REQUESTS, work
+    assert calls.get("futex", 0) <= 300 * REQUESTS, calls
+
+
+def test_the_buffers_of_a_body_are_used_again_for_the_next_one(server: ConfiguredServer) -> None:
+    """The kernel clears no pages for them, but for those of bodies after the heap was trimmed."""
+    body = KIB * (8 * MIB // len(KIB))
+    faults = []
+    with Wire(server) as wire:
+        for number in range(WARM_UP + REQUESTS):
+            before = page_faults(server)
+            assert wire.ask(request(f"PUT /upload/{number}.txt", body=body)).status == 201
+            faults.append(page_faults(server) - before)
+    assert statistics.median(faults[WARM_UP:]) <= 100, faults
+
+
+def page_faults(server: ConfiguredServer) -> int:
+    """The number of pages that the kernel has given to the worker so far (proc(5))."""
+    (pid,) = server.workers()
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
 
 
 def test_the_body_of_a_download_is_sent_by_the_kernel(
