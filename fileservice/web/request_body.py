@@ -23,6 +23,9 @@ _BLOCK_SECONDS = 0.5
 _THREAD_SECONDS = 0.002
 """The same in a thread that may not wait: so long it waits nevertheless, since a client that sends
 at full speed needs less for a whole block."""
+_MISSING_IN_CHUNKS = 256
+"""A block of a body in chunks counts as full if at most this part of it is missing: it was received
+with the sizes of the chunks in it, and so many bytes are missing when they are taken out."""
 _NOTHING = memoryview(b"")
 _MIN_BYTES = 1024
 """The client must send this many bytes, or the rest of the body, within each idle timeout."""
@@ -77,9 +80,10 @@ def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[memoryvi
         if length is not None:
             view = view[: length - received]
         seconds = _BLOCK_SECONDS if may_wait else _THREAD_SECONDS
-        filled, ended, error = _fill(view, body, rate, seconds)
+        enough = len(view) - (size // _MISSING_IN_CHUNKS if length is None else 0)
+        filled, ended, error = _fill(view, enough, body, rate, seconds)
         received += filled
-        is_slow = filled < len(view)
+        is_slow = filled < enough
         if filled:
             passed_on = time.monotonic()
             yield view[:filled]
@@ -91,7 +95,7 @@ def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[memoryvi
                 del error  # its traceback refers to this frame, and so to the buffers
         if ended:
             break
-        if filled == len(buffers[0]):
+        if len(view) == len(buffers[0]) and not is_slow:
             size = min(4 * size, _LARGEST_BLOCK)
         buffers.rotate(-1)
     if length is not None and received < length:
@@ -119,15 +123,15 @@ class _MinimumRate:
 
 
 def _fill(
-    view: memoryview, body: RequestBody, rate: _MinimumRate, seconds: float
+    view: memoryview, enough: int, body: RequestBody, rate: _MinimumRate, seconds: float
 ) -> tuple[int, bool, BodyError | None]:
-    """Fill `view`, or as much of it as arrives within `seconds`.
+    """Fill at least `enough` bytes of `view`, or as many as arrive within `seconds`.
 
     Return the number of bytes, whether the body has ended, and the error that ended it early.
     """
     filled, now = 0, time.monotonic()
     until = now + seconds
-    while filled < len(view):
+    while filled < enough:
         try:
             count = body.readinto(view[filled:])
         except TimeoutError:
@@ -138,10 +142,10 @@ def _fill(
             return filled, True, None
         filled += count or 0
         now = time.monotonic()
-        if count and not rate.allows(count, now) and filled < len(view):
+        if count and not rate.allows(count, now) and filled < enough:
             return filled, False, TooSlow(rate.seconds, _MIN_BYTES)
         left = until - now
-        if left <= 0 or (filled < len(view) and not body.arrives_within(left)):
+        if left <= 0 or (filled < enough and not body.arrives_within(left)):
             break
     return filled, False, None
 

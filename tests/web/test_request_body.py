@@ -78,6 +78,11 @@ def test_blocks_become_larger() -> None:
     assert sizes == [16 * 1024, 64 * 1024, 256 * 1024, 688 * 1024]
 
 
+def test_block_of_chunks_is_passed_on_when_little_of_it_is_missing() -> None:
+    pieces = [bytes(16 * 1024 - 60), bytes(64 * 1024 - 250), LINE]
+    assert received(body(*pieces, length=None)) == pieces
+
+
 def test_block_stays_unchanged_until_the_third_one_after_it_is_asked_for() -> None:
     lines = [LINE, LINE[::-1], LINE.upper(), LINE[::-1].upper()]
     arriving = blocks(body(*lines, length=60, fast=False), 60)
