@@ -250,7 +250,7 @@ class UploadSession:
         if self.status.record.kind is UploadKind.PARTIAL:
             return None
         scan = self._take_scan()
-        if self._writer.size - scan.size <= _MAX_CATCH_UP:
+        if 0 < self._writer.size - scan.size <= _MAX_CATCH_UP:
             try:
                 self._executor.run_io(scan.catch_up, self._writer, self._executor.run_cpu)
             except ContentMismatch as error:
