@@ -616,6 +616,20 @@ class TestRefusedInBody:
 
         assert directory.is_empty()
 
+    @pytest.mark.parametrize("digest", [True, False], ids=["with a digest", "without"])
+    @pytest.mark.parametrize("number", range(6))
+    def test_large_block_that_is_no_text_leaves_nothing_wherever_it_is(
+        self, store: LocalStore, directory: Directory, number: int, digest: bool
+    ) -> None:
+        blocks = [TEXT * 40] * 6  # of so many bytes that a second thread scans them
+        blocks[number] = blocks[number][:-1] + b"\0"
+
+        context = UploadContext(store, policy(digest=digest), ThreadExecutor())
+        with pytest.raises(ContentMismatch):
+            receive(request(), blocks, context)
+
+        assert directory.is_empty()
+
     @pytest.mark.parametrize("after", [0, 1, 2, 5])
     def test_body_that_is_cut_leaves_nothing_and_its_error_passes_through(
         self, store: LocalStore, directory: Directory, after: int
