@@ -23,8 +23,8 @@ class ConfiguredServer(LiveServer):
     def __init__(self, settings: Mapping[str, str], *lines: str) -> None:
         store = Path(settings["STORE_URL"])
         store.parent.mkdir(parents=True, exist_ok=True)
-        self._conf = store.with_name(f"{store.name}.conf.py")
-        self._conf.write_text(
+        configuration = store.with_name(f"{store.name}.conf.py")
+        configuration.write_text(
             "\n".join(
                 [
                     # Its functions must see the variables that `lines` change.
@@ -35,12 +35,8 @@ class ConfiguredServer(LiveServer):
                 ]
             )
         )
+        self.arguments = ["--config", str(configuration)]
         super().__init__({"WORKERS": "1", "FSYNC": "false", **settings})
-
-    def start(self) -> None:
-        if "--config" not in self._command:
-            self._command += ["--config", str(self._conf)]
-        super().start()
 
     def open_descriptors(self) -> list[str]:
         """Return the connections and the files of the store that the workers have open."""

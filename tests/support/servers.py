@@ -7,11 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
 
+from tests.support.forked import ForkedProcess
 from tests.support.seaweed import BucketPath, SeaweedClient
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,12 @@ def free_port() -> int:
 class LiveServer:
     """A running server; `settings` are its variables without their prefix."""
 
+    process: ForkedProcess | subprocess.Popen[bytes]
+    arguments: Sequence[str] = ()
+    """Those of gunicorn's command."""
+
     def __init__(self, settings: Mapping[str, str], *command: str) -> None:
+        """Start it. A `command`, such as strace, is called with the command of the server."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.store_url = settings["STORE_URL"]
@@ -50,7 +56,7 @@ class LiveServer:
         } | {f"FILESERVICE_{name}": value for name, value in (DEFAULTS | dict(settings)).items()}
         self._environ["FILESERVICE_BIND"] = f"127.0.0.1:{self.port}"
         self._environ["PYTHONWARNINGS"] = "error::ResourceWarning"
-        self._command = [*command, sys.executable, "-m", "gunicorn"]
+        self._command = command
         self.start()
 
     def _log_path(self) -> Path:
@@ -71,9 +77,12 @@ class LiveServer:
 
     def launch(self) -> None:
         """Start its process."""
+        if not self._command:
+            self.process = ForkedProcess(self.arguments, ROOT, self._environ, self.log_path)
+            return
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command,
+                [*self._command, sys.executable, "-m", "gunicorn", *self.arguments],
                 cwd=ROOT,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
@@ -94,6 +103,7 @@ class LiveServer:
 
     def kill(self) -> None:
         """Kill the server and all its workers with SIGKILL."""
+        self.process.kill()  # also if it has not yet begun a session
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(_STOP_SECONDS)
