@@ -18,6 +18,7 @@ from fileservice.access import (
     anonymous,
     open_limits,
 )
+from fileservice.brief_calls import call_blocking
 from fileservice.executor import Executor
 from fileservice.gevent_executor import (
     GreenletExecutor,
@@ -104,6 +105,7 @@ def create_app(
         verified=verified,
         identity=settings.store_id,
         new_lock=new_lock,
+        call_blocking=call_blocking,
     )
     executor = _executor_for(store)
     app = Flask("fileservice", static_folder=None, template_folder="web/templates")

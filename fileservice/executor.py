@@ -13,7 +13,7 @@ X = TypeVar("X")
 class Lock(Protocol):
     """A lock as `threading` has it."""
 
-    def acquire(self, blocking: bool = True, /) -> bool: ...
+    def acquire(self, blocking: bool = True, timeout: float = -1, /) -> bool: ...
 
     def release(self) -> None: ...
 
@@ -24,6 +24,18 @@ class Lock(Protocol):
 
 NewLock = Callable[[], Lock]
 """Makes locks for the threads in which an executor runs `run_io`."""
+
+
+class CallBlocking(Protocol):
+    """How a brief call (`Executor.run_brief`) calls a function that may wait for a disk."""
+
+    def __call__(self, function: Callable[[], T], /) -> T:
+        """Call `function` and return its result, or raise its error."""
+
+
+def call_directly(function: Callable[[], T]) -> T:
+    """Call a function; the CallBlocking where there are no brief calls."""
+    return function()
 
 
 class Future(Protocol[R]):
@@ -50,6 +62,14 @@ class Executor(Protocol):
         """Call a function that waits for a disk or a network, and return its result.
 
         If this is called by such a function, the other one runs in the same thread.
+        """
+
+    def run_brief(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function that takes less than a millisecond and waits for nothing.
+
+        What may wait for a disk nevertheless, it calls by `run_io` or the CallBlocking that belongs
+        to the executor, while it holds no lock: then others that are called so at the same time go
+        on. All of them wait for the longest one.
         """
 
     def run_cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -6,7 +6,7 @@ because the sockets and locks that gevent has patched belong to the event loop o
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import Any, Generic, cast
@@ -15,6 +15,7 @@ import gevent
 import greenlet
 from gevent import get_hub, monkey
 
+from fileservice.brief_calls import BriefCalls, Task, call_blocking
 from fileservice.executor import NewLock, P, T, X
 
 _DEFAULT_THREADS = 16
@@ -47,11 +48,20 @@ class ThreadExecutor:
         for _ in range(threads):
             _start_thread(self._work, ())
         self._idle_companions: list[_Companion] = []
+        self._brief_calls = BriefCalls(threads, self._end_brief)
+        self._wake_up.send()  # or the loop, if it runs this, would wait once more without them
 
     def run_io(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         if _get_ident() != self._thread:
-            return function(*args, **kwargs)
+            return call_blocking(lambda: function(*args, **kwargs))
         return self.submit(function, *args, **kwargs).result()
+
+    def run_brief(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if _get_ident() != self._thread:
+            return function(*args, **kwargs)
+        task = _Future(lambda: function(*args, **kwargs))
+        self._brief_calls.submit(task)
+        return task.result()
 
     def run_cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)  # this already runs in a thread
@@ -87,12 +97,13 @@ class ThreadExecutor:
         While one is free, the work waits for the CPU, which is no sign of too many requests: other
         processes may have it.
         """
+        brief = self._brief_calls.delay()
         if len(self._working) < self._threads:
-            return 0.0
+            return brief
         try:
-            return time.monotonic() - self._submitted[0]
+            return max(brief, time.monotonic() - self._submitted[0])
         except IndexError:
-            return 0.0
+            return brief
 
     def _work(self) -> None:
         while True:
@@ -104,6 +115,10 @@ class ThreadExecutor:
             self._ended.append(task)
             del task  # or it would keep its block in memory until there is more work
             self._wake_up.send()
+
+    def _end_brief(self, tasks: Sequence[Task]) -> None:
+        self._ended.extend(cast(Sequence[_Future[Any]], tasks))
+        self._wake_up.send()
 
     def _wake(self) -> None:
         while self._ended:
@@ -117,6 +132,9 @@ class GreenletExecutor:
         self._threads = ThreadExecutor()
 
     def run_io(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return function(*args, **kwargs)
+
+    def run_brief(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)
 
     def run_cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -168,6 +186,9 @@ class InlineExecutor:
     """Runs work in the thread that submits it."""
 
     def run_io(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return function(*args, **kwargs)
+
+    def run_brief(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)
 
     def run_cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

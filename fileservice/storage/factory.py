@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from fileservice.executor import NewLock
+from fileservice.executor import CallBlocking, NewLock, call_directly
 from fileservice.storage.files import StoreVerification
 from fileservice.storage.interface import Store
 from fileservice.storage.local import Layout, LocalStore, verify
@@ -51,12 +51,14 @@ def open_store(
     verified: bool = False,
     identity: str | None = None,
     new_lock: NewLock = threading.Lock,
+    call_blocking: CallBlocking = call_directly,
 ) -> Store:
     """Open the store at `url`, and verify it first unless it is `verified`.
 
     A verified store need not be reachable at this moment: its calls raise StorageUnavailable until
     it is, and as long as a directory does not have the given `identity`. `new_lock` makes locks for
-    the threads that call the store of a directory. Raise what `verify_store` raises.
+    the threads that call the store of a directory, and `call_blocking` lets their brief calls wait
+    for the disk. Raise what `verify_store` raises.
     """
     if _is_bucket(url):
         # Imported here because botocore must not be loaded before gevent has patched the modules
@@ -65,7 +67,12 @@ def open_store(
 
         return S3Store(Location.parse(url), verified=verified)
     return LocalStore(
-        Path(url), fsync=fsync, verified=verified, identity=identity, new_lock=new_lock
+        Path(url),
+        fsync=fsync,
+        verified=verified,
+        identity=identity,
+        new_lock=new_lock,
+        call_blocking=call_blocking,
     )
 
 

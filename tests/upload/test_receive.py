@@ -459,6 +459,10 @@ class CountingExecutor(ThreadExecutor):
 
     hand_overs = 0
 
+    def run_brief(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        self.hand_overs += 1
+        return super().run_brief(function, *args, **kwargs)
+
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         self.hand_overs += 1
         return super().submit(function, *args, **kwargs)
@@ -517,6 +521,10 @@ class CallCounter(InlineExecutor):
     def run_io(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         self.hand_overs += 1
         return super().run_io(function, *args, **kwargs)
+
+    def run_brief(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        self.hand_overs += 1
+        return super().run_brief(function, *args, **kwargs)
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         self.hand_overs += 1

@@ -9,15 +9,21 @@ import errno
 import os
 from collections.abc import Callable
 
-from fileservice.executor import NewLock
+from fileservice.executor import CallBlocking, NewLock, call_directly
 
 
 class GroupCommit:
-    """Runs `commit` for many callers at once; it may raise OSError."""
+    """Runs `commit` for many callers at once, by `call_blocking`; it may raise OSError."""
 
-    def __init__(self, commit: Callable[[], None], new_lock: NewLock) -> None:
+    def __init__(
+        self,
+        commit: Callable[[], None],
+        new_lock: NewLock,
+        call_blocking: CallBlocking = call_directly,
+    ) -> None:
         self._commit = commit
         self._new_lock = new_lock
+        self._call_blocking = call_blocking
         self._under_way = new_lock()
         self._next = _Group(new_lock)
         """The callers for whom the next commit is made."""
@@ -25,6 +31,9 @@ class GroupCommit:
     def wait(self) -> None:
         """Return when a commit has ended that began after this call. Raise OSError if it failed."""
         group = self._next
+        self._call_blocking(lambda: self._wait_for(group))
+
+    def _wait_for(self, group: "_Group") -> None:
         if not group.leader.acquire(False):
             with group.ended:
                 pass

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fileservice.executor import NewLock
+from fileservice.executor import CallBlocking, NewLock, call_directly
 from fileservice.names import FileName
 from fileservice.storage.errors import NoSuchUpload
 from fileservice.storage.local.directories import sync_directory
@@ -32,6 +32,7 @@ class Layout:
     fsync: bool
     identity: Identity
     names_commit: GroupCommit
+    call_blocking: CallBlocking
 
     @classmethod
     def under(
@@ -41,6 +42,7 @@ class Layout:
         fsync: bool,
         identity: str | None = None,
         new_lock: NewLock = threading.Lock,
+        call_blocking: CallBlocking = call_directly,
     ) -> "Layout":
         """Return the layout of the store in the directory `root`; see Identity for `identity`."""
         path = os.path.abspath(os.fsencode(root))
@@ -67,7 +69,8 @@ class Layout:
             names=os.path.join(private, b"names"),
             fsync=fsync,
             identity=Identity(path, directories, identity),
-            names_commit=GroupCommit(partial(sync_directory, path), new_lock),
+            names_commit=GroupCommit(partial(sync_directory, path), new_lock, call_blocking),
+            call_blocking=call_blocking,
         )
 
     def sync_names(self) -> None:

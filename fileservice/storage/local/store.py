@@ -24,7 +24,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from stat import S_ISREG
 
-from fileservice.executor import NewLock
+from fileservice.executor import CallBlocking, NewLock, call_directly
 from fileservice.names import BadName, FileName
 from fileservice.storage.errors import NotFound, StorageError, describe_error
 from fileservice.storage.files import Content, Opened, StoredFile
@@ -62,16 +62,22 @@ class LocalStore:
         identity: str | None = None,
         clock: Callable[[], float] = time.time,
         new_lock: NewLock = threading.Lock,
+        call_blocking: CallBlocking = call_directly,
     ) -> None:
         """Open the store in `root`, which must have the given `identity`.
 
         With `verified` the store is not verified again, and need not work or even exist at this
         moment. `clock` returns seconds since the Unix epoch. `new_lock` makes locks for the threads
-        that call the store. Raise StorageError.
+        that call the store, and `call_blocking` lets brief calls wait for the disk. Raise
+        StorageError.
         """
         self._clock = clock
         self._layout = layout = Layout.under(
-            root, fsync=fsync, identity=identity, new_lock=new_lock
+            root,
+            fsync=fsync,
+            identity=identity,
+            new_lock=new_lock,
+            call_blocking=call_blocking,
         )
         self._index = NameIndex(layout.root, layout.names, layout.staging)
         self._expiry_index = ExpiryIndex(layout)

@@ -9,6 +9,9 @@ if _sync_file_range:
 
 
 def begin(descriptor: int, offset: int, count: int) -> None:
-    """Make the kernel begin to write these bytes to the disk, where it can (sync_file_range(2))."""
+    """Make the kernel begin to write these bytes to the disk, where it can (sync_file_range(2)).
+
+    0 stands for all bytes up to the end.
+    """
     if _sync_file_range:
         _sync_file_range(descriptor, offset, count, _SYNC_FILE_RANGE_WRITE)

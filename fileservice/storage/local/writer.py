@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from fileservice.names import FileName
 from fileservice.storage.errors import NameTaken, NotFound, VersionChanged
@@ -70,7 +71,9 @@ class LocalWriter:
             self.sync()
             if expires is not None:
                 # Before the file is visible, or a process that dies in between leaves it for ever.
-                self._expiry_index.add(name, expires, self._descriptor)
+                self._layout.call_blocking(
+                    partial(self._expiry_index.add, name, expires, self._descriptor)
+                )
             try:
                 if replaces is None:
                     self._take_name(name)
@@ -118,7 +121,9 @@ class LocalWriter:
         """Return when everything that was written will survive a power failure."""
         with translate_errors(self._path):
             if self._layout.fsync:
-                os.fsync(self._descriptor)
+                # If many files are synced in turn, the first sync then commits all of them.
+                writeback.begin(self._descriptor, self._writeback_offset, 0)
+                self._layout.call_blocking(partial(os.fsync, self._descriptor))
 
     def close(self) -> None:
         try:

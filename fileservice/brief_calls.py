@@ -1,0 +1,218 @@
+"""BriefCalls: short calls of native threads that do not compete with the event loop.
+
+Threads of Python take turns: one that has made a system call waits until another one makes the
+next. On two processors, each change costs more than most system calls, and sixteen uploads in as
+many threads changed fifty times for each of them. So the calls that were made in one iteration of
+the event loop run one after the other in one thread, and the loop waits for its turn until they
+have ended or wait for a disk, but not for long: a slow disk must not hold up other requests.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar, cast
+
+import greenlet
+from gevent import get_hub, monkey
+
+from fileservice.executor import Lock, NewLock
+
+T = TypeVar("T")
+
+MAX_BATCH = 32
+"""How many calls one thread makes before the event loop has its turn."""
+_TURN_SECONDS = 0.005
+"""How long others wait for a turn to end. This is also how long the interpreter lets a thread go on
+that makes no system calls (sys.getswitchinterval)."""
+_SHARED_SECONDS = 0.0002
+"""A blocking call that takes longer has not got what it waits for by the one before it."""
+_BACK_OFF = 10
+"""After it has waited in vain, the loop takes no turns for so many times as long."""
+
+_new_lock: NewLock = monkey.get_original("_thread", "allocate_lock")
+_start_thread = monkey.get_original("_thread", "start_new_thread")
+_new_queue = monkey.get_original("queue", "SimpleQueue")
+
+
+class Task(Protocol):
+    """A call that was submitted."""
+
+    def run(self) -> None:
+        """Make the call; raise nothing."""
+
+
+def call_blocking(function: Callable[[], T]) -> T:
+    """Call a function that may wait for a disk.
+
+    In a brief call, it is called when every other one of the batch has ended or has come to such a
+    function as well, and returns when all of these functions have. So what they wait for together,
+    such as a commit of the journal, they wait for once.
+    """
+    current = greenlet.getcurrent()
+    return current.block(function) if isinstance(current, _Call) else function()
+
+
+class BriefCalls:
+    """Runs tasks in up to `threads` native threads; to be made in the thread of the event loop.
+
+    `report_end` is called in one of these threads with the tasks that have ended.
+    """
+
+    def __init__(self, threads: int, report_end: Callable[[Sequence[Task]], None]) -> None:
+        self._max_threads = threads
+        self._report_end = report_end
+        self._submitted: deque[tuple[float, Task]] = deque()
+        self._batches = _new_queue()
+        self._threads = 0
+        self._helpers = _Helpers(threads)
+        self._working: deque[None] = deque()  # an entry for each batch that has not ended
+        self._turn = _new_lock()
+        self._has_turn = False
+        self._no_turns_before = 0.0
+        loop = get_hub().loop
+        # Of what runs before the loop waits, this is the last, and after it the first.
+        self._before_wait = loop.prepare(priority=-2)
+        self._after_wait = loop.check(priority=2)
+        self._before_wait.start(self._hand_over)
+        self._after_wait.start(self._take_turn)
+
+    def submit(self, task: Task) -> None:
+        """Have a task run, in the next batch, from the event loop."""
+        self._submitted.append((time.monotonic(), task))
+
+    def delay(self) -> float:
+        """Return for how many seconds the oldest task has been waiting for a thread to be free."""
+        if not self._submitted or len(self._working) < self._max_threads:
+            return 0.0
+        return time.monotonic() - self._submitted[0][0]
+
+    def _take_turn(self) -> None:
+        """Wait until no thread makes calls, in the event loop before it does anything."""
+        if not self._working or time.monotonic() < self._no_turns_before:
+            return
+        self._has_turn = self._turn.acquire(True, _TURN_SECONDS)
+        if not self._has_turn:
+            self._turn = _new_lock()  # whoever has the other one will release it in vain
+            self._no_turns_before = time.monotonic() + _BACK_OFF * _TURN_SECONDS
+
+    def _hand_over(self) -> None:
+        """Give a batch to a thread, and the turn with it, before the event loop waits."""
+        if self._submitted and len(self._working) < self._max_threads:
+            count = min(len(self._submitted), MAX_BATCH)
+            tasks = [self._submitted.popleft()[1] for _ in range(count)]
+            is_passed = self._has_turn or self._turn.acquire(False)
+            self._has_turn = False
+            if len(self._working) == self._threads:
+                self._threads += 1
+                _start_thread(self._work, ())
+            self._working.append(None)
+            self._batches.put((tasks, self._turn if is_passed else None))
+            if self._submitted:
+                get_hub().loop.run_callback(_do_nothing)  # or the loop would wait for an event
+        if self._has_turn:
+            self._has_turn = False
+            self._turn.release()
+
+    def _work(self) -> None:
+        while True:
+            tasks, turn = self._batches.get()
+            turn = self._run(tasks, turn or self._wait_for_turn())
+            self._working.pop()
+            self._report_end(tasks)
+            del tasks  # or they would keep their blocks in memory until there are more
+            if turn:
+                turn.release()
+
+    def _run(self, tasks: Sequence[Task], turn: Lock | None) -> Lock | None:
+        """Run tasks, waiting together for what blocks; return the turn, if there is one then."""
+        calls = [_Call(task.run) for task in tasks]
+        while True:
+            for call in calls:
+                call.go_on()
+            calls = [call for call in calls if not call.dead]
+            if not calls:
+                return turn
+            if turn:
+                turn.release()
+            self._wait_for_disk(calls)
+            turn = self._wait_for_turn()
+
+    def _wait_for_disk(self, calls: Sequence["_Call"]) -> None:
+        """Make the blocking calls: in parallel if the second does not profit from the first."""
+        began = 0.0
+        for number, call in enumerate(calls):
+            if number == 2 and time.monotonic() - began > _SHARED_SECONDS:
+                self._helpers.run([rest.make_blocking_call for rest in calls[number:]])
+                return
+            began = time.monotonic()
+            call.make_blocking_call()
+
+    def _wait_for_turn(self) -> Lock | None:
+        turn = self._turn
+        return turn if turn.acquire(True, _TURN_SECONDS) else None
+
+
+class _Call(greenlet.greenlet):
+    """A brief call, which is left while it waits for a disk."""
+
+    _function: Callable[[], Any] | None = None
+    _result: Any = None
+    _error: BaseException | None = None
+
+    def go_on(self) -> None:
+        """Run until the call has ended or comes to a function that blocks."""
+        self.switch()
+
+    def block(self, function: Callable[[], T]) -> T:
+        """Leave the call until the function was called, and return its result."""
+        self._function = function
+        assert self.parent
+        self.parent.switch()
+        error, self._error = self._error, None
+        if error:
+            try:
+                raise error
+            finally:
+                del error  # its traceback refers to this frame
+        return cast(T, self._result)
+
+    def make_blocking_call(self) -> None:
+        """Call the function that the call has come to."""
+        assert self._function
+        try:
+            self._result = self._function()
+        except BaseException as error:  # noqa: BLE001  # block() raises it again
+            self._error = error
+        self._function = None
+
+
+class _Helpers:
+    """Up to so many native threads, which make calls that wait for a disk at the same time."""
+
+    def __init__(self, threads: int) -> None:
+        self._max_threads = threads
+        self._threads = 0
+        self._calls = _new_queue()
+
+    def run(self, functions: Sequence[Callable[[], None]]) -> None:
+        """Call the functions, which raise nothing; return when all have returned."""
+        missing = min(len(functions), self._max_threads) - self._threads
+        for _ in range(missing):
+            self._threads += 1
+            _start_thread(self._work, ())
+        ends = _new_queue()
+        for function in functions:
+            self._calls.put((function, ends))
+        for _ in functions:
+            ends.get()
+
+    def _work(self) -> None:
+        while True:
+            function, ends = self._calls.get()
+            function()
+            del function  # or it would keep its block in memory until there is more work
+            ends.put(None)
+
+
+def _do_nothing() -> None:
+    pass
