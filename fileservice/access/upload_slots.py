@@ -1,5 +1,7 @@
 """UploadSlots: how many uploads are under way in all workers of one service."""
 
+import threading
+
 from fileservice.access.shared_memory import SharedMemory
 
 _MAX_PROCESSES = 4096
@@ -21,6 +23,7 @@ class UploadSlots:
         """Take a cell for this process."""
         self.limit = limit
         self._memory = memory
+        self._mutex = threading.Lock()  # no other process changes the cell of this one
         self._cells = memoryview(memory.bytes)[:SIZE].cast("Q")
         self._cell = next(cell for cell in range(1, _MAX_PROCESSES) if memory.hold(cell * _CELL))
         with memory.locked(_MUTEX):
@@ -29,6 +32,18 @@ class UploadSlots:
 
     def take(self) -> bool:
         """Count one more upload of this process, if fewer than `limit` are under way."""
+        with self._mutex:
+            # Each process may be counting one more at this very moment, which is not seen yet.
+            enough = self.limit - self._cells[_MUTEX]
+            if self.under_way() < enough:
+                self._cells[self._cell] += 1
+                if self.under_way() <= enough:
+                    return True
+                self._cells[self._cell] -= 1
+            return self._take_exactly()
+
+    def _take_exactly(self) -> bool:
+        """Do the same while no other process does."""
         with self._memory.locked(_MUTEX):
             if self.under_way() >= self.limit:
                 self._forget_dead_processes()
@@ -39,7 +54,7 @@ class UploadSlots:
 
     def give_back(self) -> None:
         """Count an upload of this process no longer."""
-        with self._memory.locked(_MUTEX):
+        with self._mutex:
             self._cells[self._cell] -= 1
 
     def under_way(self) -> int:
