@@ -1,6 +1,7 @@
 """TransferWorker: a gunicorn worker under gevent that moves bytes with few copies."""
 
 import mmap
+import os
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from socket import SHUT_RD
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from gevent import monkey
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.socket import socket
@@ -86,6 +88,15 @@ class TransferWorker(BaseWorker):
         """Load the application, which starts threads, and run."""
         keep_freed_memory()
         super().init_process()
+
+    def patch(self) -> None:
+        """Let gevent replace what waits in the standard library, but not os.close.
+
+        gevent's own looks at each descriptor by two system calls, in case somebody waits for it in
+        the event loop. Only sockets are waited for here, and they close themselves.
+        """
+        super().patch()
+        os.close = monkey.get_original("os", "close")
 
     def run(self) -> None:
         """Serve until a stop is requested, then drain and finish within graceful_timeout."""
