@@ -61,9 +61,9 @@ class Pipeline:
         self._length = length
         self._reservation = reservation
         self._limit = context.policy.max_size if length is None else length
-        free = self._store.free_space()
-        is_scarce = free is not None and free - self._min_free < _SCARCE
-        self._unreserved = _UNRESERVED_IF_SCARCE if is_scarce else _UNRESERVED
+        self._unreserved = _UNRESERVED_IF_SCARCE
+        self._knows_if_scarce = False
+        """Whether `_unreserved` is right for more bytes as well."""
         self._reserved: float | None = None
         """How many bytes of the file have space; None before the first reservation."""
         self._is_reserved_ahead = False
@@ -160,11 +160,22 @@ class Pipeline:
             else:
                 self._scan.inspect(block)
         self._reserve_next_step()
-        if self.size > (self._unreserved if self._reserved is None else self._reserved):
+        if self.size > self._available():
             self._reserve_space()
         self._writer.write(block)
         if self._scan and not scan_beside:
             self._scan.hash(block)
+
+    def _available(self) -> float:
+        """Return how many bytes may be written before more are reserved."""
+        if self._reserved is not None:
+            return self._reserved
+        if self.size > self._unreserved and not self._knows_if_scarce:
+            self._knows_if_scarce = True
+            free = self._store.free_space()
+            if free is None or free - self._min_free >= _SCARCE:
+                self._unreserved = _UNRESERVED
+        return self._unreserved
 
     def _scan_block(self, block: Block) -> None:
         assert self._scan

@@ -63,7 +63,9 @@ def publish(
     now = time.time()
     if request.expires is not None and request.expires <= now:
         raise AlreadyExpired
-    request = replace(request, expires=context.policy.expiry_of(request, now))
+    expires = context.policy.expiry_of(request, now)
+    if expires != request.expires:
+        request = replace(request, expires=expires)
     request.authorize()  # rights may have changed since the upload was admitted
     if request.replaces is None:
         reservation.recheck(writer.size)

@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, cast
 
-from werkzeug.datastructures import Headers
 from werkzeug.utils import send_file
 from werkzeug.wrappers import Response
 
@@ -13,7 +12,13 @@ from fileservice.protocols.conditional import format_date
 from fileservice.protocols.digests import repr_digest
 from fileservice.protocols.ranges import ByteRange, content_range
 from fileservice.storage import Opened, StoredFile
-from fileservice.web.representations import content_disposition, content_type, etag, sunset
+from fileservice.web.representations import (
+    CompleteResponse,
+    content_disposition,
+    content_type,
+    etag,
+    sunset,
+)
 from fileservice.web.security_headers import FILE_HEADERS
 from fileservice.wsgi_extensions import FileRegion, FileRegions
 
@@ -21,13 +26,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _FILE_HEADERS = tuple(FILE_HEADERS.items())
-
-
-class _FileResponse(Response):
-    """A response whose header fields are complete, and are sent as they are."""
-
-    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:  # noqa: ARG002
-        return self.headers
 
 
 def send(
@@ -62,7 +60,7 @@ def send(
         mimetype=file.content.media_type,
         conditional=False,
         etag=False,
-        response_class=_FileResponse,
+        response_class=CompleteResponse,
     )
     if ranges:
         response.status_code = 206

@@ -4,9 +4,11 @@ import json
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from flask import Response
+from werkzeug.datastructures import Headers
 
 from fileservice.names import FileName
 from fileservice.protocols.conditional import Validators, format_date
@@ -14,6 +16,9 @@ from fileservice.protocols.digests import repr_digest
 from fileservice.storage import StoredFile
 from fileservice.web.security_headers import JSON_HEADERS
 from fileservice.web.urls import download_url
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
 def to_json(file: StoredFile, base: str) -> dict[str, str | int | None]:
@@ -29,6 +34,13 @@ def to_json(file: StoredFile, base: str) -> dict[str, str | int | None]:
     }
 
 
+class CompleteResponse(Response):
+    """A response whose header fields are complete, and are sent as they are."""
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:  # noqa: ARG002
+        return self.headers
+
+
 def stored_response(file: StoredFile, base: str, *, created: bool) -> Response:
     """Return the response to a finished upload: 201 if it created the file, and otherwise 200.
 
@@ -36,12 +48,9 @@ def stored_response(file: StoredFile, base: str, *, created: bool) -> Response:
     """
     text = json.dumps(to_json(file, base), sort_keys=True, separators=(",", ":")) + "\n"
     fields = JSON_HEADERS | representation_headers(file)
-    return Response(
-        text,
-        status=201 if created else 200,
-        headers=fields | {"Location": download_url(base, file.name)},
-        mimetype="application/json",
-    )
+    headers = Headers([*fields.items(), ("Location", download_url(base, file.name))])
+    status = 201 if created else 200
+    return CompleteResponse(text, status, headers, content_type="application/json")
 
 
 def etag(file: StoredFile) -> str:

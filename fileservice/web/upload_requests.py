@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
+_NO_CONDITIONS = Conditions()
+
+
 def raw_request(
     dependencies: Dependencies, environ: "WSGIEnvironment", name: FileName
 ) -> UploadRequest:
@@ -99,7 +102,10 @@ def check_conditions(
     decide. Any other condition is about the stored file, so raise Forbidden for those who may not
     see it.
     """
-    requested = replace(conditions(environ), if_range=None)  # it has no meaning without Range
+    requested = conditions(environ)
+    if requested == _NO_CONDITIONS:
+        return
+    requested = replace(requested, if_range=None)  # it has no meaning without Range
     if upload_request.replaces is not None:
         upload_request.authorize()
         if upload_request.create_only:
@@ -107,7 +113,7 @@ def check_conditions(
         requested = replace(requested, if_match=None, if_unmodified_since=None)
     if upload_request.create_only:
         requested = replace(requested, if_none_match=None)
-    if requested == Conditions():
+    if requested == _NO_CONDITIONS:
         return
     name = upload_request.name
     if not may_see(principal_of(environ), name):

@@ -22,8 +22,10 @@ BOUNDS = {
     "link": 1,
     "unlink": 1,
     "flock": 1,
-    "statfs": 5,
-    "newfstatat": 7,
+    "statfs": 4,
+    "newfstatat": 5,
+    "fcntl": 0,
+    "lseek": 0,
     "recvfrom": 2,
     "sendto": 1,
 }

@@ -56,14 +56,14 @@ class Kind:
 
 
 KINDS = {
-    "GET 1 KiB": Kind("GET /download/small.txt", 200, 12, 2),
-    "HEAD": Kind("HEAD /download/small.txt", 200, 11, 2),
+    "GET 1 KiB": Kind("GET /download/small.txt", 200, 10, 2),
+    "HEAD": Kind("HEAD /download/small.txt", 200, 9, 2),
     "404": Kind("GET /download/absent.txt", 404, 4, 2),
-    "304": Kind("GET /download/small.txt", 304, 11, 4, ("If-None-Match: *",)),
-    "range": Kind("GET /download/small.txt", 206, 12, 2, ("Range: bytes=9-99",)),
+    "304": Kind("GET /download/small.txt", 304, 9, 4, ("If-None-Match: *",)),
+    "range": Kind("GET /download/small.txt", 206, 10, 2, ("Range: bytes=9-99",)),
     "page of 100": Kind("GET /download?limit=100", 200, 1150, 150),
-    "PUT 1 KiB": Kind("PUT /upload/{}.txt", 201, 37, 200, body=KIB),
-    "PUT 100 KiB": Kind("PUT /upload/{}.txt", 201, 41, 350, body=100 * KIB),
+    "PUT 1 KiB": Kind("PUT /upload/{}.txt", 201, 31, 200, body=KIB),
+    "PUT 100 KiB": Kind("PUT /upload/{}.txt", 201, 33, 350, body=100 * KIB),
 }
 
 

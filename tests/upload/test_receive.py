@@ -517,13 +517,15 @@ class CallCounter(InlineExecutor):
     """Counts how often work is handed over to a thread."""
 
     hand_overs = 0
+    is_handed_over = False
 
     def run_io(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        self.hand_overs += 1
+        self.hand_overs += not self.is_handed_over
         return super().run_io(function, *args, **kwargs)
 
     def run_brief(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         self.hand_overs += 1
+        self.is_handed_over = True
         return super().run_brief(function, *args, **kwargs)
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

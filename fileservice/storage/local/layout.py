@@ -83,7 +83,7 @@ class Layout:
 
     def published(self, name: FileName) -> bytes:
         """Return the path of the published file with this name."""
-        return os.path.join(self.root, name.encode())
+        return b"%b/%b" % (self.root, name.encode())
 
     def private(self, key: str) -> bytes:
         """Return the path of a private file, or of a folder of them."""

@@ -15,7 +15,7 @@ from fileservice.storage.local import foreign_files
 def create(directory: bytes) -> tuple[int, bytes]:
     """Create and lock an empty file; return its descriptor (for reading and writing) and path."""
     while True:
-        path = os.path.join(directory, secrets.token_hex(16).encode())
+        path = b"%b/%b" % (directory, secrets.token_hex(16).encode())
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

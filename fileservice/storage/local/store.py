@@ -116,7 +116,7 @@ class LocalStore:
         with translate_errors():
             self._layout.identity.require()
             descriptor, path = staging.create(self._layout.staging)
-        return LocalWriter(self._layout, self._expiry_index, descriptor, path)
+        return LocalWriter(self._layout, self._expiry_index, descriptor, path, size=0)
 
     def open(self, name: FileName, *, sequential: bool = False) -> Opened:  # noqa: ARG002
         with translate_errors():

@@ -25,13 +25,20 @@ class LocalWriter:
     """Append to the opened file at `path`; see `storage.interface.Writer`."""
 
     def __init__(
-        self, layout: Layout, expiry_index: ExpiryIndex, descriptor: int, path: bytes
+        self,
+        layout: Layout,
+        expiry_index: ExpiryIndex,
+        descriptor: int,
+        path: bytes,
+        *,
+        size: int | None = None,
     ) -> None:
+        """`size` is that of the file in bytes, at whose end the next ones are written, if known."""
         self._layout = layout
         self._expiry_index = expiry_index
         self._descriptor = descriptor
         self._path = path
-        self.size = os.lseek(descriptor, 0, os.SEEK_END)
+        self.size = os.lseek(descriptor, 0, os.SEEK_END) if size is None else size
         self.replaced: StoredFile | None = None
         self._writeback_offset = self.size
         """Writeback has begun for the bytes before this offset."""
