@@ -79,7 +79,9 @@ def _object(where: str, value: object, known: tuple[str, ...]) -> Mapping[str, o
     for member in value:
         if member not in known:
             path = f"{where}.{member}" if where else str(member)
-            raise InvalidTerms(path[:100], f"is not known here; known are {', '.join(known)}")
+            # A text of JSON may have half of a character, which UTF-8 cannot.
+            shown = path[:100].encode(errors="replace").decode()
+            raise InvalidTerms(shown, f"is not known here; known are {', '.join(known)}")
     return value
 
 

@@ -85,8 +85,13 @@ def send(
 
 
 def not_modified(file: StoredFile) -> Response:
-    """Return a 304 with the fields that RFC 9110 section 15.4.5 requires."""
-    response = Response(status=304, headers={"ETag": etag(file), "Cache-Control": "no-cache"})
+    """Return a 304 with the fields that RFC 9110 section 15.4.5 requires.
+
+    Those for browsers replace what a cache has kept of them, from an earlier version of the
+    service perhaps.
+    """
+    fields = FILE_HEADERS | {"ETag": etag(file), "Cache-Control": "no-cache"}
+    response = Response(status=304, headers=fields)
     del response.headers["Content-Type"]  # Werkzeug's default, which is not that of the file
     return response
 

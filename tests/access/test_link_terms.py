@@ -94,6 +94,7 @@ MISTAKES: list[tuple[object, str]] = [
         ({"upload": GUESTS | {"bytes": value}}, "upload.bytes")
         for value in (0, -1, True, 1.5, "", "1 GB", "0", 1 << 63, "9999999TiB", [])
     ),
+    ({"name": "a.txt", "\ud800": 1}, "?"),  # which could not be written into a page
 ]  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from fileservice.web.path_parameters import stored_file_name
 from fileservice.web.representations import validators
 from fileservice.web.requests import conditions
 from fileservice.web.responses import empty
+from fileservice.web.security_headers import FILE_HEADERS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -84,7 +85,8 @@ class Downloads(DirectApplication):
             url = self._store.presigned_url(opened.file, fields)
             if url:
                 opened.body.close()
-                return empty(307, {"Location": url, "Cache-Control": "no-store"})
+                found = {"Location": url, "Cache-Control": "no-store"}
+                return empty(307, FILE_HEADERS | found)
         return send(environ, opened, wanted.begin_ranges(opened), inline=wanted.inline)
 
 
