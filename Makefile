@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOAD_SECONDS ?= 30
+FUZZ_MINUTES ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-all test-thorough bucket-test cluster cluster-test check format loadtest bench bench-picture screenshots lock image-test clean
+.PHONY: help serve test test-fast test-all test-thorough bucket-test cluster cluster-test fuzz check format loadtest bench bench-picture screenshots lock image-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -91,6 +92,13 @@ bucket-test: $(VENV)/dev ## run the tests over HTTP against a bucket (SeaweedFS)
 
 cluster-test: $(VENV)/dev ## kill replicas during uploads and downloads, and let uploads race for names
 	$(BIN)/pytest tests/cluster
+
+# atheris is needed for nothing else, so it is not in the environment.
+ATHERIS := $(VENV)/atheris
+
+fuzz: $(VENV)/dev ## fuzz every parser for FUZZ_MINUTES (1), or those in FUZZ=NAME,NAME
+	test -d $(ATHERIS) || $(BIN)/pip install --quiet --disable-pip-version-check --target $(ATHERIS) atheris
+	PYTHONPATH=$(ATHERIS) $(BIN)/python -m tests.fuzz.run --minutes $(FUZZ_MINUTES) --only "$(FUZZ)"
 
 image-test: ## build the image, and test with Docker that an upload survives its container
 	tests/image/run

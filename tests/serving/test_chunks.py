@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fileservice.serving.body import TruncatedBody
-from fileservice.serving.chunks import ChunkedBody, InvalidChunk
-from fileservice.serving.source import Source
+from fileservice.serving.chunks import InvalidChunk
+from tests.support.arriving import IDLE_SECONDS, Parts, body_of, read
 from tests.support.wire import chunked
 
 FOLLOWING = b"GET /next HTTP/1.1\r\n"
-IDLE_SECONDS = 30.0
 
 data_like_framing = st.lists(
     st.one_of(
@@ -26,45 +25,6 @@ data_like_framing = st.lists(
     max_size=8,
 )
 framings = st.sampled_from(["", ";a", ' ; a = "b;c"', ";a=b;c=d"])
-
-
-class Parts:
-    """A connection whose bytes arrive in these parts, one with each read."""
-
-    def __init__(self, parts: list[bytes]) -> None:
-        self._parts = parts
-
-    def fileno(self) -> int:
-        return 0
-
-    def recv_into(self, buffer: memoryview) -> int:
-        if not self._parts:
-            return 0
-        part = self._parts.pop(0)
-        count = min(len(part), len(buffer))
-        buffer[:count] = part[:count]
-        if part[count:]:
-            self._parts.insert(0, part[count:])
-        return count
-
-    def gettimeout(self) -> float:
-        return IDLE_SECONDS
-
-    def settimeout(self, _seconds: float) -> None:
-        pass
-
-
-def body_of(connection: object) -> tuple[ChunkedBody, Source]:
-    source = Source(connection)  # type: ignore[arg-type]
-    return ChunkedBody(source, None, lambda _section: None, IDLE_SECONDS), source
-
-
-def read(body: ChunkedBody, size: int) -> bytes:
-    """Return the data of the body, received into buffers of this size."""
-    data, buffer = b"", memoryview(bytearray(size))
-    while count := body.readinto(buffer):
-        data += buffer[:count]
-    return data
 
 
 @given(
