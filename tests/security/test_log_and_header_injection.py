@@ -1,0 +1,74 @@
+"""Names, fields and paths that would end a line of the log or a field of an answer.
+
+See also tests/serving/test_log.py and tests/web/test_representations.py.
+"""
+
+import io
+import logging
+from email.message import EmailMessage
+
+import pytest
+
+from fileservice.names import FileName
+from fileservice.serving import log
+from fileservice.serving.gunicorn_api import BaseLogger
+from fileservice.web import representations
+
+FORGED = '\r\n127.0.0.1 - admin [now] "GET /forged HTTP/1.1" 200'
+NAME = FileName.parse('report.pdf"; filename="page.html')
+
+
+def logged(formatter: logging.Formatter) -> list[str]:
+    """Return the lines that a record with forged text becomes."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    record = logging.LogRecord("x", logging.INFO, "", 0, "asked for %s", (f"a{FORGED}",), None)
+    handler.handle(record)
+    return stream.getvalue().splitlines()
+
+
+def accessed() -> str:
+    """Return a line of the access log of a request with forged text in its fields."""
+    atoms = {"h": "127.0.0.1", "r": f"GET /{FORGED}", "a": f'x"{FORGED}', "u": f"ada{FORGED}"}
+    return '{h} {u} "{r}" "{a}"'.format(**log._EscapedAtoms(atoms))
+
+
+def name_that_is_read(disposition: str) -> str | None:
+    """Return the name that a parser takes which does not know the extended form (RFC 6266)."""
+    message = EmailMessage()
+    message["Content-Disposition"] = disposition.partition("; filename*")[0]
+    return dict(message["Content-Disposition"].params).get("filename")
+
+
+def test_a_record_is_one_line() -> None:
+    assert len(logged(log.LineFormatter("%(message)s"))) == 1
+    assert "\n" not in accessed()
+    assert '"x\\"' in accessed()
+
+
+def test_without_the_formatter_a_record_is_forged() -> None:
+    assert len(logged(logging.Formatter("%(message)s"))) == 2
+
+
+def test_without_escaping_an_access_is_forged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log._EscapedAtoms, "quote", staticmethod(lambda text: text))
+    assert "\n" in accessed()
+    assert BaseLogger.atoms_wrapper_class is not log._EscapedAtoms
+
+
+def test_a_name_adds_no_parameter_to_content_disposition() -> None:
+    value = representations.content_disposition("attachment", NAME)
+    assert name_that_is_read(value) == "report.pdf_; filename=_page.html"
+
+
+def test_without_the_replacement_a_name_adds_a_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoReplacement:
+        @staticmethod
+        def sub(_pattern: str, _by: str, text: str) -> str:
+            return text
+
+    monkeypatch.setattr(representations, "re", NoReplacement)
+    value = representations.content_disposition.__wrapped__("attachment", NAME)
+    assert name_that_is_read(value) != "report.pdf_; filename=_page.html"
+    assert 'filename="page.html"' in value
