@@ -88,6 +88,7 @@ def _verify_store(output):
 def on_starting(server):
     """Verify that the store and ACCESS_FILE are fit for use before any worker is started."""
     add_settings(server.cfg, globals())
+    os.umask(_settings.umask)  # not before, since gunicorn changes it when it becomes a daemon
     try:
         check_access_file(_settings)
     except SettingsError as error:

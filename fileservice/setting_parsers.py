@@ -48,6 +48,13 @@ def parse_positive_size(text: str) -> int:
     return size
 
 
+def parse_umask(text: str) -> int:
+    """Parse the permissions that stored files do not have, as the command umask takes them."""
+    if not re.fullmatch("0?0[0-7]{2}", text):
+        raise ValueError("must be three octal digits, the first of them 0, such as 077 or 027")
+    return int(text, 8)
+
+
 def duration_between(minimum: str, maximum: str) -> Callable[[str], float]:
     """Return a parser of durations between these two, both included; it returns seconds."""
 

@@ -41,6 +41,7 @@ from fileservice.setting_parsers import (
     parse_public_url,
     parse_store_id,
     parse_store_url,
+    parse_umask,
     read_secret,
 )
 
@@ -72,6 +73,7 @@ class Settings:
     max_file_size: int
     min_free_space: int
     allowed_extensions: tuple[str, ...]
+    umask: int
     fsync: bool
     download_redirect: bool
     digest: bool
@@ -199,6 +201,7 @@ VARIABLES: Mapping[str, Variable] = {
     "MAX_FILE_SIZE": Variable("5GiB", parse_positive_size),
     "MIN_FREE_SPACE": Variable("256MiB", parse_size),
     "ALLOWED_EXTENSIONS": Variable(",".join(filetypes.DEFAULT_EXTENSIONS), parse_extensions),
+    "UMASK": Variable("077", parse_umask),
     "FSYNC": Variable("true", parse_boolean),
     "DOWNLOAD_REDIRECT": Variable("false", parse_boolean),
     "DIGEST": Variable("sha-256", parse_digest),

@@ -24,6 +24,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from fileservice.storage.local.permissions import PRIVATE
+
 SUFFIX = b".checkpoint"
 """Appended to the path of the bytes, this gives that of the checkpoint."""
 
@@ -105,7 +107,7 @@ def create(path: bytes, descriptor: int) -> None:
 
     It gets all of its space now, so that it can be written later even if the disk is full.
     """
-    checkpoint = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    checkpoint = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
     try:
         slot = _Slot(0, 0, page_cache_of(descriptor)).to_bytes()
         os.pwrite(checkpoint, slot.ljust(2 * _SLOT_SIZE, b"\0"), 0)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from fileservice.names import BadName, FileName
 from fileservice.storage.local.directories import sync_directory
 from fileservice.storage.local.layout import Layout
+from fileservice.storage.local.permissions import make_directory
 
 _HOUR = 3600
 _HOUR_NAME = re.compile(rb"[0-9]{9}")
@@ -73,8 +74,7 @@ class ExpiryIndex:
                     os.unlink(path)
             except FileNotFoundError:  # nothing else expires in this hour
                 self._durable_hours.discard(directory)
-                with suppress(FileExistsError):
-                    os.mkdir(directory)
+                make_directory(directory)
 
     def discard(self, expires: int, descriptor: int) -> None:
         """Remove the entry of an opened file, which still has its inode therefore."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from fileservice.storage.errors import StorageUnavailable
 from fileservice.storage.local import staging
 from fileservice.storage.local.directories import sync_directory
+from fileservice.storage.local.permissions import make_directory
 
 _FORMAT = re.compile(rb"[0-9a-f]{32}\n")
 
@@ -97,10 +98,9 @@ class Identity:
 
     def _prepare(self, marker: "Marker | None") -> None:
         if not marker:
-            os.makedirs(self._private, exist_ok=True)
+            make_directory(self._private)
         for directory in self._directories:
-            with suppress(FileExistsError):
-                os.mkdir(directory)
+            make_directory(directory)
         if not marker:
             self._create_marker()
         self._prepared = self._check()

@@ -17,6 +17,7 @@ from fileservice.storage.local.directories import lock_directory
 from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.expiry_index import ExpiryIndex
 from fileservice.storage.local.layout import Layout
+from fileservice.storage.local.permissions import PRIVATE
 from fileservice.storage.local.resumable import LocalResumableWriter
 
 _REQUEST_SECONDS = 10.0
@@ -56,7 +57,7 @@ class LocalLocker:
     def request_release(self, upload: str) -> None:
         path = self._layout.release_request(upload)
         with translate_errors():
-            descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, PRIVATE)
             try:
                 os.utime(descriptor)  # renews a request that a dead process left
             finally:

@@ -9,9 +9,7 @@ from fileservice.storage.local import staging
 from fileservice.storage.local.directories import sync_directory
 from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.layout import Layout
-
-_DIRECTORY_MODE = 0o700
-_MODE = 0o600
+from fileservice.storage.local.permissions import make_directory
 
 
 class LocalPrivateFiles:
@@ -104,11 +102,9 @@ class LocalPrivateFiles:
         Raise FileExistsError if os.link finds a file there.
         """
         directory = os.path.dirname(path)
-        with suppress(FileExistsError):
-            os.mkdir(directory, _DIRECTORY_MODE)
+        make_directory(directory)
         descriptor, staged = staging.create(self._layout.staging)
         try:
-            os.fchmod(descriptor, _MODE)  # before it has any content
             with open(descriptor, "wb", closefd=False) as file:
                 file.write(data)
             os.fsync(descriptor)

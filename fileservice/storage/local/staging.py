@@ -9,14 +9,17 @@ import os
 import secrets
 from contextlib import suppress
 
-from fileservice.storage.local import foreign_files
+from fileservice.storage.local import foreign_files, permissions
 
 
-def create(directory: bytes) -> tuple[int, bytes]:
-    """Create and lock an empty file; return its descriptor (for reading and writing) and path."""
+def create(directory: bytes, mode: int = permissions.PRIVATE) -> tuple[int, bytes]:
+    """Create and lock an empty file; return its descriptor (for reading and writing) and path.
+
+    It has the permissions `mode`, without those that the umask takes away.
+    """
     while True:
         path = b"%b/%b" % (directory, secrets.token_hex(16).encode())
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             swept = os.fstat(descriptor).st_nlink == 0

@@ -29,7 +29,7 @@ from fileservice.names import BadName, FileName
 from fileservice.storage.errors import NotFound, StorageError, describe_error
 from fileservice.storage.files import Content, Opened, StoredFile
 from fileservice.storage.interface import StagedFile
-from fileservice.storage.local import attributes, published, space, staging
+from fileservice.storage.local import attributes, permissions, published, space, staging
 from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.expired_files import LocalExpiredFiles
 from fileservice.storage.local.expiry_index import ExpiryIndex
@@ -115,7 +115,7 @@ class LocalStore:
     ) -> LocalWriter:
         with translate_errors():
             self._layout.identity.require()
-            descriptor, path = staging.create(self._layout.staging)
+            descriptor, path = staging.create(self._layout.staging, permissions.PUBLISHED)
         return LocalWriter(self._layout, self._expiry_index, descriptor, path, size=0)
 
     def open(self, name: FileName, *, sequential: bool = False) -> Opened:  # noqa: ARG002

@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from fileservice.storage.errors import NoSuchUpload
 from fileservice.storage.files import StoredUpload, UnfinishedUpload, id_of_record
-from fileservice.storage.local import checkpoint, records, space
+from fileservice.storage.local import checkpoint, permissions, records, space
 from fileservice.storage.local.directories import sync_directory
 from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.layout import UPLOAD_ID, Layout
@@ -36,7 +36,8 @@ class LocalUploads:
         path = self._layout.upload(upload)
         with translate_errors():
             self._layout.identity.require()
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            descriptor = os.open(path, flags, permissions.PUBLISHED)
             try:
                 space.reserve(self._layout.staging, descriptor, length or 0, min_free=min_free)
                 checkpoint.create(path + checkpoint.SUFFIX, descriptor)

@@ -21,6 +21,7 @@ from fileservice.storage.files import OwnedFile
 from fileservice.storage.local import attributes, checkpoint
 from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.layout import Layout
+from fileservice.storage.local.permissions import PRIVATE
 
 _PAGE = 4096
 """A record is padded to a multiple of so many bytes, with blanks, which JSON may end with."""
@@ -97,7 +98,7 @@ def _owned_file(entry: os.DirEntry[str]) -> OwnedFile | None:
 
 @contextmanager
 def _locked(path: bytes, flags: int, lock: int) -> Iterator[int]:
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, flags | os.O_CLOEXEC, PRIVATE)
     try:
         fcntl.flock(descriptor, lock)
         yield descriptor

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from fileservice.storage.errors import StorageUnavailable
 from fileservice.storage.files import StoreVerification
-from fileservice.storage.local import attributes, staging
+from fileservice.storage.local import attributes, permissions, staging
 from fileservice.storage.local.directories import sync_directory
 from fileservice.storage.local.errors import translate_errors
 from fileservice.storage.local.layout import Layout
@@ -58,7 +58,9 @@ def _prepare(layout: Layout) -> list[tuple[int, str]]:
     known = layout.identity.expected
     with os.scandir(layout.root) as entries:
         empty = not any(entries)
-    os.makedirs(layout.staging, exist_ok=True)
+    for directory in (os.path.dirname(layout.staging), layout.staging):
+        permissions.make_directory(directory)
+    permissions.close_to_others(os.path.dirname(layout.staging))
     if not _test_writing(layout.staging):
         messages.append((logging.WARNING, _WITHOUT_ATTRIBUTES.format(root)))
     layout.identity.require()
