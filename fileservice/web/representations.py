@@ -20,6 +20,11 @@ from fileservice.web.urls import download_url
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+_LOADED_INTO_PAGES = re.compile(
+    r"(?:text|application)/(?:x-)?(?:java|ecma|j|live)script[0-9.]*|text/css", re.IGNORECASE
+)
+"""The types of JavaScript (MIME Sniffing standard, section 4.6), and that of style sheets."""
+
 
 def to_json(file: StoredFile, base: str) -> dict[str, str | int | None]:
     """Return the JSON object of a file of the service that is reached at the URL `base`."""
@@ -59,9 +64,17 @@ def etag(file: StoredFile) -> str:
 
 
 def content_type(file: StoredFile) -> str:
-    """Return the value of Content-Type."""
+    """Return the value of Content-Type.
+
+    A browser loads a script or a style sheet into a page, or as a worker, only if it has such a
+    type (Fetch standard, section 2.2.6). So that no page of the service can be made to load a
+    stored one, they are served as plain text.
+    """
+    media_type = file.content.media_type
+    if _LOADED_INTO_PAGES.fullmatch(media_type):
+        media_type = "text/plain"
     charset = file.content.charset
-    return f"{file.content.media_type}; charset={charset}" if charset else file.content.media_type
+    return f"{media_type}; charset={charset}" if charset else media_type
 
 
 @lru_cache(maxsize=1024)

@@ -86,6 +86,25 @@ def test_content_type_has_the_charset_if_it_is_known() -> None:
 
 
 @pytest.mark.parametrize(
+    ("media_type", "expected"),
+    [
+        *(
+            (media_type, "text/plain")
+            for media_type in (
+                *("text/javascript", "application/javascript", "application/x-javascript"),
+                *("text/ecmascript", "application/ecmascript", "text/javascript1.5"),
+                *("text/jscript", "text/livescript", "Text/JavaScript", "text/css"),
+            )
+        ),
+        *((other, other) for other in ("text/html", "application/json", "application/pdf")),
+    ],
+)
+def test_content_type_is_none_that_a_page_loads(media_type: str, expected: str) -> None:
+    content = Content(media_type)
+    assert content_type(replace(stored_file(charset=None), content=content)) == expected
+
+
+@pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("a.txt", "attachment; filename=\"a.txt\"; filename*=UTF-8''a.txt"),
