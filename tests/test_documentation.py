@@ -106,6 +106,34 @@ def test_operating_names_the_first_segments_of_all_routes(tmp_path: Path) -> Non
     assert set(re.findall("`(.+?)`", own_paths[1])) == segments
 
 
+SECURITY = (ROOT / "docs" / "security.md").read_text()
+REQUIREMENTS = {
+    *("5.1.1", "5.2.1", "5.2.2", "5.2.3", "5.2.4", "5.2.5", "5.2.6"),
+    *("5.3.1", "5.3.2", "5.3.3", "5.4.1", "5.4.2", "5.4.3"),
+}
+"""Those of chapter V5 of OWASP ASVS 5.0."""
+
+
+def test_security_page_has_every_requirement_with_a_test() -> None:
+    rows = re.findall(
+        r"^\| (5\.\d\.\d) .+ \| ([123]) \| .+ \| (`tests/.+::.+`) \|$", SECURITY, re.MULTILINE
+    )
+    assert sorted(number for number, *_ in rows) == sorted(REQUIREMENTS)
+
+
+def test_security_page_names_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/.]+)::(\w+)`", SECURITY)
+    assert len(named) >= len(REQUIREMENTS)
+    for path, name in named:
+        assert re.search(rf"^ *def {name}\(", (ROOT / path).read_text(), re.MULTILINE), name
+
+
+def test_security_page_names_every_class_of_attack() -> None:
+    documented = re.findall(r"^\| .+ \| `(test_\w+\.py)` \|$", SECURITY, re.MULTILINE)
+    modules = (ROOT / "tests" / "security").glob("test_*.py")
+    assert sorted(documented) == sorted(path.name for path in modules)
+
+
 @pytest.mark.parametrize(
     "document",
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))],

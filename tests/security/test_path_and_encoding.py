@@ -12,9 +12,10 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from fileservice import names
-from tests.web.application import TEXT, published
+from tests.web.application import TEXT
 
 UP = ["..%2foutside.txt", "..%5coutside.txt", "%2e%2e%2foutside.txt", "../outside.txt"]
+UP += [f"folder%2f..%2f{name}" for name in UP]
 ENCODED = ["%252e%252e%252foutside.txt", "%c0%ae%c0%ae%c0%afoutside.txt", "..%00%2foutside.txt"]
 PRIVATE = [
     ".fileservice%2fidentity",
@@ -45,8 +46,16 @@ def reads_outside(client: FlaskClient) -> bool:
 def writes_outside(client: FlaskClient, root: Path) -> bool:
     for name in UP + ENCODED:
         send(client, "PUT", f"/upload/{name.replace('outside', 'new')}")
+    send(client, "PUT", "/upload/.hidden.txt")
     # What is decoded once is a name like others.
-    return (root.parent / "new.txt").exists() or published(root) != ["%2e%2e%2fnew.txt"]
+    known = {"%2e%2e%2fnew.txt", ".fileservice", "folder"}
+    return (root.parent / "new.txt").exists() or {path.name for path in root.iterdir()} != known
+
+
+@pytest.fixture(autouse=True)
+def folder(root: Path) -> None:
+    """A directory in the store, through which a path could lead."""
+    (root / "folder").mkdir()
 
 
 def test_no_spelling_of_a_path_leaves_the_directory(
