@@ -14,12 +14,13 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from fileservice.storage.local import LocalStore
 from fileservice.web import file_response
 from tests.support.access import EditedAccessFile
 from tests.support.requirements import require
 from tests.support.servers import LiveServer
 from tests.support.wire import ask, request
-from tests.web.application import TEXT
+from tests.web.application import TEXT, application
 
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>\n"
 PDF = b"%PDF-1.7\n1 0 obj<</OpenAction<</S/JavaScript/JS(app.alert(1))>>>>endobj\ntrailer<<>>\n"
@@ -133,6 +134,26 @@ def test_the_file_of_a_link_is_inert(
     assert [answer.status_code for answer in answers] == [200, 304]
     assert all(is_inert(answer) for answer in answers)
     assert is_inert(client.get(path, headers={"Range": "bytes=0-1"}))
+
+
+@pytest.mark.parametrize("name", ["a.svg", "a.html", "a.js", "a.xml", "a"])
+def test_a_bucket_that_a_download_is_redirected_to_is_told_to_make_it_an_attachment(
+    root: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    told: dict[str, str] = {}
+
+    def presigned_url(_self: LocalStore, _file: object, fields: dict[str, str]) -> str:
+        told.update(fields)
+        return "https://bucket.example/a"
+
+    monkeypatch.setattr(LocalStore, "presigned_url", presigned_url)
+    (root / name).write_bytes(ACTIVE[name])
+    client = application(root, redirects=True).test_client()
+    answer = client.get(f"/download/{name}?inline=1")
+    assert answer.status_code == 307
+    assert is_inert(answer)
+    assert told["Content-Disposition"].startswith("attachment;")
+    assert "script" not in told["Content-Type"]
 
 
 def test_without_the_fields_of_files_a_script_runs(
