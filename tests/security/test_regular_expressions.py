@@ -90,7 +90,7 @@ def test_time_is_proportional_to_the_text(case: str) -> None:
 
 
 def test_time_that_is_quadratic_is_recognised() -> None:
-    assert grows_too_fast(lambda n: re.search(r"\s+$", " " * n + "x"))
+    assert grows_too_fast(lambda n: re.search(r"\s+$", " " * (n // 4) + "x"))
 
 
 def padded_delimiter(n: int) -> None:

@@ -109,7 +109,10 @@ def test_the_secret_of_a_link_is_for_its_file_alone(
     bearer = {"Authorization": f"Bearer {secret}"}
     for path in (f"/s/{secret}/{OTHERS}", f"/s/{secret}/..%2f{OTHERS}"):
         assert client.get(path).status_code in (403, 404)
-    for path in (f"/download/{OTHERS}", "/download", "/links", f"/archive.zip?name={OTHERS}"):
+    archives = [
+        f"/archive.zip?name={name}" for name in (OTHERS, "shared.txt")
+    ]  # uses are not counted
+    for path in (f"/download/{OTHERS}", "/download", "/links", *archives):
         assert client.get(path, headers=bearer).status_code in (401, 403)
     assert OTHERS not in client.get("/upload", headers=bearer).text
     assert client.put("/upload/new.txt", data=TEXT, headers=bearer).status_code in (401, 403)
