@@ -21,7 +21,7 @@ from fileservice.web import errors as web
 from fileservice.web.localization import language_of
 from fileservice.web.problem_texts import translate
 from fileservice.web.requests import is_by_page, prefers_html
-from fileservice.web.security_headers import JSON_HEADERS
+from fileservice.web.security_headers import JSON_HEADERS, NOT_EMBEDDED
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -208,6 +208,8 @@ def problem_response(
     if row.retry_after:
         response.headers["Retry-After"] = str(row.retry_after)
     response.headers.update(fields)
+    if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        response.headers.update(NOT_EMBEDDED)
     return response
 
 

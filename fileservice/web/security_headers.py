@@ -1,9 +1,9 @@
 """Header fields that tell a browser what it may do with the content of a response."""
 
-_OWN_ORIGIN = {"Cross-Origin-Resource-Policy": "same-origin"}
-"""For everything but what all may embed (Fetch standard, section 3.7). Errors have it, too: a page
-of another site could otherwise tell the name of a file, which it may not embed, from one of no
-file, whose error it may."""
+NOT_EMBEDDED = {"Cross-Origin-Resource-Policy": "same-origin"}
+"""For what pages of other origins may not embed (Fetch standard, section 3.7): files, and the
+errors in their place. Otherwise such a page could tell the name of a file, which it may not embed,
+from that of no file, whose error it may."""
 
 PAGE_HEADERS = {
     "Content-Security-Policy": (
@@ -14,7 +14,6 @@ PAGE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
-    **_OWN_ORIGIN,
 }
 """For HTML pages, whose content is the service's own."""
 
@@ -30,12 +29,12 @@ FILE_HEADERS = {
         "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
     ),
     "X-Content-Type-Options": "nosniff",
-    **_OWN_ORIGIN,
+    **NOT_EMBEDDED,
 }
 """For stored files. Nothing in them runs on the service's origin, whatever was uploaded; the upload
 page shows some of them in a frame."""
 
-JSON_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", **_OWN_ORIGIN}
+JSON_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 """For JSON that is true only of one request."""
 
 LIST_HEADERS = JSON_HEADERS | {"Cache-Control": "no-cache"}

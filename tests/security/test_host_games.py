@@ -46,6 +46,24 @@ def test_a_foreign_host_is_refused(client_of: Callable[..., FlaskClient], host: 
     assert not lead_elsewhere(client, {"Host": host})
 
 
+@pytest.mark.parametrize("host", MALFORMED)
+def test_a_malformed_host_is_refused_where_any_is_allowed(
+    client_of: Callable[..., FlaskClient], host: str
+) -> None:
+    client = client_of(ALLOWED_HOSTS="*")
+    assert client.get("/download", headers={"Host": host}).status_code == 400
+    assert not lead_elsewhere(client, {"Host": host})
+
+
+def test_without_its_form_a_malformed_host_leads_elsewhere(
+    client_of: Callable[..., FlaskClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxies, "is_authority", lambda _text: True)
+    client = client_of(ALLOWED_HOSTS="*")
+    client.put("/upload/kept.txt", data=TEXT)
+    assert lead_elsewhere(client, {"Host": MALFORMED[0]})
+
+
 def test_without_the_list_of_hosts_a_foreign_one_is_answered(
     client_of: Callable[..., FlaskClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
