@@ -187,7 +187,9 @@ KINDS = ["directory", "symbolic link", "link to itself", "FIFO", "device", "sock
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_no_file_does_not_exist(server: LiveServer, tmp_path: Path, kind: str) -> None:
+def test_what_is_no_file_does_not_exist(
+    over_a_directory: None, server: LiveServer, tmp_path: Path, kind: str
+) -> None:
     outside = tmp_path / "outside.txt"
     outside.write_bytes(b"secret")
     path = server.store / "odd.txt"
