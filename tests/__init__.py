@@ -7,6 +7,7 @@ import pytest
 pytest.register_assert_rewrite(
     "tests.browser",
     "tests.clients",
+    "tests.fuzz",
     "tests.http",
     "tests.serving",
     "tests.storage",
