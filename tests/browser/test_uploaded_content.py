@@ -97,7 +97,7 @@ UPLOADED: dict[str, tuple[Callable[[str], bytes], str]] = {
     "page.txt": (page, "text/html"),
     "script.txt": (script_alone, "text/javascript"),
 }
-"""Files that are uploaded, and as what a browser runs them if it is told so."""
+"""Files that are uploaded, and as what a browser runs them if their media type says so."""
 FOREIGN: dict[str, tuple[Callable[[str], bytes], str]] = {
     "page.html": (page, "text/html"),
     "picture.svg": (picture, "image/svg+xml"),
@@ -223,7 +223,7 @@ def server(start_module_server: Callable[..., LiveServer]) -> LiveServer:
     return server
 
 
-def test_the_files_run_where_a_browser_is_told_so(
+def test_the_files_run_where_their_media_type_allows_it(
     new_context: "Callable[..., BrowserContext]", permissive: str
 ) -> None:
     context = new_context()

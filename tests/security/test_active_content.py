@@ -137,13 +137,13 @@ def test_the_file_of_a_link_is_inert(
 
 
 @pytest.mark.parametrize("name", ["a.svg", "a.html", "a.js", "a.xml", "a"])
-def test_a_bucket_that_a_download_is_redirected_to_is_told_to_make_it_an_attachment(
+def test_download_that_is_redirected_to_a_bucket_is_an_attachment_there(
     root: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    told: dict[str, str] = {}
+    signed: dict[str, str] = {}
 
     def presigned_url(_self: LocalStore, _file: object, fields: dict[str, str]) -> str:
-        told.update(fields)
+        signed.update(fields)
         return "https://bucket.example/a"
 
     monkeypatch.setattr(LocalStore, "presigned_url", presigned_url)
@@ -152,8 +152,8 @@ def test_a_bucket_that_a_download_is_redirected_to_is_told_to_make_it_an_attachm
     answer = client.get(f"/download/{name}?inline=1")
     assert answer.status_code == 307
     assert is_inert(answer)
-    assert told["Content-Disposition"].startswith("attachment;")
-    assert "script" not in told["Content-Type"]
+    assert signed["Content-Disposition"].startswith("attachment;")
+    assert "script" not in signed["Content-Type"]
 
 
 def test_without_the_fields_of_files_a_script_runs(
