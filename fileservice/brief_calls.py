@@ -66,6 +66,8 @@ class BriefCalls:
         self._threads = 0
         self._helpers = _Helpers(threads)
         self._working: deque[None] = deque()  # an entry for each batch that has not ended
+        # Of each batch that waits for a disk: since when, and how many of its calls.
+        self._waiting: dict[int, tuple[float, int]] = {}
         self._turn = _new_lock()
         self._has_turn = False
         self._no_turns_before = 0.0
@@ -81,10 +83,19 @@ class BriefCalls:
         self._submitted.append((time.monotonic(), task))
 
     def delay(self) -> float:
-        """Return for how many seconds the oldest task has been waiting for a thread to be free."""
-        if not self._submitted or len(self._working) < self._max_threads:
-            return 0.0
-        return time.monotonic() - self._submitted[0][0]
+        """Return for how many seconds the oldest task has been waiting for a thread or a disk.
+
+        Those that wait for a disk count if they are more than there are threads: then one that has
+        a thread of its own would have to wait as well.
+        """
+        now = time.monotonic()
+        waiting = list(self._waiting.values())
+        delay = 0.0
+        if sum(calls for _, calls in waiting) > self._max_threads:
+            delay = now - min(began for began, _ in waiting)
+        if self._submitted and len(self._working) >= self._max_threads:
+            delay = max(delay, now - self._submitted[0][0])
+        return delay
 
     def _take_turn(self) -> None:
         """Wait until no thread makes calls, in the event loop before it does anything."""
@@ -134,7 +145,9 @@ class BriefCalls:
                 return turn
             if turn:
                 turn.release()
+            self._waiting[id(calls)] = time.monotonic(), len(calls)
             self._wait_for_disk(calls)
+            del self._waiting[id(calls)]
             turn = self._wait_for_turn()
 
     def _wait_for_disk(self, calls: Sequence["_Call"]) -> None:
