@@ -598,7 +598,7 @@ def test_an_upload_that_fills_the_disk_is_refused_and_removed(
 
 
 def test_an_unexpected_error_has_an_id_that_is_also_logged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: Tool
 ) -> None:
     # A broken installation: a library that returns what the service does not expect.
     broken = "MAGIC_NONE = MAGIC_NO_CHECK_TEXT = MAGIC_NO_CHECK_SOFT = 0\n"
@@ -606,7 +606,7 @@ def test_an_unexpected_error_has_an_id_that_is_also_logged(
     (tmp_path / "library").mkdir()
     (tmp_path / "library" / "magic.py").write_text(broken)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "library"))
-    server = LiveServer({"STORE_URL": str(tmp_path / "store"), "WORKERS": "1"})
+    server = LiveServer({"STORE_URL": str(tmp_path / "store"), "WORKERS": "1"}, tool("env"))
     try:
         answer = ask(server, request("PUT /upload/a.txt", body=TEXT))
         assert_problem(answer, 500, "internal")
