@@ -109,13 +109,13 @@ class BriefCalls:
     def _hand_over(self) -> None:
         """Give a batch to a thread, and the turn with it, before the event loop waits."""
         if self._submitted and len(self._working) < self._max_threads:
+            if len(self._working) == self._threads:
+                _start_thread(self._work, ())  # if none can be started, the tasks stay submitted
+                self._threads += 1
             count = min(len(self._submitted), MAX_BATCH)
             tasks = [self._submitted.popleft()[1] for _ in range(count)]
             is_passed = self._has_turn or self._turn.acquire(False)
             self._has_turn = False
-            if len(self._working) == self._threads:
-                self._threads += 1
-                _start_thread(self._work, ())
             self._working.append(None)
             self._batches.put((tasks, self._turn if is_passed else None))
             if self._submitted:
