@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 from tests.support.disk import Disk
+from tests.support.mounts import have_mounts_of_our_own
 from tests.support.requirements import require
 from tests.support.reverse_proxies import SET_UPS, ProxiedServer, proxied_server
 from tests.support.seaweed import CREDENTIALS, SeaweedClient, shared_seaweed
@@ -43,6 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Provide what all processes share, unless this is one of pytest-xdist's."""
+    have_mounts_of_our_own()
     if not hasattr(config, "workerinput"):
         stack = contextlib.ExitStack()
         stack.enter_context(shared_directory())
