@@ -209,15 +209,25 @@ class _Helpers:
 
     def run(self, functions: Sequence[Callable[[], None]]) -> None:
         """Call the functions, which raise nothing; return when all have returned."""
-        missing = min(len(functions), self._max_threads) - self._threads
-        for _ in range(missing):
-            self._threads += 1
-            _start_thread(self._work, ())
+        self._start_threads(min(len(functions), self._max_threads))
+        if not self._threads:
+            for function in functions:
+                function()
+            return
         ends = _new_queue()
         for function in functions:
             self._calls.put((function, ends))
         for _ in functions:
             ends.get()
+
+    def _start_threads(self, count: int) -> None:
+        """Have so many threads, or as many as the system allows."""
+        for _ in range(count - self._threads):
+            try:
+                _start_thread(self._work, ())
+            except RuntimeError:
+                return
+            self._threads += 1
 
     def _work(self) -> None:
         while True:

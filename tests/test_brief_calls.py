@@ -7,6 +7,7 @@ from collections.abc import Callable
 import gevent
 import pytest
 
+from fileservice import brief_calls
 from fileservice.brief_calls import MAX_BATCH, call_blocking
 from fileservice.gevent_executor import ThreadExecutor
 
@@ -48,6 +49,30 @@ def test_blocking_functions_are_waited_for_together(count: int, seconds: float) 
     results = run_at_once(executor, [lambda n=n: call(n) for n in range(count)])
     assert results == list(range(count)), "each has the result of its own function"
     assert done == ["begins"] * count + ["waits"] * count + ["ends"] * count
+
+
+@pytest.mark.parametrize("allowed", [1, 2, 3])
+def test_blocking_functions_are_called_when_no_more_threads_can_be_started(
+    allowed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first thread runs the calls, and others would wait for the disk at the same time."""
+    executor, started = ThreadExecutor(threads=4), list[object]()
+    start = brief_calls._start_thread
+
+    def start_some(function: Callable[[], None], arguments: tuple[()]) -> int:
+        if len(started) == allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(function)
+        return start(function, arguments)
+
+    monkeypatch.setattr(brief_calls, "_start_thread", start_some)
+
+    def call(number: int) -> int:
+        call_blocking(lambda: time.sleep(0.001))
+        return number
+
+    assert run_at_once(executor, [lambda n=n: call(n) for n in range(6)]) == list(range(6))
+    assert len(started) == allowed
 
 
 def test_error_of_a_blocking_function_concerns_only_its_call() -> None:
