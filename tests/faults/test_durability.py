@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -38,6 +39,36 @@ RAW = request("PUT /upload/a.txt", body=DATA)
 FORM = form_request(form(part("file", DATA, "a.txt")))
 SMALL = request("PUT /upload/a.txt", body=DATA[:1024])
 UPLOADS = [pytest.param(RAW, id="raw"), pytest.param(FORM, id="form", marks=pytest.mark.thorough)]
+
+
+class SmallUploads:
+    """Sixteen clients, each uploads file after file, named after what is in it, until one fails."""
+
+    def __init__(self, server: LiveServer) -> None:
+        self.acknowledged: set[str] = set()
+        self._server = server
+        self._clients = [threading.Thread(target=self._upload, args=(n,)) for n in range(16)]
+
+    def __enter__(self) -> Self:
+        for client in self._clients:
+            client.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for client in self._clients:
+            client.join()
+
+    def wait_for(self, count: int) -> None:
+        """Return when so many uploads have been acknowledged."""
+        eventually(lambda: len(self.acknowledged) >= count)
+
+    def _upload(self, client: int) -> None:
+        with contextlib.suppress(OSError, AssertionError), Wire(self._server) as wire:
+            for number in itertools.count():
+                name = f"{client}-{number}.txt"
+                if wire.ask(request(f"PUT /upload/{name}", body=name.encode())).status != 201:
+                    return
+                self.acknowledged.add(name)
 
 
 def after_a_power_cut(
@@ -75,29 +106,9 @@ def test_uploads_at_the_same_time_that_are_acknowledged_survive_a_power_cut(
 ) -> None:
     """They share the syncs of the directory."""
     server = start_server(STORE_URL=str(disk.path / "store"), WORKERS="1", MIN_FREE_SPACE="0")
-    acknowledged: set[str] = set()
-
-    def upload_until_the_power_is_cut(client: int) -> None:
-        with contextlib.suppress(OSError, AssertionError), Wire(server) as wire:
-            for number in itertools.count():
-                name = f"{client}-{number}.txt"
-                if wire.ask(request(f"PUT /upload/{name}", body=name.encode())).status != 201:
-                    return
-                acknowledged.add(name)
-
-    clients = [
-        threading.Thread(target=upload_until_the_power_is_cut, args=(number,))
-        for number in range(16)
-    ]
-
-    def act(_server: LiveServer) -> None:
-        for client in clients:
-            client.start()
-        eventually(lambda: len(acknowledged) >= 100)
-
-    survived = after_a_power_cut(disk, server, act)
-    for client in clients:
-        client.join()
+    with SmallUploads(server) as uploads:
+        survived = after_a_power_cut(disk, server, lambda _server: uploads.wait_for(100))
+    acknowledged = uploads.acknowledged
     assert acknowledged <= set(survived)
     for name in acknowledged:
         assert (server.store / name).read_text() == name
@@ -440,6 +451,25 @@ def test_kill_9_during_an_upload_leaves_a_staged_file_that_the_next_start_sweeps
     assert ask(server, request("GET /download/old.txt")).body == DATA
     assert ask(server, request("GET /download/a.txt")).status == 404
     assert ask(server, upload).status == 201
+
+
+def test_kill_9_among_small_uploads_leaves_each_one_whole_or_absent(
+    start_server: Callable[..., LiveServer],
+) -> None:
+    """They are received, published and synced together, in one thread."""
+    server = start_server(WORKERS="1")
+    with SmallUploads(server) as uploads:
+        uploads.wait_for(100)
+        server.kill()
+    published = server.published()
+    assert uploads.acknowledged <= set(published)
+    for name in published:
+        assert (server.store / name).read_text() == name
+    assert len(published) - len(uploads.acknowledged) <= 16, "at most one for each client"
+    server.start()
+    eventually(lambda: not server.staged())
+    assert set(published) == set(server.published())
+    assert ask(server, request("PUT /upload/next.txt", body=b"next")).status == 201
 
 
 def test_kill_9_of_one_worker_during_an_upload_leaves_the_other_serving(
