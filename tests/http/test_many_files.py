@@ -111,7 +111,11 @@ def test_others_are_answered_while_many_files_are_sorted(full_server: LiveServer
 
 @pytest.mark.parametrize("changed", [False, True], ids=["warm", "after a change"])
 def test_a_page_of_the_list_opens_only_its_own_files(
-    root: None, tool: Callable[[str], str], full_server: LiveServer, changed: bool
+    root: None,
+    tool: Callable[[str], str],
+    full_server: LiveServer,
+    tmp_path: Path,
+    changed: bool,
 ) -> None:
     (pid,) = full_server.workers()
     with Wire(full_server) as wire:
@@ -119,19 +123,20 @@ def test_a_page_of_the_list_opens_only_its_own_files(
         if changed:
             ask(full_server, request("PUT /upload/000000a.txt", body=b"text"))
             ask(full_server, request("DELETE /download/000000a.txt"))
-        command = [tool("strace"), "-f", "-c", "-U", "calls,name", "-p", str(pid)]
+        command = [tool("strace"), "-f", "-y", "-p", str(pid), "-o", str(tmp_path / "trace")]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr
             assert "attached" in process.stderr.readline()
             assert len(names_in(wire.ask(page_from(20_000)))) == 100
             process.send_signal(signal.SIGINT)
-            table = process.stderr.read()
-    calls = {name: int(count) for count, name in re.findall(r"^\s*(\d+)\s+(\w+)$", table, re.M)}
+    trace = (tmp_path / "trace").read_text(errors="replace")
+    calls = re.findall(r"^\d+ +(\w+)\(", trace, re.M)
     looks = {"stat", "lstat", "fstat", "newfstatat", "statx", "openat", "getxattr", "access"}
-    assert calls.get("openat", 0) + calls.get("newfstatat", 0) + calls.get("statx", 0) >= 100
-    assert sum(count for name, count in calls.items() if name in looks) < 1_500, calls
-    assert calls["total"] < 5_000, calls
-    assert calls.get("getdents64", 0) == 0, calls
+    assert calls.count("openat") + calls.count("newfstatat") + calls.count("statx") >= 100
+    assert sum(call in looks for call in calls) < 1_500, trace
+    assert len(calls) < 5_000, trace
+    # Directories of the service itself are swept from time to time.
+    assert not re.findall(rf"getdents64\(\d+<{re.escape(str(full_server.store))}>", trace)
 
 
 def test_the_whole_list_is_streamed_without_memory_growth(full_server: LiveServer) -> None:
