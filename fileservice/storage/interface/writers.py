@@ -24,6 +24,13 @@ class StagedFile(Protocol):
         one it copies the beginning and the end to their offsets and leaves zeros between.
         """
 
+    def reopen(self) -> int | None:
+        """Return a new descriptor, for reading only, of the file with the bytes; it must be closed.
+
+        It has an offset of its own and no lock, so another process can be given it. Return None if
+        the store keeps the bytes elsewhere.
+        """
+
 
 class Writer(StagedFile, Protocol):
     """A file that is being received and is invisible until `publish`; it must be closed."""

@@ -63,6 +63,11 @@ class LocalWriter:
     def descriptor(self) -> Iterator[int]:
         yield self._descriptor
 
+    def reopen(self) -> int:
+        with translate_errors(self._path):
+            # By its descriptor, so that it is this file, whatever has its path.
+            return os.open(f"/proc/self/fd/{self._descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+
     def publish(
         self,
         name: FileName,

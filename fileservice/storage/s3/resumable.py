@@ -88,6 +88,9 @@ class S3ResumableWriter:
     def descriptor(self) -> AbstractContextManager[int]:
         return self._pieces.descriptor()
 
+    def reopen(self) -> None:
+        return None
+
     def truncate(self, size: int) -> None:
         self._lease.renew_now()  # the bytes may have been acknowledged by another writer
         with self._lock:

@@ -71,6 +71,9 @@ class SpoolingWriter:
     def descriptor(self) -> AbstractContextManager[int]:
         return self._pieces.descriptor()
 
+    def reopen(self) -> None:
+        return None
+
     def publish(
         self,
         name: FileName,
@@ -183,6 +186,9 @@ class StreamingWriter:
         self._require_memory()
         with self._beginning.descriptor() as descriptor:
             yield descriptor
+
+    def reopen(self) -> None:
+        return None
 
     def _require_memory(self) -> None:
         if self._upload_id is not None:
