@@ -1,6 +1,7 @@
 """How gunicorn runs the service: type `gunicorn` in this directory."""
 
 import json
+import logging
 import math
 import os
 import resource
@@ -11,6 +12,7 @@ import traceback
 from fileservice import listener_file
 from fileservice.access import Scope, share_memory
 from fileservice.addresses import parse_address
+from fileservice.executor import NativeSockets
 from fileservice.serving.balance import free_slot
 from fileservice.serving.gunicorn_api import add_settings
 from fileservice.serving.log import ACCESS_FORMAT, Log
@@ -64,13 +66,42 @@ def on_reload(server):
     mark_replaced(server.worker_age)
 
 
-def _verify_store(output):
-    """Verify the store; write its identity and lines for the log to the descriptor `output`."""
+_START_SECONDS = 10.0
+"""How long the start waits for clamd."""
+
+
+def _verify_clamd():
+    """Return lines for the log if clamd does not work. Raise SettingsError if it never would."""
+    if not _settings.clamd_url:
+        return []
+    from fileservice.upload import Clamd, ClamdError, StreamLimitTooLow
+
+    clamd = Clamd(_settings.clamd_url, _settings.clamd_timeout, NativeSockets())
+    is_open = _settings.clamd_fail == "open"
+    try:
+        clamd.require_ready(_settings.max_file_size, _START_SECONDS)
+    except StreamLimitTooLow as error:
+        text = f"{PREFIX}CLAMD_URL: {error}, or lower {PREFIX}MAX_FILE_SIZE"
+        if not is_open:
+            raise SettingsError([text]) from None
+        return [(logging.WARNING, f"{text}; larger files are accepted without a scan")]
+    except ClamdError as error:
+        effect = "accepted without a scan" if is_open else "refused (503)"
+        return [(logging.WARNING, f"uploads are {effect} until the virus scanner works: {error}")]
+    return []
+
+
+def _verify(output):
+    """Verify store and clamd; write the store's identity and lines for the log to `output`."""
     try:
         verification = verify_store(
             _settings.store_url, fsync=_settings.fsync, identity=_settings.store_id
         )
-        os.write(output, json.dumps([verification.identity, verification.messages]).encode())
+        lines = [*verification.messages, *_verify_clamd()]
+        os.write(output, json.dumps([verification.identity, lines]).encode())
+    except SettingsError as error:
+        print(error, file=sys.stderr, flush=True)  # noqa: T201
+        return 1
     except StorageError as error:
         print(  # noqa: T201  # the log is not open yet
             "fileservice cannot start:\n"
@@ -86,7 +117,7 @@ def _verify_store(output):
 
 
 def on_starting(server):
-    """Verify that the store and ACCESS_FILE are fit for use before any worker is started."""
+    """Verify that store, ACCESS_FILE and clamd are fit for use before any worker is started."""
     add_settings(server.cfg, globals())
     os.umask(_settings.umask)  # not before, since gunicorn changes it when it becomes a daemon
     try:
@@ -99,11 +130,11 @@ def on_starting(server):
             str(_settings.access_file),
         )
     # Workers inherit what this process imports, and the SDK for S3 must not be imported before
-    # gevent has replaced the worker's sockets and locks. So a child process verifies the store.
+    # gevent has replaced the worker's sockets and locks. So a child process does this.
     result, child_output = os.pipe()
     child = os.fork()
     if not child:
-        os._exit(_verify_store(child_output))
+        os._exit(_verify(child_output))
     os.close(child_output)
     with os.fdopen(result, "rb") as pipe:
         verification = pipe.read()

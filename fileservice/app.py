@@ -26,10 +26,17 @@ from fileservice.gevent_executor import (
     ThreadExecutor,
     new_lock,
 )
+from fileservice.operator_checks import (
+    clamd_of,
+    scanner_health,
+    staged_checks_of,
+    verify_clamd,
+)
 from fileservice.settings import Settings, check_access_file
 from fileservice.storage import Store, open_store
 from fileservice.upload import (
     ResumableUploads,
+    StagedChecks,
     UploadContext,
     UploadPolicy,
     held_reservations,
@@ -76,7 +83,7 @@ from fileservice.web.routes import (
 )
 from fileservice.web.routes import links as link_routes
 from fileservice.web.routes.downloads import Downloads
-from fileservice.web.routes.health import StoreHealth, check_store
+from fileservice.web.routes.health import SharedCheck, check_store
 from fileservice.web.routes.oidc import Flow
 from fileservice.web.routes.raw_uploads import RawUploads
 from fileservice.web.search_limit import SearchLimit
@@ -93,12 +100,14 @@ def create_app(
     """Return the service as a WSGI application. Raises SettingsError, StorageUnavailable.
 
     Without `settings`, they are read from the environment. Without `store`, the one that the
-    settings name is opened. If the store and ACCESS_FILE were `verified` before, they need not be
-    usable at this moment.
+    settings name is opened. If the store, ACCESS_FILE and clamd were `verified` before, they need
+    not be usable at this moment.
     """
     settings = settings or Settings.from_environ(os.environ)
+    clamd = clamd_of(settings)
     if not verified:
         check_access_file(settings)
+        verify_clamd(clamd, settings)
     store = store or open_store(
         settings.store_url,
         fsync=settings.fsync,
@@ -127,7 +136,8 @@ def create_app(
         LinkCredentials(links, secret_key),
         link_access,
     )
-    dependencies = _dependencies(settings, store, executor, authenticator, links)
+    checks = staged_checks_of(settings, clamd)
+    dependencies = _dependencies(settings, store, executor, authenticator, links, checks)
     for resource in (uploads, archive, listing, pages, tus, resumable_draft, link_routes):
         app.register_blueprint(resource.routes(dependencies))
     transfers = LinkTransfers(link_access, store, executor)
@@ -145,7 +155,8 @@ def create_app(
     app.register_blueprint(
         oidc.routes(provider, flow, browser_sign_in, authenticator, settings.public_url)
     )
-    app.register_blueprint(health.routes(_health(settings, store, executor), access_file))
+    scanner = scanner_health(settings, clamd)
+    app.register_blueprint(health.routes(_health(settings, store, executor), scanner, access_file))
     app.register_blueprint(assets.routes())
     hooks = Hooks()
     report = partial(problem_pages.report_beside, app, hooks)
@@ -187,6 +198,7 @@ def _dependencies(
     executor: Executor,
     authenticator: Authenticator,
     links: LinkStore,
+    checks: StagedChecks | None,
 ) -> Dependencies:
     policy = UploadPolicy(
         types=filetypes.select(settings.allowed_extensions),
@@ -200,7 +212,12 @@ def _dependencies(
     )
     accounts = QuotaAccounts(store, executor, partial(held_reservations, store))
     context = UploadContext(
-        store, policy, executor, accounts.release, begin_removal=accounts.begin_removal
+        store,
+        policy,
+        executor,
+        accounts.release,
+        begin_removal=accounts.begin_removal,
+        staged_checks=checks,
     )
     resumable_uploads = ResumableUploads(context, expiry=settings.upload_expiry)
     return Dependencies(
@@ -240,13 +257,13 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _health(settings: Settings, store: Store, executor: Executor) -> StoreHealth:
+def _health(settings: Settings, store: Store, executor: Executor) -> SharedCheck:
     # A check of a disk may hang, so it has a thread that no other call waits for. A check of a
     # bucket waits in the event loop; all workers together make one in a second.
     if isinstance(executor, ThreadExecutor):
         executor = ThreadExecutor(threads=1)
     check = partial(executor.run_io, check_store, store, settings.min_free_space)
-    return StoreHealth(check, interval=float(settings.workers) if store.remote else 1.0)
+    return SharedCheck(check, interval=float(settings.workers) if store.remote else 1.0)
 
 
 def _executor_for(store: Store) -> InlineExecutor | GreenletExecutor | ThreadExecutor:

@@ -1,7 +1,9 @@
 """Executor: keeps work that blocks off the event loop (compare `concurrent.futures`)."""
 
+import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
@@ -36,6 +38,17 @@ class CallBlocking(Protocol):
 def call_directly(function: Callable[[], T]) -> T:
     """Call a function; the CallBlocking where there are no brief calls."""
     return function()
+
+
+@dataclass(frozen=True, slots=True)
+class NativeSockets:
+    """Sockets that block a native thread.
+
+    gevent replaces them by versions of its own, which need the event loop of the thread.
+    """
+
+    getaddrinfo: Callable[..., Any] = socket.getaddrinfo
+    new_socket: type[socket.socket] = socket.socket
 
 
 class Future(Protocol[R]):

@@ -16,12 +16,18 @@ import greenlet
 from gevent import get_hub, monkey
 
 from fileservice.brief_calls import BriefCalls, Task, call_blocking
-from fileservice.executor import NewLock, P, T, X
+from fileservice.executor import NativeSockets, NewLock, P, T, X
 
 _DEFAULT_THREADS = 16
 
 new_lock: NewLock = monkey.get_original("_thread", "allocate_lock")
 """Makes locks for the threads of an executor, where gevent's own only work for greenlets."""
+
+native_sockets = NativeSockets(
+    getaddrinfo=monkey.get_original("socket", "getaddrinfo"),
+    new_socket=monkey.get_original("socket", "socket"),
+)
+"""What work in the threads of a ThreadExecutor uses, where gevent's own need an event loop."""
 
 # These must not be gevent's patched versions, which only work for greenlets.
 _start_thread = monkey.get_original("_thread", "start_new_thread")

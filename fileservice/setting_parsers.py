@@ -8,6 +8,8 @@ may do what are in `access_setting_parsers`.
 import ipaddress
 import os
 import re
+import shlex
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -169,6 +171,41 @@ def read_secret(path: str) -> str:
     if not secret:
         raise ValueError("the file is empty")
     return secret
+
+
+def parse_clamd_url(text: str) -> str | tuple[str, int] | None:
+    """Return the path of a Unix socket, or a host and a port; None for an empty text."""
+    if not text:
+        return None
+    path = text.removeprefix("unix:")
+    if path != text and path.startswith("/") and len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
+        return path
+    host, _, port = text.removeprefix("tcp://").rpartition(":")
+    is_host = bool(host) and is_authority(f"{host}:{port}") and (":" not in host or host[0] == "[")
+    if not text.startswith("tcp://") or not is_host or not port.isdigit():
+        raise ValueError("must be tcp://HOST:PORT or unix:PATH, with an absolute path")
+    return host.strip("[]"), int(port)
+
+
+def parse_clamd_fail(text: str) -> str:
+    """Check what happens to files while clamd does not work: ``closed`` or ``open``."""
+    if text not in ("closed", "open"):
+        raise ValueError("must be closed or open")
+    return text
+
+
+def parse_command(text: str) -> tuple[str, ...]:
+    """Split a command as a shell does, and return the path of its program and its arguments."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"cannot be split into words: {error}") from None
+    if not words:
+        return ()
+    program = shutil.which(words[0])
+    if "\0" in text or not program:
+        raise ValueError(f"there is no program {words[0]!r} that may be run")
+    return str(Path(program).absolute()), *words[1:]
 
 
 def _host(text: str) -> str | Network:

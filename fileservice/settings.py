@@ -29,6 +29,9 @@ from fileservice.setting_parsers import (
     duration_between,
     parse_bind,
     parse_boolean,
+    parse_clamd_fail,
+    parse_clamd_url,
+    parse_command,
     parse_count,
     parse_digest,
     parse_extensions,
@@ -102,6 +105,12 @@ class Settings:
     auth_failure_limit: Limit | None
     rate_limit: RateLimit | None
     limits_url: str | None = field(repr=False)
+    clamd_url: str | tuple[str, int] | None
+    clamd_fail: str
+    clamd_timeout: float
+    on_staged: tuple[str, ...]
+    on_staged_timeout: float
+    max_staged_checks: int
 
     @property
     def hosts(self) -> tuple[str | Network, ...]:
@@ -230,6 +239,12 @@ VARIABLES: Mapping[str, Variable] = {
     "AUTH_FAILURE_LIMIT": Variable("10/minute", parse_failure_limit),
     "RATE_LIMIT": Variable("", parse_rate_limit),
     "LIMITS_URL": Variable("", parse_limits_url, is_secret=True),
+    "CLAMD_URL": Variable("", parse_clamd_url),
+    "CLAMD_FAIL": Variable("closed", parse_clamd_fail),
+    "CLAMD_TIMEOUT": Variable("3m", duration_between("1s", "1h")),
+    "ON_STAGED": Variable("", parse_command),
+    "ON_STAGED_TIMEOUT": Variable("30s", duration_between("1s", "1h")),
+    "MAX_STAGED_CHECKS": Variable("4", parse_count),
 }
 """Every setting, by the name of its variable without PREFIX."""
 

@@ -3,6 +3,7 @@
 import dataclasses
 import ipaddress
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,12 @@ DEFAULTS: dict[str, Any] = {
     "AUTH_FAILURE_LIMIT": limits.parse("10/minute"),
     "RATE_LIMIT": None,
     "LIMITS_URL": None,
+    "CLAMD_URL": None,
+    "CLAMD_FAIL": "closed",
+    "CLAMD_TIMEOUT": 180,
+    "ON_STAGED": (),
+    "ON_STAGED_TIMEOUT": 30,
+    "MAX_STAGED_CHECKS": 4,
     "ACCESS_FILE": None,
     "SECRET_KEY": None,
     "OIDC_ISSUER": None,
@@ -140,6 +147,15 @@ VALID: list[tuple[str, str, Any]] = [
     ("LIMITS_URL", "redis://:secret@host:6379/0", "redis://:secret@host:6379/0"),
     ("LIMITS_URL", "rediss://host", "rediss://host"),
     ("LIMITS_URL", "redis+unix:///run/redis.sock", "redis+unix:///run/redis.sock"),
+    ("CLAMD_URL", "tcp://clamav:3310", ("clamav", 3310)),
+    ("CLAMD_URL", "tcp://[::1]:3310", ("::1", 3310)),
+    ("CLAMD_URL", "unix:/run/clamav/clamd.ctl", "/run/clamav/clamd.ctl"),
+    ("CLAMD_FAIL", "open", "open"),
+    ("CLAMD_TIMEOUT", "1h", 3600),
+    ("ON_STAGED", "sh -c 'exit 1'", (shutil.which("sh"), "-c", "exit 1")),
+    ("ON_STAGED", "/bin/sh", ("/bin/sh",)),
+    ("ON_STAGED_TIMEOUT", "1s", 1),
+    ("MAX_STAGED_CHECKS", "16", 16),
     ("ANONYMOUS", "read, delete", frozenset({"read", "delete"})),
     ("ACCESS_FILE", "/etc/fileservice/access.toml", Path("/etc/fileservice/access.toml")),
     ("ACCESS_FILE", "access.toml", Path("access.toml").absolute()),
@@ -277,6 +293,20 @@ INVALID = [
     ("LIMITS_URL", "redis:"),
     ("LIMITS_URL", "redis://host:port"),
     ("LIMITS_URL", "redis://[::1:6379"),
+    ("CLAMD_URL", "clamav:3310"),
+    ("CLAMD_URL", "tcp://clamav"),
+    ("CLAMD_URL", "tcp://::1:3310"),
+    ("CLAMD_URL", "tcp://:3310"),
+    ("CLAMD_URL", "tcp://clamav:3310/"),
+    ("CLAMD_URL", "unix:clamd.ctl"),
+    ("CLAMD_URL", f"unix:/{'a' * 107}"),
+    ("CLAMD_FAIL", "true"),
+    ("CLAMD_TIMEOUT", "0s"),
+    ("ON_STAGED", "/no/such/program"),
+    ("ON_STAGED", "sh -c 'exit"),
+    ("ON_STAGED", __file__),  # it may not be run
+    ("ON_STAGED_TIMEOUT", "2h"),
+    ("MAX_STAGED_CHECKS", "0"),
     ("ANONYMOUS", "none,read"),
     ("ANONYMOUS", "reed"),
     ("ANONYMOUS", ","),

@@ -14,13 +14,20 @@ from fileservice.upload.errors import (
     DigestMismatch,
     ExpiryTooLate,
     ExtensionNotAllowed,
+    HookUnavailable,
     InvalidConcatenation,
     LengthConflict,
     NoExtension,
+    NotChecked,
     OffsetMismatch,
     PreconditionNotMet,
+    RefusedByCheck,
+    RefusedByHook,
+    RefusedByScanner,
     ResumableUploadError,
+    ScannerUnavailable,
     TooLarge,
+    TooManyChecks,
     TooManyUnfinished,
     TooManyUnfinishedOfClient,
     UploadError,
@@ -30,6 +37,8 @@ from fileservice.upload.errors import (
     UploadRejected,
 )
 from fileservice.upload.expired_files import remove_expired_files
+from fileservice.upload.inspection.antivirus import Antivirus
+from fileservice.upload.inspection.clamd import Clamd, ClamdError, StreamLimitTooLow
 from fileservice.upload.policy import ANY_VERSION, UploadPolicy, UploadRequest
 from fileservice.upload.publish import UploadResult
 from fileservice.upload.receive import receive
@@ -39,27 +48,44 @@ from fileservice.upload.resumable.session import AppendRequest
 from fileservice.upload.resumable.state import UploadState
 from fileservice.upload.resumable.status import UploadStatus
 from fileservice.upload.resumable.unfinished import held_reservations
+from fileservice.upload.staged_checks import FileFacts, StagedCheck, StagedChecks
+from fileservice.upload.staged_command import StagedCommand
 from fileservice.upload.verified_blocks import verified_blocks
 
 __all__ = [
     "ANY_VERSION",
     "REJECTIONS",
     "AlreadyExpired",
+    "Antivirus",
     "AppendRequest",
     "Caller",
+    "Clamd",
+    "ClamdError",
     "ContentMismatch",
     "DigestMismatch",
     "ExpiryTooLate",
     "ExtensionNotAllowed",
+    "FileFacts",
+    "HookUnavailable",
     "InvalidConcatenation",
     "LengthConflict",
     "LockTiming",
     "NoExtension",
+    "NotChecked",
     "OffsetMismatch",
     "PreconditionNotMet",
+    "RefusedByCheck",
+    "RefusedByHook",
+    "RefusedByScanner",
     "ResumableUploadError",
     "ResumableUploads",
+    "ScannerUnavailable",
+    "StagedCheck",
+    "StagedChecks",
+    "StagedCommand",
+    "StreamLimitTooLow",
     "TooLarge",
+    "TooManyChecks",
     "TooManyUnfinished",
     "TooManyUnfinishedOfClient",
     "UploadContext",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fileservice.executor import Executor
 from fileservice.storage import Store, StoredFile
 from fileservice.upload.policy import UploadPolicy
+from fileservice.upload.staged_checks import StagedChecks
 
 
 def _keep(_owner: str, _reservation: str) -> None:
@@ -35,3 +36,5 @@ class UploadContext:
     It is called before the file is replaced, or removed since it has expired. What it returns takes
     the file as it was then, and raises nothing. Both block.
     """
+    staged_checks: StagedChecks | None = None
+    """What every complete file has to pass before it is published; None for nothing."""

@@ -9,7 +9,14 @@ UploadError
 │   ├── ExpiryTooLate               it is to be kept for longer than a file may be
 │   ├── AlreadyExpired              its time was over before all of its bytes had arrived
 │   ├── ContentMismatch             its bytes are not of the type that its extension stands for
-│   └── DigestMismatch              its bytes do not have a digest that the client declared
+│   ├── DigestMismatch              its bytes do not have a digest that the client declared
+│   └── RefusedByCheck              a check of the operator has refused it
+│       ├── RefusedByScanner        the virus scanner has found something in it
+│       └── RefusedByHook           the operator's command does not accept it
+├── NotChecked                      the file could not be checked, so it is not published
+│   ├── ScannerUnavailable          the virus scanner has not said what it is
+│   ├── HookUnavailable             the operator's command has failed
+│   └── TooManyChecks               too many files are being checked
 └── ResumableUploadError            a request for an upload in several requests is refused
     ├── TooManyUnfinished           all clients together have as many of them as they may
     ├── TooManyUnfinishedOfClient   this client has as many of them as it may
@@ -37,6 +44,10 @@ class UploadError(Exception):
 
 class UploadRejected(UploadError):
     """The file is refused."""
+
+
+class NotChecked(UploadError):
+    """The file could not be checked. What was received of a resumable upload is kept."""
 
 
 class ResumableUploadError(UploadError):
@@ -104,6 +115,41 @@ class DigestMismatch(UploadRejected):
             " either they were damaged on the way or the digest is wrong; send them again"
         )
         self.algorithm = algorithm
+
+
+class RefusedByCheck(UploadRejected):
+    """A check of the operator has refused the complete file."""
+
+
+class RefusedByScanner(RefusedByCheck):
+    """The virus scanner has found something, which it calls `signature`."""
+
+    def __init__(self, signature: str) -> None:
+        super().__init__(f"the virus scanner has found {signature} in the file")
+        self.signature = signature
+
+
+class RefusedByHook(RefusedByCheck):
+    """The operator's command does not accept the file, and `reason` is what it says to clients."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason or "the operator of this service does not accept it"
+        super().__init__(f"the file is refused: {self.reason}")
+
+
+class ScannerUnavailable(NotChecked):
+    def __init__(self) -> None:
+        super().__init__("the virus scanner does not work at present; send the file again later")
+
+
+class HookUnavailable(NotChecked):
+    def __init__(self) -> None:
+        super().__init__("the file could not be checked; send it again later")
+
+
+class TooManyChecks(NotChecked):
+    def __init__(self) -> None:
+        super().__init__("too many files are being checked; send the file again soon")
 
 
 REJECTIONS = (UploadRejected, NameTaken)

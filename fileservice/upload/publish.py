@@ -21,6 +21,7 @@ from fileservice.upload.expired_files import free_name
 from fileservice.upload.inspection.scan import ContentScan
 from fileservice.upload.policy import ANY_VERSION, UploadRequest
 from fileservice.upload.quota import QuotaReservation
+from fileservice.upload.staged_checks import FileFacts
 
 _NO_VERSION = ""
 
@@ -48,18 +49,59 @@ def publish(
     scan: ContentScan,
     reservation: QuotaReservation,
 ) -> UploadResult:
-    """Verify the complete staged file and publish it. Blocks.
+    """Verify the complete staged file, have it checked, and publish it.
+
+    This must not be called in a thread of the executor, as the checks may take minutes.
 
     `scan` has seen all bytes. A file that is new is yet to be counted (`reservation.commit`); one
     that was replaced is not counted any more. Raise ContentMismatch, DigestMismatch,
-    AlreadyExpired, NameTaken, PreconditionNotMet, or what the caller's `authorize` and the
-    reservation raise.
+    AlreadyExpired, NameTaken, PreconditionNotMet, or what the checks, the caller's `authorize` and
+    the reservation raise.
     """
+    executor, checks = context.executor, context.staged_checks
+    if not checks:
+        return executor.run_io(publish_unchecked, request, context, writer, scan, reservation)
+    content = executor.run_io(_verify, request, context, writer, scan)
+    facts = FileFacts(request.name, writer.size, content, request.caller.owner)
+    checks.require(writer, facts, executor)
+    return executor.run_io(_publish, request, context, writer, content, reservation)
+
+
+def publish_unchecked(
+    request: UploadRequest,
+    context: UploadContext,
+    writer: Writer,
+    scan: ContentScan,
+    reservation: QuotaReservation,
+) -> UploadResult:
+    """Do the same in the thread of the caller, where there are no checks. Blocks."""
+    if context.staged_checks:
+        raise RuntimeError("every file must be checked before it is published")
+    content = _verify(request, context, writer, scan)
+    return _publish(request, context, writer, content, reservation)
+
+
+def _verify(
+    request: UploadRequest, context: UploadContext, writer: Writer, scan: ContentScan
+) -> Content:
+    """Return what the staged file is. Blocks. Raise ContentMismatch or DigestMismatch."""
     verdict = scan.verdict(writer, context.executor.run_cpu)
     digests = scan.digests()
     for algorithm, declared in request.digests.items():
         if digests[algorithm] != declared:
             raise DigestMismatch(algorithm)
+    sha256 = digests["sha-256"] if context.policy.digest else None
+    return Content(verdict.media_type, verdict.charset, sha256)
+
+
+def _publish(
+    request: UploadRequest,
+    context: UploadContext,
+    writer: Writer,
+    content: Content,
+    reservation: QuotaReservation,
+) -> UploadResult:
+    """Publish a verified file if its client still may. Blocks."""
     now = time.time()
     if request.expires is not None and request.expires <= now:
         raise AlreadyExpired
@@ -69,8 +111,6 @@ def publish(
     request.authorize()  # rights may have changed since the upload was admitted
     if request.replaces is None:
         reservation.recheck(writer.size)
-    sha256 = digests["sha-256"] if context.policy.digest else None
-    content = Content(verdict.media_type, verdict.charset, sha256)
     try:
         if request.replaces is None:
             file = _publish_new(request, context, writer, content, reservation.owner)

@@ -10,7 +10,7 @@ from fileservice.upload.context import UploadContext
 from fileservice.upload.inspection.scan import Block, ContentScan, begin_scan
 from fileservice.upload.pipeline import Pipeline
 from fileservice.upload.policy import UploadRequest
-from fileservice.upload.publish import UploadResult, publish
+from fileservice.upload.publish import UploadResult, publish, publish_unchecked
 from fileservice.upload.quota import QuotaReservation
 
 _MAX_SMALL = 128 * 1024
@@ -43,7 +43,8 @@ def receive(
         size, covered_by=covered_by, replaces=admission.replaces
     )
     try:
-        stream_to = None if admission.file_type.family.is_read_again else request.name
+        is_read_again = admission.file_type.family.is_read_again or context.staged_checks
+        stream_to = None if is_read_again else request.name
         return _receive(request, blocks, context, stream_to, reservation)
     finally:
         if reservation.name:
@@ -59,7 +60,9 @@ def _receive(
 ) -> UploadResult:
     executor = context.executor
     scan = begin_scan(request, context.policy)
-    body, blocks = _small_body(blocks, request.length)
+    body = None
+    if not context.staged_checks:  # they may take minutes, in which they must not hold a thread
+        body, blocks = _small_body(blocks, request.length)
     if body is not None:
         return executor.run_brief(
             _store_small_body, request, context, scan, stream_to, reservation, body
@@ -68,7 +71,12 @@ def _receive(
     try:
         pipeline.write_all(blocks)
         pipeline.check_free_space()
-        return executor.run_io(_publish, request, context, writer, scan, reservation)
+        if not context.staged_checks:
+            return executor.run_io(_publish, request, context, writer, scan, reservation)
+        result = publish(request, context, writer, scan, reservation)
+        if result.is_new:
+            executor.run_io(reservation.commit, result.file.size)
+        return result
     finally:
         executor.run_io(writer.close)
 
@@ -142,8 +150,8 @@ def _publish(
     scan: ContentScan,
     reservation: QuotaReservation,
 ) -> UploadResult:
-    """Publish the file and count it. Blocks."""
-    result = publish(request, context, writer, scan, reservation)
+    """Publish the file and count it, where there are no checks. Blocks."""
+    result = publish_unchecked(request, context, writer, scan, reservation)
     if result.is_new and reservation.name:
         context.executor.run_io(reservation.commit, result.file.size)
     elif result.is_new:

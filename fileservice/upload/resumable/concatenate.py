@@ -13,6 +13,7 @@ from fileservice.upload.errors import (
     ContentMismatch,
     DigestMismatch,
     InvalidConcatenation,
+    RefusedByCheck,
     UploadGone,
 )
 from fileservice.upload.inspection.inspector import HEAD, Inspector
@@ -72,7 +73,7 @@ def concatenate(
             result = receive(
                 request, _read(writers, executor), context.upload, covered_by=covered_by
             )
-        except (ContentMismatch, DigestMismatch):
+        except (ContentMismatch, DigestMismatch, RefusedByCheck):
             _remove(repository, status, *statuses)
             raise
         except BaseException:

@@ -122,9 +122,7 @@ class UploadSession:
             self._executor.run_io(scan.catch_up, self._writer, self._executor.run_cpu)
             request = self.status.record.request(self._caller)
             reservation = self._reserve_quota()
-            result = self._executor.run_io(
-                publish, request, self._context, self._writer, scan, reservation
-            )
+            result = publish(request, self._context, self._writer, scan, reservation)
         except REJECTIONS as error:
             self._reject(error)
             raise

@@ -1,6 +1,7 @@
 """GET /healthz: whether files can be stored now; GET /readyz: whether all is as it should be.
 
-All clients that ask share one check of the store, and none waits long for a check that hangs.
+All clients that ask share one check of the store, and one of the virus scanner. None waits long for
+a check that hangs.
 """
 
 import threading
@@ -20,8 +21,10 @@ _CHECK_SECONDS = 3.0
 """A check must end within this time, since clients have time limits as well."""
 
 
-def routes(health: "StoreHealth", access_file: AccessFile | None) -> Blueprint:
-    """Return the routes for health checks."""
+def routes(
+    health: "SharedCheck", scanner: "SharedCheck | None", access_file: AccessFile | None
+) -> Blueprint:
+    """Return the routes for health checks. What the check of the scanner raises is not shown."""
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
@@ -42,9 +45,18 @@ def routes(health: "StoreHealth", access_file: AccessFile | None) -> Blueprint:
         if access_file and access_file.error:
             # Anybody may ask, and the mistakes name tokens and people: only the log has them.
             raise NotReady("ACCESS_FILE cannot be read or has mistakes, which are in the log")
+        if scanner:
+            _require_scanner(scanner)
         return _ok()
 
     return blueprint
+
+
+def _require_scanner(scanner: "SharedCheck") -> None:
+    try:
+        scanner.require()
+    except Exception as error:
+        raise NotReady("the virus scanner does not work; the log says why") from error
 
 
 def _require_running() -> None:
@@ -58,16 +70,19 @@ def _ok() -> Response:
     return response
 
 
-class StoreHealth:
-    """Calls `check`, which raises what is wrong with the store, and keeps the result for a while.
+class SharedCheck:
+    """Calls `check`, which raises what is wrong with `what`, and keeps the result for a while.
 
     One check runs at a time, and the next begins at the earliest `interval` seconds after the
     last one began, however many clients ask. `check` may hang, as it does on a disk that hangs;
     no client waits for it longer than three seconds. It must not share threads with other work.
     """
 
-    def __init__(self, check: Callable[[], None], interval: float) -> None:
+    def __init__(
+        self, check: Callable[[], None], interval: float, what: str = "the storage"
+    ) -> None:
         self._check = check
+        self._what = what
         self._interval = interval
         self._lock = threading.Lock()
         self._last: _Check | None = None
@@ -77,7 +92,7 @@ class StoreHealth:
         check = self._recent_check()
         if not check.ended.wait(max(0.0, check.began + _CHECK_SECONDS - time.monotonic())):
             raise StorageUnavailable(
-                f"the storage has not answered for {_CHECK_SECONDS:.0f} seconds"
+                f"{self._what} has not answered for {_CHECK_SECONDS:.0f} seconds"
             )
         if check.error:
             # Without the traceback of the request for which it was raised before.

@@ -13,7 +13,7 @@ from fileservice.settings import Settings
 from fileservice.storage import StorageFull, StorageUnavailable
 from fileservice.storage.local import LocalStore
 from fileservice.web.routes import health
-from fileservice.web.routes.health import StoreHealth, check_store
+from fileservice.web.routes.health import SharedCheck, check_store
 from tests.support.clock import Clock
 from tests.support.wire import eventually
 from tests.web.application import application
@@ -50,7 +50,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_clients_that_ask_within_the_interval_share_one_check(check: Check, clock: Clock) -> None:
-    store_health = StoreHealth(check, interval=60)
+    store_health = SharedCheck(check, interval=60)
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: store_health.require(), range(100)))
     clock.now += 59
@@ -59,7 +59,7 @@ def test_clients_that_ask_within_the_interval_share_one_check(check: Check, cloc
 
 
 def test_after_the_interval_the_store_is_checked_again(check: Check, clock: Clock) -> None:
-    store_health = StoreHealth(check, interval=60)
+    store_health = SharedCheck(check, interval=60)
     for number in range(1, 4):
         store_health.require()
         assert check.count == number
@@ -67,7 +67,7 @@ def test_after_the_interval_the_store_is_checked_again(check: Check, clock: Cloc
 
 
 def test_an_error_is_raised_to_all_until_a_later_check_succeeds(check: Check, clock: Clock) -> None:
-    store_health = StoreHealth(check, interval=1)
+    store_health = SharedCheck(check, interval=1)
     check.error = StorageFull("no room")
     for _ in range(3):
         with pytest.raises(StorageFull, match="no room"):
@@ -83,7 +83,7 @@ def test_while_a_check_hangs_nobody_waits_long_and_no_other_begins(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "_CHECK_SECONDS", 0.2)
-    store_health = StoreHealth(check, interval=0)
+    store_health = SharedCheck(check, interval=0)
     check.may_end.clear()
 
     begin = time.monotonic()
@@ -95,7 +95,7 @@ def test_while_a_check_hangs_nobody_waits_long_and_no_other_begins(
 
 
 def test_a_check_that_hung_is_followed_by_another_one(check: Check, clock: Clock) -> None:
-    store_health = StoreHealth(check, interval=0)
+    store_health = SharedCheck(check, interval=0)
     check.may_end.clear()
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(store_health.require)
