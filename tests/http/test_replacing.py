@@ -3,7 +3,7 @@
 import itertools
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.support import ways_in
 from tests.support.servers import LiveServer
 from tests.support.tus import Tus, encoded
+from tests.support.ways_in import WAYS, Way
 from tests.support.wire import Wire, form_request, part, request
 from tests.support.wire import form as form_body
 
@@ -38,80 +40,21 @@ def stored(client: httpx.Client, name: str = NAME, data: bytes = OLD) -> str:
     return answer.headers["ETag"]
 
 
-def put(client: httpx.Client, if_match: str) -> httpx.Response:
-    return client.put(f"/upload/{NAME}", content=NEW, headers={"If-Match": if_match})
-
-
-def post(client: httpx.Client, if_match: str) -> httpx.Response:
-    return client.post(f"/upload/{NAME}", content=NEW, headers={"If-Match": if_match})
-
-
-def chunked(client: httpx.Client, if_match: str) -> httpx.Response:
-    headers = {"If-Match": if_match}
-    return client.put(f"/upload/{NAME}", content=iter([NEW[:100], NEW[100:]]), headers=headers)
-
-
-def form(client: httpx.Client, if_match: str) -> httpx.Response:
-    return client.post("/upload", files={"file": (NAME, NEW)}, headers={"If-Match": if_match})
-
-
-def tus(client: httpx.Client, if_match: str) -> httpx.Response:
-    created = Tus(client).create(length=len(NEW), **metadata(if_match))
-    if created.status_code != 201:
-        return created
-    url = created.headers["Location"]
-    assert Tus(client).patch(url, 0, NEW[:100]).status_code == 204
-    return Tus(client).patch(url, 100, NEW[100:])
-
-
-def tus_in_one_request(client: httpx.Client, if_match: str) -> httpx.Response:
-    return Tus(client).create(length=len(NEW), body=NEW, **metadata(if_match))
-
-
-def tus_concatenation(client: httpx.Client, if_match: str) -> httpx.Response:
-    parts = [
-        Tus(client).begin(length=len(part), body=part, Upload_Concat="partial")
-        for part in (NEW[:100], NEW[100:])
-    ]
-    return Tus(client).create(Upload_Concat=f"final;{' '.join(parts)}", **metadata(if_match))
-
-
-def draft(client: httpx.Client, if_match: str) -> httpx.Response:
-    headers = {"Upload-Complete": "?0", "If-Match": if_match}
-    created = client.put(f"/upload/{NAME}", content=NEW[:100], headers=headers)
-    if created.status_code != 201:
-        return created
-    headers = DRAFT | {"Upload-Offset": "100", "Upload-Complete": "?1"}
-    return client.patch(created.headers["Location"], content=NEW[100:], headers=headers)
-
-
-def draft_in_one_request(client: httpx.Client, if_match: str) -> httpx.Response:
-    headers = {"Upload-Complete": "?1", "Upload-Draft-Interop-Version": "8", "If-Match": if_match}
-    return client.put(f"/upload/{NAME}", content=NEW, headers=headers)
-
-
-WAYS = {
-    put: 200,
-    post: 200,
-    chunked: 200,
-    form: 200,
-    tus: 204,
-    tus_in_one_request: 201,
-    tus_concatenation: 201,
-    draft: 200,
-    draft_in_one_request: 200,
+STATUSES = {
+    ways_in.tus: 204,
+    ways_in.tus_in_one_request: 201,
+    ways_in.tus_concatenation: 201,
 }
-"""Every way in, and the status of the answer to a replacement: tus has its own."""
-Way = Callable[[httpx.Client, str], httpx.Response]
+"""The statuses of answers to replacements that tus has of its own; all others are 200."""
 
 
-@pytest.mark.parametrize(("way", "status"), WAYS.items())
+@pytest.mark.parametrize(("way", "status"), [(way, STATUSES.get(way, 200)) for way in WAYS])
 def test_every_way_in_replaces_the_version_that_if_match_names(
     client: httpx.Client, way: Way, status: int
 ) -> None:
     etag = stored(client)
 
-    answer = way(client, f'"other", {etag}')
+    answer = way(client, NAME, NEW, f'"other", {etag}')
 
     assert answer.status_code == status, answer.text
     download = client.get(f"/download/{NAME}")
@@ -126,7 +69,7 @@ def test_another_version_is_refused_before_the_bytes_and_nothing_changes(
     client: httpx.Client, way: Way, if_match: str
 ) -> None:
     etag = stored(client)
-    answer = way(client, if_match.format(etag=etag.strip('"')))
+    answer = way(client, NAME, NEW, if_match.format(etag=etag.strip('"')))
     assert (answer.status_code, answer.json()["code"]) == (412, "precondition-failed")
     assert client.get(f"/download/{NAME}").content == OLD
 
@@ -136,14 +79,14 @@ def test_another_version_is_refused_before_the_bytes_and_nothing_changes(
 def test_a_free_name_is_not_given_to_an_upload_that_replaces(
     client: httpx.Client, way: Way, if_match: str
 ) -> None:
-    assert way(client, if_match).status_code == 412
+    assert way(client, NAME, NEW, if_match).status_code == 412
     assert client.get("/download").json() == []
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_asterisk_replaces_whatever_has_the_name(client: httpx.Client, way: Way) -> None:
     stored(client)
-    assert way(client, "*").status_code == WAYS[way]
+    assert way(client, NAME, NEW, "*").status_code == STATUSES.get(way, 200)
     assert client.get(f"/download/{NAME}").content == NEW
 
 
@@ -167,18 +110,18 @@ def test_a_content_that_the_name_does_not_allow_replaces_nothing(client: httpx.C
     assert client.get(f"/download/{NAME}").headers["ETag"] == etag
 
 
-@pytest.mark.parametrize("way", [put, draft_in_one_request])
+@pytest.mark.parametrize("way", [ways_in.put, ways_in.draft_in_one_request])
 def test_a_replacement_whose_answer_was_lost_can_be_sent_again(
     client: httpx.Client, way: Way
 ) -> None:
     etag = stored(client)
     client.headers["Repr-Digest"] = digest(NEW)
-    first = way(client, etag)
-    again = way(client, etag)
+    first = way(client, NAME, NEW, etag)
+    again = way(client, NAME, NEW, etag)
     assert (first.status_code, again.status_code) == (200, 200)
     assert again.json() == first.json()
     client.headers["Repr-Digest"] = digest(OLD)
-    assert way(client, etag).status_code == 412
+    assert way(client, NAME, NEW, etag).status_code == 412
 
 
 def test_a_resumable_upload_ends_when_its_version_was_replaced_meanwhile(
@@ -290,7 +233,7 @@ def test_a_reader_that_comes_back_for_the_rest_can_find_out_that_the_file_was_re
     etag = stored(client)
     first = client.get(f"/download/{NAME}", headers={"Range": "bytes=0-9"})
     assert (first.status_code, first.headers["ETag"]) == (206, etag)
-    assert put(client, etag).status_code == 200
+    assert ways_in.put(client, NAME, NEW, etag).status_code == 200
 
     rest = {"Range": "bytes=10-"}
     whole = client.get(f"/download/{NAME}", headers=rest | {"If-Range": etag})
