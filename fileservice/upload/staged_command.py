@@ -1,19 +1,18 @@
 """StagedCommand: the check of a complete file by a command of the operator (ON_STAGED).
 
-The calls that wait, of `os` and `select`, are those that gevent replaces. They are looked up when
-they are used, so that other greenlets go on.
+What waits, of `subprocess` and `select`, is what gevent replaces. It is looked up when it is used,
+so that other greenlets go on.
 """
 
-import fcntl
 import json
 import logging
 import os
 import select
 import signal
+import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from pathlib import Path
 
 from fileservice.upload.errors import HookUnavailable, RefusedByHook
 from fileservice.upload.staged_checks import FileFacts
@@ -27,7 +26,6 @@ _READ_SIZE = 64 * 1024
 _MAX_REASON = 300
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ")
 _FACTS = "STAGED_FILE"
-_DEFAULT_SIGNALS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
 class StagedCommand:
@@ -71,25 +69,22 @@ class StagedCommand:
         _log.error("the file %r was not checked: ON_STAGED %s %s", facts.name, ended, written)
         raise HookUnavailable
 
-    def _start(self, descriptor: int, output: "_Pipe", errors: "_Pipe", facts: FileFacts) -> int:
-        """Start the program in a process group of its own; return its process id."""
-        opened: list[tuple[int, ...]] = [
-            (os.POSIX_SPAWN_DUP2, descriptor, 0),
-            (os.POSIX_SPAWN_DUP2, output.writing_end, 1),
-            (os.POSIX_SPAWN_DUP2, errors.writing_end, 2),
-        ]
-        closed = [(os.POSIX_SPAWN_CLOSE, inherited) for inherited in _inheritable()]
-        return os.posix_spawn(
-            self._command[0],
+    def _start(
+        self, descriptor: int, output: "_Pipe", errors: "_Pipe", facts: FileFacts
+    ) -> subprocess.Popen[bytes]:
+        """Start the program in a process group of its own."""
+        return subprocess.Popen(  # noqa: S603  # the operator has named it
             self._command,
-            self._environ | {_FACTS: _to_json(facts)},
-            file_actions=[*opened, *closed],
-            setpgroup=0,
-            setsigmask=(),
-            setsigdef=_DEFAULT_SIGNALS,
+            stdin=descriptor,
+            stdout=output.writing_end,
+            stderr=errors.writing_end,
+            env=self._environ | {_FACTS: _to_json(facts)},
+            process_group=0,
         )
 
-    def _wait(self, process: int, outputs: Sequence["_Pipe"], deadline: float) -> int | None:
+    def _wait(
+        self, process: subprocess.Popen[bytes], outputs: Sequence["_Pipe"], deadline: float
+    ) -> int | None:
         """Read the outputs until the program ends; return its status, negative for a signal.
 
         Return None if it does not end in time. Then it is killed, and in any case what it has left
@@ -98,42 +93,52 @@ class StagedCommand:
         try:
             for output in outputs:
                 output.close_writing_end()
-            ending = os.pidfd_open(process)
-            try:
-                has_ended = self._read_until_end(ending, outputs, deadline)
-            finally:
-                os.close(ending)
+            has_ended = self._read_until_end(process.pid, outputs, deadline)
         finally:
             # If nothing of the group is left, gevent has waited for the program already, and its id
             # is free. It is not given to another process before all other ids have been.
             with suppress(ProcessLookupError, PermissionError):  # it has changed its user
-                os.killpg(process, signal.SIGKILL)
-            _, status = os.waitpid(process, 0)
-        return os.waitstatus_to_exitcode(status) if has_ended else None
+                os.killpg(process.pid, signal.SIGKILL)
+            status = process.wait()
+        return status if has_ended else None
 
-    def _read_until_end(self, ending: int, outputs: Sequence["_Pipe"], deadline: float) -> bool:
-        """Return whether the program ends in time; `ending` can be read then."""
-        poll = select.poll()
-        for descriptor in (ending, *(output.reading_end for output in outputs)):
-            poll.register(descriptor, select.POLLIN)
-        while True:
-            seconds = deadline - time.monotonic()
-            if seconds <= 0:
-                return False
-            ready = {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
+    def _read_until_end(self, process: int, outputs: Sequence["_Pipe"], deadline: float) -> bool:
+        """Return whether the program ends in time."""
+        try:
+            ending = os.pidfd_open(process)  # can be read when it has ended
+        except ProcessLookupError:  # gevent has waited for it already
             for output in outputs:
-                if (output.reading_end in ready or ending in ready) and not output.read():
-                    with suppress(KeyError):
-                        poll.unregister(output.reading_end)
-            if ending in ready:
-                return True
+                output.read()
+            return True
+        try:
+            return _read_until(ending, outputs, deadline)
+        finally:
+            os.close(ending)
+
+
+def _read_until(ending: int, outputs: Sequence["_Pipe"], deadline: float) -> bool:
+    """Read the outputs until `ending` can be read; return False if it cannot in time."""
+    poll = select.poll()
+    for descriptor in (ending, *(output.reading_end for output in outputs)):
+        poll.register(descriptor, select.POLLIN)
+    while True:
+        seconds = deadline - time.monotonic()
+        if seconds <= 0:
+            return False
+        ready = {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
+        for output in outputs:
+            if (output.reading_end in ready or ending in ready) and not output.read():
+                with suppress(KeyError):
+                    poll.unregister(output.reading_end)
+        if ending in ready:
+            return True
 
 
 class _Pipe:
     """What the program writes to one of its outputs."""
 
     def __init__(self) -> None:
-        self.reading_end, self.writing_end = os.pipe2(os.O_CLOEXEC)
+        self.reading_end, self.writing_end = os.pipe()
         os.set_blocking(self.reading_end, False)
         self._is_writing_end_open = True
         self.received = b""
@@ -156,15 +161,6 @@ class _Pipe:
     def close(self) -> None:
         self.close_writing_end()
         os.close(self.reading_end)
-
-
-def _inheritable() -> Iterator[int]:
-    """Return the descriptors above 2 that a new program would get, such as gunicorn's listeners."""
-    for descriptor in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
-        with suppress(OSError):  # that of the list itself is closed
-            is_closed = fcntl.fcntl(descriptor, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
-            if descriptor > 2 and not is_closed:
-                yield descriptor
 
 
 def _to_json(facts: FileFacts) -> str:

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import httpx
@@ -68,6 +69,13 @@ def seen(directory: Path) -> list[dict[str, object]]:
 
 def names(client: httpx.Client) -> list[str]:
     return [file["filename"] for file in client.get("/download").json()]
+
+
+def assert_no_children(server: LiveServer) -> None:
+    """Zombies are children, too."""
+    for worker in server.workers():
+        tasks = Path(f"/proc/{worker}/task").iterdir()
+        assert "".join((task / "children").read_text() for task in tasks) == ""
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -172,9 +180,20 @@ def test_commands_hold_up_no_other_requests_and_end_with_the_service(
 def test_no_process_is_left_as_a_zombie(checked: LiveServer, client: httpx.Client) -> None:
     for content in (GOOD, BAD, b"crash"):
         put(client, "note.txt", content)
-    for worker in checked.workers():
-        tasks = Path(f"/proc/{worker}/task").iterdir()
-        assert "".join((task / "children").read_text() for task in tasks) == ""
+    assert_no_children(checked)
+
+
+def test_end_of_a_program_that_ends_at_once_is_never_missed(start_server: Start) -> None:
+    """The event loop learns of it before anything can wait for it."""
+    server = start_server(ON_STAGED="/bin/false", ON_STAGED_TIMEOUT="1h", IDLE_TIMEOUT="1h")
+
+    def codes(count: int) -> list[str]:
+        with server.client() as client:
+            return [put(client, "note.txt", GOOD).json()["code"] for _ in range(count)]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert set(chain.from_iterable(threads.map(codes, [50] * 4))) == {"refused-by-hook"}
+    assert_no_children(server)
 
 
 def test_upload_that_could_not_be_checked_is_checked_again(

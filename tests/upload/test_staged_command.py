@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import subprocess
 import sys
 import tempfile
 import threading
@@ -25,6 +26,32 @@ ENVIRON = {
     "AWS_SECRET_ACCESS_KEY": "hunter2",
     "LD_PRELOAD": "/nowhere.so",
 }
+
+
+FIRST_PROGRAM = """
+import os, signal, sys
+sys.path[:] = sys.argv[1:]
+import gevent.monkey
+from fileservice.upload import RefusedByHook
+from tests.upload.test_staged_command import check
+
+def run():
+    gevent.monkey.patch_all()
+    signal.alarm(20)
+    try:
+        check("exit 1")
+    except RefusedByHook:
+        os._exit(0)
+
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])  # so that the program may run first
+statuses = []
+for _ in range(10):
+    process = os.fork()
+    if not process:
+        run()
+    statuses.append(os.waitpid(process, 0)[1])
+print(statuses)
+"""
 
 
 def facts(name: str = "note.txt", size: int = len(TEXT)) -> FileFacts:
@@ -210,6 +237,13 @@ def test_program_is_run_without_a_shell(tmp_path: Path) -> None:
     program.chmod(stat.S_IRWXU)
     with descriptor_of() as descriptor:
         StagedCommand([str(program), "a b", "$HOME", ";", "rm *"], 60, ENVIRON)(descriptor, facts())
+
+
+def test_first_program_of_a_process_with_gevent_may_end_at_once() -> None:
+    """gevent only handles the ends of children from its first one on."""
+    run = [sys.executable, "-c", FIRST_PROGRAM, *sys.path]
+    ended = subprocess.run(run, capture_output=True, text=True, timeout=300)
+    assert (ended.returncode, ended.stdout) == (0, "[0, 0, 0, 0, 0, 0, 0, 0, 0, 0]\n"), ended.stderr
 
 
 def test_several_threads_can_run_it_at_the_same_time(tmp_path: Path) -> None:
