@@ -24,6 +24,7 @@ _LONGEST_OWNER = 1024
 _YEAR_1, END_OF_9999 = -62_135_596_800, 253_402_300_799
 """The times that an HTTP date can express begin and end here, in seconds since the Unix epoch."""
 _SECONDS = re.compile(r"[0-9]{1,12}")
+_EVENT = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,11 @@ def expiry_from_text(text: str | None) -> int | None:
     return int(text)
 
 
+def event_from_text(text: str | None) -> str:
+    """Return the id of an event that is kept as this text; empty if it is not well-formed."""
+    return text if text and _EVENT.fullmatch(text) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class OwnedFile:
     """A published file that has an owner."""
@@ -170,6 +176,8 @@ class StoredFile:
     """Who stored the file; None if nobody is known, as for a file put there by other means."""
     expires: int | None = None
     """From when on the file does not exist, in seconds since the Unix epoch; None for never."""
+    event: str = ""
+    """The id of the event that says that it was stored; empty if there was none."""
 
     @property
     def modified(self) -> int:

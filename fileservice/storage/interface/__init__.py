@@ -10,7 +10,7 @@ docstrings call each of them one.
 """
 
 from fileservice.storage.interface.expiry import ExpiredFiles
-from fileservice.storage.interface.internal import PrivateFiles, UsageRecords
+from fileservice.storage.interface.internal import PrivateFiles, PrivateLock, UsageRecords
 from fileservice.storage.interface.store import Store
 from fileservice.storage.interface.uploads import Locker, Uploads
 from fileservice.storage.interface.writers import ResumableWriter, StagedFile, Writer
@@ -19,6 +19,7 @@ __all__ = [
     "ExpiredFiles",
     "Locker",
     "PrivateFiles",
+    "PrivateLock",
     "ResumableWriter",
     "StagedFile",
     "Store",

@@ -6,6 +6,19 @@ from typing import Protocol
 from fileservice.storage.files import OwnedFile
 
 
+class PrivateLock(Protocol):
+    """A lock that one process has; threads may share it."""
+
+    def keep(self) -> bool:
+        """Return whether the lock is still held, and see that it is for some seconds more.
+
+        A store on a network may let a process that was suspended lose its lock.
+        """
+
+    def release(self) -> None:
+        """Let another process have the lock. Raises nothing."""
+
+
 class PrivateFiles(Protocol):
     """Small files of the service itself, such as a key. Clients can neither list nor fetch them.
 
@@ -35,6 +48,26 @@ class PrivateFiles(Protocol):
         `change` is given None if there is no file. It returns None to change nothing, and may be
         called several times; what it raises passes through. A process that dies leaves the old
         file or the new one. Raise StorageFull, Busy if there are too many updates of one file.
+        """
+
+    def add(self, key: str, data: bytes) -> None:
+        """Write a file durably. No other process may write a file of this key at the same time.
+
+        It takes fewer syncs than `create`: concurrent calls share one of them. A process that dies
+        may leave a part of the file. Raise StorageFull.
+        """
+
+    def rename(self, key: str, new_key: str, data: bytes | None = None) -> bool:
+        """Give a file another key in the same folder; return False if there is no such file.
+
+        It is one atomic step in a directory, but it need not be durable: a power failure may undo
+        it. In a bucket, a process that dies may leave both. `data` is a hint: what is in the file.
+        """
+
+    def try_lock(self, key: str) -> PrivateLock | None:
+        """Take the lock of this key, or return None if another process has it.
+
+        The lock of a process that dies is released, at once or after some time.
         """
 
     def exists(self, key: str, *, max_age: float = 0.0) -> bool:

@@ -50,12 +50,14 @@ class Writer(StagedFile, Protocol):
         *,
         replaces: str | None = None,
         expires: int | None = None,
+        event: str = "",
     ) -> StoredFile:
         """Make the complete file visible as `name`, durably and in one atomic step.
 
         The content and the owner are kept with it, and the time at which it `expires`, in seconds
         since the Unix epoch. No failure of a process makes a file that expires stay for ever. Raise
-        ExpiryNotSupported if the store cannot keep the time.
+        ExpiryNotSupported if the store cannot keep the time. So is the id of the `event`, 32
+        hexadecimal digits, as far as the store can keep it.
 
         If any number of writers in any processes publish the same name, one succeeds. The others
         raise NameTaken and change nothing; so do all if an expired file has the name. A writer

@@ -3,8 +3,9 @@
 `user.shatag.sha256` and `user.shatag.ts` have the meaning that cshatag gives them, and
 `user.mime_type` has that of freedesktop.org. A digest is valid only while the time beside it is the
 modification time of the file. `user.fileservice.owner` is that of `files.Owner`, and
-`user.fileservice.expires` the time at which the file expires, in seconds since the Unix epoch. On a
-file system without attributes nothing is kept.
+`user.fileservice.expires` the time at which the file expires, in seconds since the Unix epoch.
+`user.fileservice.event` is the id of the event that says that the file was stored. On a file system
+without attributes nothing is kept.
 """
 
 import errno
@@ -13,11 +14,18 @@ from dataclasses import replace
 
 from fileservice.names import FileName
 from fileservice.storage.errors import ExpiryNotSupported
-from fileservice.storage.files import Content, Owner, StoredFile, expiry_from_text
+from fileservice.storage.files import (
+    Content,
+    Owner,
+    StoredFile,
+    event_from_text,
+    expiry_from_text,
+)
 
 _UNSUPPORTED = (errno.ENOTSUP, errno.EPERM)
 _OWNER = "user.fileservice.owner"
 _EXPIRES = "user.fileservice.expires"
+_EVENT = "user.fileservice.event"
 
 
 def read(name: FileName, descriptor: int) -> StoredFile:
@@ -38,7 +46,8 @@ def read(name: FileName, descriptor: int) -> StoredFile:
     content = Content.from_text(name, media_type, charset, digest)
     owner = Owner.from_text(attribute(_OWNER))
     expires = expiry_from_text(attribute(_EXPIRES))
-    return _describe(name, status, content, owner, expires)
+    event = event_from_text(attribute(_EVENT))
+    return _describe(name, status, content, owner, expires, event)
 
 
 def read_owner(path: str) -> Owner | None:
@@ -58,6 +67,7 @@ def write(
     descriptor: int,
     *,
     expires: int | None = None,
+    event: str = "",
 ) -> StoredFile:
     """Set the attributes of an opened file that is to get this name, and describe it.
 
@@ -75,6 +85,8 @@ def write(
         attributes[_OWNER] = owner.to_text().encode()
     if expires is not None:
         attributes[_EXPIRES] = b"%d" % expires
+    if event:
+        attributes[_EVENT] = event.encode()
     try:
         for attribute, value in attributes.items():
             os.setxattr(descriptor, attribute, value)
@@ -85,7 +97,7 @@ def write(
             raise ExpiryNotSupported from error
         version = _describe(name, status, replace(content, sha256=None), None).version
         return replace(_describe(name, status, content, None), version=version)
-    return _describe(name, status, content, owner, expires)
+    return _describe(name, status, content, owner, expires, event)
 
 
 def are_supported(descriptor: int) -> bool:
@@ -105,6 +117,7 @@ def _describe(
     content: Content,
     owner: Owner | None,
     expires: int | None = None,
+    event: str = "",
 ) -> StoredFile:
     if content.sha256:
         version = content.sha256.hex()
@@ -118,6 +131,7 @@ def _describe(
         version=version,
         owner=owner,
         expires=expires,
+        event=event,
     )
 
 

@@ -4,19 +4,28 @@ import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
+from fileservice.executor import NewLock
 from fileservice.storage.local import staging
 from fileservice.storage.local.directories import sync_directory
 from fileservice.storage.local.errors import translate_errors
+from fileservice.storage.local.group_commit import GroupCommit
 from fileservice.storage.local.layout import Layout
-from fileservice.storage.local.permissions import make_directory
+from fileservice.storage.local.permissions import PRIVATE, make_directory
+from fileservice.storage.local.private_lock import LocalPrivateLock
+
+_ADD_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 class LocalPrivateFiles:
     """Files in the directory `.fileservice` of a store; see `interface.PrivateFiles`."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, new_lock: NewLock) -> None:
         self._layout = layout
+        self._new_lock = new_lock
+        self._commits: dict[bytes, GroupCommit] = {}
+        """What syncs the names in a folder, for the folders that files were added to."""
 
     def read(self, key: str) -> bytes | None:
         with translate_errors(self._layout.root):
@@ -46,6 +55,40 @@ class LocalPrivateFiles:
             while not self._try_update(path, change):
                 pass  # another process has created the file
 
+    def add(self, key: str, data: bytes) -> None:
+        path = self._layout.private(key)
+        with translate_errors(path):
+            try:
+                descriptor = os.open(path, _ADD_FLAGS, PRIVATE)
+            except FileNotFoundError:
+                self._layout.identity.require()
+                self._make_folder(os.path.dirname(path))
+                descriptor = os.open(path, _ADD_FLAGS, PRIVATE)
+            try:
+                os.write(descriptor, data)
+                if self._layout.fsync:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if self._layout.fsync:
+                self._commit_of(os.path.dirname(path)).wait()
+
+    def rename(self, key: str, new_key: str, data: bytes | None = None) -> bool:  # noqa: ARG002
+        with translate_errors(self._layout.root):
+            try:
+                os.rename(self._layout.private(key), self._layout.private(new_key))
+            except FileNotFoundError:
+                self._layout.identity.check()
+                return False
+            return True
+
+    def try_lock(self, key: str) -> LocalPrivateLock | None:
+        path = self._layout.private(key)
+        with translate_errors(path):
+            self._layout.identity.require()
+            make_directory(os.path.dirname(path))
+            return LocalPrivateLock.take(path)
+
     def exists(self, key: str, *, max_age: float = 0.0) -> bool:  # noqa: ARG002
         path = self._layout.private(key)
         with translate_errors(self._layout.root):
@@ -67,6 +110,18 @@ class LocalPrivateFiles:
         with translate_errors(self._layout.root), _locked(path) as current:
             if current is not None:
                 os.unlink(path)
+
+    def _commit_of(self, folder: bytes) -> GroupCommit:
+        commit = self._commits.get(folder)
+        if commit is None:
+            commit = GroupCommit(partial(sync_directory, folder), self._new_lock)
+            commit = self._commits.setdefault(folder, commit)  # another thread may be faster
+        return commit
+
+    def _make_folder(self, folder: bytes) -> None:
+        make_directory(folder)
+        if self._layout.fsync:
+            sync_directory(os.path.dirname(folder))
 
     def _read(self, path: bytes) -> bytes | None:
         try:

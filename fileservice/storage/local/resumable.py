@@ -32,13 +32,16 @@ class LocalResumableWriter(LocalWriter):
         *,
         replaces: str | None = None,
         expires: int | None = None,
+        event: str = "",
     ) -> StoredFile:
         with translate_errors(self._path):
             status = os.fstat(self._descriptor)
             if space.reserved(status) > PREALLOCATION and not self._is_published():
                 # A process that died had reserved space ahead, for an unknown length.
                 os.ftruncate(self._descriptor, status.st_size)
-        return super().publish(name, content, owner, replaces=replaces, expires=expires)
+        return super().publish(
+            name, content, owner, replaces=replaces, expires=expires, event=event
+        )
 
     def truncate(self, size: int) -> None:
         with translate_errors(self._path):

@@ -84,7 +84,7 @@ class LocalStore:
         self.expired = LocalExpiredFiles(layout, self._expiry_index, clock)
         self.uploads = LocalUploads(layout)
         self.locker = LocalLocker(layout, self._expiry_index)
-        self.private_files = LocalPrivateFiles(layout)
+        self.private_files = LocalPrivateFiles(layout, new_lock)
         self.usage = LocalUsageRecords(layout)
         if not verified:
             for level, message in verify(layout).messages:

@@ -76,10 +76,13 @@ class LocalWriter:
         *,
         replaces: str | None = None,
         expires: int | None = None,
+        event: str = "",
     ) -> StoredFile:
         with translate_errors(self._path):
             self._layout.identity.require()
-            file = attributes.write(name, content, owner, self._descriptor, expires=expires)
+            file = attributes.write(
+                name, content, owner, self._descriptor, expires=expires, event=event
+            )
             self.sync()
             if expires is not None:
                 # Before the file is visible, or a process that dies in between leaves it for ever.

@@ -6,6 +6,7 @@ report.pdf                            a published file; others may put one there
 .fileservice/uploads/ID/record        the record of a resumable upload (records)
 .fileservice/uploads/ID/OFFSET        its bytes (pieces)
 .fileservice/leases/ID                the process that holds its lock (lease)
+.fileservice/leases/KEY               the process that holds the lock of this key (private_files)
 .fileservice/name-locks/HASH          a process that replaces or deletes a file (name_lock)
 .fileservice/release-requests/ID      another request asks for its lock (locker)
 .fileservice/expiry/TIME-ID-NAME      a file expires at this time (expiry_index)

@@ -20,6 +20,7 @@ from fileservice.storage.errors import Locked, StorageError
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
 from fileservice.storage.s3.layout import LEASES, new_id
+from fileservice.storage.s3.timing import Timing
 
 _log = logging.getLogger(__name__)
 
@@ -27,9 +28,9 @@ _log = logging.getLogger(__name__)
 class Lease:
     """The lease of one writer, from `acquire` to `release`, unless it is lost."""
 
-    def __init__(self, client: S3Client, upload: str) -> None:
+    def __init__(self, client: S3Client, upload: str, timing: Timing | None = None) -> None:
         self._client = client
-        self._timing = client.timing
+        self._timing = timing or client.timing
         self._key = LEASES + upload
         self._holder = new_id()
         self._etag = ""

@@ -15,7 +15,13 @@ from functools import lru_cache
 from fileservice.filetypes import media_type_of
 from fileservice.names import FileName
 from fileservice.storage.errors import StorageError
-from fileservice.storage.files import Content, Owner, StoredFile, expiry_from_text
+from fileservice.storage.files import (
+    Content,
+    Owner,
+    StoredFile,
+    event_from_text,
+    expiry_from_text,
+)
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing
 from fileservice.storage.s3.layout import METADATA
@@ -29,11 +35,14 @@ IS_SEPARATE = "fileservice-metadata"
 _NAME = "name"
 _TYPE, _CHARSET, _SHA256 = "fileservice-type", "fileservice-charset", "fileservice-sha256"
 _OWNER, _EXPIRES = "fileservice-owner", "fileservice-expires"
+_EVENT = "fileservice-event"
 _CACHED_OBJECTS = 4096
 
 
-def metadata_of(content: Content, owner: Owner | None, expires: int | None) -> dict[str, str]:
-    """Return the user-defined metadata: the content, the owner, and when the file expires."""
+def metadata_of(
+    content: Content, owner: Owner | None, expires: int | None, event: str
+) -> dict[str, str]:
+    """Return the user-defined metadata: what `Writer.publish` is given to keep."""
     fields = {_TYPE: content.media_type}
     if owner:
         fields[_OWNER] = owner.to_text()
@@ -43,6 +52,8 @@ def metadata_of(content: Content, owner: Owner | None, expires: int | None) -> d
         fields[_CHARSET] = content.charset
     if content.sha256:
         fields[_SHA256] = content.sha256.hex()
+    if event:
+        fields[_EVENT] = event
     return fields
 
 
@@ -104,6 +115,7 @@ class MetadataStore:
             version=content.sha256.hex() if content.sha256 else version_of(head.etag),
             owner=Owner.from_text(_text(fields, _OWNER)),
             expires=expiry_from_text(_text(fields, _EXPIRES)),
+            event=event_from_text(_text(fields, _EVENT)),
         )
 
     def _load(self, upload: str) -> Mapping[str, str]:

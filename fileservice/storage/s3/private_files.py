@@ -4,11 +4,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
+from fileservice.storage.errors import Locked
 from fileservice.storage.s3.atomic_objects import AtomicObjects
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.errors import ObjectMissing, PreconditionFailed
 from fileservice.storage.s3.layout import PRIVATE
+from fileservice.storage.s3.lease import Lease
 from fileservice.storage.s3.listing import list_objects
 
 _CONCURRENT_REQUESTS = 8
@@ -51,6 +54,39 @@ class S3PrivateFiles:
         self._objects.update(PRIVATE + key, change)
         self._listings.pop(_folder(key), None)
 
+    def add(self, key: str, data: bytes) -> None:
+        self._client.put_object(PRIVATE + key, data)
+        self._listings.pop(_folder(key), None)
+
+    def rename(self, key: str, new_key: str, data: bytes | None = None) -> bool:
+        if data is None:
+            data = self.read(key)
+            if data is None:
+                return False
+        self.add(new_key, data)
+        self.remove(key)
+        return True
+
+    def try_lock(self, key: str) -> "S3PrivateLock | None":
+        timing = self._client.timing
+        lease = Lease(
+            self._client,
+            key.replace("/", "-"),
+            replace(
+                timing,
+                lease=timing.private_lease,
+                lease_renewal=timing.private_lease_renewal,
+                # The rest is for the clock of the bucket, which has whole seconds, and for a call
+                # that is under way when the lease is lost.
+                lease_trusted=timing.private_lease / 2,
+            ),
+        )
+        try:
+            lease.acquire()
+        except Locked:
+            return None
+        return S3PrivateLock(lease)
+
     def exists(self, key: str, *, max_age: float = 0.0) -> bool:
         folder, now = _folder(key), time.monotonic()
         listed_at, keys = self._listings.get(folder, (now - max_age, frozenset[str]()))
@@ -66,6 +102,24 @@ class S3PrivateFiles:
     def remove(self, key: str) -> None:
         with suppress(ObjectMissing):
             self._client.delete_object(PRIVATE + key)
+
+
+class S3PrivateLock:
+    """See `interface.PrivateLock`; it is a lease that is renewed whenever `keep` is called."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    def keep(self) -> bool:
+        self._lease.renew()
+        try:
+            self._lease.ensure_held()
+        except Locked:
+            return False
+        return True
+
+    def release(self) -> None:
+        self._lease.release()
 
 
 def _folder(key: str) -> str:

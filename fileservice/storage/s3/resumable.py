@@ -118,8 +118,9 @@ class S3ResumableWriter:
         *,
         replaces: str | None = None,
         expires: int | None = None,
+        event: str = "",
     ) -> StoredFile:
-        metadata = metadata_of(content, owner, expires) | {ID: self._upload}
+        metadata = metadata_of(content, owner, expires, event) | {ID: self._upload}
         target = reservation.Target(name, content_type_of(content), metadata)
         replacement = replacement_of(
             self._client, self._metadata_store, self._expiry_index, name, replaces

@@ -28,6 +28,11 @@ class Timing:
     heartbeat_interval: float = 1.0
     """How often a lease is renewed while bytes arrive. Shorter than the 1.5 s for which
     upload.resumable.locks watches whether the writer still receives."""
+    private_lease: float = 60.0
+    """After so long another process may take over the lock of a key. It is held for hours, and each
+    renewal costs money, so there are fewer of them than of the lease of an upload."""
+    private_lease_renewal: float = 20.0
+    """How often it is renewed."""
     flush_idle: float = 1.0
     """After so long without a byte, the bytes in memory are sent."""
     flush: float = 5.0

@@ -82,8 +82,9 @@ class SpoolingWriter:
         *,
         replaces: str | None = None,
         expires: int | None = None,
+        event: str = "",
     ) -> StoredFile:
-        metadata = metadata_of(content, owner, expires) | {ID: self._id}
+        metadata = metadata_of(content, owner, expires, event) | {ID: self._id}
         target = reservation.Target(name, content_type_of(content), metadata)
         replacement = replacement_of(
             self._client, self._metadata_store, self._expiry_index, name, replaces
@@ -202,15 +203,18 @@ class StreamingWriter:
         *,
         replaces: str | None = None,
         expires: int | None = None,
+        event: str = "",
     ) -> StoredFile:
         if self._upload_id is None:
-            return self._beginning.publish(name, content, owner, replaces=replaces, expires=expires)
+            return self._beginning.publish(
+                name, content, owner, replaces=replaces, expires=expires, event=event
+            )
         if name != self._target.name:
             raise ValueError(f"the bytes were sent to {self._target.name!r} and not to {name!r}")
         if self._buffer:
             self._send_part()
         self._uploads.wait_all()
-        self._metadata_store.write(self._id, name, metadata_of(content, owner, expires))
+        self._metadata_store.write(self._id, name, metadata_of(content, owner, expires, event))
         etags = [self._etags[number] for number in sorted(self._etags)]
         replacement = replacement_of(
             self._client, self._metadata_store, self._expiry_index, name, replaces

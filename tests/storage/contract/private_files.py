@@ -136,3 +136,45 @@ class PrivateFilesContract:
         store.private_files.create("some-key", b"content")
         store.private_files.create("folder/one", b"")
         assert names(store) == []
+
+    def test_private_files_that_are_added_at_once_are_all_there(
+        self, store: Store, another_store: Store
+    ) -> None:
+        stores = (store, another_store)
+        compete(
+            lambda number: stores[number % 2].private_files.add(f"folder/{number}", b"%d" % number)
+        )
+        keys = [f"folder/{number}" for number in range(COMPETITORS)]
+        assert dict(store.private_files.read_all(keys)) == {
+            f"folder/{number}": b"%d" % number for number in range(COMPETITORS)
+        }
+
+    def test_private_file_that_is_added_again_is_replaced(self, store: Store) -> None:
+        store.private_files.add("folder/one", b"the first content")
+        store.private_files.add("folder/one", b"another")
+        assert store.private_files.read("folder/one") == b"another"
+
+    @pytest.mark.parametrize("data", [b"content", None])
+    def test_private_file_gets_another_key(
+        self, store: Store, another_store: Store, data: bytes | None
+    ) -> None:
+        store.private_files.add("folder/one", b"content")
+        assert store.private_files.rename("folder/one", "folder/two", data)
+        assert another_store.private_files.list("folder") == ["two"]
+        assert another_store.private_files.read("folder/two") == b"content"
+
+    def test_private_file_that_is_missing_gets_no_other_key(self, store: Store) -> None:
+        assert not store.private_files.rename("folder/one", "folder/two")
+        assert store.private_files.list("folder") == []
+
+    def test_lock_of_a_key_is_held_by_one_until_it_is_released(
+        self, store: Store, another_store: Store
+    ) -> None:
+        held = store.private_files.try_lock("some-lock")
+        assert held
+        assert another_store.private_files.try_lock("some-lock") is None
+        assert store.private_files.try_lock("some-lock") is None
+        assert store.private_files.try_lock("another-lock")
+        assert held.keep()
+        held.release()
+        assert another_store.private_files.try_lock("some-lock")

@@ -8,20 +8,20 @@ from itertools import count
 from types import FrameType
 from typing import Any
 
-_TRACED = "/fileservice/storage/local/"
+_STORE = "/fileservice/storage/local/"
 
 
-def killed_at(line: int, act: Callable[[], object]) -> bool:
+def killed_at(line: int, act: Callable[[], object], *traced: str) -> bool:
     """Run `act` in a process that kills itself before a line of the store; return if it did.
 
-    Lines are counted as they are executed.
+    Lines are counted as they are executed, also those of files whose paths have one of `traced`.
     """
     child = os.fork()
     if not child:
         executed = count()
 
         def trace(frame: FrameType, event: str, _argument: Any) -> Any:
-            if _TRACED not in frame.f_code.co_filename:
+            if not any(part in frame.f_code.co_filename for part in (_STORE, *traced)):
                 return None
             if event == "line" and next(executed) == line:
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -49,7 +49,7 @@ def test_metadata_is_removed_unless_its_file_was_published(
     data = b"x" * (9 * MIB)
     publish_streamed(store, data)
     [used] = list_objects(client, METADATA)
-    MetadataStore(client).write(new_id(), NAME, metadata_of(content_of(b""), None, None))
+    MetadataStore(client).write(new_id(), NAME, metadata_of(content_of(b""), None, None, ""))
 
     sweep.sweep(client)
     assert len(list_objects(client, METADATA)) == 2
