@@ -19,6 +19,14 @@ from fileservice.access import (
     open_limits,
 )
 from fileservice.brief_calls import call_blocking
+from fileservice.events import (
+    NO_EVENTS,
+    EventDelivery,
+    EventQueue,
+    EventReceiver,
+    EventRecorder,
+    Events,
+)
 from fileservice.executor import Executor
 from fileservice.gevent_executor import (
     GreenletExecutor,
@@ -140,7 +148,7 @@ def create_app(
     dependencies = _dependencies(settings, store, executor, authenticator, links, checks)
     for resource in (uploads, archive, listing, pages, tus, resumable_draft, link_routes):
         app.register_blueprint(resource.routes(dependencies))
-    transfers = LinkTransfers(link_access, store, executor)
+    transfers = LinkTransfers(link_access, store, executor, dependencies.upload_context.events)
     app.register_blueprint(downloads.routes(dependencies))
     app.register_blueprint(shared.routes(dependencies, link_access, transfers))
     browser_sign_in = SignIn(session_cookie, executor, settings.public_url)
@@ -218,6 +226,7 @@ def _dependencies(
         accounts.release,
         begin_removal=accounts.begin_removal,
         staged_checks=checks,
+        events=_events(settings, store, executor),
     )
     resumable_uploads = ResumableUploads(context, expiry=settings.upload_expiry)
     return Dependencies(
@@ -232,6 +241,18 @@ def _dependencies(
         public_url=settings.public_url,
         download_redirect=settings.download_redirect,
     )
+
+
+def _events(settings: Settings, store: Store, executor: Executor) -> Events:
+    """Return where events are reported, and deliver them beside the requests."""
+    if not settings.on_stored or not settings.on_stored_secret:
+        return NO_EVENTS
+    queue = EventQueue(store.private_files)
+    receiver = EventReceiver(
+        settings.on_stored, settings.on_stored_secret, allow_private=settings.on_stored_private
+    )
+    EventDelivery(queue, store, receiver, executor).start()
+    return EventRecorder(queue, settings.public_url or "fileservice")
 
 
 def _openid_provider(settings: Settings) -> "OpenIDProvider | None":

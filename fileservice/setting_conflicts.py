@@ -21,6 +21,7 @@ def conflicts(values: Mapping[str, object]) -> list[str]:
         *_expiry_conflicts(values),
         *_identity_conflicts(values),
         *_provider_conflicts(values),
+        *_event_conflicts(values),
     ]
 
 
@@ -98,6 +99,18 @@ def _provider_conflicts(values: Mapping[str, object]) -> list[str]:
     if not issuer and (client_id or values.get("oidc_client_secret")):
         problems.append(f"{PREFIX}OIDC_CLIENT_ID and the secret need {PREFIX}OIDC_ISSUER")
     return problems
+
+
+def _event_conflicts(values: Mapping[str, object]) -> list[str]:
+    """Say what is missing to send events."""
+    if "on_stored" not in values or "on_stored_secret" not in values:
+        return []
+    receiver, secret = values["on_stored"], values["on_stored_secret"]
+    if receiver and not secret:
+        return [f"{PREFIX}ON_STORED={receiver!r}: {PREFIX}ON_STORED_SECRET must be set, too"]
+    if not receiver and (secret or values.get("on_stored_private")):
+        return [f"{PREFIX}ON_STORED_SECRET and {PREFIX}ON_STORED_PRIVATE need {PREFIX}ON_STORED"]
+    return []
 
 
 def _real(path: Path) -> Path:

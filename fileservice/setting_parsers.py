@@ -5,6 +5,7 @@ The message of the ValueError continues the sentence that begins with the settin
 may do what are in `access_setting_parsers`.
 """
 
+import base64
 import ipaddress
 import os
 import re
@@ -139,6 +140,33 @@ def parse_public_url(text: str) -> str | None:
     if not is_prefix(match[3]):
         raise ValueError("its path must be a plain one such as https://example.org/files")
     return f"{match[1].lower()}://{match[2]}{match[3]}"
+
+
+def parse_receiver(text: str) -> str | None:
+    """Check the URL that events are sent to; return None for an empty text."""
+    if not text:
+        return None
+    match = re.fullmatch(r"https?://([^/?#]+)([/?][!-~]*)?", text)
+    if not match or not is_authority(match[1]) or "#" in text:
+        raise ValueError(
+            "must be a URL such as https://example.org/events, without a user, a password and a"
+            " fragment"
+        )
+    return text
+
+
+def parse_signing_secret(text: str) -> bytes | None:
+    """Parse a secret as Standard Webhooks has it: ``whsec_`` and 24 to 64 bytes in Base64."""
+    if not text:
+        return None
+    with suppress(ValueError):
+        secret = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+        if text.startswith("whsec_") and 24 <= len(secret) <= 64:
+            return secret
+    raise ValueError(
+        "must be whsec_ and 24 to 64 random bytes in Base64, as this prints them:"
+        ' echo "whsec_$(openssl rand -base64 32)"'
+    )
 
 
 def parse_origins(text: str) -> tuple[str, ...]:

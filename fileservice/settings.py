@@ -42,6 +42,8 @@ from fileservice.setting_parsers import (
     parse_path,
     parse_positive_size,
     parse_public_url,
+    parse_receiver,
+    parse_signing_secret,
     parse_store_id,
     parse_store_url,
     parse_umask,
@@ -111,6 +113,9 @@ class Settings:
     on_staged: tuple[str, ...]
     on_staged_timeout: float
     max_staged_checks: int
+    on_stored: str | None
+    on_stored_secret: bytes | None = field(repr=False)
+    on_stored_private: bool
 
     @property
     def hosts(self) -> tuple[str | Network, ...]:
@@ -245,6 +250,9 @@ VARIABLES: Mapping[str, Variable] = {
     "ON_STAGED": Variable("", parse_command),
     "ON_STAGED_TIMEOUT": Variable("30s", duration_between("1s", "1h")),
     "MAX_STAGED_CHECKS": Variable("4", parse_count),
+    "ON_STORED": Variable("", parse_receiver),
+    "ON_STORED_SECRET": Variable("", parse_signing_secret, is_secret=True),
+    "ON_STORED_PRIVATE": Variable("false", parse_boolean),
 }
 """Every setting, by the name of its variable without PREFIX."""
 

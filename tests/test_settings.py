@@ -60,6 +60,9 @@ DEFAULTS: dict[str, Any] = {
     "ON_STAGED": (),
     "ON_STAGED_TIMEOUT": 30,
     "MAX_STAGED_CHECKS": 4,
+    "ON_STORED": None,
+    "ON_STORED_SECRET": None,
+    "ON_STORED_PRIVATE": False,
     "ACCESS_FILE": None,
     "SECRET_KEY": None,
     "OIDC_ISSUER": None,
@@ -312,6 +315,17 @@ INVALID = [
     ("ANONYMOUS", ","),
     ("ACCESS_FILE", "access\0.toml"),
     ("SECRET_KEY", "k" * 31),
+    ("ON_STORED", "ftp://example.org/"),
+    ("ON_STORED", "https://user:secret@example.org/"),
+    ("ON_STORED", "https://example.org/#top"),
+    ("ON_STORED", "https://example.org/a b"),
+    ("ON_STORED", "https://example.org:99999/"),
+    ("ON_STORED", "https:///events"),
+    ("ON_STORED_SECRET", "c2VjcmV0IG9mIDMyIGJ5dGVzIGZvciB0aGUgdGVzdHM="),
+    ("ON_STORED_SECRET", "whsec_c2hvcnQ="),
+    ("ON_STORED_SECRET", "whsec_" + "A" * 88),
+    ("ON_STORED_SECRET", "whsec_not base64 not base64 not base64 not base64"),
+    ("ON_STORED_PRIVATE", "yes"),
     ("OIDC_ISSUER", "login.example.org"),
     ("OIDC_ISSUER", "http://login.example.org"),
     ("OIDC_ISSUER", "https://login.example.org/?a=b"),
@@ -347,6 +361,9 @@ NEEDING_OTHERS = {
     "OIDC_ISSUER",
     "OIDC_CLIENT_ID",
     "OIDC_CLIENT_SECRET",
+    "ON_STORED",
+    "ON_STORED_SECRET",
+    "ON_STORED_PRIVATE",
 }
 """Settings that are valid only together with others."""
 
@@ -690,3 +707,27 @@ def test_any_host_is_served_unless_the_service_listens_on_loopback(
 def test_settings_are_immutable() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         read().workers = 3  # type: ignore[misc]
+
+
+SIGNING_SECRET = "whsec_c2VjcmV0IG9mIDMyIGJ5dGVzIGZvciB0aGUgdGVzdHM="
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080", "https://example.org/events?token=a%20b", "http://[::1]/"]
+)
+def test_receiver_of_events_needs_a_secret(url: str) -> None:
+    [problem] = problems_of(ON_STORED=url)
+    assert "FILESERVICE_ON_STORED_SECRET must be set, too" in problem
+    settings = read(ON_STORED=url, ON_STORED_SECRET=SIGNING_SECRET, ON_STORED_PRIVATE="true")
+    assert settings.on_stored == url
+    assert settings.on_stored_secret == b"secret of 32 bytes for the tests"
+    assert settings.on_stored_private
+    assert "secret of 32" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "variables", [{"ON_STORED_SECRET": SIGNING_SECRET}, {"ON_STORED_PRIVATE": "true"}]
+)
+def test_settings_of_events_need_a_receiver(variables: dict[str, str]) -> None:
+    [problem] = problems_of(**variables)
+    assert problem.endswith("need FILESERVICE_ON_STORED")

@@ -16,6 +16,11 @@ class LinkTransfer:
     link_id: str
     use: Use
 
+    @property
+    def is_first(self) -> bool:
+        """Whether the use was taken for it; otherwise it continues one."""
+        return self.use.transfers == 1 and self.use.touched == self.use.began
+
 
 def uses_left(link: Link, client: str) -> int | None:
     """Return how many downloads a client could begin by a link; None for any number.

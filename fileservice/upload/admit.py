@@ -42,7 +42,7 @@ def admit(request: UploadRequest, context: UploadContext) -> Admission:
         return Admission(file_type, replaces=replaced)
     stored = None
     if request.digests:
-        stored = context.executor.run_io(find_repeated_file, request, store)
+        stored = context.executor.run_io(find_repeated_file, request, context)
     if not stored:
         raise condition_error(request)
     return Admission(file_type, repeated=stored)
@@ -67,12 +67,14 @@ def find_replaceable(request: UploadRequest, store: Store) -> StoredFile | None:
     return stored if request.may_replace(stored) else None
 
 
-def find_repeated_file(request: UploadRequest, store: Store) -> StoredFile | None:
+def find_repeated_file(request: UploadRequest, context: UploadContext) -> StoredFile | None:
     """Return the file stored under the name if it has the SHA-256 that the client declares.
 
     Return None if there is no such file, or if the caller may not see it and has not stored it.
-    Like a file that was answered with 201, the returned file survives a power failure.
+    Like a file that was answered with 201, the returned file survives a power failure, and it is
+    reported that it was stored.
     """
+    store = context.store
     declared = request.digests.get("sha-256")
     if not declared:
         return None
@@ -81,6 +83,7 @@ def find_repeated_file(request: UploadRequest, store: Store) -> StoredFile | Non
         if stored.content.sha256 != declared or not may_see(request.caller, stored):
             return None
         store.sync_names()  # the file may be visible before it is durable
+        context.events.settle(stored)
         return stored if store.stat(request.name).version == stored.version else None
     except NotFound:
         return None

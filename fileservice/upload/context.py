@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fileservice.events import NO_EVENTS, Events
 from fileservice.executor import Executor
 from fileservice.storage import Store, StoredFile
 from fileservice.upload.policy import UploadPolicy
@@ -38,3 +39,5 @@ class UploadContext:
     """
     staged_checks: StagedChecks | None = None
     """What every complete file has to pass before it is published; None for nothing."""
+    events: Events = NO_EVENTS
+    """Where it is reported that files are stored and removed."""

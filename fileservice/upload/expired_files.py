@@ -2,7 +2,9 @@
 
 import logging
 from contextlib import suppress
+from functools import partial
 
+from fileservice.events import EventKind
 from fileservice.names import FileName
 from fileservice.storage import NotFound, StorageError, StoredFile, describe_error
 from fileservice.upload.context import UploadContext
@@ -40,4 +42,5 @@ def _remove(file: StoredFile, context: UploadContext) -> None:
     """Remove an expired file, unless another process is faster, which then gives it back."""
     give_back = context.begin_removal(file)
     with suppress(NotFound):
-        give_back(context.store.expired.remove(file))
+        remove = partial(context.store.expired.remove, file)
+        give_back(context.events.remove(EventKind.EXPIRED, file, "", remove))

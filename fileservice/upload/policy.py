@@ -82,6 +82,8 @@ class UploadRequest:
     expires: int | None = None
     """When the file expires, in seconds since the Unix epoch; None if the client names no time."""
     caller: Caller = UNRESTRICTED
+    upload: str = ""
+    """The id of the resumable upload; empty for a file that comes in one request."""
 
     def authorize(self) -> None:
         """Raise what the caller raises if it may not, or no longer, store this file."""

@@ -21,6 +21,7 @@ from fileservice.upload.expired_files import free_name
 from fileservice.upload.inspection.scan import ContentScan
 from fileservice.upload.policy import ANY_VERSION, UploadRequest
 from fileservice.upload.quota import QuotaReservation
+from fileservice.upload.reported import publish_and_report
 from fileservice.upload.staged_checks import FileFacts
 
 _NO_VERSION = ""
@@ -119,7 +120,7 @@ def _publish(
     except NameReserved:  # nothing was published, so the reservation is released as usual
         raise
     except (NameTaken, VersionChanged, NotFound):
-        stored = find_repeated_file(request, context.store)
+        stored = find_repeated_file(request, context)
         if not stored:
             raise condition_error(request) from None
         return UploadResult(stored, created=False)
@@ -140,7 +141,7 @@ def _publish_new(
     """Publish the file; one that has the name and has expired is removed before."""
     while True:
         try:
-            return writer.publish(request.name, content, owner, expires=request.expires)
+            return publish_and_report(request, context, writer, content, owner)
         except NameTaken:
             if not free_name(request.name, context):
                 raise
@@ -158,12 +159,12 @@ def _replace(
     Raise VersionChanged or NotFound if there is none.
     """
     store = context.store
-    publish = partial(writer.publish, request.name, content, expires=request.expires)
+    publish = partial(publish_and_report, request, context, writer, content, reservation.owner)
     while True:
         current = find_replaceable(request, store)
         if current is None:
             # The writer finds out whether an earlier process has published this very file.
-            return publish(reservation.owner, replaces=_NO_VERSION)
+            return publish(replaces=_NO_VERSION)
         give_back = context.begin_removal(current)
         is_own = bool(reservation.name) and current.owner == reservation.owner
         if not is_own:  # otherwise an earlier process has published this very file
@@ -171,7 +172,7 @@ def _replace(
             if reservation.name and find_replaceable(request, store) != current:
                 continue  # its bytes may have been given back before the reservation counted on it
         try:
-            file = publish(reservation.owner, replaces=current.version)
+            file = publish(current=current, replaces=current.version)
         except VersionChanged:
             if request.replaces == ANY_VERSION:
                 continue  # it was replaced by another, which this one may replace as well

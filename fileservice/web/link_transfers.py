@@ -15,6 +15,7 @@ from fileservice.access import (
     begin_transfer,
     end_of_transfer,
 )
+from fileservice.events import NO_EVENTS, Events
 from fileservice.executor import Executor
 from fileservice.protocols.ranges import ByteRange
 from fileservice.storage import (
@@ -41,11 +42,14 @@ _log = logging.getLogger(__name__)
 class LinkTransfers:
     """Sends files by links, and counts the uses."""
 
-    def __init__(self, access: LinkAccess, store: Store, executor: Executor) -> None:
+    def __init__(
+        self, access: LinkAccess, store: Store, executor: Executor, events: Events
+    ) -> None:
         self._links = access.links
         self._cookies = access.cookies
         self._store = store
         self._executor = executor
+        self._events = events
 
     def file(self, link: Link) -> StoredFile:
         """Return the file of a link for downloads. Raise LinkGone if it is not there any more."""
@@ -87,17 +91,20 @@ class LinkTransfers:
         on_close = None
         if wanted.method == "GET":
             client = self._cookies.client(environ, link_secret_of(environ))
-            on_close = self._begin(link, client, ranges, file.size)
+            on_close = self._begin(link, client, ranges, file)
         return send(environ, opened, ranges, inline=wanted.inline, on_close=on_close)
 
     def _begin(
-        self, link: Link, client: str, ranges: tuple[ByteRange, ...], size: int
+        self, link: Link, client: str, ranges: tuple[ByteRange, ...], file: StoredFile
     ) -> Callable[[int, bool], None] | None:
         """Take a use; return what is to be told how many bytes were sent, and whether all were."""
         resumes = bool(ranges) and all(part.first > 0 for part in ranges)
         transfer = self._executor.run_io(begin_transfer, self._links, link, client, resumes=resumes)
+        if self._events is not NO_EVENTS and (transfer.is_first if transfer else not resumes):
+            self._executor.run_io(self._events.link_used, link.id, file)
         if transfer is None:
             return None
+        size = file.size
         has_all = not ranges or (len(ranges) == 1 and ranges[0].length == size)
         sent = Outcome.WHOLE if has_all else Outcome.PART
         # What breaks off in the order of the file lacks its end. In any other order, the client may

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from fileservice.storage.local import LocalStore
+from tests.support.receiver import SECRET
 from tests.support.servers import LiveServer
 from tests.support.wire import Wire, request
 
 pytestmark = pytest.mark.usefixtures("over_a_directory")
 
 UPLOADS = 20
+RECEIVER = {"ON_STORED": "https://receiver.test/", "ON_STORED_SECRET": SECRET}
 BOUNDS = {
     "openat": 2,  # the staged file, and the directory for its sync
     "write": 2,  # the bytes, and one by which a thread wakes up the event loop: one hand-over
@@ -28,6 +31,14 @@ BOUNDS = {
     "lseek": 0,
     "recvfrom": 2,
     "sendto": 1,
+}
+BOUNDS_WITH_EVENTS = BOUNDS | {
+    "openat": 4,  # also the event, and its folder for its sync
+    "write": 3,
+    "fsetxattr": 5,  # also the id of the event
+    "fsync": 4,
+    "rename": 1,
+    "newfstatat": 10,
 }
 
 
@@ -49,10 +60,20 @@ def count_calls(strace: str, pid: int, log: Path, act: Callable[[], None]) -> Co
     return counts
 
 
+@pytest.mark.parametrize(
+    ("settings", "bounds"), [({}, BOUNDS), (RECEIVER, BOUNDS_WITH_EVENTS)], ids=["plain", "events"]
+)
 def test_small_upload_makes_few_system_calls(
-    root: None, tool: Callable[[str], str], start_server: Callable[..., LiveServer], tmp_path: Path
+    root: None,
+    tool: Callable[[str], str],
+    start_server: Callable[..., LiveServer],
+    tmp_path: Path,
+    settings: dict[str, str],
+    bounds: dict[str, int],
 ) -> None:
-    server = start_server(WORKERS="1")
+    store = LocalStore(tmp_path / "store", fsync=True)
+    lock = store.private_files.try_lock("event-delivery")  # so that the server delivers nothing
+    server = start_server(WORKERS="1", **settings)
     (pid,) = server.workers()
 
     with Wire(server) as wire:
@@ -68,6 +89,8 @@ def test_small_upload_makes_few_system_calls(
                 upload(number)
 
         counts = count_calls(tool("strace"), pid, tmp_path / "calls", upload_all)
-    assert counts["fsync"] == 2 * UPLOADS, "the control: every upload is synced"
+    assert lock
+    lock.release()
+    assert counts["fsync"] == bounds["fsync"] * UPLOADS, "the control: every upload is synced"
     beside = 5  # what the process does once in a while
-    assert not {call: n for call, n in counts.items() if n > BOUNDS.get(call, n) * UPLOADS + beside}
+    assert not {call: n for call, n in counts.items() if n > bounds.get(call, n) * UPLOADS + beside}

@@ -121,6 +121,7 @@ class UploadSession:
             scan = self._scan or self._take_scan()
             self._executor.run_io(scan.catch_up, self._writer, self._executor.run_cpu)
             request = self.status.record.request(self._caller)
+            request = replace(request, upload=self.status.upload)
             reservation = self._reserve_quota()
             result = publish(request, self._context, self._writer, scan, reservation)
         except REJECTIONS as error:

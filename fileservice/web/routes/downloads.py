@@ -10,6 +10,7 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from fileservice.access import Action, PrincipalKind
+from fileservice.events import EventKind
 from fileservice.names import FileName
 from fileservice.protocols.conditional import Outcome, evaluate
 from fileservice.storage import NotFound, Opened, VersionChanged
@@ -126,7 +127,13 @@ def routes(dependencies: Dependencies) -> Blueprint:
                 dependencies.executor.run_io(
                     dependencies.quota_accounts.delete,
                     file,
-                    partial(store.delete, name, file.version),
+                    partial(
+                        dependencies.upload_context.events.remove,
+                        EventKind.DELETED,
+                        file,
+                        principal_of(request.environ).id,
+                        partial(store.delete, name, file.version),
+                    ),
                 )
             except NotFound:
                 continue  # it was deleted or replaced meanwhile, so the conditions count again

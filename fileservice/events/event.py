@@ -1,0 +1,103 @@
+"""Event: what happened to a file, in the form of CloudEvents 1.0 (structured mode, JSON)."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from fileservice.names import FileName
+from fileservice.storage import StoredFile
+
+_JSON = "application/json"
+
+
+class EventKind(StrEnum):
+    """The `type` of an event."""
+
+    STORED = "fileservice.file.stored"
+    DELETED = "fileservice.file.deleted"
+    EXPIRED = "fileservice.file.expired"
+    LINK_USED = "fileservice.link.used"
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """Distinguishes a file from others that had its name before, or will have it."""
+
+    event: str
+    version: str
+    modified_ns: int
+
+    @classmethod
+    def of(cls, file: StoredFile) -> Self:
+        """Return the identity of this file."""
+        return cls(file.event, file.version, file.modified_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event."""
+
+    id: str
+    """32 hexadecimal digits, the same at every delivery."""
+    kind: EventKind
+    source: str
+    """Which service it is from: a URI reference."""
+    name: FileName
+    """The file that it is about."""
+    data: Mapping[str, object]
+    """What the receiver learns about it; no secret."""
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    removes: FileIdentity | None = None
+    """The file that does not exist any more if this has happened; not sent."""
+
+    def to_cloud_event(self) -> bytes:
+        """Return the body of the request that reports the event."""
+        return json.dumps(self._cloud_event()).encode()
+
+    def to_bytes(self) -> bytes:
+        """Return what is kept of the event in the queue."""
+        record: dict[str, object] = {"event": self._cloud_event()}
+        if self.removes:
+            removes = self.removes
+            record["removes"] = [removes.event, removes.version, removes.modified_ns]
+        return json.dumps(record).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self | None:
+        """Return the event that `to_bytes` turned into this; None if a part of it is missing."""
+        try:
+            record = json.loads(data)
+            event: dict[str, Any] = record["event"]
+            removes = record.get("removes")
+            return cls(
+                event["id"],
+                EventKind(event["type"]),
+                event["source"],
+                FileName.parse(event["subject"]),
+                event["data"],
+                datetime.fromisoformat(event["time"]),
+                FileIdentity(*removes) if removes else None,
+            )
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def _cloud_event(self) -> dict[str, object]:
+        return {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": self.source,
+            "type": str(self.kind),
+            "subject": self.name,
+            "time": self.time.isoformat(timespec="milliseconds"),
+            "datacontenttype": _JSON,
+            "data": dict(self.data),
+        }
+
+
+def new_id() -> str:
+    """Return an id that no other event has."""
+    return secrets.token_hex(16)
