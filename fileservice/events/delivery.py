@@ -56,6 +56,7 @@ class EventDelivery:
         self._store = store
         self._receiver = receiver
         self._run_io = executor.run_io
+        self._run_cpu = executor.run_cpu
         self._limits = limits or (REMOTE if store.remote else DeliveryLimits())
         self._settlement = PendingSettlement(queue, store, executor, self._limits)
         self._lock: PrivateLock | None = None
@@ -83,12 +84,12 @@ class EventDelivery:
         """Send what is due, once; return whether this process has the lock. Raise StorageError."""
         if not self._keep_lock():
             return False
+        if not self._outage.is_due():
+            return True
         ready, pending = self._run_io(self._queue.list)
         self._settlement.look_at(pending)
         ready = self._drop_excess(self._drop_old(ready))
-        files: dict[str, list[QueuedEvent]] = {}
-        for event in ready:
-            files.setdefault(event.name_hash, []).append(event)
+        files = self._run_io(self._run_cpu, _by_file, ready)
         self._retries = {name: self._retries[name] for name in self._retries.keys() & files.keys()}
         due = [events for name, events in files.items() if self._is_due(name)]
         self._deliver_files(due)
@@ -112,7 +113,7 @@ class EventDelivery:
 
     def _deliver_files(self, files: list[list[QueuedEvent]]) -> None:
         """Send the events of files, those of several files at the same time."""
-        if not files or not self._outage.is_due():
+        if not files:
             return
         waiting = deque(files)
         stopped = threading.Event()
@@ -212,6 +213,14 @@ class EventDelivery:
 
     def _log_dropped(self, event: Event, reason: str) -> None:
         _log.error("the %s is dropped: %s", _describe(event), reason)
+
+
+def _by_file(ready: list[QueuedEvent]) -> dict[str, list[QueuedEvent]]:
+    """Return the events of each file, by the hash of its name. There may be very many."""
+    files: dict[str, list[QueuedEvent]] = {}
+    for event in ready:
+        files.setdefault(event.name_hash, []).append(event)
+    return files
 
 
 def _describe(event: Event) -> str:

@@ -53,6 +53,13 @@ class Event:
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     removes: FileIdentity | None = None
     """The file that does not exist any more if this has happened; not sent."""
+    key: str = ""
+    """Identifies the event in the queue in place of its id: 32 hexadecimal digits; not sent."""
+
+    @property
+    def queue_id(self) -> str:
+        """What identifies the event in the queue."""
+        return self.key or self.id
 
     def to_cloud_event(self) -> bytes:
         """Return the body of the request that reports the event."""
@@ -60,7 +67,7 @@ class Event:
 
     def to_bytes(self) -> bytes:
         """Return what is kept of the event in the queue."""
-        record: dict[str, object] = {"event": self._cloud_event()}
+        record: dict[str, object] = {"event": self._cloud_event(), "key": self.key}
         if self.removes:
             removes = self.removes
             record["removes"] = [removes.event, removes.version, removes.modified_ns]
@@ -81,6 +88,7 @@ class Event:
                 event["data"],
                 datetime.fromisoformat(event["time"]),
                 FileIdentity(*removes) if removes else None,
+                record["key"],
             )
         except (ValueError, KeyError, TypeError):
             return None

@@ -30,12 +30,12 @@ class QueuedEvent:
     time_ns: int
     """When it was known to have happened, in nanoseconds since the Unix epoch."""
     name_hash: str
-    id: str
+    queue_id: str
 
     @property
     def key(self) -> str:
         """The key of its private file."""
-        return f"{_FOLDER}/{self.time_ns:020}-{self.name_hash}-{self.id}"
+        return f"{_FOLDER}/{self.time_ns:020}-{self.name_hash}-{self.queue_id}"
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
@@ -54,24 +54,29 @@ class EventQueue:
 
     def add(self, event: Event) -> None:
         """Add an event that has happened, durably. Raise StorageError."""
-        self._files.add(_ready(event.name, event.id).key, event.to_bytes())
+        self._files.add(_ready(event.name, event.queue_id).key, event.to_bytes())
 
     def add_pending(self, event: Event) -> None:
         """Add an event that is about to happen, durably. Raise StorageError."""
-        self._files.add(_pending_key(event.name, event.id), event.to_bytes())
+        self._files.add(_pending_key(event.name, event.queue_id), event.to_bytes())
 
-    def settle(self, name: FileName, event_id: str, event: Event | None = None) -> bool:
+    def settle(self, event: Event) -> bool:
         """Make a pending event one that has happened; return False if it is not pending.
 
-        `event` saves reading it. Raise StorageError.
+        Raise StorageError.
         """
-        new_key = _ready(name, event_id).key
-        data = event.to_bytes() if event else None
-        return self._files.rename(_pending_key(name, event_id), new_key, data)
+        new_key = _ready(event.name, event.queue_id).key
+        return self._files.rename(
+            _pending_key(event.name, event.queue_id), new_key, event.to_bytes()
+        )
+
+    def settle_stored(self, name: FileName, event_id: str) -> None:
+        """Do the same with the event that a file was stored. Raise StorageError."""
+        self._files.rename(_pending_key(name, event_id), _ready(name, event_id).key)
 
     def withdraw(self, event: Event) -> None:
         """Remove a pending event that has not happened. Raise StorageError."""
-        self._files.remove(_pending_key(event.name, event.id))
+        self._files.remove(_pending_key(event.name, event.queue_id))
 
     def list(self) -> tuple[list[QueuedEvent], list[str]]:
         """Return the events that have happened, in their order, and the keys of those pending.
@@ -95,12 +100,12 @@ class EventQueue:
         self._files.remove(key)
 
 
-def _ready(name: FileName, event_id: str) -> QueuedEvent:
-    return QueuedEvent(time.time_ns(), _hash(name), event_id)
+def _ready(name: FileName, queue_id: str) -> QueuedEvent:
+    return QueuedEvent(time.time_ns(), _hash(name), queue_id)
 
 
-def _pending_key(name: FileName, event_id: str) -> str:
-    return f"{_FOLDER}/pending-{_hash(name)}-{event_id}"
+def _pending_key(name: FileName, queue_id: str) -> str:
+    return f"{_FOLDER}/pending-{_hash(name)}-{queue_id}"
 
 
 def _hash(name: FileName) -> str:

@@ -54,20 +54,19 @@ class EventReceiver:
         *,
         allow_private: bool = False,
         seconds: float = _SECONDS,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`seconds` is the time limit of a request. `tls` is only given by tests."""
+        """`seconds` is the time limit of a request."""
         parts = urlsplit(url)
         assert parts.hostname
         self._host = parts.hostname
-        self._is_tls = parts.scheme == "https"
-        self._port = parts.port or (443 if self._is_tls else 80)
+        # It has all certificates of authorities, so it is made once.
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._port = parts.port or (443 if self._tls else 80)
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._authority = parts.netloc
         self._secret = secret
         self._allow_private = allow_private
         self._seconds = seconds
-        self._tls = tls
         self.label = f"{parts.scheme}://{parts.netloc}"
         """What the log calls it. The rest of its URL may be a secret."""
 
@@ -109,9 +108,8 @@ class EventReceiver:
         limit.start()
         connection = http.client.HTTPConnection(self._host, self._port)
         try:
-            if self._is_tls:
-                tls = self._tls or ssl.create_default_context()
-                opened = tls.wrap_socket(
+            if self._tls:
+                opened = self._tls.wrap_socket(
                     opened, server_hostname=self._host, do_handshake_on_connect=False
                 )
                 limit.args = (opened,)

@@ -72,7 +72,7 @@ class EventRecorder:
 
     def settle(self, file: StoredFile) -> None:
         if file.event:
-            self._queue.settle(file.name, file.event)
+            self._queue.settle_stored(file.name, file.event)
 
     def remove(
         self, kind: EventKind, file: StoredFile, principal: str, remove: Callable[[], StoredFile]
@@ -103,10 +103,12 @@ class EventRecorder:
 
     def _begin_removal(self, kind: EventKind, file: StoredFile, principal: str) -> PendingEvent:
         identity = FileIdentity.of(file)
-        # Of several processes that remove a file, each reports the same event.
-        event_id = _id_of(kind, identity.event, file.name, identity.version, identity.modified_ns)
+        # All that try to remove this file write the same pending event, and one of them succeeds.
+        key = _id_of(kind, file.name, identity)
+        # A file expires once, but another program may put a file there again that was deleted.
+        event_id = key if kind is EventKind.EXPIRED else new_id()
         data = _data(file.size, file.content, principal)
-        event = Event(event_id, kind, self._source, file.name, data, removes=identity)
+        event = Event(event_id, kind, self._source, file.name, data, removes=identity, key=key)
         try:
             self.settle(file)
             return self._begin(event)
@@ -134,7 +136,7 @@ class _Pending:
 
     def complete(self) -> None:
         event = self._event
-        if self._queue.settle(event.name, event.id, event):
+        if self._queue.settle(event):
             return
         # Somebody who found the file has settled the event, unless this has taken so long that it
         # was given up. Another process that tried the same removal may have withdrawn it.

@@ -41,7 +41,7 @@ class PendingSettlement:
     def _settle(self, key: str, *, is_abandoned: bool) -> None:
         event = self._queue.read(key)
         if event and has_happened(event, self._store):
-            self._queue.settle(event.name, event.id, event)
+            self._queue.settle(event)
         elif is_abandoned:
             self._queue.remove(key)
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,6 +173,19 @@ def test_pending_event_of_a_file_that_is_removed_is_sent_before_the_removal(queu
     delete(queue, "a.txt")
     queue.delivery.run_once()
     assert kinds(queue, "a.txt") == ["fileservice.file.stored", "fileservice.file.deleted"]
+
+
+def test_each_removal_of_a_file_that_is_put_there_again_is_an_event_of_its_own(
+    queue: Queue,
+) -> None:
+    path = Path(os.fsdecode(queue.store._layout.root)) / "a.txt"
+    for _ in range(2):
+        path.write_bytes(b"by another program")
+        os.utime(path, (1, 1))
+        delete(queue, "a.txt")
+    queue.delivery.run_once()
+    assert kinds(queue, "a.txt") == ["fileservice.file.deleted"] * 2
+    assert len({json.loads(body)["id"] for body in queue.receiver.sent}) == 2
 
 
 def test_file_is_removed_even_if_that_cannot_be_reported(

@@ -135,5 +135,8 @@ def test_deletion_is_reported_if_the_file_is_gone(tmp_path: Path, step: int) -> 
         is_gone = size_of_file(queue) is None
         assert is_gone or not acknowledged
         assert deliver(queue) == ([f"deleted {len(OLD)}"] if is_gone else [])
+        if not is_gone:  # the client, which has got no answer, asks again
+            delete(queue)
+            assert deliver(queue) == [f"deleted {len(OLD)}"]
 
     kill_at_every_line(tmp_path, lambda queue: upload(queue, OLD), delete, check, step)

@@ -2,7 +2,11 @@
 
 import hashlib
 import json
+import os
+import re
 import secrets
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +17,7 @@ import pytest
 from tests.http import test_expiry as uploads
 from tests.support.links import LinkMaker
 from tests.support.receiver import SECRET, Received, Receiver, receiver
-from tests.support.servers import LiveServer, free_port
+from tests.support.servers import ROOT, LiveServer, free_port
 from tests.support.wire import Wire, eventually, request
 
 TEXT = uploads.TEXT
@@ -228,3 +232,40 @@ def test_private_receiver_is_refused_unless_it_is_allowed(
         client.put(f"/upload/{name}", content=TEXT)
     eventually(lambda: "its address is not a public one" in server.log())
     assert not running.of(name)
+
+
+def test_receiver_in_the_documentation_prints_what_happens(
+    start_server: START, tmp_path: Path, name: str
+) -> None:
+    page = (ROOT / "docs" / "operating.md").read_text().partition("## Events")[2]
+    (script,) = re.findall(r"```python\n(.+?)```", page, re.DOTALL)
+    (tmp_path / "receiver.py").write_text(script)
+    port = free_port()
+    printed = tmp_path / "printed"
+    with (
+        printed.open("w") as output,
+        subprocess.Popen(
+            [sys.executable, tmp_path / "receiver.py"],
+            env=os.environ | {"EVENTS_SECRET": SECRET, "PORT": str(port)},
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+        ) as process,
+    ):
+        try:
+            server = start_server(
+                ON_STORED=f"http://127.0.0.1:{port}",
+                ON_STORED_SECRET=SECRET,
+                ON_STORED_PRIVATE="true",
+                PUBLIC_URL="https://files.example.org",
+            )
+            with server.client() as client:
+                client.put(f"/upload/{name}", content=TEXT)
+                client.delete(f"/download/{name}")
+            eventually(lambda: printed.read_text().count("\n") == 2)
+            forged = httpx.post(f"http://127.0.0.1:{port}", content=b"{}")
+        finally:
+            process.terminate()
+    assert printed.read_text() == (
+        f"fileservice.file.stored {name}\nfileservice.file.deleted {name}\n"
+    )
+    assert forged.status_code == 401
