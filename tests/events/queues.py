@@ -44,6 +44,7 @@ class Queue:
     """The queue of a store, as one process sees it."""
 
     def __init__(self, root: Path, limits: DeliveryLimits = AT_ONCE) -> None:
+        self.root = root
         self.store = LocalStore(root, fsync=False)
         self.queue = EventQueue(self.store.private_files)
         self.recorder = EventRecorder(self.queue, "fileservice")

@@ -178,7 +178,7 @@ def test_pending_event_of_a_file_that_is_removed_is_sent_before_the_removal(queu
 def test_each_removal_of_a_file_that_is_put_there_again_is_an_event_of_its_own(
     queue: Queue,
 ) -> None:
-    path = Path(os.fsdecode(queue.store._layout.root)) / "a.txt"
+    path = queue.root / "a.txt"
     for _ in range(2):
         path.write_bytes(b"by another program")
         os.utime(path, (1, 1))
@@ -193,7 +193,7 @@ def test_file_is_removed_even_if_that_cannot_be_reported(
 ) -> None:
     queue.put("a.txt")
     queue.delivery.run_once()
-    events = Path(queue.store._layout.private("events").decode())
+    events = queue.root / ".fileservice" / "events"
     events.rmdir()
     events.write_bytes(b"")  # no file can be made there
     caplog.set_level(logging.ERROR)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from fileservice import filetypes
 from fileservice.events import EventKind
 from fileservice.gevent_executor import InlineExecutor
 from fileservice.names import FileName
-from fileservice.storage import NotFound
+from fileservice.storage import NameTaken, NotFound
 from fileservice.upload import ANY_VERSION, UploadContext, UploadPolicy, UploadRequest, receive
 from tests.events.queues import Queue
 from tests.storage.local.killed_at import killed_at
@@ -111,6 +111,30 @@ def test_upload_that_is_repeated_and_deleted_is_reported_once(tmp_path: Path, st
         assert deliver(queue) == [f"stored {len(NEW)}", f"deleted {len(NEW)}"]
 
     kill_at_every_line(tmp_path, lambda _queue: None, lambda queue: upload(queue, NEW), check, step)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_upload_that_is_acknowledged_as_repeated_is_reported_even_if_the_file_is_moved(
+    tmp_path: Path, step: int
+) -> None:
+    def check(queue: Queue, _acknowledged: bool) -> None:
+        upload(queue, NEW)  # the client, which has got no answer, sends it again
+        (queue.root / NAME).unlink()  # and another program takes it away
+        assert deliver(queue) == [f"stored {len(NEW)}"]
+
+    kill_at_every_line(tmp_path, lambda _queue: None, lambda queue: upload(queue, NEW), check, step)
+
+
+def test_upload_that_loses_a_race_for_the_name_leaves_no_event(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "store")
+
+    def blocks() -> Iterator[memoryview]:
+        (queue.root / NAME).write_bytes(OLD)  # another program is faster
+        yield memoryview(NEW)
+
+    with pytest.raises(NameTaken):
+        receive(UploadRequest(NAME, len(NEW)), blocks(), context(queue))
+    assert queue.keys() == []
 
 
 @pytest.mark.parametrize("step", STEPS)
