@@ -43,9 +43,11 @@ class KnownReceiver:
 class Queue:
     """The queue of a store, as one process sees it."""
 
-    def __init__(self, root: Path, limits: DeliveryLimits = AT_ONCE) -> None:
+    def __init__(
+        self, root: Path, limits: DeliveryLimits = AT_ONCE, *, fsync: bool = False
+    ) -> None:
         self.root = root
-        self.store = LocalStore(root, fsync=False)
+        self.store = LocalStore(root, fsync=fsync)
         self.queue = EventQueue(self.store.private_files)
         self.recorder = EventRecorder(self.queue, "fileservice")
         self.receiver = KnownReceiver()
