@@ -19,14 +19,7 @@ from fileservice.access import (
     open_limits,
 )
 from fileservice.brief_calls import call_blocking
-from fileservice.events import (
-    NO_EVENTS,
-    EventDelivery,
-    EventQueue,
-    EventReceiver,
-    EventRecorder,
-    Events,
-)
+from fileservice.events import NO_EVENTS, EventReceiver, Events, start_events
 from fileservice.executor import Executor
 from fileservice.gevent_executor import (
     GreenletExecutor,
@@ -244,15 +237,12 @@ def _dependencies(
 
 
 def _events(settings: Settings, store: Store, executor: Executor) -> Events:
-    """Return where events are reported, and deliver them beside the requests."""
     if not settings.on_stored or not settings.on_stored_secret:
         return NO_EVENTS
-    queue = EventQueue(store.private_files)
     receiver = EventReceiver(
         settings.on_stored, settings.on_stored_secret, allow_private=settings.on_stored_private
     )
-    EventDelivery(queue, store, receiver, executor).start()
-    return EventRecorder(queue, settings.public_url or "fileservice")
+    return start_events(receiver, settings.public_url, store, executor)
 
 
 def _openid_provider(settings: Settings) -> "OpenIDProvider | None":

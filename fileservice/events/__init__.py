@@ -13,6 +13,7 @@ from fileservice.events.queue import EventQueue
 from fileservice.events.receiver import EventReceiver, ReceiverUnavailable, Response
 from fileservice.events.recorder import EventRecorder
 from fileservice.events.signature import signature_fields
+from fileservice.events.start import start_events
 
 __all__ = [
     "NO_EVENTS",
@@ -27,4 +28,5 @@ __all__ = [
     "ReceiverUnavailable",
     "Response",
     "signature_fields",
+    "start_events",
 ]

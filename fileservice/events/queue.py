@@ -15,7 +15,7 @@ from typing import Self
 
 from fileservice.events.event import Event
 from fileservice.names import FileName
-from fileservice.storage import PrivateFiles
+from fileservice.storage import PrivateFiles, PrivateLock
 
 _FOLDER = "events"
 _LOCK = "event-delivery"
@@ -49,8 +49,10 @@ class EventQueue:
 
     def __init__(self, files: PrivateFiles) -> None:
         self._files = files
-        self.try_lock_delivery = lambda: files.try_lock(_LOCK)
-        """Takes the lock of the process that delivers the events, as `PrivateFiles.try_lock`."""
+
+    def try_lock_delivery(self) -> PrivateLock | None:
+        """Take the lock of the process that delivers the events; see `PrivateFiles.try_lock`."""
+        return self._files.try_lock(_LOCK)
 
     def add(self, event: Event) -> None:
         """Add an event that has happened, durably. Raise StorageError."""

@@ -116,7 +116,7 @@ def test_all_that_happens_to_a_file_is_reported_in_order(
 
 
 def test_file_that_expires_is_reported(
-    start_server: START, running: Receiver, http: httpx.Client, name: str, over_a_directory: None
+    running: Receiver, http: httpx.Client, name: str, over_a_directory: None
 ) -> None:
     http.put(f"/upload/{name}", params={"expires": "1s"}, content=TEXT)
     assert [event.kind for event in running.wait_for(name, 2)] == ["file.stored", "file.expired"]
