@@ -14,7 +14,6 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Protocol
 
 from fileservice.events.event import Event
@@ -70,15 +69,20 @@ class EventDelivery:
         threading.Thread(target=self._run, name="event delivery", daemon=True).start()
 
     def _run(self) -> None:
+        trouble = Retry()
         while True:
-            has_lock = False
             try:
                 has_lock = self.run_once()
             except StorageError as error:
                 _log.warning("events could not be delivered: %s", describe_error(error))
+                trouble.postpone(self._limits)
             except Exception:  # noqa: BLE001  # no request waits for the result
                 _log.exception("delivering events failed")
-            time.sleep(self._limits.poll if has_lock else self._limits.take_over)
+                trouble.postpone(self._limits)
+            else:
+                trouble = Retry()
+                time.sleep(self._limits.poll if has_lock else self._limits.take_over)
+            time.sleep(trouble.seconds_left())
 
     def run_once(self) -> bool:
         """Send what is due, once; return whether this process has the lock. Raise StorageError."""
@@ -91,8 +95,9 @@ class EventDelivery:
         ready = self._drop_excess(self._drop_old(ready))
         files = self._run_io(self._run_cpu, _by_file, ready)
         self._retries = {name: self._retries[name] for name in self._retries.keys() & files.keys()}
-        due = [events for name, events in files.items() if self._is_due(name)]
-        self._deliver_files(due)
+        due = [name for name in files if self._is_due(name)]
+        due.sort(key=self._failures)  # one that makes the receiver fail does not come first again
+        self._deliver_files([files[name] for name in due])
         return True
 
     def close(self) -> None:
@@ -111,34 +116,43 @@ class EventDelivery:
     def _is_due(self, name_hash: str) -> bool:
         return self._retries.get(name_hash, self._outage).is_due()
 
+    def _failures(self, name_hash: str) -> int:
+        retry = self._retries.get(name_hash)
+        return retry.failures if retry else 0
+
     def _deliver_files(self, files: list[list[QueuedEvent]]) -> None:
         """Send the events of files, those of several files at the same time."""
         if not files:
             return
         waiting = deque(files)
         stopped = threading.Event()
+        errors: list[Exception] = []
 
         def deliver() -> None:
-            while waiting and not stopped.is_set():
-                try:
-                    events = waiting.popleft()
-                except IndexError:
-                    return
-                if not self._deliver_file(events):
-                    stopped.set()
+            try:
+                while not stopped.is_set():
+                    if not self._deliver_file(waiting.popleft()):
+                        stopped.set()
+            except IndexError:
+                pass  # no file is left
+            except Exception as error:  # noqa: BLE001  # raised again below
+                errors.append(error)
+                stopped.set()
 
         if self._outage.failures:  # one request shows whether the receiver is back
             self._deliver_file(waiting.popleft())
             if self._outage.failures:
                 return
         threads = [
-            threading.Thread(target=_logged(deliver), name="event delivery", daemon=True)
+            threading.Thread(target=deliver, name="event delivery", daemon=True)
             for _ in range(min(self._limits.concurrency, len(waiting)))
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        if errors:
+            raise errors[0]
 
     def _deliver_file(self, events: list[QueuedEvent]) -> bool:
         """Send the events of one file until one fails; return False if no other may be sent now."""
@@ -156,13 +170,15 @@ class EventDelivery:
         try:
             response = self._receiver.post(event.id, event.to_cloud_event())
         except ReceiverUnavailable as error:
-            self._note_outage(str(error))
+            self._note_outage(queued, str(error))
             return False
         if response.status in _UNAVAILABLE:
-            self._note_outage(f"it answers {response.status}", response.retry_after)
+            self._note_outage(queued, f"it answers {response.status}", response.retry_after)
             return False
         if self._outage.failures:
             _log.info("%s receives events again", self._receiver.label)
+        if self._outage.failures > 1:  # it was not only about one event
+            self._retries = {}
         self._outage = Retry()
         if response.status == _GONE:
             self._log_dropped(event, "the receiver has answered 410")
@@ -176,7 +192,11 @@ class EventDelivery:
         self._retries.pop(queued.name_hash, None)
         return True
 
-    def _note_outage(self, reason: str, retry_after: float | None = None) -> None:
+    def _note_outage(
+        self, queued: QueuedEvent, reason: str, retry_after: float | None = None
+    ) -> None:
+        """Have all events wait, and this one longer if others are accepted meanwhile."""
+        self._retries.setdefault(queued.name_hash, Retry()).postpone(self._limits)
         if not self._outage.failures:
             _log.warning(
                 "%s does not receive events: %s; they are kept and sent later",
@@ -225,17 +245,3 @@ def _by_file(ready: list[QueuedEvent]) -> dict[str, list[QueuedEvent]]:
 
 def _describe(event: Event) -> str:
     return f"event {event.id} ({event.kind}, {event.name!r})"
-
-
-def _logged(work: Callable[[], None]) -> Callable[[], None]:
-    """Return `work` for a thread, whose errors nobody else would see."""
-
-    def run() -> None:
-        try:
-            work()
-        except StorageError as error:
-            _log.warning("events could not be delivered: %s", describe_error(error))
-        except Exception:  # noqa: BLE001  # the thread has no caller
-            _log.exception("delivering events failed")
-
-    return run

@@ -43,6 +43,10 @@ class Retry:
     def is_due(self) -> bool:
         return time.monotonic() >= self._next
 
+    def seconds_left(self) -> float:
+        """Return in how many seconds it is due; 0 if it is."""
+        return max(0.0, self._next - time.monotonic())
+
     def postpone(self, limits: DeliveryLimits, at_least: float | None = None) -> None:
         delay = min(limits.longest_delay, limits.first_delay * 2.0 ** min(self.failures, 30))
         self.failures += 1

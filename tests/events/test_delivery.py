@@ -10,6 +10,7 @@ import pytest
 
 from fileservice.events import EventKind, ReceiverUnavailable
 from fileservice.names import FileName
+from fileservice.storage import StorageUnavailable
 from tests.events.queues import AT_ONCE, Queue
 
 
@@ -90,6 +91,32 @@ def test_receiver_that_is_down_gets_one_request_and_not_one_for_each_event(
     queue.receiver.answer = lambda _body: 200
     queue.delivery.run_once()
     assert queue.keys() == []
+
+
+def test_event_that_alone_makes_the_receiver_fail_does_not_hold_up_the_others(
+    tmp_path: Path,
+) -> None:
+    queue = Queue(tmp_path / "store", replace(AT_ONCE, concurrency=1))
+    queue.receiver.answer = lambda body: 503 if '"a.txt"' in body else 200
+    for number in range(5):
+        queue.put("a.txt" if not number else f"{number}.txt")
+    for _ in range(4):
+        queue.delivery.run_once()
+    assert all(queue.receiver.count(f"{number}.txt") == 1 for number in range(1, 5))
+    assert queue.receiver.count("a.txt") >= 1
+
+
+def test_event_that_cannot_be_removed_from_the_queue_is_an_error(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_key: str) -> None:
+        raise StorageUnavailable("the storage is read-only at present")
+
+    queue.put("a.txt")
+    monkeypatch.setattr(queue.store.private_files, "remove", fail)
+    with pytest.raises(StorageUnavailable):
+        queue.delivery.run_once()
+    assert queue.receiver.count("a.txt") == 1
 
 
 def test_event_that_the_receiver_does_not_want_is_dropped_and_logged(
