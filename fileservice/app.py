@@ -36,6 +36,7 @@ from fileservice.operator_checks import (
 from fileservice.settings import Settings, check_access_file
 from fileservice.storage import Store, open_store
 from fileservice.upload import (
+    ContentPolicy,
     ResumableUploads,
     StagedChecks,
     UploadContext,
@@ -210,6 +211,13 @@ def _dependencies(
         max_unfinished_of_client=settings.max_unfinished_uploads_per_client,
         max_expiry=settings.file_expiry_max,
         default_expiry=settings.file_expiry,
+        content=ContentPolicy(
+            max_members=settings.max_archive_members,
+            max_unpacked=settings.max_unpacked_size,
+            max_ratio=settings.max_compression_ratio,
+            max_pixels=settings.max_image_pixels,
+            refused=settings.refused_content,
+        ),
     )
     accounts = QuotaAccounts(store, executor, partial(held_reservations, store))
     context = UploadContext(

@@ -19,6 +19,7 @@ from fileservice import filetypes
 from fileservice.addresses import Network, is_authority, is_prefix
 from fileservice.quantities import parse_duration, parse_size
 from fileservice.storage import check_url
+from fileservice.upload import ContentRisk
 
 _MAX_SOCKET_PATH = 107
 """Bytes that a Unix socket's path may have (unix(7): sun_path, without the terminating zero)."""
@@ -121,6 +122,18 @@ def parse_extensions(text: str) -> tuple[str, ...]:
             f" the known extensions are {', '.join(sorted(filetypes.TABLE))}"
         )
     return extensions
+
+
+def parse_risks(text: str) -> frozenset[ContentRisk]:
+    """Parse a list of what files may not contain, or ``none``."""
+    if text == "none":
+        return frozenset()
+    try:
+        return frozenset(map(ContentRisk, elements(text)))
+    except ValueError:
+        raise ValueError(
+            f"must be none, or some of {', '.join(risk.value for risk in ContentRisk)}"
+        ) from None
 
 
 def parse_digest(text: str) -> bool:

@@ -43,12 +43,14 @@ from fileservice.setting_parsers import (
     parse_positive_size,
     parse_public_url,
     parse_receiver,
+    parse_risks,
     parse_signing_secret,
     parse_store_id,
     parse_store_url,
     parse_umask,
     read_secret,
 )
+from fileservice.upload import ContentRisk
 
 _SERVICE_DISCOVERY = re.compile(
     r"([A-Z0-9_]+_)?"
@@ -79,6 +81,11 @@ class Settings:
     min_free_space: int
     allowed_extensions: tuple[str, ...]
     umask: int
+    max_archive_members: int
+    max_unpacked_size: int
+    max_compression_ratio: int
+    max_image_pixels: int
+    refused_content: frozenset[ContentRisk]
     fsync: bool
     download_redirect: bool
     digest: bool
@@ -216,6 +223,11 @@ VARIABLES: Mapping[str, Variable] = {
     "MIN_FREE_SPACE": Variable("256MiB", parse_size),
     "ALLOWED_EXTENSIONS": Variable(",".join(filetypes.DEFAULT_EXTENSIONS), parse_extensions),
     "UMASK": Variable("077", parse_umask),
+    "MAX_ARCHIVE_MEMBERS": Variable("100000", parse_count),
+    "MAX_UNPACKED_SIZE": Variable("20GiB", parse_positive_size),
+    "MAX_COMPRESSION_RATIO": Variable("200", parse_count),
+    "MAX_IMAGE_PIXELS": Variable("250000000", parse_count),
+    "REFUSED_CONTENT": Variable("unsafe-names,links", parse_risks),
     "FSYNC": Variable("true", parse_boolean),
     "DOWNLOAD_REDIRECT": Variable("false", parse_boolean),
     "DIGEST": Variable("sha-256", parse_digest),

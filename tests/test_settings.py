@@ -13,6 +13,7 @@ import pytest
 from fileservice.access import RateLimit
 from fileservice.filetypes import DEFAULT_EXTENSIONS
 from fileservice.settings import VARIABLES, Settings, SettingsError, usable_cpus
+from fileservice.upload import ContentRisk
 
 
 def read(**variables: str) -> Settings:
@@ -34,6 +35,11 @@ DEFAULTS: dict[str, Any] = {
     "MIN_FREE_SPACE": 256 * 1024**2,
     "ALLOWED_EXTENSIONS": DEFAULT_EXTENSIONS,
     "UMASK": 0o077,
+    "MAX_ARCHIVE_MEMBERS": 100_000,
+    "MAX_UNPACKED_SIZE": 20 * 1024**3,
+    "MAX_COMPRESSION_RATIO": 200,
+    "MAX_IMAGE_PIXELS": 250_000_000,
+    "REFUSED_CONTENT": frozenset({ContentRisk.UNSAFE_NAMES, ContentRisk.LINKS}),
     "FSYNC": True,
     "DOWNLOAD_REDIRECT": False,
     "DIGEST": True,
@@ -95,6 +101,12 @@ VALID: list[tuple[str, str, Any]] = [
     ("MIN_FREE_SPACE", "10GiB", 10 * 1024**3),
     ("ALLOWED_EXTENSIONS", "pdf", ("pdf",)),
     ("ALLOWED_EXTENSIONS", " .PDF, txt,svg ", ("pdf", "txt", "svg")),
+    ("MAX_ARCHIVE_MEMBERS", "1", 1),
+    ("MAX_UNPACKED_SIZE", "1TiB", 1024**4),
+    ("MAX_COMPRESSION_RATIO", "1000", 1000),
+    ("MAX_IMAGE_PIXELS", "1000000", 1_000_000),
+    ("REFUSED_CONTENT", "none", frozenset()),
+    ("REFUSED_CONTENT", "macros, links", frozenset({ContentRisk.MACROS, ContentRisk.LINKS})),
     ("GRACE_PERIOD", "90s", 90),
     ("DRAIN_DELAY", "0s", 0),
     ("DRAIN_DELAY", "5s", 5),
@@ -210,6 +222,12 @@ INVALID = [
     ("WORKERS", "²"),
     ("MAX_UNFINISHED_UPLOADS", "0"),
     ("MAX_UNFINISHED_UPLOADS_PER_CLIENT", "none"),
+    ("MAX_ARCHIVE_MEMBERS", "0"),
+    ("MAX_UNPACKED_SIZE", "0"),
+    ("MAX_COMPRESSION_RATIO", "200:1"),
+    ("MAX_IMAGE_PIXELS", "10MP"),
+    ("REFUSED_CONTENT", "viruses"),
+    ("REFUSED_CONTENT", "macros,none"),
     ("MAX_FILE_SIZE", "0"),
     ("MAX_FILE_SIZE", "-1"),
     ("MAX_FILE_SIZE", "5GB"),

@@ -11,6 +11,7 @@ from fileservice.upload.errors import (
     REJECTIONS,
     AlreadyExpired,
     ContentMismatch,
+    ContentRefused,
     DigestMismatch,
     ExpiryTooLate,
     ExtensionNotAllowed,
@@ -26,6 +27,7 @@ from fileservice.upload.errors import (
     RefusedByScanner,
     ResumableUploadError,
     ScannerUnavailable,
+    TooComplex,
     TooLarge,
     TooManyChecks,
     TooManyUnfinished,
@@ -39,6 +41,7 @@ from fileservice.upload.errors import (
 from fileservice.upload.expired_files import remove_expired_files
 from fileservice.upload.inspection.antivirus import Antivirus
 from fileservice.upload.inspection.clamd import Clamd, ClamdError, StreamLimitTooLow
+from fileservice.upload.inspection.content_policy import ContentPolicy, ContentRisk
 from fileservice.upload.policy import ANY_VERSION, UploadPolicy, UploadRequest
 from fileservice.upload.publish import UploadResult
 from fileservice.upload.receive import receive
@@ -62,6 +65,9 @@ __all__ = [
     "Clamd",
     "ClamdError",
     "ContentMismatch",
+    "ContentPolicy",
+    "ContentRefused",
+    "ContentRisk",
     "DigestMismatch",
     "ExpiryTooLate",
     "ExtensionNotAllowed",
@@ -84,6 +90,7 @@ __all__ = [
     "StagedChecks",
     "StagedCommand",
     "StreamLimitTooLow",
+    "TooComplex",
     "TooLarge",
     "TooManyChecks",
     "TooManyUnfinished",

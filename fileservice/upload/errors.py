@@ -9,6 +9,8 @@ UploadError
 │   ├── ExpiryTooLate               it is to be kept for longer than a file may be
 │   ├── AlreadyExpired              its time was over before all of its bytes had arrived
 │   ├── ContentMismatch             its bytes are not of the type that its extension stands for
+│   ├── TooComplex                  it unpacks to, or contains, more than the operator allows
+│   ├── ContentRefused              it contains something that the operator refuses
 │   ├── DigestMismatch              its bytes do not have a digest that the client declared
 │   └── RefusedByCheck              a check of the operator has refused it
 │       ├── RefusedByScanner        the virus scanner has found something in it
@@ -103,6 +105,24 @@ class ContentMismatch(UploadRejected):
             f" {found}; give the file the extension that fits its content"
         )
         self.expected = file_type.media_type
+        self.found = found
+
+
+class TooComplex(UploadRejected):
+    """What the file contains exceeds `limit`; `resource` says of what."""
+
+    def __init__(self, resource: str, limit: int, counted: str) -> None:
+        super().__init__(f"the file has too many {counted}; {limit} are allowed at most")
+        self.resource = resource
+        self.limit = limit
+
+
+class ContentRefused(UploadRejected):
+    """The file contains something that the operator refuses; `risk` is its name in the setting."""
+
+    def __init__(self, risk: str, found: str) -> None:
+        super().__init__(f"the file contains {found}, and files with that are not accepted here")
+        self.risk = risk
         self.found = found
 
 

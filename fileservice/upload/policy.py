@@ -9,6 +9,7 @@ from fileservice.names import FileName
 from fileservice.storage import StoredFile
 from fileservice.upload.caller import UNRESTRICTED, Caller, may_see
 from fileservice.upload.errors import ExpiryTooLate, ExtensionNotAllowed, NoExtension
+from fileservice.upload.inspection.content_policy import ContentPolicy
 
 ANY_VERSION = ("*",)
 
@@ -32,6 +33,8 @@ class UploadPolicy:
     """For how many seconds a file may be kept; None for ever."""
     default_expiry: float | None = None
     """For how many seconds a file is kept that names no time; None for as long as it may be."""
+    content: ContentPolicy = field(default_factory=ContentPolicy)
+    """What a file of an accepted type may contain."""
 
     def check_expiry(self, expires: int, now: float) -> None:
         """Raise ExpiryTooLate if a file may not be kept until then (seconds since 1970)."""

@@ -55,9 +55,9 @@ def publish(
     This must not be called in a thread of the executor, as the checks may take minutes.
 
     `scan` has seen all bytes. A file that is new is yet to be counted (`reservation.commit`); one
-    that was replaced is not counted any more. Raise ContentMismatch, DigestMismatch,
-    AlreadyExpired, NameTaken, PreconditionNotMet, or what the checks, the caller's `authorize` and
-    the reservation raise.
+    that was replaced is not counted any more. Raise ContentMismatch, TooComplex, ContentRefused,
+    DigestMismatch, AlreadyExpired, NameTaken, PreconditionNotMet, or what the checks, the caller's
+    `authorize` and the reservation raise.
     """
     executor, checks = context.executor, context.staged_checks
     if not checks:
@@ -85,7 +85,7 @@ def publish_unchecked(
 def _verify(
     request: UploadRequest, context: UploadContext, writer: Writer, scan: ContentScan
 ) -> Content:
-    """Return what the staged file is. Blocks. Raise ContentMismatch or DigestMismatch."""
+    """Return what the staged file is. Blocks. Raise UnacceptableContent or DigestMismatch."""
     verdict = scan.verdict(writer, context.executor.run_cpu)
     digests = scan.digests()
     for algorithm, declared in request.digests.items():

@@ -67,6 +67,8 @@ MEMBERS: dict[Exception, dict[str, object]] = {
         "expected": "text/plain",
         "found": "image/png",
     },
+    upload_errors.TooComplex("members", 10, "members"): {"resource": "members", "limit": 10},
+    upload_errors.ContentRefused("macros", "macros"): {"risk": "macros", "found": "macros"},
     upload_errors.NoExtension(FileName("README")): {},
     upload_errors.ExtensionNotAllowed("exe", {"txt": TEXT_TYPE, "csv": TEXT_TYPE}): {
         "extension": "exe",

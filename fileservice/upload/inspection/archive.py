@@ -1,108 +1,97 @@
 """Zip archives, and the document formats that are zip archives with certain members.
 
-Nothing is ever decompressed, and no more is read than the limits here allow: a few hundred bytes of
-an archive may inflate to gigabytes, and its headers may claim any size. Sections named here are
-those of APPNOTE.TXT, PKWARE's specification of the format.
+Archives are never unpacked, and of a document only its descriptions of its members are, within
+limits: a few hundred bytes of an archive may inflate to gigabytes. Sections named here are those of
+APPNOTE.TXT, PKWARE's specification of the format.
 """
 
+import re
 import struct
-from collections.abc import Iterator
 
+from fileservice.executor import RunCpu
 from fileservice.filetypes import FileType
 from fileservice.storage import StagedFile
+from fileservice.upload.errors import ContentMismatch
+from fileservice.upload.inspection import package
+from fileservice.upload.inspection.archive_scan import ArchiveScan, DocumentParts
+from fileservice.upload.inspection.content_policy import ContentPolicy
+from fileservice.upload.inspection.reading import ReadAt
+from fileservice.upload.inspection.zip_directory import ENCRYPTED, SIZES_FOLLOW, STORED, BadArchive
 
 _LOCAL_HEADER = struct.Struct("<4s2xHH8xIIHH")
 """Signature, flags, method, compressed size, size, lengths of name and extra field (section
 4.3.7)."""
-_LOCAL_SIGNATURE = b"PK\x03\x04"
 _DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
-_ENCRYPTED, _SIZES_FOLLOW = 1, 8
-_STORED = 0
 _MIMETYPE = b"mimetype"
 _MAX_MIMETYPE = 256
-
-_DIRECTORY_ENTRY = struct.Struct("<4s24xHHH12x")
-"""Signature, and the lengths of name, extra field and comment, which follow (section 4.3.12)."""
-_ENTRY_SIGNATURE = b"PK\x01\x02"
-_MAX_DIRECTORY = 1 << 20
-"""A directory of members is only read into memory up to this size, in bytes."""
-
-_END_RECORD = b"PK\x05\x06"
-_END_RECORD_SIZE = 22
-_MAX_COMMENT = 65535
-_ZIP64_LOCATOR = b"PK\x06\x07"
-_ZIP64_LOCATOR_SIZE = 20
-_MAX_END = _ZIP64_LOCATOR_SIZE + _END_RECORD_SIZE + _MAX_COMMENT
-"""How far from the end of the file its end records can begin (section 4.3.16)."""
 
 _UNSPECIFIC = ("application/zip", "application/octet-stream")
 
 _OFFICE_DIRECTORIES = {"docx": b"word/", "xlsx": b"xl/", "pptx": b"ppt/"}
+_OFFICE_MEMBER = re.compile(
+    rb"\A\[Content_Types\]\.xml\Z|\.rels\Z"
+    rb"|vbaProject|vbaData|macrosheets/|embeddings/|activeX/|oleObject",
+    re.IGNORECASE,
+)
+_OPEN_DOCUMENT_MEMBER = re.compile(
+    rb"\AMETA-INF/manifest\.xml\Z|\A(?:Basic|Scripts)/.", re.IGNORECASE
+)
 
 
-def matches(file_type: FileType, staged: StagedFile, detected: str) -> bool:
-    """Return whether the archive is of this type, given the media type that libmagic detected.
+def check(
+    file_type: FileType,
+    staged: StagedFile,
+    detected: str,
+    policy: ContentPolicy,
+    run_cpu: RunCpu,
+) -> None:
+    """Check an archive, given the media type that libmagic detected.
 
-    Every document may also have the extension zip. libmagic only looks at the first few members of
-    an Office document. If its result is unspecific, the list of all members decides.
+    Raise ContentMismatch if it is not of this type or contradicts itself, and TooComplex or
+    ContentRefused. Every document may also have the extension zip. libmagic only looks at the first
+    few members of an Office document. If its result is unspecific, the list of all members decides.
     """
-    directory = _directory(staged)
-    if directory is None:
-        return False
-    if file_type.extension == "zip":
-        return True
-    if file_type.extension not in _OFFICE_DIRECTORIES:
-        return _stored_mimetype(staged) == file_type.media_type.encode()
-    offset, size = directory
-    if detected in file_type.magic:
-        return True
-    if detected not in _UNSPECIFIC or size > _MAX_DIRECTORY:
-        return False
-    names = set(_member_names(staged.read_at(size, offset)))
-    prefix = _OFFICE_DIRECTORIES[file_type.extension]
-    return b"[Content_Types].xml" in names and any(name.startswith(prefix) for name in names)
+    prefix = _OFFICE_DIRECTORIES.get(file_type.extension)
+    is_plain = file_type.extension == "zip"
+    if not (is_plain or prefix) and _stored_mimetype(staged.read_at) != (
+        file_type.media_type.encode()
+    ):
+        raise ContentMismatch(file_type, detected)
+    if prefix and detected not in (*file_type.magic, *_UNSPECIFIC):
+        raise ContentMismatch(file_type, detected)
+    parts = None
+    if prefix:
+        parts = DocumentParts(_OFFICE_MEMBER, prefix)
+    elif not is_plain:
+        parts = DocumentParts(_OPEN_DOCUMENT_MEMBER)
+    scan = ArchiveScan(staged.read_at, staged.size, policy, parts)
+    try:
+        scan.run(run_cpu)
+        if prefix:
+            if package.CONTENT_TYPES not in scan.names or not scan.has_folder:
+                raise ContentMismatch(file_type, detected)
+            package.check_office(scan, staged.read_at, policy, run_cpu)
+        elif not is_plain:
+            package.check_open_document(scan, staged.read_at, policy, run_cpu)
+    except BadArchive as error:
+        raise ContentMismatch(file_type, str(error)) from None
 
 
-def _directory(staged: StagedFile) -> tuple[int, int] | None:
-    """Return the offset and size of the directory of members; None if there is no end record."""
-    size = staged.size
-    tail_offset = max(0, size - _MAX_END)
-    tail = staged.read_at(size - tail_offset, tail_offset)
-    end = tail.rfind(_END_RECORD)
-    if end < 0 or len(tail) - end < _END_RECORD_SIZE:
-        return None
-    if _ZIP64_LOCATOR in tail[max(0, end - _ZIP64_LOCATOR_SIZE) : end]:
-        return 0, size  # another record has its size; no document needs such a large directory
-    (directory_size,) = struct.unpack_from("<I", tail, end + 12)
-    return max(0, tail_offset + end - directory_size), directory_size
-
-
-def _member_names(directory: bytes) -> Iterator[bytes]:
-    offset = 0
-    while len(directory) - offset >= _DIRECTORY_ENTRY.size:
-        signature, *lengths = _DIRECTORY_ENTRY.unpack_from(directory, offset)
-        if signature != _ENTRY_SIGNATURE:
-            return
-        offset += _DIRECTORY_ENTRY.size
-        yield directory[offset : offset + lengths[0]]
-        offset += sum(lengths)
-
-
-def _stored_mimetype(staged: StagedFile) -> bytes | None:
+def _stored_mimetype(read_at: ReadAt) -> bytes | None:
     """Return the content of the member `mimetype` if it comes first and is not compressed.
 
     OpenDocument (version 1.3, part 2, section 3.3) and EPUB (OCF 3.3, section 4.3) require that, so
     that programs which cannot read archives can find it in the head of the file.
     """
-    header = staged.read_at(_LOCAL_HEADER.size, 0)
+    header = read_at(_LOCAL_HEADER.size, 0)
     if len(header) < _LOCAL_HEADER.size:
         return None
     signature, flags, method, compressed, size, name, extra = _LOCAL_HEADER.unpack(header)
-    if signature != _LOCAL_SIGNATURE or flags & _ENCRYPTED or method != _STORED:
+    if signature != b"PK\x03\x04" or flags & ENCRYPTED or method != STORED:
         return None
-    if staged.read_at(name, len(header)) != _MIMETYPE:
+    if read_at(name, len(header)) != _MIMETYPE:
         return None
-    content = staged.read_at(_MAX_MIMETYPE, len(header) + name + extra)
-    if flags & _SIZES_FOLLOW:
+    content = read_at(_MAX_MIMETYPE, len(header) + name + extra)
+    if flags & SIZES_FOLLOW:
         return content.partition(_DESCRIPTOR_SIGNATURE)[0].strip()
     return content[:size].strip() if compressed == size else None

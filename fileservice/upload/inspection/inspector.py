@@ -19,7 +19,11 @@ from fileservice.executor import RunCpu
 from fileservice.filetypes import TABLE, Family, FileType
 from fileservice.storage import StagedFile
 from fileservice.upload.errors import ContentMismatch
-from fileservice.upload.inspection import archive, text_signatures
+from fileservice.upload.inspection import archive, compound_file, text_signatures
+from fileservice.upload.inspection.compound_file import BadCompoundFile
+from fileservice.upload.inspection.content_policy import ContentPolicy
+from fileservice.upload.inspection.image_size import check_size
+from fileservice.upload.inspection.passing import feed_in_pieces, passing_check
 from fileservice.upload.inspection.text import NotText, TextScan
 
 HEAD = 4096
@@ -53,8 +57,10 @@ class Verdict:
 class Inspector:
     """Inspects one file, which must be of the type that its extension stands for."""
 
-    def __init__(self, file_type: FileType) -> None:
+    def __init__(self, file_type: FileType, policy: ContentPolicy) -> None:
         self._type = file_type
+        self._policy = policy
+        self._passing = passing_check(file_type, policy)
         self._head = bytearray()
         self._is_head_checked = False
         self._first = self._last = b""
@@ -62,7 +68,10 @@ class Inspector:
         self._text = TextScan() if file_type.family in _TEXT_FAMILIES else None
 
     def feed(self, block: bytes | memoryview) -> None:
-        """Inspect the next block. Raise ContentMismatch as soon as a wrong type is certain."""
+        """Inspect the next block.
+
+        Raise ContentMismatch, TooComplex or ContentRefused as soon as that is certain.
+        """
         if self._text:
             try:
                 self._text.feed(block)
@@ -75,20 +84,27 @@ class Inspector:
             self._head += block
             if len(self._head) >= HEAD:
                 self._check_head()
+        if self._passing:
+            feed_in_pieces(self._passing, block)
 
     def feed_head(self, head: bytes) -> None:
-        """Inspect the first HEAD bytes of a file, or all of a shorter one. Raise ContentMismatch.
+        """Inspect the first HEAD bytes of a file, or all of a shorter one.
 
-        The rest of the file cannot be inspected afterwards.
+        The rest of the file cannot be inspected afterwards. Raises what `feed` does.
         """
         self.feed(head)
         if not self._is_head_checked:
             self._check_head()
 
     def conclude(self, staged: StagedFile, run_cpu: RunCpu) -> Verdict:
-        """Return what the file is, all of whose bytes were fed. Raise ContentMismatch."""
+        """Return what the file is, all of whose bytes were fed.
+
+        Raise ContentMismatch, TooComplex or ContentRefused.
+        """
         if not self._is_head_checked:
             self._check_head()
+        if self._passing:
+            self._passing.conclude()
         charset = None
         if self._text:
             try:
@@ -103,9 +119,11 @@ class Inspector:
             case Family.OLE:
                 detected = _identify_file(staged, run_cpu)
                 self._require(detected in self._type.magic, detected)
+                if self._policy.refuses(*compound_file.RISKS):
+                    self._check_compound_file(staged)
             case Family.ZIP:
                 detected = _identify_file(staged, run_cpu)
-                self._require(archive.matches(self._type, staged, detected), detected)
+                archive.check(self._type, staged, detected, self._policy, run_cpu)
         return Verdict(self._type.media_type, charset)
 
     def _check_head(self) -> None:
@@ -116,6 +134,7 @@ class Inspector:
             case Family.SIGNATURE:
                 detected = _identify(head, magic.MAGIC_NONE)
                 self._require(detected in self._type.magic, detected)
+                check_size(self._type, head, self._policy)
             case Family.OLE:
                 if not head.startswith(_OLE_SIGNATURE):
                     raise ContentMismatch(self._type, _identify(head, magic.MAGIC_NONE))
@@ -127,6 +146,12 @@ class Inspector:
                 has_none = not text_signatures.may_have_signature(head)
                 detected = _identify(head, _NO_SIGNATURES if has_none else _ONLY_SIGNATURES)
                 self._require(detected not in _BINARY_MEDIA_TYPES, detected)
+
+    def _check_compound_file(self, staged: StagedFile) -> None:
+        try:
+            compound_file.check(staged.read_at, staged.size, self._policy)
+        except BadCompoundFile as error:
+            raise ContentMismatch(self._type, str(error)) from None
 
     def _is_json(self, staged: StagedFile, run_cpu: RunCpu) -> bool:
         if staged.size <= _MAX_PARSED_JSON:

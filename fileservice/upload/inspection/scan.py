@@ -7,6 +7,7 @@ from typing import Any
 from fileservice.executor import RunCpu
 from fileservice.filetypes import FileType
 from fileservice.storage import StagedFile
+from fileservice.upload.inspection.content_policy import ContentPolicy
 from fileservice.upload.inspection.inspector import Inspector, Verdict
 from fileservice.upload.policy import UploadPolicy, UploadRequest
 
@@ -18,8 +19,10 @@ _READ_SIZE = 1 << 20
 class ContentScan:
     """The inspection and the digests of one file, of which the first `size` bytes were scanned."""
 
-    def __init__(self, file_type: FileType, algorithms: Iterable[str]) -> None:
-        self._inspector = Inspector(file_type)
+    def __init__(
+        self, file_type: FileType, algorithms: Iterable[str], policy: ContentPolicy
+    ) -> None:
+        self._inspector = Inspector(file_type, policy)
         self._hashes: dict[str, Any] = {
             name: hashlib.new(name.replace("-", "")) for name in set(algorithms)
         }
@@ -31,7 +34,7 @@ class ContentScan:
         return bool(self._hashes)
 
     def inspect(self, block: Block) -> None:
-        """Inspect the next block. Raise ContentMismatch as soon as a wrong type is certain."""
+        """Inspect the next block. Raises what `Inspector.feed` does."""
         self._inspector.feed(block)
 
     def hash(self, block: Block) -> None:
@@ -40,7 +43,7 @@ class ContentScan:
             computed.update(block)
 
     def catch_up(self, staged: StagedFile, run_cpu: RunCpu) -> None:
-        """Scan the staged bytes that it has not seen. Raise ContentMismatch."""
+        """Scan the staged bytes that it has not seen. Raises what `Inspector.feed` does."""
         while self.size < staged.size:
             block = staged.read_at(min(_READ_SIZE, staged.size - self.size), self.size)
             if not block:
@@ -50,7 +53,7 @@ class ContentScan:
             self.size += len(block)
 
     def verdict(self, staged: StagedFile, run_cpu: RunCpu) -> Verdict:
-        """Return what the complete file is, all of which was scanned. Raise ContentMismatch."""
+        """Return what the complete file is. Raises what `Inspector.conclude` does."""
         return self._inspector.conclude(staged, run_cpu)
 
     def digests(self) -> dict[str, bytes]:
@@ -64,4 +67,4 @@ def begin_scan(request: UploadRequest, policy: UploadPolicy) -> ContentScan:
     Raise NoExtension or ExtensionNotAllowed.
     """
     algorithms = {*request.digests, *({"sha-256"} if policy.digest else ())}
-    return ContentScan(policy.file_type(request.name), algorithms)
+    return ContentScan(policy.file_type(request.name), algorithms, policy.content)

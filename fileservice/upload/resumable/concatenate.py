@@ -105,7 +105,7 @@ def _check_head(
         head += context.executor.run_io(writer.read_at, HEAD - len(head), 0)
         if len(head) == HEAD:
             break
-    inspector = Inspector(context.policy.file_type(request.name))
+    inspector = Inspector(context.policy.file_type(request.name), context.policy.content)
     context.executor.run_io(inspector.feed_head, head)
 
 

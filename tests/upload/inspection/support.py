@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fileservice.filetypes import TABLE
-from fileservice.upload import ContentMismatch
+from fileservice.upload import UploadRejected
+from fileservice.upload.inspection.content_policy import ContentPolicy
 from fileservice.upload.inspection.inspector import Inspector, Verdict
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -57,9 +58,9 @@ class OpenStagedFile:
         yield self._file.fileno()
 
 
-def inspect(extension: str, *blocks: bytes) -> Verdict:
+def inspect(extension: str, *blocks: bytes, policy: ContentPolicy | None = None) -> Verdict:
     """Inspect a file that arrives in these blocks, as an upload does."""
-    inspector = Inspector(TABLE[extension])
+    inspector = Inspector(TABLE[extension], policy or ContentPolicy())
     with tempfile.TemporaryFile() as file:
         for block in blocks:
             inspector.feed(block)
@@ -69,10 +70,10 @@ def inspect(extension: str, *blocks: bytes) -> Verdict:
 
 
 def accepts(extension: str, *blocks: bytes) -> bool:
-    """Return whether a file that arrives in these blocks has content of the right type."""
+    """Return whether a file that arrives in these blocks is accepted."""
     try:
         inspect(extension, *blocks)
-    except ContentMismatch:
+    except UploadRejected:
         return False
     return True
 
@@ -86,6 +87,29 @@ def make_zip(
         for name, content in members:
             archive.writestr(name, content)
     return buffer.getvalue()
+
+
+class _Stream(io.RawIOBase):
+    """Cannot seek, so that a writer has to write the sizes after the bytes."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.content += data
+        return len(data)
+
+
+def stream_zip(members: Iterable[tuple[str | zipfile.ZipInfo, bytes]]) -> bytes:
+    """Return a zip archive as a program writes it to a pipe, with nothing compressed."""
+    stream = _Stream()
+    with zipfile.ZipFile(stream, "w") as archive:  # type: ignore[call-overload]
+        for name, content in members:
+            archive.writestr(name, content)
+    return bytes(stream.content)
 
 
 def members_of(document: str) -> dict[str, bytes]:

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from fileservice.upload import TooComplex
 from fileservice.upload.inspection.inspector import Verdict
-from tests.upload.inspection.support import accepts, inspect
+from tests.upload.inspection.support import MIB, accepts, inspect
 
 
 @pytest.mark.parametrize(
@@ -29,8 +30,30 @@ def test_invalid_json_is_refused(text: str) -> None:
     assert not accepts("json", text.encode())
 
 
+@pytest.mark.parametrize("padding", [0, 2 * MIB], ids=["parsed", "not parsed"])
+@pytest.mark.parametrize("block_size", [1 << 20, 7])
+def test_nesting_is_bounded(padding: int, block_size: int) -> None:
+    """RFC 8259 section 9. Brackets in strings are no nesting, whatever is escaped in them."""
+
+    def text(depth: int) -> bytes:
+        half = depth // 2
+        deep = b'{"a\\\\":[' * half + b'"[\\"[{\\\\"' + b"]}" * half
+        return b'["' + b"[" * padding + b'","' + b"]" * 600 + b'",' + deep + b"]"
+
+    def blocks(content: bytes) -> list[bytes]:
+        head, rest = content[: padding + 4], content[padding + 4 :]
+        pieces = range(0, len(rest), block_size)
+        return [head, *(rest[offset : offset + block_size] for offset in pieces)]
+
+    json.loads(text(10))
+    assert accepts("json", *blocks(text(498)))
+    with pytest.raises(TooComplex) as raised:
+        inspect("json", *blocks(text(500)))
+    assert (raised.value.resource, raised.value.limit) == ("nesting", 500)
+
+
 def test_deeply_nested_json_raises_no_other_error() -> None:
-    accepts("json", b"[" * 500_000 + b"]" * 500_000)
+    assert not accepts("json", b"[" * 500_000 + b"]" * 500_000)
 
 
 def test_large_json_is_accepted() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from fileservice.filetypes import TABLE
 from fileservice.gevent_executor import InlineExecutor
+from fileservice.upload.inspection.content_policy import ContentPolicy
 from fileservice.upload.inspection.inspector import Inspector
 
 SIZE = 9 << 20
@@ -35,7 +36,7 @@ def test_large_file_of_a_family_that_is_not_read_again_is_recognised_as_it_passe
 ) -> None:
     file_type = TABLE[extension]
     assert not file_type.family.is_read_again
-    inspector = Inspector(file_type)
+    inspector = Inspector(file_type, ContentPolicy())
     inspector.feed(CONTENTS[extension])
     verdict = inspector.conclude(UnreadableFile(), InlineExecutor().run_cpu)
     assert verdict.media_type == file_type.media_type

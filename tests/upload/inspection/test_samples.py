@@ -4,6 +4,7 @@ import pytest
 
 from fileservice.filetypes import DEFAULT_EXTENSIONS, TABLE
 from fileservice.upload import ContentMismatch
+from fileservice.upload.inspection.content_policy import ContentPolicy
 from fileservice.upload.inspection.inspector import Inspector
 from tests.upload.inspection.support import EXTENSIONS, SAMPLES, TEXT, accepts, inspect
 
@@ -45,7 +46,7 @@ def test_error_names_the_expected_and_the_detected_type() -> None:
 
 
 def test_wrong_type_is_refused_as_soon_as_the_head_has_arrived() -> None:
-    inspector = Inspector(TABLE["png"])
+    inspector = Inspector(TABLE["png"], ContentPolicy())
 
     with pytest.raises(ContentMismatch):
         inspector.feed((SAMPLES / "img.bmp").read_bytes()[:4096])

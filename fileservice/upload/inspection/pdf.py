@@ -1,0 +1,75 @@
+"""PdfScan: names in a PDF that make a reader run, start or unpack something.
+
+This is a search for names that stand in the file in clear, and no more. Names in compressed object
+streams and in encrypted files are not seen (ISO 32000-2, sections 7.5.7 and 7.6).
+"""
+
+import re
+
+from fileservice.upload.errors import ContentRefused, TooComplex
+from fileservice.upload.inspection.content_policy import ContentPolicy, ContentRisk
+
+RISKS = (ContentRisk.PDF_SCRIPTS, ContentRisk.PDF_LAUNCH, ContentRisk.PDF_FILES)
+_NAMES = {
+    b"JavaScript": ContentRisk.PDF_SCRIPTS,
+    b"JS": ContentRisk.PDF_SCRIPTS,
+    b"XFA": ContentRisk.PDF_SCRIPTS,
+    b"RichMedia": ContentRisk.PDF_SCRIPTS,
+    b"Launch": ContentRisk.PDF_LAUNCH,
+    b"EmbeddedFile": ContentRisk.PDF_FILES,
+    b"EmbeddedFiles": ContentRisk.PDF_FILES,
+}
+_END_OF_NAME = rb"(?=[\0\t\n\f\r ()<>\[\]{}/%])"
+_LONGEST = 64
+"""No name here is longer with all of its characters escaped and what must follow it, in bytes."""
+_MAX_NAMES = 4_000_000
+"""How many names, or bytes that look like the beginning of one, a file may have."""
+
+
+def _pattern(name: bytes) -> bytes:
+    """Return the pattern of a name, any character of which may be escaped (section 7.3.5).
+
+    Short names occur by chance in pictures, so what must follow them is a part of the pattern.
+    """
+    characters = b"".join(
+        b"(?:%c|#%x[%x%s])"
+        % (character, character >> 4, character & 15, (b"%X" % (character & 15)))
+        for character in name
+    )
+    if len(name) > 3:
+        return characters + _END_OF_NAME
+    return characters + rb"[\0\t\n\f\r ]{0,8}+(?:[(<\[]|(?<![A-Z])[0-9]{1,10} )"
+
+
+class PdfScan:
+    """Searches the names of the risks that a policy refuses."""
+
+    def __init__(self, policy: ContentPolicy) -> None:
+        patterns = [
+            b"(?P<%s>%s)" % (name, _pattern(name))
+            for name, risk in _NAMES.items()
+            if risk in policy.refused
+        ]
+        initials = b"".join(name[:1] for name in _NAMES)
+        self._names = re.compile(rb"/(?=[#%s])(?:%s)" % (initials, rb"|".join(patterns)))
+        self._rest = b""
+        self._count = 0
+
+    def feed(self, block: bytes | memoryview) -> None:
+        """Search the next block. Raise ContentRefused or TooComplex."""
+        data = self._rest + bytes(block)
+        self._count += data.count(b"/")
+        if self._count > _MAX_NAMES:
+            raise TooComplex("structure", _MAX_NAMES, "names")
+        self._search(data)
+        self._rest = data[-_LONGEST:]
+
+    def conclude(self) -> None:
+        """Search the end. Raise ContentRefused."""
+        self._search(self._rest + b"\n")
+
+    def _search(self, data: bytes) -> None:
+        found = self._names.search(data)
+        if found and found.lastgroup:
+            risk = _NAMES[found.lastgroup.encode()]
+            raise ContentRefused(risk.value, f"the name /{found.lastgroup}")

@@ -1,0 +1,45 @@
+"""PDF: names that stand in the file in clear, and are refused by policy."""
+
+import pytest
+
+from fileservice.upload import ContentRisk
+from tests.upload.inspection.support import SAMPLES, inspect
+from tests.upload.inspection.test_archive_content import ALL, refused_by
+
+PDF = (SAMPLES / "note.pdf").read_bytes()
+
+FOUND = [
+    (b"/S /JavaScript /JS (app.alert(1))", ContentRisk.PDF_SCRIPTS),
+    (b"/S/Rendition/JS 12 0 R", ContentRisk.PDF_SCRIPTS),
+    (b"/J#61vaScript ", ContentRisk.PDF_SCRIPTS),
+    (b"/#4A#53(app)", ContentRisk.PDF_SCRIPTS),
+    (b"/#4a#61#76#61#53#63#72#69#70#74\r", ContentRisk.PDF_SCRIPTS),
+    (b"/XFA[1 0 R]", ContentRisk.PDF_SCRIPTS),
+    (b"/Subtype/RichMedia>>", ContentRisk.PDF_SCRIPTS),
+    (b"/S/Launch/Win<<>>", ContentRisk.PDF_LAUNCH),
+    (b"/Type/EmbeddedFile/Length 3", ContentRisk.PDF_FILES),
+    (b"/Names<</EmbeddedFiles 7 0 R>>", ContentRisk.PDF_FILES),
+    (b"/Launch", ContentRisk.PDF_LAUNCH),
+]
+OTHERS = [b"/JavaScripts ", b"/JSON(", b"/JS\x81\x92", b"/Launcher/", b"JavaScript ", b"/Embedded "]
+
+
+def test_ordinary_pdf_is_accepted_by_the_strictest_policy() -> None:
+    inspect("pdf", PDF, policy=ALL)
+
+
+@pytest.mark.parametrize(("text", "risk"), FOUND)
+def test_name_is_refused_by_policy(text: bytes, risk: ContentRisk) -> None:
+    refused_by(risk, PDF + text, "pdf")
+    inspect("pdf", PDF + text)
+
+
+@pytest.mark.parametrize("text", OTHERS)
+def test_other_name_is_accepted(text: bytes) -> None:
+    inspect("pdf", PDF + text, policy=ALL)
+
+
+@pytest.mark.parametrize("text", [text for text, _ in FOUND])
+def test_name_is_found_wherever_blocks_end(text: bytes) -> None:
+    with pytest.raises(Exception, match="not accepted here"):
+        inspect("pdf", PDF, *(bytes([byte]) for byte in text), policy=ALL)
