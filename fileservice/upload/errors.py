@@ -8,13 +8,14 @@ UploadError
 │   ├── PreconditionNotMet          the name is taken, or another version has it than asked for
 │   ├── ExpiryTooLate               it is to be kept for longer than a file may be
 │   ├── AlreadyExpired              its time was over before all of its bytes had arrived
-│   ├── ContentMismatch             its bytes are not of the type that its extension stands for
-│   ├── TooComplex                  it unpacks to, or contains, more than the operator allows
-│   ├── ContentRefused              it contains something that the operator refuses
-│   ├── DigestMismatch              its bytes do not have a digest that the client declared
-│   └── RefusedByCheck              a check of the operator has refused it
-│       ├── RefusedByScanner        the virus scanner has found something in it
-│       └── RefusedByHook           the operator's command does not accept it
+│   ├── UnacceptableContent         its bytes rule it out
+│   │   ├── ContentMismatch         they are not of the type that its extension stands for
+│   │   ├── TooComplex              it unpacks to, or contains, more than the operator allows
+│   │   ├── ContentRefused          it contains something that the operator refuses
+│   │   └── RefusedByCheck          a check of the operator has refused it
+│   │       ├── RefusedByScanner    the virus scanner has found something in it
+│   │       └── RefusedByHook       the operator's command does not accept it
+│   └── DigestMismatch              its bytes do not have a digest that the client declared
 ├── NotChecked                      the file could not be checked, so it is not published
 │   ├── ScannerUnavailable          the virus scanner has not said what it is
 │   ├── HookUnavailable             the operator's command has failed
@@ -96,7 +97,11 @@ class AlreadyExpired(UploadRejected):
         super().__init__("the time at which the file was to expire passed before it was complete")
 
 
-class ContentMismatch(UploadRejected):
+class UnacceptableContent(UploadRejected):
+    """The bytes of the file rule it out, so that it makes no sense to send more of them."""
+
+
+class ContentMismatch(UnacceptableContent):
     """The content is not of the type that the extension stands for."""
 
     def __init__(self, file_type: FileType, found: str) -> None:
@@ -108,7 +113,7 @@ class ContentMismatch(UploadRejected):
         self.found = found
 
 
-class TooComplex(UploadRejected):
+class TooComplex(UnacceptableContent):
     """What the file contains exceeds `limit`; `resource` says of what."""
 
     def __init__(self, resource: str, limit: int, counted: str) -> None:
@@ -117,7 +122,7 @@ class TooComplex(UploadRejected):
         self.limit = limit
 
 
-class ContentRefused(UploadRejected):
+class ContentRefused(UnacceptableContent):
     """The file contains something that the operator refuses; `risk` is its name in the setting."""
 
     def __init__(self, risk: str, found: str) -> None:
@@ -137,7 +142,7 @@ class DigestMismatch(UploadRejected):
         self.algorithm = algorithm
 
 
-class RefusedByCheck(UploadRejected):
+class RefusedByCheck(UnacceptableContent):
     """A check of the operator has refused the complete file."""
 
 

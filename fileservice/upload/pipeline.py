@@ -93,8 +93,8 @@ class Pipeline:
     def write(self, block: Block) -> None:
         """Write one small block in the thread of the caller. Blocks.
 
-        Raise TooLarge, ContentMismatch, StorageFull, and whatever the reservation raises. After any
-        of these, the scan cannot be used any more.
+        Raise TooLarge, UnacceptableContent, StorageFull, and whatever the reservation raises. After
+        any of these, the scan cannot be used any more.
         """
         self._write(block, None)
         if self._scan:
@@ -107,7 +107,7 @@ class Pipeline:
         long. An empty block says that nothing has arrived for now, and that the event loop should
         wait for more.
 
-        Raise TooLarge, ContentMismatch, StorageFull, and whatever the reservation and `blocks`
+        Raise TooLarge, UnacceptableContent, StorageFull, and whatever the reservation and `blocks`
         raise. After any of these but the last, the scan cannot be used any more.
         """
         iterator, self._thread = iter(blocks), get_ident()

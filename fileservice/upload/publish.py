@@ -55,9 +55,9 @@ def publish(
     This must not be called in a thread of the executor, as the checks may take minutes.
 
     `scan` has seen all bytes. A file that is new is yet to be counted (`reservation.commit`); one
-    that was replaced is not counted any more. Raise ContentMismatch, TooComplex, ContentRefused,
-    DigestMismatch, AlreadyExpired, NameTaken, PreconditionNotMet, or what the checks, the caller's
-    `authorize` and the reservation raise.
+    that was replaced is not counted any more. Raise UnacceptableContent, DigestMismatch,
+    AlreadyExpired, NameTaken, PreconditionNotMet, or what the checks, the caller's `authorize` and
+    the reservation raise.
     """
     executor, checks = context.executor, context.staged_checks
     if not checks:

@@ -52,6 +52,23 @@ def test_file_is_refused_on_every_way_in(
     assert_holds_only(server, [])
 
 
+def test_resumable_upload_ends_with_the_refusal(client: httpx.Client, server: LiveServer) -> None:
+    """As soon as the bytes that have arrived show it, and with the file of concatenated uploads."""
+    content = PROBLEMS["pixels.png"][0].ljust(5000, b"\0")
+    tus = Tus(client)
+    url = tus.begin("a.png", 10_000)
+    assert tus.patch(url, 0, content).json()["code"] == "too-complex"
+    assert tus.head(url).status_code == 410
+
+    damaged = PROBLEMS["climbing.zip"][0]
+    part = tus.begin("a.zip", len(damaged), Upload_Concat="partial")
+    assert tus.patch(part, 0, damaged).status_code == 204
+    final = tus.create("a.zip", Upload_Concat=f"final;{part}")
+    assert final.json()["code"] == "content-refused"
+    assert tus.head(part).status_code in (404, 410)
+    assert_holds_only(server, [])
+
+
 def test_problem_is_explained_in_german(client: httpx.Client) -> None:
     content = PROBLEMS["pixels.png"][0]
     answer = client.put("/upload/a.png", content=content, headers={"Accept-Language": "de"})

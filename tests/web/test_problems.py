@@ -146,6 +146,7 @@ BASES = {
     upload_errors.RefusedByCheck,
     upload_errors.ResumableUploadError,
     upload_errors.UploadError,
+    upload_errors.UnacceptableContent,
     upload_errors.UploadRejected,
     web_errors.RequestError,
 }

@@ -70,7 +70,7 @@ class Inspector:
     def feed(self, block: bytes | memoryview) -> None:
         """Inspect the next block.
 
-        Raise ContentMismatch, TooComplex or ContentRefused as soon as that is certain.
+        Raise UnacceptableContent as soon as that is certain.
         """
         if self._text:
             try:
@@ -99,7 +99,7 @@ class Inspector:
     def conclude(self, staged: StagedFile, run_cpu: RunCpu) -> Verdict:
         """Return what the file is, all of whose bytes were fed.
 
-        Raise ContentMismatch, TooComplex or ContentRefused.
+        Raise UnacceptableContent.
         """
         if not self._is_head_checked:
             self._check_head()

@@ -10,10 +10,9 @@ from fileservice.storage import NoSuchUpload, ResumableWriter, StorageError, des
 from fileservice.upload.caller import Caller
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import (
-    ContentMismatch,
     DigestMismatch,
     InvalidConcatenation,
-    RefusedByCheck,
+    UnacceptableContent,
     UploadGone,
 )
 from fileservice.upload.inspection.inspector import HEAD, Inspector
@@ -73,7 +72,7 @@ def concatenate(
             result = receive(
                 request, _read(writers, executor), context.upload, covered_by=covered_by
             )
-        except (ContentMismatch, DigestMismatch, RefusedByCheck):
+        except (UnacceptableContent, DigestMismatch):
             _remove(repository, status, *statuses)
             raise
         except BaseException:
@@ -99,7 +98,7 @@ def _complete_part(part: str, caller: Caller, context: SessionContext) -> Upload
 def _check_head(
     request: UploadRequest, writers: Sequence[ResumableWriter], context: UploadContext
 ) -> None:
-    """Raise ContentMismatch if the first bytes are of a wrong type, before anything is copied."""
+    """Raise UnacceptableContent if the first bytes show it, before anything is copied."""
     head = b""
     for writer in writers:
         head += context.executor.run_io(writer.read_at, HEAD - len(head), 0)

@@ -12,10 +12,10 @@ from fileservice.upload.caller import UNRESTRICTED, Caller
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import (
     REJECTIONS,
-    ContentMismatch,
     LengthConflict,
     OffsetMismatch,
     TooLarge,
+    UnacceptableContent,
 )
 from fileservice.upload.inspection.scan import Block, ContentScan
 from fileservice.upload.pipeline import Pipeline
@@ -210,7 +210,7 @@ class UploadSession:
         )
         try:
             pipeline.write_all(blocks)
-        except ContentMismatch as error:
+        except UnacceptableContent as error:
             self._scan = None  # it has not seen all of the block
             if atomic:
                 self._verify_rest(blocks, offset)
@@ -252,7 +252,7 @@ class UploadSession:
         if 0 < self._writer.size - scan.size <= _MAX_CATCH_UP:
             try:
                 self._executor.run_io(scan.catch_up, self._writer, self._executor.run_cpu)
-            except ContentMismatch as error:
+            except UnacceptableContent as error:
                 self._reject(error)
                 raise
         return scan
