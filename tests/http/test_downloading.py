@@ -140,13 +140,19 @@ def test_active_content_is_an_attachment_in_a_sandbox(
         assert "script-src" not in policy
 
 
-def test_html_in_a_text_file_is_served_as_text(wire: Wire) -> None:
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.csv", "a.json"])
+def test_markup_behind_another_extension_is_served_as_no_page(wire: Wire, name: str) -> None:
     html = b"<!doctype html><script>alert(1)</script>\n"
-    stored = wire.ask(request("PUT /upload/a.txt", "Content-Type: text/html", body=html))
-    if stored.status == 201:
-        answer = wire.ask(request("GET /download/a.txt?inline=1"))
-        assert answer.headers["Content-Type"].startswith("text/plain")
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    if name == "a.json":
+        html = b'"<!doctype html><script>alert(1)</script>"'
+    stored = wire.ask(request(f"PUT /upload/{name}", "Content-Type: text/html", body=html))
+    assert stored.status == 201
+    answer = wire.ask(request(f"GET /download/{name}?inline=1"))
+    assert answer.headers["Content-Type"].partition(";")[0] in (
+        "text/plain", "text/markdown", "text/csv", "application/json"
+    )  # fmt: skip
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
 
 
 # Files that came another way

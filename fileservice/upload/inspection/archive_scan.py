@@ -43,6 +43,8 @@ _ARCHIVE_NAME = re.compile(
     re.IGNORECASE,
 )
 _ARCHIVE_SIGNATURES = (b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"\x1f\x8b\x08", b"\xfd7zXZ\0")
+_LINKS_AND_DEVICES = (stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK)
+"""Not pipes, as which zip records its standard input, nor the mode 0o177777 of old jar files."""
 _EXTENSION = 8
 """As many bytes of a name as an extension here can have with its full stop."""
 _DOCUMENT_NAME = re.compile(rb"\.(?:doc|xls|ppt)[xm]\Z|\.od[tspg]\Z|\.epub\Z", re.IGNORECASE)
@@ -170,10 +172,9 @@ class ArchiveScan:
             self._hashes.add(hash(name))
             if len(self._hashes) == before:
                 self._refuse(ContentRisk.UNSAFE_NAMES, "two members of the same name")
-        if ContentRisk.LINKS in policy.refused and member.is_unix:
-            kind = stat.S_IFMT(member.mode)
-            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                self._refuse(ContentRisk.LINKS, "a link or a device")
+        is_link = member.is_unix and stat.S_IFMT(member.mode) in _LINKS_AND_DEVICES
+        if ContentRisk.LINKS in policy.refused and is_link:
+            self._refuse(ContentRisk.LINKS, "a link or a device")
         if ContentRisk.ENCRYPTED in policy.refused and member.is_encrypted:
             self._refuse(ContentRisk.ENCRYPTED, "encrypted members")
         if ContentRisk.NESTED_ARCHIVES in policy.refused:

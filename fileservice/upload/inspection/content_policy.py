@@ -10,7 +10,7 @@ class ContentRisk(Enum):
     UNSAFE_NAMES = "unsafe-names"
     """Members of archives with absolute names, ``..``, backslashes or NUL, or twice the same."""
     LINKS = "links"
-    """Members of archives that are symbolic links, devices or pipes."""
+    """Members of archives that are symbolic links, devices or sockets."""
     NESTED_ARCHIVES = "nested-archives"
     """Archives in archives."""
     ENCRYPTED = "encrypted"
