@@ -6,7 +6,7 @@ import json
 import re
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import h11
@@ -19,7 +19,11 @@ from fileservice.protocols.errors import BodyError
 from fileservice.protocols.forms import FIELDS_OF_FILE, form_file
 from fileservice.serving.body import TruncatedBody
 from fileservice.serving.chunks import InvalidChunk
+from fileservice.upload import ContentPolicy, ContentRisk
+from fileservice.upload.errors import UnacceptableContent
 from fileservice.upload.inspection import archive
+from fileservice.upload.inspection import compound_file as ole_directory
+from fileservice.upload.inspection.compound_file import BadCompoundFile
 from fileservice.web.json_body import read_json
 from fileservice.web.small_form import read_small_form
 from tests.support.arriving import Parts, body_of, read
@@ -29,6 +33,11 @@ _NOW = 1_700_000_000.0
 _ENOUGH_SECONDS = 30.0
 _UNREADABLE = (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error)
 """What zipfile raises for an archive that it cannot read."""
+_STRICT = ContentPolicy(
+    max_members=6, max_unpacked=1 << 20, max_pixels=1, refused=frozenset(ContentRisk)
+)
+_MOST_READS_OF_A_DIRECTORY = 3 * (1 << 20) // 512
+"""Three for each sector of the largest directory: itself, and the tables that lead to it."""
 
 
 def form(data: bytes) -> None:
@@ -173,12 +182,14 @@ class _CountedFile:
         self._data = data
         self.size = len(data)
         self.bytes_read = 0
+        self.reads = 0
 
     def read_at(self, count: int, offset: int) -> bytes:
         assert count >= 0
         assert offset >= 0
         found = self._data[offset : offset + count]
         self.bytes_read += len(found)
+        self.reads += 1
         return found
 
     @contextlib.contextmanager
@@ -188,18 +199,40 @@ class _CountedFile:
 
 
 def zip_directory(data: bytes) -> None:
-    """What is an Office document has these members for Python's zipfile, too, if it can read it."""
+    """What is accepted has for Python's zipfile, if it can read it, what it was accepted for."""
     for extension in ("zip", "odt", "docx"):
         staged = _CountedFile(data)
-        matches = archive.matches(TABLE[extension], staged, "application/zip")
-        assert staged.bytes_read <= 3 * len(data)
-        if matches and extension == "docx":
+        try:
+            archive.check(TABLE[extension], staged, "application/zip", _STRICT, call_directly)
+        except UnacceptableContent as error:
+            assert str(error)
+        else:
             with contextlib.suppress(*_UNREADABLE):
-                _require_office_members(data)
+                _require_accepted(data, extension)
+        assert staged.bytes_read <= 6 * len(data)
 
 
-def _require_office_members(data: bytes) -> None:
+def call_directly(function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Any:
+    return function(*arguments, **keywords)
+
+
+def _require_accepted(data: bytes, extension: str) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as read_by_python:
-        names = {info.orig_filename for info in read_by_python.infolist()}
-    assert "[Content_Types].xml" in names
-    assert any(name.startswith("word/") for name in names)
+        members = read_by_python.infolist()
+    names = [member.orig_filename for member in members]
+    assert len(set(names)) == len(names) <= _STRICT.max_members
+    assert sum(member.file_size for member in members) <= _STRICT.max_unpacked
+    assert not any(name.startswith("/") or ".." in name.split("/") for name in names)
+    if extension == "docx":
+        assert "[Content_Types].xml" in names
+        assert any(name.startswith("word/") for name in names)
+
+
+def compound_file(data: bytes) -> None:
+    """It is read in a bounded number of steps, however its tables refer to each other."""
+    staged = _CountedFile(data)
+    try:
+        ole_directory.check(staged.read_at, staged.size, _STRICT)
+    except (BadCompoundFile, UnacceptableContent) as error:
+        assert str(error)
+    assert staged.reads <= _MOST_READS_OF_A_DIRECTORY

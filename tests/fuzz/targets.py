@@ -37,6 +37,7 @@ TARGETS: dict[str, Target] = {
         bodies.link_terms,
         bodies.access_file,
         bodies.zip_directory,
+        bodies.compound_file,
     )
 }
 """The targets by their names, which are those of the directories of their seeds in `corpus/`."""
