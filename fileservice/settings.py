@@ -58,7 +58,7 @@ class SettingsError(Exception):
     """The environment has invalid settings; `problems` has one sentence for each of them."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(["fileservice cannot start:", *(f"  {p}" for p in problems)]))
+        super().__init__(cannot_start(problems))
         self.problems = problems
 
 
@@ -141,6 +141,13 @@ class Settings:
         if problems:
             raise SettingsError(problems)
         return cls(**values)  # type: ignore[arg-type]  # the parsers give the fields' types
+
+
+def cannot_start(problems: list[str]) -> str:
+    """Return the message that says why the service does not start: a line if there is one problem,
+    otherwise one more for each of them."""
+    separator = "\n  " if len(problems) > 1 else " "
+    return separator.join(["fileservice cannot start:", *problems])
 
 
 def check_access_file(settings: Settings) -> None:
