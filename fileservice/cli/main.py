@@ -6,7 +6,7 @@ import click
 
 from fileservice import __version__
 
-_COMMANDS = ("completion", "link", "serve", "token", "version")
+_COMMANDS = ("check", "completion", "link", "serve", "sweep", "token", "version")
 """Each is a function of this name in a module of this name."""
 
 
