@@ -19,9 +19,9 @@ RUN python -m venv --without-pip /opt/venv \
         --requirement /tmp/requirements-fast.txt
 
 # The file modes of a checkout depend on the umask, but the service must be able to read the files.
-COPY gunicorn.conf.py /app/
 COPY fileservice /app/fileservice
-RUN python -m compileall -q /app/fileservice && chmod -R u=rwX,go=rX /app
+RUN ln -s fileservice/gunicorn_config.py /app/gunicorn.conf.py \
+    && python -m compileall -q /app/fileservice && chmod -R u=rwX,go=rX /app
 
 
 FROM base

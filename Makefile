@@ -7,7 +7,7 @@ LOAD_SECONDS ?= 30
 FUZZ_MINUTES ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-all test-thorough bucket-test cluster cluster-test fuzz check format loadtest bench bench-picture screenshots lock image-test clean
+.PHONY: help serve package test test-fast test-all test-thorough bucket-test cluster cluster-test fuzz check format loadtest bench bench-picture screenshots lock image-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -55,6 +55,9 @@ serve: $(VENV)/runtime ## serve ./data on http://127.0.0.1:8000
 
 cluster: $(VENV)/dev ## run three replicas over SeaweedFS behind nginx, as processes on this machine
 	$(BIN)/python cluster/run.py
+
+package: $(VENV)/dev ## build the wheel and the source distribution into dist/
+	$(BIN)/python -m build --no-isolation
 
 ##@ Test it
 

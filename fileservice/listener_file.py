@@ -2,7 +2,7 @@
 
 Only the running service knows them: FILESERVICE_BIND may be overridden by the command line or by
 GUNICORN_CMD_ARGS, which also decide about TLS. gunicorn's master process writes one file in the
-directory for temporary files (gunicorn.conf.py), and health checks on the same machine read it.
+directory for temporary files (gunicorn_config.py), and health checks on the same machine read it.
 """
 
 import contextlib

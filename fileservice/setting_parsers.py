@@ -17,9 +17,9 @@ from pathlib import Path
 
 from fileservice import filetypes
 from fileservice.addresses import Network, is_authority, is_prefix
+from fileservice.content_risks import ContentRisk
 from fileservice.quantities import parse_duration, parse_size
 from fileservice.storage import check_url
-from fileservice.upload import ContentRisk
 
 _MAX_SOCKET_PATH = 107
 """Bytes that a Unix socket's path may have (unix(7): sun_path, without the terminating zero)."""

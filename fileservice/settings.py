@@ -23,6 +23,7 @@ from fileservice.access_setting_parsers import (
     parse_secret_key,
 )
 from fileservice.addresses import Network, is_loopback
+from fileservice.content_risks import ContentRisk
 from fileservice.quantities import parse_size
 from fileservice.setting_conflicts import PREFIX, conflicts
 from fileservice.setting_parsers import (
@@ -50,7 +51,6 @@ from fileservice.setting_parsers import (
     parse_umask,
     read_secret,
 )
-from fileservice.upload import ContentRisk
 
 _SERVICE_DISCOVERY = re.compile(
     r"([A-Z0-9_]+_)?"
@@ -65,7 +65,7 @@ class SettingsError(Exception):
     """The environment has invalid settings; `problems` has one sentence for each of them."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(["fileservice cannot start:", *(f"  {p}" for p in problems)]))
+        super().__init__(cannot_start(problems))
         self.problems = problems
 
 
@@ -162,6 +162,13 @@ class Settings:
         if problems:
             raise SettingsError(problems)
         return cls(**values)  # type: ignore[arg-type]  # the parsers give the fields' types
+
+
+def cannot_start(problems: list[str]) -> str:
+    """Return the message that says why the service does not start: a line if there is one problem,
+    otherwise one more for each of them."""
+    separator = "\n  " if len(problems) > 1 else " "
+    return separator.join(["fileservice cannot start:", *problems])
 
 
 def check_access_file(settings: Settings) -> None:

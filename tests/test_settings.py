@@ -11,9 +11,9 @@ import limits
 import pytest
 
 from fileservice.access import RateLimit
+from fileservice.content_risks import ContentRisk
 from fileservice.filetypes import DEFAULT_EXTENSIONS
 from fileservice.settings import VARIABLES, Settings, SettingsError, usable_cpus
-from fileservice.upload import ContentRisk
 
 
 def read(**variables: str) -> Settings:
@@ -654,7 +654,14 @@ def test_all_errors_are_reported_together() -> None:
         assert any(problem.startswith(f"FILESERVICE_{name}") for problem in problems)
 
 
-def test_message_of_the_error_has_one_line_for_each_problem() -> None:
+def test_message_of_one_error_is_one_line() -> None:
+    with pytest.raises(SettingsError) as raised:
+        read(WORKERS="0")
+
+    assert str(raised.value) == f"fileservice cannot start: {raised.value.problems[0]}"
+
+
+def test_message_of_several_errors_has_one_line_for_each_problem() -> None:
     with pytest.raises(SettingsError) as raised:
         read(WORKERS="0", FSYNC="perhaps")
 

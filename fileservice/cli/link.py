@@ -1,11 +1,9 @@
 """`fileservice link`: make, list and revoke links, in the store itself."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TextIO
 
 import click
@@ -22,6 +20,7 @@ from fileservice.access import (
     hash_password,
     open_account,
 )
+from fileservice.cli.existing_store import NotUsable, open_existing
 from fileservice.cli.link_listing import to_json, to_row
 from fileservice.cli.output import write_result, write_table
 from fileservice.names import BadName
@@ -30,9 +29,6 @@ from fileservice.storage import (
     Store,
     check_url,
     describe_error,
-    directory_of,
-    open_store,
-    user_name,
 )
 
 _OPERATOR = Maker(MakerKind.OPERATOR)
@@ -168,30 +164,14 @@ def revoke(link_id: str, store_url: str) -> None:
 
 
 def _open(url: str) -> Store:
-    """Open a store that exists: a wrong URL must not make a new one."""
     try:
         check_url(url)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--store-url") from None
-    directory = directory_of(url)
-    if directory:
-        _check_directory(directory / ".fileservice")
-    return open_store(url, fsync=True, verified=True)
-
-
-def _check_directory(private: Path) -> None:
-    """Raise ClickException if this is not what the service keeps for itself, or of another user.
-
-    The service could not read a link in a file that belongs to another user.
-    """
     try:
-        owner = private.stat().st_uid
-    except OSError:
-        raise click.ClickException(f"{private.parent} is not the directory of a service") from None
-    if owner != os.geteuid():
-        raise click.ClickException(
-            f"{private} belongs to {user_name(owner)}: run this command as that user"
-        )
+        return open_existing(url)
+    except NotUsable as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _grant(store: Store, terms: LinkTerms) -> DownloadGrant | UploadGrant:

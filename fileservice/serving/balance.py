@@ -9,6 +9,7 @@ accept first, for a moment.
 import mmap
 import struct
 import time
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import gevent
@@ -29,7 +30,7 @@ _shared = mmap.mmap(-1, _SLOTS * _SLOT.size)
 """A slot for each worker. They inherit it, as this module is imported before they are forked."""
 
 
-def free_slot(taken: set[int]) -> int | None:
+def free_slot(taken: AbstractSet[int | None]) -> int | None:
     """Return a slot that no worker has, and clear it; to be called by the master before a fork.
 
     None if there are more workers than slots.

@@ -5,7 +5,7 @@ says what broke when a new version of either changes it.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from ssl import OP_IGNORE_UNEXPECTED_EOF
 from typing import Any
 
@@ -13,6 +13,7 @@ import gevent
 from gevent.server import StreamServer
 from gevent.socket import socket
 from gunicorn import util
+from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.config import Setting
 from gunicorn.glogging import Logger, SafeAtoms
 from gunicorn.http import errors
@@ -29,6 +30,7 @@ __all__ = [
     "CONNECTION_FIELDS",
     "FIELD_NAME",
     "FIELD_VALUE",
+    "BaseCommand",
     "BaseLogger",
     "BaseResponse",
     "BaseSource",
@@ -47,6 +49,7 @@ __all__ = [
     "replace_host",
     "resolved",
     "set_formatter",
+    "set_restart_command",
     "shared_environ",
     "tls_context",
 ]
@@ -125,6 +128,26 @@ def resolved(cfg: Any) -> Any:
     copy: Any = object.__new__(type(cfg))
     copy.__dict__ |= cfg.__dict__ | {name: value.get() for name, value in cfg.settings.items()}
     return copy
+
+
+# The command
+
+
+class BaseCommand(WSGIApplication):  # type: ignore[misc]
+    """The command `gunicorn`, which reads its options from sys.argv at the start and at a reload.
+
+    A subclass overrides `chdir`, which changes to the directory of the configuration.
+    """
+
+    cfg: Any
+
+
+def set_restart_command(server: Any, command: Sequence[str]) -> None:
+    """Set the program and its arguments that replace this master process (SIGUSR2).
+
+    gunicorn itself repeats sys.argv, with which `python -m` cannot be repeated.
+    """
+    server.START_CTX |= {0: command[0], "args": list(command)}
 
 
 # Requests

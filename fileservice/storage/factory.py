@@ -39,8 +39,10 @@ def verify_store(url: str, *, fsync: bool, identity: str | None = None) -> Store
     given `identity`, and ValueError for a URL that is not valid.
     """
     if _is_bucket(url):
-        open_store(url, fsync=fsync)
-        return StoreVerification()
+        from fileservice.storage.s3.store import S3Store  # as below
+        from fileservice.storage.s3.verify import clock_skew
+
+        return StoreVerification(clock_skew=clock_skew(S3Store(Location.parse(url)).client))
     return verify(Layout.under(Path(url), fsync=fsync, identity=identity))
 
 

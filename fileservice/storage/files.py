@@ -35,6 +35,9 @@ class StoreVerification:
     """Which store it is, 32 hexadecimal digits; None for a store that has no identity."""
     messages: tuple[tuple[int, str], ...] = ()
     """What the operator should know: levels, as in `logging`, and sentences."""
+    clock_skew: float | None = None
+    """By how many seconds the clock of the store is ahead of this machine's; None if the store did
+    not tell, as a directory that cannot be written to at present. A bucket tells whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ from fileservice.upload.errors import (
 from fileservice.upload.expired_files import remove_expired_files
 from fileservice.upload.inspection.antivirus import Antivirus
 from fileservice.upload.inspection.clamd import Clamd, ClamdError, StreamLimitTooLow
-from fileservice.upload.inspection.content_policy import ContentPolicy, ContentRisk
+from fileservice.upload.inspection.content_policy import ContentPolicy
 from fileservice.upload.policy import ANY_VERSION, UploadPolicy, UploadRequest
 from fileservice.upload.publish import UploadResult
 from fileservice.upload.receive import receive
@@ -67,7 +67,6 @@ __all__ = [
     "ContentMismatch",
     "ContentPolicy",
     "ContentRefused",
-    "ContentRisk",
     "DigestMismatch",
     "ExpiryTooLate",
     "ExtensionNotAllowed",

@@ -13,6 +13,14 @@ _FULL_SWEEP_INTERVAL = 3600.0
 _EMPTY_UPLOADS_INTERVAL = 300.0
 
 
+def sweep(store: Store, uploads: ResumableUploads, links: LinkStore) -> None:
+    """Remove what is to be removed now. Blocks. Raise StorageError."""
+    store.sweep()
+    uploads.sweep()
+    for principal in links.sweep():
+        store.usage.remove(principal)
+
+
 class Sweeper:
     """Removes what writers that died have left, uploads that have expired, and links long over.
 
@@ -50,10 +58,7 @@ class Sweeper:
         try:
             if time.monotonic() > self._next_full_sweep:
                 self._next_full_sweep = time.monotonic() + self._full_interval
-                self._store.sweep()
-                self._uploads.sweep()
-                for principal in self._links.sweep():
-                    self._store.usage.remove(principal)
+                sweep(self._store, self._uploads, self._links)
             else:
                 self._uploads.sweep_empty()
         except StorageError as error:

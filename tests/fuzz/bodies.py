@@ -13,13 +13,14 @@ import h11
 from multipart import MultipartSegment, PushMultipartParser
 
 from fileservice.access import AccessFileError, InvalidTerms, LinkTerms, Scope, parse_rules
+from fileservice.content_risks import ContentRisk
 from fileservice.filetypes import TABLE
 from fileservice.names import BadName, FileName
 from fileservice.protocols.errors import BodyError
 from fileservice.protocols.forms import FIELDS_OF_FILE, form_file
 from fileservice.serving.body import TruncatedBody
 from fileservice.serving.chunks import InvalidChunk
-from fileservice.upload import ContentPolicy, ContentRisk
+from fileservice.upload import ContentPolicy
 from fileservice.upload.errors import UnacceptableContent
 from fileservice.upload.inspection import archive
 from fileservice.upload.inspection import compound_file as ole_directory

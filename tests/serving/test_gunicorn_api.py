@@ -7,6 +7,7 @@ import errno
 import io
 import logging
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import gevent.event
 import gevent.socket
 import pytest
 from gevent.server import StreamServer
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.http.errors import (
     InvalidHeader,
@@ -407,3 +410,44 @@ def test_file_wrapper_of_our_server_leaves_file_regions_as_they_are() -> None:
     regions = FileRegions(io.BytesIO(b"abc"), [b"abc"], lambda *_: None)
     assert wrap_file(regions, 8192) is regions
     assert list(wrap_file(io.BytesIO(b"abc"))) == [b"abc"]
+
+
+# The command
+
+
+class _Application(BaseApplication):
+    """An application whose configuration has the defaults only."""
+
+    def load_config(self) -> None:
+        pass
+
+
+def test_the_command_of_a_new_master_is_in_the_context_of_its_start() -> None:
+    arbiter = Arbiter(_Application())
+    assert (arbiter.START_CTX[0], arbiter.START_CTX["args"]) == (
+        sys.executable,
+        [sys.executable, *sys.argv],
+    )
+    api.set_restart_command(arbiter, ["python", "-m", "fileservice", "serve"])
+    assert arbiter.START_CTX[0] == "python"
+    assert arbiter.START_CTX["args"] == ["python", "-m", "fileservice", "serve"]
+
+
+def test_directory_of_the_configuration_is_entered_by_one_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gunicorn.conf.py").write_text("wsgi_app = 'a:b'\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["gunicorn", "--chdir", "/"])
+    entered = []
+
+    class Command(api.BaseCommand):
+        def chdir(self) -> None:
+            entered.append(self.cfg.chdir)
+
+    path = list(sys.path)
+    command = Command("usage")
+    assert entered[1:] == ["/"]  # the first is where gunicorn was imported
+    assert command.cfg.wsgi_app == "a:b"
+    assert sys.path == path
+    assert Path.cwd() == tmp_path

@@ -8,6 +8,7 @@ read-only or full at the moment is only reported, since the files on it can stil
 import errno
 import logging
 import os
+import time
 from contextlib import suppress
 
 from fileservice.storage.errors import StorageUnavailable
@@ -40,18 +41,20 @@ _WITHOUT_ATTRIBUTES = (
 
 def verify(layout: Layout) -> StoreVerification:
     """Create the store if need be, and test what it depends on. Raise StorageError."""
+    skew = None
     with translate_errors(layout.root):
         try:
-            messages = _prepare(layout)
+            messages, skew = _prepare(layout)
         except OSError as error:
             if error.errno in _PERMANENT:
                 raise
             message = _NOT_WRITABLE.format(os.fsdecode(layout.root), error.strerror)
             messages = [(logging.WARNING, message)]
-    return StoreVerification(layout.identity.expected, tuple(messages))
+    return StoreVerification(layout.identity.expected, tuple(messages), skew)
 
 
-def _prepare(layout: Layout) -> list[tuple[int, str]]:
+def _prepare(layout: Layout) -> tuple[list[tuple[int, str]], float]:
+    """Return messages, and by how many seconds the clock of the file system is ahead."""
     messages = []
     created, root = _create_root(layout.root), os.fsdecode(layout.root)
     layout.identity.check()
@@ -61,7 +64,8 @@ def _prepare(layout: Layout) -> list[tuple[int, str]]:
     for directory in (os.path.dirname(layout.staging), layout.staging):
         permissions.make_directory(directory)
     permissions.close_to_others(os.path.dirname(layout.staging))
-    if not _test_writing(layout.staging):
+    has_attributes, skew = _test_writing(layout.staging)
+    if not has_attributes:
         messages.append((logging.WARNING, _WITHOUT_ATTRIBUTES.format(root)))
     layout.identity.require()
     if not known:
@@ -72,7 +76,7 @@ def _prepare(layout: Layout) -> list[tuple[int, str]]:
             else (logging.INFO, _CREATED)
         )
         messages.append((level, message.format(root, layout.identity.expected)))
-    return messages
+    return messages, skew
 
 
 def _create_root(root: bytes) -> bool:
@@ -88,12 +92,17 @@ def _create_root(root: bytes) -> bool:
     return False
 
 
-def _test_writing(directory: bytes) -> bool:
-    """Raise StorageUnavailable if there are no hard links; return whether attributes are kept."""
+def _test_writing(directory: bytes) -> tuple[bool, float]:
+    """Raise StorageUnavailable if there are no hard links.
+
+    Return whether attributes are kept, and by how many seconds the clock of the file system, which
+    may be that of a server, is ahead of this machine's.
+    """
     descriptor, path = staging.create(directory)
     try:
+        skew = os.fstat(descriptor).st_mtime - time.time()
         _test_links(path)
-        return attributes.are_supported(descriptor)
+        return attributes.are_supported(descriptor), skew
     finally:
         os.unlink(path)
         os.close(descriptor)  # last, because no other process sweeps the file while it is locked

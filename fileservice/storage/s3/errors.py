@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from fileservice.storage.errors import StorageFull, StorageUnavailable
 
@@ -97,6 +97,11 @@ def translate_errors() -> Iterator[None]:
             raise StorageFull(f"there is no room left for the file: {code}") from error
         kind = TransientError if status >= 500 or code in _TRANSIENT else StorageUnavailable
         raise kind(f"the storage answered with an error: {code or status}") from error
+    except NoCredentialsError as error:  # they were looked for once, so a retry is of no use
+        raise StorageUnavailable(
+            "there are no credentials for the storage: set AWS_ACCESS_KEY_ID and"
+            " AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        ) from error
     except (*BROKEN_READ, BotoCoreError) as error:
         reason = type(error).__name__
         raise TransientError(f"the storage does not answer: {reason}") from error

@@ -5,6 +5,7 @@ of one name could both seem to succeed, so the service does not start.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -48,6 +49,13 @@ def check_bucket(client: S3Client, *, retry: bool) -> None:
         client.list_objects_v2("", {"max-keys": "1"}, retry=retry)
     except ObjectMissing:
         raise StorageUnavailable("there is no such bucket") from None
+
+
+def clock_skew(client: S3Client) -> float:
+    """Return by how many seconds, in whole ones, the clock of the bucket is ahead of ours."""
+    _, date = client.list_objects_v2("", {"max-keys": "1"})
+    skew = date.timestamp() - time.time()
+    return skew if skew > 0 else min(0.0, skew + 1)  # its time is cut off to the second
 
 
 def _verify_creation(client: S3Client, key: str) -> str:

@@ -10,9 +10,10 @@ import struct
 from array import array
 from dataclasses import dataclass
 
+from fileservice.content_risks import ContentRisk
 from fileservice.executor import RunCpu
 from fileservice.upload.errors import ContentRefused, TooComplex
-from fileservice.upload.inspection.content_policy import ContentPolicy, ContentRisk
+from fileservice.upload.inspection.content_policy import ContentPolicy
 from fileservice.upload.inspection.reading import ReadAt, Window
 from fileservice.upload.inspection.zip_directory import (
     PIECE,

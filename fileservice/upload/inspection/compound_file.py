@@ -7,8 +7,9 @@ so no more steps are taken than a file of its size can need.
 import struct
 from collections.abc import Iterator
 
+from fileservice.content_risks import ContentRisk
 from fileservice.upload.errors import ContentRefused, TooComplex
-from fileservice.upload.inspection.content_policy import ContentPolicy, ContentRisk
+from fileservice.upload.inspection.content_policy import ContentPolicy
 from fileservice.upload.inspection.reading import ReadAt, Window
 
 RISKS = (ContentRisk.MACROS, ContentRisk.EMBEDDED_OBJECTS, ContentRisk.ENCRYPTED)

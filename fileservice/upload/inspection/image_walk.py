@@ -1,7 +1,7 @@
 """ImageWalk: goes from block to block of an image while its bytes pass, and notices its end."""
 
+from fileservice.content_risks import ContentRisk
 from fileservice.upload.errors import ContentRefused, TooComplex
-from fileservice.upload.inspection.content_policy import ContentRisk
 
 _MAX_STEPS = 500_000
 

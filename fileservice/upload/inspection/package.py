@@ -11,10 +11,11 @@ from xml.etree.ElementTree import ParseError
 from defusedxml import DefusedXmlException  # type: ignore[import-untyped]
 from defusedxml.ElementTree import DefusedXMLParser  # type: ignore[import-untyped]
 
+from fileservice.content_risks import ContentRisk
 from fileservice.executor import RunCpu
 from fileservice.upload.errors import ContentRefused, TooComplex
 from fileservice.upload.inspection.archive_scan import ArchiveScan
-from fileservice.upload.inspection.content_policy import ContentPolicy, ContentRisk
+from fileservice.upload.inspection.content_policy import ContentPolicy
 from fileservice.upload.inspection.reading import ReadAt
 from fileservice.upload.inspection.zip_directory import DEFLATED, STORED, BadArchive
 

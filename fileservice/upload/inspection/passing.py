@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from fileservice.content_risks import ContentRisk
 from fileservice.filetypes import Family, FileType
-from fileservice.upload.inspection.content_policy import ContentPolicy, ContentRisk
+from fileservice.upload.inspection.content_policy import ContentPolicy
 from fileservice.upload.inspection.gif import GifEnd
 from fileservice.upload.inspection.jpeg import JpegScan
 from fileservice.upload.inspection.json_nesting import JsonNesting

@@ -6,8 +6,9 @@ streams and in encrypted files are not seen (ISO 32000-2, sections 7.5.7 and 7.6
 
 import re
 
+from fileservice.content_risks import ContentRisk
 from fileservice.upload.errors import ContentRefused, TooComplex
-from fileservice.upload.inspection.content_policy import ContentPolicy, ContentRisk
+from fileservice.upload.inspection.content_policy import ContentPolicy
 
 RISKS = (ContentRisk.PDF_SCRIPTS, ContentRisk.PDF_LAUNCH, ContentRisk.PDF_FILES)
 _NAMES = {

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from fileservice.content_risks import ContentRisk
 from fileservice.upload import (
     ContentMismatch,
     ContentPolicy,
     ContentRefused,
-    ContentRisk,
     TooComplex,
     UploadRejected,
 )

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from fileservice.content_risks import ContentRisk
 from fileservice.filetypes import TABLE
-from fileservice.upload import ContentPolicy, ContentRisk, UploadRejected
+from fileservice.upload import ContentPolicy, UploadRejected
 from fileservice.upload.inspection.inspector import Inspector
 from tests.support import ole
 from tests.upload.inspection.support import MIB, SAMPLES, OpenStagedFile

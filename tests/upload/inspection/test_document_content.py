@@ -5,7 +5,8 @@ import zipfile
 
 import pytest
 
-from fileservice.upload import ContentMismatch, ContentPolicy, ContentRisk, TooComplex
+from fileservice.content_risks import ContentRisk
+from fileservice.upload import ContentMismatch, ContentPolicy, TooComplex
 from fileservice.upload.inspection import compound_file
 from tests.upload.inspection.support import SAMPLES, inspect, make_zip, members_of
 from tests.upload.inspection.test_archive_content import ALL, NONE, refused_by

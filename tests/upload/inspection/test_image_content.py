@@ -4,7 +4,8 @@ import struct
 
 import pytest
 
-from fileservice.upload import ContentPolicy, ContentRefused, ContentRisk, TooComplex
+from fileservice.content_risks import ContentRisk
+from fileservice.upload import ContentPolicy, ContentRefused, TooComplex
 from tests.upload.inspection.support import SAMPLES, inspect
 from tests.upload.inspection.test_archive_content import ALL
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fileservice.upload import ContentRisk
+from fileservice.content_risks import ContentRisk
 from tests.upload.inspection.support import SAMPLES, inspect
 from tests.upload.inspection.test_archive_content import ALL, refused_by
 

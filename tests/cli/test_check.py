@@ -1,0 +1,158 @@
+"""fileservice check: what it says, and that it changes nothing."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from fileservice.cli.checks import Verdict, clock_finding
+from fileservice.storage import StoreVerification, open_store
+from tests.cli.commands import Done, run, run_process
+from tests.support.seaweed import SeaweedClient
+
+SUBJECTS = ["settings", "libmagic", "access file", "store", "clock"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    path = tmp_path / "store"
+    open_store(str(path), fsync=False)
+    return path
+
+
+def check(store: object, **settings: str) -> tuple[Done, dict[str, list[tuple[str, str]]]]:
+    """Run it with these settings; return what it found of each subject: verdicts and details."""
+    variables = {"STORE_URL": str(store), **settings}
+    done = run("check", "--json", **{f"FILESERVICE_{k}": v for k, v in variables.items()})
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in json.loads(done.stdout):
+        found.setdefault(one["check"], []).append((one["verdict"], one["detail"]))
+    return done, found
+
+
+def test_a_service_that_can_start_passes_every_check(store: Path, tmp_path: Path) -> None:
+    access_file = tmp_path / "access.toml"
+    access_file.write_text('[groups.staff]\nscopes = ["read"]\n')
+    before = sorted(store.rglob("*"))
+    done, found = check(store, ACCESS_FILE=str(access_file), MIN_FREE_SPACE="0")
+    assert done.returncode == 0
+    assert list(found) == SUBJECTS
+    assert {verdict for of_subject in found.values() for verdict, _ in of_subject} == {"ok"}
+    assert found["access file"] == [("ok", "tokens: 0, users: 0, groups: 1")]
+    assert found["clock"] == [("ok", "agrees with that of the store to 0.0 s")]
+    assert sorted(store.rglob("*")) == before
+
+
+def test_findings_are_a_table_for_people(store: Path) -> None:
+    done = run_process("check", FILESERVICE_STORE_URL=str(store), FILESERVICE_MIN_FREE_SPACE="0")
+    assert done.returncode == 0, done.stderr
+    head, *rows = done.stdout.splitlines()
+    assert head.split() == ["CHECK", "VERDICT", "DETAIL"]
+    assert [row.split("  ")[0] for row in rows] == SUBJECTS
+
+
+def test_settings_with_errors_are_all_named_and_nothing_that_needs_them_is_checked(
+    store: Path,
+) -> None:
+    done, found = check(store, WORKERS="0", WORKER="1")
+    assert done.returncode == 1
+    assert found["settings"] == [
+        (
+            "failed",
+            "FILESERVICE_WORKER: there is no such setting; did you mean FILESERVICE_WORKERS?",
+        ),
+        ("failed", "FILESERVICE_WORKERS='0': must be a whole number above 0"),
+    ]
+    assert found["libmagic"][0][0] == "ok"
+    assert found["store"] == [("skipped", "see the settings")]
+
+
+def test_every_mistake_in_the_access_file_is_named(store: Path, tmp_path: Path) -> None:
+    access_file = tmp_path / "access.toml"
+    access_file.write_text('[groups.staff]\nscopes = ["fly"]\n[users]\nx = 1\n')
+    done, found = check(store, ACCESS_FILE=str(access_file))
+    assert done.returncode == 1
+    assert [verdict for verdict, _ in found["access file"]] == ["failed", "failed"]
+    assert all(str(access_file) in detail for _, detail in found["access file"])
+
+
+def test_an_access_file_that_everybody_may_change_is_a_warning(store: Path, tmp_path: Path) -> None:
+    access_file = tmp_path / "access.toml"
+    access_file.write_text("")
+    access_file.chmod(0o666)
+    done, found = check(store, ACCESS_FILE=str(access_file), MIN_FREE_SPACE="0")
+    assert done.returncode == 0
+    assert [verdict for verdict, _ in found["access file"]] == ["warning", "ok"]
+
+
+def test_no_store_is_made(tmp_path: Path) -> None:
+    done, found = check(tmp_path / "new" / "store")
+    assert done.returncode == 0
+    detail = f"the first start will make {tmp_path}/new/store a store"
+    assert found["store"] == [("ok", detail)]
+    assert found["clock"][0][0] == "skipped"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_cannot_be_a_store_has_failed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done, found = check(tmp_path / "file" / "store")
+    assert done.returncode == 1
+    assert found["store"] == [("failed", f"{tmp_path}/file is not a directory")]
+
+
+def test_a_store_of_another_user_has_failed_and_is_not_written_to(root: None, store: Path) -> None:
+    os.chown(store / ".fileservice", 65534, 65534)
+    before = (store / ".fileservice" / "staging").stat().st_mtime_ns
+    done, found = check(store)
+    assert done.returncode == 1
+    assert found["store"][0][0] == "failed"
+    assert "run this command as that user" in found["store"][0][1]
+    assert (store / ".fileservice" / "staging").stat().st_mtime_ns == before
+
+
+def test_a_store_with_another_identity_has_failed(store: Path) -> None:
+    done, found = check(store, STORE_ID="0" * 32)
+    assert done.returncode == 1
+    assert "identity" in found["store"][0][1]
+
+
+def test_a_store_without_the_space_that_must_stay_free_has_failed(store: Path) -> None:
+    done, found = check(store, MIN_FREE_SPACE="8000000TiB")
+    assert done.returncode == 1
+    assert found["store"][-1][0] == "failed"
+    assert "FILESERVICE_MIN_FREE_SPACE is 8000000TiB" in found["store"][-1][1]
+
+
+@pytest.mark.parametrize(
+    ("skew", "verdict", "text"),
+    [
+        (-4.0, Verdict.OK, "agrees with that of the store to 4.0 s"),
+        (30.0, Verdict.WARNING, "is 30 s behind that of the store"),
+        (-90.0, Verdict.FAILED, "is 90 s ahead of that of the store"),
+        (None, Verdict.SKIPPED, "the store cannot be written to at present"),
+    ],
+)
+def test_clocks_must_agree_to_within_a_minute(
+    skew: float | None, verdict: Verdict, text: str
+) -> None:
+    finding = clock_finding(StoreVerification(clock_skew=skew))
+    assert finding.verdict is verdict
+    assert finding.detail.startswith(text)
+
+
+def test_a_bucket_is_checked_with_its_clock(seaweed: SeaweedClient) -> None:
+    done, found = check(seaweed.url("checked"))
+    assert done.returncode == 0, done.stdout
+    assert found["store"] == [("ok", "it takes uploads")]
+    assert found["clock"][0][0] == "ok"
+    assert seaweed.keys("checked") == []
+
+
+def test_a_bucket_that_does_not_exist_has_failed(seaweed: SeaweedClient) -> None:
+    url = seaweed.url("checked").replace("s3://", "s3://no-")
+    done, found = check(url)
+    assert done.returncode == 1
+    assert found["store"][0][0] == "failed"
+    assert "no such bucket" in found["store"][0][1]
