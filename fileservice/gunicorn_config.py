@@ -87,13 +87,13 @@ def _verify_clamd() -> list[tuple[int, str]]:
     """Return lines for the log if clamd does not work. Raise SettingsError if it never would."""
     if not _settings.clamd_url:
         return []
-    from fileservice.upload import Clamd, ClamdError, StreamLimitTooLow
+    from fileservice.upload import Clamd, ClamdError, TooLargeForClamd
 
     clamd = Clamd(_settings.clamd_url, _settings.clamd_timeout, NativeSockets())
     is_open = _settings.clamd_fail == "open"
     try:
         clamd.require_ready(_settings.max_file_size, _START_SECONDS)
-    except StreamLimitTooLow as error:
+    except TooLargeForClamd as error:
         text = f"{PREFIX}CLAMD_URL: {error}, or lower {PREFIX}MAX_FILE_SIZE"
         if not is_open:
             raise SettingsError([text]) from None

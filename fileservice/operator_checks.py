@@ -17,7 +17,7 @@ from fileservice.upload import (
     StagedCheck,
     StagedChecks,
     StagedCommand,
-    StreamLimitTooLow,
+    TooLargeForClamd,
 )
 from fileservice.web.routes.health import SharedCheck
 
@@ -39,7 +39,7 @@ def verify_clamd(clamd: Clamd | None, settings: Settings) -> None:
     with suppress(ClamdError):
         try:
             clamd.require_ready(settings.max_file_size, _START_SECONDS)
-        except StreamLimitTooLow as error:
+        except TooLargeForClamd as error:
             raise SettingsError([f"FILESERVICE_CLAMD_URL: {error}"]) from None
 
 

@@ -40,7 +40,7 @@ from fileservice.upload.errors import (
 )
 from fileservice.upload.expired_files import remove_expired_files
 from fileservice.upload.inspection.antivirus import Antivirus
-from fileservice.upload.inspection.clamd import Clamd, ClamdError, StreamLimitTooLow
+from fileservice.upload.inspection.clamd import Clamd, ClamdError, TooLargeForClamd
 from fileservice.upload.inspection.content_policy import ContentPolicy
 from fileservice.upload.policy import ANY_VERSION, UploadPolicy, UploadRequest
 from fileservice.upload.publish import UploadResult
@@ -88,9 +88,9 @@ __all__ = [
     "StagedCheck",
     "StagedChecks",
     "StagedCommand",
-    "StreamLimitTooLow",
     "TooComplex",
     "TooLarge",
+    "TooLargeForClamd",
     "TooManyChecks",
     "TooManyUnfinished",
     "TooManyUnfinishedOfClient",

@@ -345,19 +345,26 @@ def started(tmp_path: Path, **settings: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [
+        (50 * MIB + 1, "clamd takes no files of 52428801 bytes; raise StreamMaxLength"),
+        (5 << 30, "clamd scans no files of 5368709120 bytes; call another scanner"),
+    ],
+)
 def test_service_does_not_start_if_clamd_takes_no_files_as_large_as_it(
-    clamd: ClamdServer, tmp_path: Path
+    clamd: ClamdServer, tmp_path: Path, size: int, reason: str
 ) -> None:
-    exited = started(tmp_path, CLAMD_URL=clamd.url, MAX_FILE_SIZE=str(50 * MIB + 1))
+    exited = started(tmp_path, CLAMD_URL=clamd.url, MAX_FILE_SIZE=str(size))
     assert exited.returncode != 0
-    assert "fileservice cannot start:\n  FILESERVICE_CLAMD_URL: clamd takes no" in exited.stderr
-    assert "StreamMaxLength" in exited.stderr
+    assert f"fileservice cannot start:\n  FILESERVICE_CLAMD_URL: {reason}" in exited.stderr
+    assert "or lower FILESERVICE_MAX_FILE_SIZE" in exited.stderr
 
 
 def test_service_starts_with_a_warning_if_files_may_be_accepted_without_a_scan(
     start_server: Start, clamd: ClamdServer
 ) -> None:
-    server = start_server(CLAMD_URL=clamd.url, CLAMD_FAIL="open")  # up to 5 GiB
+    server = start_server(CLAMD_URL=clamd.url, CLAMD_FAIL="open", MAX_FILE_SIZE=str(50 * MIB + 1))
     assert "StreamMaxLength" in server.log()
     with server.client() as client:
         eventually(lambda: client.get("/readyz").status_code == 200)

@@ -21,7 +21,8 @@ _CONNECT_SECONDS = 5.0
 _CHECK_SECONDS = 2.0
 """Health checks must be answered within 3 seconds."""
 _BLOCK = 256 * 1024
-_MAX_CHUNK = (1 << 32) - 1
+_MAX_SCANNED = (1 << 31) - 3
+"""clamd calls longer files clean without having looked at them, whatever MaxFileSize is."""
 _MAX_ANSWER = 4096
 _MAX_SIGNATURE = 100
 _TOO_LONG = "INSTREAM size limit exceeded. ERROR"
@@ -31,12 +32,14 @@ class ClamdError(Exception):
     """clamd has not said whether a file is clean; ``str(error)`` says why, for the operator."""
 
 
-class StreamLimitTooLow(ClamdError):
-    """clamd does not take files of `size` bytes."""
+class TooLargeForClamd(ClamdError):
+    """clamd does not take files of `size` bytes, or does not look at them."""
 
     def __init__(self, size: int) -> None:
         super().__init__(
-            f"clamd takes no files of {size} bytes; raise StreamMaxLength in clamd.conf"
+            f"clamd scans no files of {size} bytes; call another scanner by ON_STAGED"
+            if size > _MAX_SCANNED
+            else f"clamd takes no files of {size} bytes; raise StreamMaxLength in clamd.conf"
         )
 
 
@@ -52,10 +55,9 @@ class Clamd:
         self._sockets = sockets
 
     def require_ready(self, size: int, seconds: float = _CHECK_SECONDS) -> None:
-        """Raise ClamdError if clamd does not answer in time, StreamLimitTooLow for `size` bytes.
+        """Raise ClamdError if clamd does not answer in time, TooLargeForClamd for `size` bytes.
 
-        No bytes are sent: clamd refuses a chunk that is too long as soon as it has its length. A
-        length has 32 bits, so that a limit of 4 GiB or more is not found out.
+        No bytes are sent: clamd refuses a chunk that is too long as soon as it has its length.
         """
         deadline = time.monotonic() + seconds
         with self._connection(deadline) as connection:
@@ -63,17 +65,21 @@ class Clamd:
             answer = connection.answer()
         if answer != "PONG":
             raise ClamdError(f"clamd has answered {answer!r} to PING")
+        if size > _MAX_SCANNED:
+            raise TooLargeForClamd(size)
         with self._connection(deadline) as connection:
-            connection.send(b"zINSTREAM\0" + struct.pack(">I", min(size, _MAX_CHUNK)))
+            connection.send(b"zINSTREAM\0" + struct.pack(">I", size))
             connection.end_sending()
             if connection.answer() == _TOO_LONG:
-                raise StreamLimitTooLow(size)
+                raise TooLargeForClamd(size)
 
     def scan(self, descriptor: int, size: int) -> str | None:
         """Return the signature that the first `size` bytes of a file have, None if they are clean.
 
         Raise ClamdError, and OSError if the file cannot be read.
         """
+        if size > _MAX_SCANNED:
+            raise TooLargeForClamd(size)
         with self._connection(time.monotonic() + self._timeout) as connection:
             try:
                 connection.send(b"zINSTREAM\0")
@@ -88,13 +94,13 @@ class Clamd:
                 with suppress(ConnectionError):
                     answer = connection.answer()  # it says why it takes no more
                 if answer == _TOO_LONG:
-                    raise StreamLimitTooLow(size) from None
+                    raise TooLargeForClamd(size) from None
                 raise ClamdError(f"clamd has closed the connection: {error.strerror}") from None
             answer = connection.answer()
         if answer == "stream: OK":
             return None
         if answer == _TOO_LONG:
-            raise StreamLimitTooLow(size)
+            raise TooLargeForClamd(size)
         found = re.fullmatch(r"stream: (.+) FOUND", answer, re.DOTALL)
         if not found:
             raise ClamdError(f"clamd has answered {answer!r}")

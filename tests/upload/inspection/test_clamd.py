@@ -12,7 +12,7 @@ import pytest
 
 from fileservice.executor import NativeSockets
 from fileservice.setting_parsers import parse_clamd_url
-from fileservice.upload import Clamd, ClamdError, StreamLimitTooLow
+from fileservice.upload import Clamd, ClamdError, TooLargeForClamd
 from tests.support.clamd import EICAR, SIGNATURE, ClamdServer, false_clamd, read_stream
 
 MIB = 1 << 20
@@ -57,6 +57,18 @@ class TestRealClamd:
     def test_signature_at_the_end_of_a_long_file_is_found(self, server: ClamdServer) -> None:
         assert scan(server.url, os.urandom(3 * MIB + 17) + EICAR) == SIGNATURE
 
+    def test_larger_files_than_clamd_looks_at_are_not_called_clean(self, tmp_path: Path) -> None:
+        """Its limit for INSTREAM may be higher, but it ends a scan of 2 GiB before it begins."""
+        two_gib = 1 << 31
+        with ClamdServer(tmp_path / "clamd", max_stream="3000M") as server:
+            with pytest.raises(TooLargeForClamd, match="another scanner"):
+                client(server.url).require_ready(two_gib)
+            client(server.url).require_ready(two_gib - 3)
+            with tempfile.TemporaryFile() as file:
+                file.truncate(two_gib)
+                with pytest.raises(TooLargeForClamd):
+                    client(server.url).scan(file.fileno(), two_gib)
+
     def test_only_the_given_number_of_bytes_is_sent(self, server: ClamdServer) -> None:
         with descriptor_of(b"a text" + EICAR) as descriptor:
             assert client(server.url).scan(descriptor, 6) is None
@@ -69,13 +81,13 @@ class TestRealClamd:
 
     def test_limit_of_streams_is_found_out_to_the_byte(self, server: ClamdServer) -> None:
         client(server.url).require_ready(50 * MIB)
-        with pytest.raises(StreamLimitTooLow, match="StreamMaxLength"):
+        with pytest.raises(TooLargeForClamd, match="StreamMaxLength"):
             client(server.url).require_ready(50 * MIB + 1)
-        with pytest.raises(StreamLimitTooLow):
+        with pytest.raises(TooLargeForClamd):
             client(server.url).require_ready(1 << 40)
 
     def test_longer_file_than_clamd_takes_is_not_scanned(self, server: ClamdServer) -> None:
-        with pytest.raises(StreamLimitTooLow):
+        with pytest.raises(TooLargeForClamd):
             scan(server.socket_url, bytes(51 * MIB))
 
     def test_stopped_and_suspended_clamd_raise_an_error(self, tmp_path: Path) -> None:
