@@ -37,8 +37,6 @@ _UNREADABLE = (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error
 _STRICT = ContentPolicy(
     max_members=6, max_unpacked=1 << 20, max_pixels=1, refused=frozenset(ContentRisk)
 )
-_MOST_READS_OF_A_DIRECTORY = 3 * (1 << 20) // 512
-"""Three for each sector of the largest directory: itself, and the tables that lead to it."""
 
 
 def form(data: bytes) -> None:
@@ -230,10 +228,11 @@ def _require_accepted(data: bytes, extension: str) -> None:
 
 
 def compound_file(data: bytes) -> None:
-    """It is read in a bounded number of steps, however its tables refer to each other."""
+    """No more is read than a file of this size can need, however its tables refer to each other."""
     staged = _CountedFile(data)
     try:
         ole_directory.check(staged.read_at, staged.size, _STRICT)
     except (BadCompoundFile, UnacceptableContent) as error:
         assert str(error)
-    assert staged.reads <= _MOST_READS_OF_A_DIRECTORY
+    sectors = len(data) // 512
+    assert staged.reads <= 1 + 3 * (sectors + 2)  # itself, and the tables that lead to it

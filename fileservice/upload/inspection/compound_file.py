@@ -85,11 +85,14 @@ class _Tables:
     def directory(self) -> Iterator[bytes]:
         """Yield the sectors of the directory. Raise BadCompoundFile or TooComplex."""
         sector = self._first
-        for _ in range(_MAX_DIRECTORY // self._sector_size):
+        limit = _MAX_DIRECTORY // self._sector_size
+        for _ in range(min(limit, self._sectors)):
             yield self._read(sector, self._directory_window)
             sector = self._following(sector)
             if sector >= _MAX_REGULAR:
                 return
+        if self._sectors <= limit:
+            raise BadCompoundFile("a compound file with a directory that leads in circles")
         raise TooComplex("directory", _MAX_DIRECTORY, "bytes in its directory")
 
     def _read(self, sector: int, window: Window) -> bytes:
