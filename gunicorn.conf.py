@@ -12,6 +12,7 @@ from fileservice import listener_file
 from fileservice.access import Scope, share_memory
 from fileservice.addresses import parse_address
 from fileservice.serving.balance import free_slot
+from fileservice.serving.certificates import CertificateError, load_certificate
 from fileservice.serving.gunicorn_api import add_settings
 from fileservice.serving.log import ACCESS_FORMAT, Log
 from fileservice.serving.worker import CLEANUP_SECONDS, TransferWorker, mark_replaced
@@ -60,8 +61,15 @@ forwarder_headers = ""
 
 
 def on_reload(server):
-    """Mark the previous workers as replaced, so that they do not report that the service stops."""
+    """Mark the previous workers as replaced, so that they do not report that the service stops.
+
+    Load the certificate anew for those that follow.
+    """
     mark_replaced(server.worker_age)
+    try:
+        load_certificate(server.cfg)
+    except CertificateError as error:
+        server.log.error("%s; the one that was loaded before is used on", error)
 
 
 def _verify_store(output):
@@ -89,6 +97,10 @@ def on_starting(server):
     """Verify that the store and ACCESS_FILE are fit for use before any worker is started."""
     add_settings(server.cfg, globals())
     os.umask(_settings.umask)  # not before, since gunicorn changes it when it becomes a daemon
+    try:
+        load_certificate(server.cfg)
+    except CertificateError as error:
+        sys.exit(f"fileservice cannot start:\n  {error}")
     try:
         check_access_file(_settings)
     except SettingsError as error:
