@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOAD_SECONDS ?= 30
 FUZZ_MINUTES ?= 1
+SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve deploy-tools manifests test test-fast test-all test-thorough bucket-test cluster cluster-test fuzz check format loadtest bench bench-picture screenshots lock image-test clean
+.PHONY: help serve deploy-tools manifests test test-fast test-all test-thorough bucket-test cluster cluster-test fuzz check format loadtest soak bench bench-picture screenshots lock image-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -117,6 +118,9 @@ image-test: ## build the image, and test with Docker that an upload survives its
 
 loadtest: $(VENV)/dev ## run locust for LOAD_SECONDS (30) against a server that is started for it
 	$(BIN)/python loadtest/run.py --seconds $(LOAD_SECONDS)
+
+soak: $(VENV)/dev ## serve for SOAK_MINUTES (30) with restarts, and plot memory into docs/soak.svg
+	$(BIN)/python loadtest/soak.py --minutes $(SOAK_MINUTES) --picture docs/soak.svg
 
 # The peers are no part of the service, so they have an environment of their own.
 PEERS := $(VENV)/peers
