@@ -18,6 +18,10 @@ RUN python -m venv --without-pip /opt/venv \
         --disable-pip-version-check --requirement /tmp/requirements.txt \
         --requirement /tmp/requirements-fast.txt
 
+# botocore describes every service of AWS, in 28 MB. The bucket and the ways to sign in to it are used.
+RUN find /opt/venv/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
+        ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -r {} +
+
 # The file modes of a checkout depend on the umask, but the service must be able to read the files.
 COPY fileservice /app/fileservice
 RUN ln -s fileservice/gunicorn_config.py /app/gunicorn.conf.py \

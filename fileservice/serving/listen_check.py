@@ -5,10 +5,7 @@ import os
 import socket
 import stat
 from pathlib import Path
-from ssl import SSLError
 from typing import Any
-
-from fileservice.serving.gunicorn_api import tls_context
 
 _SETTING = "FILESERVICE_BIND"
 _FIRST_PORT = 1024
@@ -19,13 +16,11 @@ class CannotListen(Exception):
 
 
 def check_listeners(cfg: Any) -> None:
-    """Raise CannotListen if an address or the TLS certificate of gunicorn's `cfg` is of no use.
+    """Raise CannotListen if an address of gunicorn's `cfg` is of no use.
 
     Sockets that this process inherits, from systemd or from the master that it replaces, are not
     checked.
     """
-    if cfg.is_ssl:
-        _check_certificate(cfg)
     if "GUNICORN_PID" in os.environ or os.environ.get("LISTEN_PID") == str(os.getpid()):
         return
     for address in cfg.address:
@@ -33,18 +28,6 @@ def check_listeners(cfg: Any) -> None:
             _check_port(*address)
         elif isinstance(address, str) and not address.startswith("\0"):
             _check_path(Path(address))
-
-
-def _check_certificate(cfg: Any) -> None:
-    try:
-        tls_context(cfg)
-    except SSLError as error:
-        reason = f"they are not a certificate and its key ({error.reason or error})"
-    except OSError as error:
-        reason = f"they cannot be read ({error.strerror})"
-    else:
-        return
-    raise CannotListen(f"--certfile {cfg.certfile!r} and --keyfile {cfg.keyfile!r}: {reason}")
 
 
 def _check_port(host: str, port: int) -> None:

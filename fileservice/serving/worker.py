@@ -17,6 +17,7 @@ from gevent.pool import Pool
 from gevent.socket import socket
 
 from fileservice.serving.balance import BalancedServer, ConnectionBalance
+from fileservice.serving.certificates import worker_tls_context
 from fileservice.serving.connection import Connection, TimeLimits
 from fileservice.serving.environ import EnvironFactory
 from fileservice.serving.gunicorn_api import (
@@ -26,7 +27,6 @@ from fileservice.serving.gunicorn_api import (
     is_accept_error,
     log_loop_errors,
     resolved,
-    tls_context,
 )
 from fileservice.serving.memory import keep_freed_memory, trim_heap
 from fileservice.serving.queueing import (
@@ -166,7 +166,7 @@ class TransferWorker(BaseWorker):
     def _listen(self, listener: socket) -> BalancedServer:
         listener.setblocking(True)
         environs = EnvironFactory(self.cfg, listener.getsockname())
-        tls = tls_context(self.cfg) if self.cfg.is_ssl else None
+        tls = worker_tls_context(self.cfg)
         server = BalancedServer(
             self._balance, listener, handle=partial(self.handle, environs, tls), spawn=self._pool
         )

@@ -124,15 +124,3 @@ def test_sockets_that_are_inherited_are_not_checked(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv("LISTEN_PID", "1")  # those are for another process
         with pytest.raises(CannotListen):
             check_listeners(cfg)
-
-
-def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    missing, text = str(tmp_path / "missing.pem"), tmp_path / "text.pem"
-    text.write_text("no certificate")
-    bind = f"127.0.0.1:{free_port()}"
-    assert "cannot be read (No such file or directory)" in problem(
-        bind, certfile=missing, keyfile=missing
-    )
-    assert "are not a certificate and its key" in problem(
-        bind, certfile=str(text), keyfile=str(text)
-    )
