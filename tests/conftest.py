@@ -1,6 +1,7 @@
 """Fixtures: real servers on real sockets, and the real documents."""
 
 import contextlib
+import functools
 import os
 import secrets
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import hypothesis
 import pytest
 
@@ -32,6 +34,9 @@ hypothesis.settings.load_profile("fileservice")
 hypothesis.settings.register_profile(
     "fast", hypothesis.settings.get_profile("fileservice"), max_examples=20
 )
+
+# Each client would read more than a hundred certificates, which takes longer than most tests.
+httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)
 
 HERE = Path(__file__).parent
 SAMPLES = HERE / "samples"

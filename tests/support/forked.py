@@ -1,10 +1,12 @@
 """ForkedProcess: a gunicorn process that is forked from one which has imported its libraries.
 
 Importing them, and freeing them at the end, is more than half of what a start and a stop of a
-server cost. They are imported once for each process of a test run. What belongs to fileservice is
-imported by each server, as it keeps memory that its own workers share.
+server cost. They are imported once for each process of a test run, and so are the packages of
+fileservice that gunicorn.conf.py imports, but for `fileservice.serving`: its modules keep memory
+that the workers of one server share.
 """
 
+import importlib.metadata
 import multiprocessing
 import os
 import subprocess
@@ -18,17 +20,32 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
     [
         "asyncio",
+        "concurrent.futures.thread",
+        "fileservice.access",
+        "fileservice.listener_file",
+        "fileservice.settings",
+        "fileservice.storage",
         "flask",
+        "gevent.local",
+        "gevent.monkey",
+        "gevent.selectors",
+        "gevent.signal",
+        "gevent.ssl",
+        "gevent.subprocess",
+        "gevent.threading",
+        "gunicorn.glogging",
         "gunicorn.app.wsgiapp",
         "gunicorn.workers.ggevent",
         "http.client",
         "itsdangerous",
         "limits.strategies",
+        "logging.config",
         "magic",
         "multipart",
         "pylibmagic",
         "segno",
         "stringzilla",
+        "tomllib",
         "urllib.request",
         "zipstream",
     ]
@@ -95,6 +112,8 @@ def _run(command: list[str], directory: str, environ: dict[str, str], log: str) 
     os.environ.clear()
     os.environ.update(environ)
     warnings.simplefilter("error", ResourceWarning)
+    # gevent reads the metadata of all installed packages 25 times in each worker to find plugins.
+    importlib.metadata.entry_points = importlib.metadata.entry_points().select
     sys.argv = command
     from gunicorn.app.wsgiapp import run
 

@@ -1,6 +1,7 @@
 """LiveServer: the service under gunicorn, as an operator starts it."""
 
 import contextlib
+import http.client
 import os
 import signal
 import socket
@@ -67,13 +68,18 @@ class LiveServer:
         self.launch()
         deadline = time.monotonic() + _START_SECONDS
         while True:
-            with contextlib.suppress(httpx.TransportError):
-                httpx.get(self.url + "/healthz", timeout=5)
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                with contextlib.closing(self._http_connection()) as connection:
+                    connection.request("GET", "/healthz")
+                    connection.getresponse().read()
                 return
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise RuntimeError(f"the server did not start:\n{self.log()}")
             time.sleep(0.05)
+
+    def _http_connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
 
     def launch(self) -> None:
         """Start its process."""
