@@ -61,8 +61,9 @@ cluster: $(VENV)/dev ## run three replicas over SeaweedFS behind nginx, as proce
 # Without bytecode, every process of a test run compiles all tests, and every server the service.
 export PYTHONDONTWRITEBYTECODE :=
 
-# Most tests wait rather than compute, so there are more processes than processors.
-TEST_PROCESSES ?= 8
+# Many tests wait rather than compute, so there are more processes than processors; but each of them
+# needs five seconds of a processor to collect all tests.
+TEST_PROCESSES ?= 6
 PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --durations=10
 # Hypothesis tries fewer examples in the profile `fast` (tests/conftest.py).
 FEW_EXAMPLES = --hypothesis-profile=fast
