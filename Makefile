@@ -65,8 +65,9 @@ package: $(VENV)/dev ## build the wheel and the source distribution into dist/
 # Without bytecode, every process of a test run compiles all tests, and every server the service.
 export PYTHONDONTWRITEBYTECODE :=
 
-# Most tests wait rather than compute, so there are more processes than processors.
-TEST_PROCESSES ?= 8
+# Many tests wait rather than compute, so there are more processes than processors; but each of them
+# needs five seconds of a processor to collect all tests.
+TEST_PROCESSES ?= 6
 PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --durations=10
 # Hypothesis tries fewer examples in the profile `fast` (tests/conftest.py).
 FEW_EXAMPLES = --hypothesis-profile=fast

@@ -2,11 +2,12 @@
 
 import contextlib
 import functools
+import gc
 import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import httpx
@@ -58,6 +59,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 LONGEST_FIRST = ("cluster", "storage/s3", "browser", "clients", "faults", "serving", "http")
 """The directories whose modules take long."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among the tests, neither now nor later: all of them stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -36,14 +36,13 @@ def boxes() -> set[str]:
     return set(re.findall(r'\["([\w./]+)<br>', picture()))
 
 
-@pytest.mark.parametrize("path", sorted(named_paths(ARCHITECTURE)))
-def test_path_in_the_architecture_exists(path: str) -> None:
-    assert (PACKAGE / path).exists() or (ROOT / path).exists()
+def test_every_path_in_the_architecture_exists() -> None:
+    paths = named_paths(ARCHITECTURE)
+    assert [p for p in paths if not (PACKAGE / p).exists() and not (ROOT / p).exists()] == []
 
 
-@pytest.mark.parametrize("path", sorted(named_paths(CONTRIBUTING)))
-def test_path_in_the_contributing_guide_exists(path: str) -> None:
-    assert (ROOT / path).exists()
+def test_every_path_in_the_contributing_guide_exists() -> None:
+    assert [path for path in named_paths(CONTRIBUTING) if not (ROOT / path).exists()] == []
 
 
 def test_path_search_finds_the_paths() -> None:

@@ -151,20 +151,18 @@ def test_invalid_name_raises_bad_name_with_the_rule(text: str, reason: str) -> N
         FileName.parse(text)
 
 
-@pytest.mark.parametrize("character", sorted(BIDIRECTIONAL), ids=ascii)
 @pytest.mark.parametrize("name", ["a{}b.txt", "{}a.txt", "a.txt{}", "א{}ב.txt"])
-def test_character_that_changes_the_direction_of_text_raises_bad_name(
-    name: str, character: str
-) -> None:
-    with pytest.raises(BadName, match=rf"direction .*U\+{ord(character):04X}"):
-        FileName.parse(name.format(character))
+def test_character_that_changes_the_direction_of_text_raises_bad_name(name: str) -> None:
+    for character in BIDIRECTIONAL:
+        with pytest.raises(BadName, match=rf"direction .*U\+{ord(character):04X}"):
+            FileName.parse(name.format(character))
 
 
-@pytest.mark.parametrize("character", sorted(INVISIBLE), ids=ascii)
 @pytest.mark.parametrize("name", ["a{}b.txt", "{}a.txt", "a.txt{}", "日{}本.txt"])
-def test_invisible_character_raises_bad_name(name: str, character: str) -> None:
-    with pytest.raises(BadName, match=rf"invisible .*U\+{ord(character):04X}"):
-        FileName.parse(name.format(character))
+def test_invisible_character_raises_bad_name(name: str) -> None:
+    for character in INVISIBLE:
+        with pytest.raises(BadName, match=rf"invisible .*U\+{ord(character):04X}"):
+            FileName.parse(name.format(character))
 
 
 @pytest.mark.parametrize(
@@ -198,9 +196,9 @@ def test_device_name_with_spaces_or_a_colon_raises_bad_name(name: str) -> None:
         FileName.parse(name)
 
 
-@pytest.mark.parametrize("character", [*map(chr, range(32)), *map(chr, range(0x7F, 0xA0))])
-def test_control_character_raises_bad_name(character: str) -> None:
-    assert accepted(f"a{character}b.txt") is None
+def test_control_character_raises_bad_name() -> None:
+    characters = [chr(code) for code in (*range(32), *range(0x7F, 0xA0))]
+    assert [c for c in characters if accepted(f"a{c}b.txt") is not None] == []
 
 
 @pytest.mark.parametrize("device", sorted(DEVICES))

@@ -6,12 +6,15 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.support.access import EditedAccessFile
 from tests.support.servers import LiveServer
 
 HERE = Path(__file__).parent / "firefox"
 
 
+@pytest.mark.thorough
 def test_what_is_uploaded_and_shared_in_firefox_a_stranger_downloads(
     start_server: Callable[..., LiveServer],
     make_file: Callable[..., Path],

@@ -66,7 +66,9 @@ def test_stranger_says_the_password_and_downloads_over_a_plain_connection(
     assert Path(started.value.path()).read_text() == TEXT
 
 
-@pytest.mark.parametrize("base", ["", PLAIN], ids=["", "plain"])
+@pytest.mark.parametrize(
+    "base", ["", pytest.param(PLAIN, marks=pytest.mark.thorough)], ids=["", "plain"]
+)
 def test_guest_sends_files_and_sees_that_they_have_arrived(
     server: LiveServer,
     links: LinkMaker,

@@ -75,8 +75,10 @@ def test_files_dropped_on_a_page_without_a_form_are_left_to_the_browser(
     "scopes",
     [
         "list,read",
-        "list,delete",
-        *(pytest.param(some, marks=pytest.mark.thorough) for some in ("list", "list,write")),
+        *(
+            pytest.param(some, marks=pytest.mark.thorough)
+            for some in ("list", "list,delete", "list,write")
+        ),
     ],
 )
 def test_a_reader_with_some_rights_can_search_and_use_them(

@@ -372,7 +372,9 @@ def test_the_upload_side_fits_on_narrow_screens_with_large_targets(
     assert min(sizes) >= 44
 
 
-@pytest.mark.parametrize("size", [1000, 9 * MIB], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "size", [1000, pytest.param(9 * MIB, marks=pytest.mark.thorough)], ids=["small", "large"]
+)
 def test_the_request_says_when_the_file_expires_and_which_version_it_replaces(
     open_page: Open, make_file: Make, server: LiveServer, size: int
 ) -> None:

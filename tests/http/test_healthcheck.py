@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.forked import ForkedProcess
 from tests.support.servers import ROOT, free_port
 from tests.support.wire import eventually
 
@@ -32,16 +33,7 @@ class Service:
             "FILESERVICE_WORKERS": "1",
             **environ,
         }
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", *arguments],
-                cwd=ROOT,
-                env=self.environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self.process = ForkedProcess(arguments, ROOT, self.environ, self.log)
 
     def check(self) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

@@ -1,7 +1,7 @@
 """Servers with changed settings of gunicorn, and requests to observe them with."""
 
 import contextlib
-import os
+import http.client
 import socket
 import ssl
 import threading
@@ -67,14 +67,10 @@ class TlsServer(ConfiguredServer):
 
     def start(self) -> None:
         self.url = f"https://127.0.0.1:{self.port}"
-        before = os.environ.get("SSL_CERT_FILE")
-        os.environ["SSL_CERT_FILE"] = str(self.certificate)
-        try:
-            super().start()
-        finally:
-            del os.environ["SSL_CERT_FILE"]
-            if before is not None:
-                os.environ["SSL_CERT_FILE"] = before
+        super().start()
+
+    def _http_connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=self.tls)
 
     def connect(self) -> socket.socket:
         return self.tls.wrap_socket(super().connect(), server_hostname="127.0.0.1")

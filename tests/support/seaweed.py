@@ -129,6 +129,8 @@ class Seaweed(SeaweedClient):
         command += [f"-master.volumeSizeLimitMB={volume_mib}", "-master.volumePreallocate=false"]
         command += [f"-{name}={number}" for name, number in self.ports.items()]
         command += [f"-s3.config={_write_identities(directory)}"]
+        # It would leave sockets in /tmp. A path of more than 107 bytes is refused (unix(7)).
+        command += ["-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"]
         with (directory / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 command,

@@ -69,18 +69,17 @@ class LiveServer:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             with contextlib.suppress(OSError, http.client.HTTPException):
-                self._ask_for_health()
+                with contextlib.closing(self._http_connection()) as connection:
+                    connection.request("GET", "/healthz")
+                    connection.getresponse().read()
                 return
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise RuntimeError(f"the server did not start:\n{self.log()}")
             time.sleep(0.05)
 
-    def _ask_for_health(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        with contextlib.closing(connection):
-            connection.request("GET", "/healthz")
-            connection.getresponse().read()
+    def _http_connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
 
     def launch(self) -> None:
         """Start its process."""

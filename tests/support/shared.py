@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 _VARIABLE = "FILESERVICE_TEST_RUN"
 _processes: "list[subprocess.Popen[bytes]]" = []
 """Kept, since Python warns of a Popen object that goes away while its process runs."""
@@ -24,14 +26,18 @@ _processes: "list[subprocess.Popen[bytes]]" = []
 def shared_directory() -> Iterator[None]:
     """Provide the directory of this run for this process and those that it starts.
 
-    At the end it is removed, and the processes are killed that were to end with the run.
+    Those have their temporary files in it, since many of them are killed and remove nothing. At the
+    end it is removed, and the processes are killed that were to end with the run.
     """
-    with tempfile.TemporaryDirectory(prefix="fileservice-tests-") as name:
-        os.environ[_VARIABLE] = name
+    with (
+        tempfile.TemporaryDirectory(prefix="fileservice-tests-") as name,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv(_VARIABLE, name)
+        patch.setenv("TMPDIR", name)
         try:
             yield
         finally:
-            del os.environ[_VARIABLE]
             for path in Path(name).glob("*.pid"):
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(int(path.stem), signal.SIGKILL)

@@ -134,7 +134,14 @@ class Tour:
             self.misplaced.append(f"{where}: {url}")
 
 
-@pytest.fixture(params=SET_UPS.values(), ids=SET_UPS)
+@pytest.fixture(
+    params=[
+        pytest.param(
+            set_up, id=name, marks=[pytest.mark.thorough] if name == "fields of two proxies" else []
+        )
+        for name, set_up in SET_UPS.items()
+    ]
+)
 def tour(request: pytest.FixtureRequest, tmp_path: Path) -> Tour:
     set_up: SetUp = request.param
     settings = {"ALLOWED_HOSTS": "*", "CORS_ORIGINS": "https://app.example"} | set_up.settings

@@ -13,7 +13,7 @@ from pathlib import Path
 from fileservice.names import FileName
 from fileservice.storage import *
 """
-_COUNT = 8
+_COUNT = 4
 
 
 class Child:
@@ -57,7 +57,7 @@ StartChild = Callable[..., Child]
 
 
 def run_together(start_child: StartChild, code: str, *arguments: object) -> list[str]:
-    """Run `code` in eight processes at the same time; return what each of them printed.
+    """Run `code` in four processes at the same time; return what each of them printed.
 
     The last of its arguments is the number of the process.
     """

@@ -60,7 +60,7 @@ for _ in range(50):
     files.remove("folder/removed")
 """
     assert set(run_together(start_child, code, directory)) == {""}
-    assert store.private_files.read("folder/kept") == b"400"
+    assert store.private_files.read("folder/kept") == b"200"
     assert staged_files() == []
 
 

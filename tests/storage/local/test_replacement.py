@@ -37,7 +37,7 @@ def replace_by_a_resumable_upload(root: Path, version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "step", [11, pytest.param(1, marks=[pytest.mark.thorough, pytest.mark.timeout(900)])]
+    "step", [31, pytest.param(1, marks=[pytest.mark.thorough, pytest.mark.timeout(900)])]
 )
 @pytest.mark.parametrize(
     "act", [replace_in_one_request, replace_durably, replace_by_a_resumable_upload]

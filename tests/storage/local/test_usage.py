@@ -65,4 +65,4 @@ for _ in range(200):
     store.usage.update("ada", lambda record: b"%d" % (int(record or b"0") + 1))
 """
     assert set(run_together(start_child, code, directory)) == {""}
-    assert int(store.usage.read("ada") or b"") == 1600
+    assert int(store.usage.read("ada") or b"") == 800

@@ -13,19 +13,21 @@ def test_every_sample_is_listed_with_its_extensions() -> None:
     assert set(EXTENSIONS) == {path.name for path in SAMPLES.iterdir()}
 
 
-@pytest.mark.parametrize("extension", DEFAULT_EXTENSIONS)
+def extensions_that_accept(content: bytes) -> set[str]:
+    return {extension for extension in DEFAULT_EXTENSIONS if accepts(extension, content)}
+
+
 @pytest.mark.parametrize("document", EXTENSIONS)
-def test_sample_is_accepted_under_its_extensions_and_no_other(
-    document: str, extension: str
-) -> None:
+def test_sample_is_accepted_under_its_extensions_and_no_other(document: str) -> None:
     content = (SAMPLES / document).read_bytes()
 
-    assert accepts(extension, content) == (extension in EXTENSIONS[document])
+    assert extensions_that_accept(content) == set(EXTENSIONS[document]) & set(DEFAULT_EXTENSIONS)
 
 
-@pytest.mark.parametrize("extension", DEFAULT_EXTENSIONS)
-def test_json_is_also_accepted_as_text(extension: str) -> None:
-    assert accepts(extension, b'{"a": [1, 2, null]}\n') == (extension in TEXT | {"json"})
+def test_json_is_also_accepted_as_text() -> None:
+    accepted = extensions_that_accept(b'{"a": [1, 2, null]}\n')
+
+    assert accepted == (TEXT | {"json"}) & set(DEFAULT_EXTENSIONS)
 
 
 @pytest.mark.parametrize("document", EXTENSIONS)
