@@ -110,6 +110,7 @@ def create_app(
     executor = _executor_for(store)
     app = Flask("fileservice", static_folder=None, template_folder="web/templates")
     app.jinja_options = {"trim_blocks": True}  # pages have no line for each block of a template
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # that of Flask's default provider
     app.url_map.merge_slashes = False  # a name with a slash is refused rather than changed
     app.url_map.converters |= CONVERTERS
     secret_key = SecretKey(store.private_files, settings.secret_key)

@@ -13,6 +13,7 @@ from fileservice.access import Action, PrincipalKind
 from fileservice.names import FileName
 from fileservice.protocols.conditional import Outcome, evaluate
 from fileservice.storage import NotFound, Opened, VersionChanged
+from fileservice.web import query_arguments
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.direct_application import DirectApplication, Report
 from fileservice.web.door import principal_of, requires
@@ -54,6 +55,8 @@ class Downloads(DirectApplication):
         return stored_file_name(_raw_name(environ).encode("latin-1"))
 
     def respond(self, environ: "WSGIEnvironment", name: FileName) -> Response:
+        if secret_in_path(environ) is None:
+            query_arguments.refuse_unknown(environ, query_arguments.OF_FILES)
         if principal_of(environ).kind is PrincipalKind.LINK:
             if environ["REQUEST_METHOD"] == "GET" and secret_in_path(environ) is not None:
                 require_asked(environ)

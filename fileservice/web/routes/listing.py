@@ -10,6 +10,7 @@ from flask import Blueprint, Response, request
 
 from fileservice.access import Action
 from fileservice.storage import StoredFile
+from fileservice.web import query_arguments
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import BadQuery
@@ -28,8 +29,8 @@ def routes(dependencies: Dependencies) -> Blueprint:
     """Return the route for the list."""
     blueprint = Blueprint("listing", __name__)
 
-    @blueprint.get("/download")
-    @requires(Action.LIST)
+    @blueprint.get("/download", strict_slashes=False)
+    @requires(Action.LIST, query_arguments.OF_LISTS)
     def listing() -> Response:
         query = Query.parse(request.args, principal_of(request.environ).prefix)
         base = base_url(dependencies.public_url)

@@ -12,7 +12,7 @@ from fileservice.protocols.conditional import format_date, required_tags
 from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import BadField, ChecksumMismatch, UnsupportedVersion
 from fileservice.upload import AppendRequest, Caller, UploadRequest, UploadStatus, verified_blocks
-from fileservice.web import request_body
+from fileservice.web import query_arguments, request_body
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import requires
 from fileservice.web.expiry import ARGUMENT, requested_expiry
@@ -44,11 +44,13 @@ def routes(dependencies: Dependencies) -> Blueprint:
 
     @blueprint.after_app_request
     def add_version(response: Response) -> Response:
-        if request.path.startswith(tus.PREFIX):  # also to errors of paths without a route
+        if tus.is_below_prefix(request.path):  # also to errors of paths without a route
             response.headers["Tus-Resumable"] = tus.VERSION
         return response
 
-    @blueprint.route(tus.PREFIX, methods=["OPTIONS"], provide_automatic_options=False)
+    @blueprint.route(
+        tus.PREFIX, methods=["OPTIONS"], provide_automatic_options=False, strict_slashes=False
+    )
     @blueprint.route(upload_path, methods=["OPTIONS"], provide_automatic_options=False)
     @requires(Action.PUBLIC)
     def capabilities(**_upload: object) -> Response:
@@ -62,8 +64,8 @@ def routes(dependencies: Dependencies) -> Blueprint:
             },
         )
 
-    @blueprint.post(tus.PREFIX)
-    @requires(Action.WRITE)
+    @blueprint.post(tus.PREFIX, strict_slashes=False)
+    @requires(Action.WRITE, query_arguments.OF_UPLOADS)
     def create() -> Response:
         dependencies.sweeper.sweep_if_due()
         parts = tus.parts(request.headers)
