@@ -149,3 +149,29 @@ def test_pages_ignore_what_others_add_to_their_addresses(client: FlaskClient, pa
 )
 def test_uploads_may_have_the_arguments_of_uploaders(client: FlaskClient, query: str) -> None:
     assert client.post(f"/upload?{query}", **form("a.txt")).status_code == 201
+
+
+@pytest.mark.parametrize("protocol", ["tus", "resume"])
+def test_get_of_a_complete_upload_leads_to_its_file(client: FlaskClient, protocol: str) -> None:
+    if protocol == "tus":
+        fields = VERSION | {"Upload-Length": str(len(TEXT))} | named("a b.txt")
+        created = client.post("/tus/", headers=fields)
+    else:
+        created = client.post(
+            "/upload/a%20b.txt",
+            headers={"Upload-Complete": "?0"},
+            environ_overrides={"CONTENT_LENGTH": "0"},
+        )
+    location = created.headers["Location"]
+    unfinished = client.get(location)
+    assert unfinished.status_code in (200, 204)
+    assert (unfinished.headers["Upload-Offset"], unfinished.data) == ("0", b"")
+    assert unfinished.headers["Cache-Control"] == "no-store"
+    offset = {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+    if protocol == "resume":
+        offset |= {"Content-Type": "application/partial-upload", "Upload-Complete": "?1"}
+    assert client.patch(location, data=TEXT, headers=VERSION | offset).status_code in (201, 204)
+    finished = client.get(location)
+    assert finished.status_code == 303
+    assert finished.headers["Location"] == "http://localhost/download/a%20b.txt"
+    assert client.get(finished.headers["Location"]).data == TEXT
