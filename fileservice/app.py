@@ -64,6 +64,7 @@ from fileservice.web.routes import (
     archive,
     assets,
     downloads,
+    file_index,
     health,
     listing,
     oidc,
@@ -129,7 +130,16 @@ def create_app(
         link_access,
     )
     dependencies = _dependencies(settings, store, executor, authenticator, links)
-    for resource in (uploads, archive, listing, pages, tus, resumable_draft, link_routes):
+    for resource in (
+        uploads,
+        archive,
+        listing,
+        file_index,
+        pages,
+        tus,
+        resumable_draft,
+        link_routes,
+    ):
         app.register_blueprint(resource.routes(dependencies))
     transfers = LinkTransfers(link_access, store, executor)
     app.register_blueprint(downloads.routes(dependencies))

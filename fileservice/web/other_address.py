@@ -36,7 +36,7 @@ def address_for(environ: "WSGIEnvironment") -> str | None:
 def _address(method: str, path: str) -> str | None:
     _, resource, *rest = [*path.split("/", 2), "", ""]
     name = rest[0]
-    if resource in ("upload", "download"):
+    if resource in ("upload", "download", "files"):
         if method == "PATCH":
             return f"/resume/{_UPLOAD}"
         if not name and method in _OF_ALL_FILES:

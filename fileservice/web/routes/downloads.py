@@ -1,4 +1,4 @@
-"""GET, HEAD and DELETE /download/<name>, and GET and HEAD /s/<secret>/<name>: stored files.
+"""GET, HEAD and DELETE /download/<name>, and GET and HEAD of its other addresses: stored files.
 
 `Downloads` is the way out of every file.
 """
@@ -98,6 +98,8 @@ def _raw_name(environ: "WSGIEnvironment") -> str:
     path: str = environ.get("PATH_INFO", "")
     if path.startswith("/download/"):
         return path[len("/download/") :]
+    if path.startswith("/files/"):
+        return path[len("/files/") :]
     secret, _, name = path.removeprefix("/s/").partition("/")
     return name if secret and path.startswith("/s/") else ""
 
@@ -113,6 +115,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     store = dependencies.store
 
     @blueprint.get("/download/<stored_file:name>")
+    @blueprint.get("/files/<stored_file:name>", endpoint="indexed")
     @requires(Action.READ)
     def download(name: FileName) -> Response:
         raise NoSuchFile(name)
