@@ -34,7 +34,7 @@ from fileservice.upload import (
     UploadPolicy,
     held_reservations,
 )
-from fileservice.web import door, localization, problem_pages
+from fileservice.web import door, localization, problem_pages, problems
 from fileservice.web.authentication import Authenticator
 from fileservice.web.cookies import Cookies
 from fileservice.web.dependencies import Dependencies
@@ -63,6 +63,7 @@ from fileservice.web.path_parameters import CONVERTERS
 from fileservice.web.routes import (
     archive,
     assets,
+    description,
     downloads,
     file_index,
     health,
@@ -158,6 +159,7 @@ def create_app(
     )
     app.register_blueprint(health.routes(_health(settings, store, executor), access_file))
     app.register_blueprint(assets.routes())
+    app.register_blueprint(description.routes(dependencies, problems.TABLE))
     hooks = Hooks()
     report = partial(problem_pages.report_beside, app, hooks)
     Downloads(dependencies, transfers, hooks, report).mount(app)

@@ -192,6 +192,8 @@ CALLS = {
     "sign out": _call("POST", "/sign-out", PUBLIC, 303, headers=_OWN_PAGE, **_NO_NAME),
     "provider": _call("GET", "/sign-in/oidc", PUBLIC, 404, **_NO_NAME),  # there is none
     "from provider": _call("GET", "/sign-in/oidc/callback", PUBLIC, 404, **_NO_NAME),
+    "openapi": _call("GET", "/openapi.json", PUBLIC, 200, **_NO_NAME),
+    "docs": _call("GET", "/docs", PUBLIC, 200, **_NO_NAME),
     "health": _call("GET", "/healthz", PUBLIC, 200, **_NO_NAME),
     "ready": _call("GET", "/readyz", PUBLIC, 200, **_NO_NAME),
     "asset": _call("GET", "/assets/<version>/<path:filename>", PUBLIC, 404, "/assets/0/page.css",

@@ -68,6 +68,8 @@ def routes(dependencies: Dependencies) -> Blueprint:
             response.delete_cookie(
                 STORED_COOKIE, path=url_for("pages.upload_page"), httponly=True, samesite="Lax"
             )
+        description = url_for("description.openapi")
+        response.headers["Link"] = f'<{description}>; rel="service-desc"'
         return listing.revalidated(response)
 
     return blueprint
