@@ -43,7 +43,7 @@ from fileservice.upload import (
     UploadPolicy,
     held_reservations,
 )
-from fileservice.web import door, localization, problem_pages
+from fileservice.web import door, localization, problem_pages, problems
 from fileservice.web.authentication import Authenticator
 from fileservice.web.cookies import Cookies
 from fileservice.web.dependencies import Dependencies
@@ -72,7 +72,9 @@ from fileservice.web.path_parameters import CONVERTERS
 from fileservice.web.routes import (
     archive,
     assets,
+    description,
     downloads,
+    file_index,
     health,
     listing,
     oidc,
@@ -122,6 +124,7 @@ def create_app(
     app = Flask("fileservice", static_folder=None, template_folder="web/templates")
     # Pages have no line for each block of a template.
     app.jinja_options = {**app.jinja_options, "trim_blocks": True}
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # that of Flask's default provider
     app.url_map.merge_slashes = False  # a name with a slash is refused rather than changed
     app.url_map.converters |= CONVERTERS
     secret_key = SecretKey(store.private_files, settings.secret_key)
@@ -141,7 +144,16 @@ def create_app(
     )
     checks = staged_checks_of(settings, clamd)
     dependencies = _dependencies(settings, store, executor, authenticator, links, checks)
-    for resource in (uploads, archive, listing, pages, tus, resumable_draft, link_routes):
+    for resource in (
+        uploads,
+        archive,
+        listing,
+        file_index,
+        pages,
+        tus,
+        resumable_draft,
+        link_routes,
+    ):
         app.register_blueprint(resource.routes(dependencies))
     transfers = LinkTransfers(link_access, store, executor, dependencies.upload_context.events)
     app.register_blueprint(downloads.routes(dependencies))
@@ -161,6 +173,7 @@ def create_app(
     scanner = scanner_health(settings, clamd)
     app.register_blueprint(health.routes(_health(settings, store, executor), scanner, access_file))
     app.register_blueprint(assets.routes())
+    app.register_blueprint(description.routes(dependencies, problems.TABLE))
     hooks = Hooks()
     report = partial(problem_pages.report_beside, app, hooks)
     Downloads(dependencies, transfers, hooks, report).mount(app)

@@ -22,6 +22,8 @@ CHUNK_COUNTS = {
 """The parameter that gives the number of chunks of the file → the uploader that sends it."""
 _CHUNK_NUMBERS = ("resumableChunkNumber", "flowChunkNumber")
 """Resumable.js and Flow.js ask with GET whether the server has a chunk (`testChunks`)."""
+_PREFIXES = ("dz", "resumable", "flow", "qq")
+_ARGUMENTS_OF_PLUPLOAD = ("name", "chunk", "chunks")
 _MAX_DIGITS = 20
 
 
@@ -31,6 +33,11 @@ def reject_chunk(parameters: Mapping[str, str]) -> None:
         count = parameters.get(name, "").strip()[:_MAX_DIGITS]
         if count.isascii() and count.isdigit() and int(count) > 1:
             raise ChunkedUpload(uploader)
+
+
+def is_argument_of_uploader(name: str) -> bool:
+    """Return whether one of these uploaders sends a parameter of this name."""
+    return name.startswith(_PREFIXES) or name in _ARGUMENTS_OF_PLUPLOAD
 
 
 def is_chunk_test(parameters: Mapping[str, str]) -> bool:

@@ -21,6 +21,11 @@ _INTEGER = re.compile(r"[0-9]{1,18}")
 _METADATA_KEY = re.compile(r"[!-+\--~]+")  # printable ASCII without spaces and commas
 
 
+def is_below_prefix(path: str) -> bool:
+    """Return whether tus is spoken at a path, which may be the prefix without its last slash."""
+    return f"{path}/".startswith(PREFIX)
+
+
 def number(headers: Fields, field: str) -> int | None:
     """Return the value of a field that is a non-negative integer; None if there is no such field.
 

@@ -6,7 +6,7 @@ environment alone, so that it does not depend on Flask.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -38,6 +38,7 @@ from fileservice.web.authentication import Authenticator
 from fileservice.web.guests import account_of_guest
 from fileservice.web.link_access import secret_in_path
 from fileservice.web.path_parameters import parse_path_parameters
+from fileservice.web.query_arguments import refuse_unknown
 from fileservice.web.requests import client_address
 from fileservice.wsgi_extensions import meter_transfer
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 _View = TypeVar("_View", bound=Callable[..., object])
 _ACTION = "__fileservice_action__"
+_ARGUMENTS = "__fileservice_arguments__"
 _PRINCIPAL = "fileservice.principal"
 _UPLOAD = "fileservice.is_upload"
 _METER = "fileservice.byte_meter"
@@ -53,11 +55,15 @@ _ACTIONS_OF_UPLOADS = frozenset({Action.WRITE, Action.RESUME})
 _METHODS_OF_UPLOADS = frozenset({"POST", "PUT", "PATCH"})
 
 
-def requires(action: Action) -> Callable[[_View], _View]:
-    """Declare the action of a view; to be written below the decorator of its route."""
+def requires(action: Action, arguments: Collection[str] | None = ()) -> Callable[[_View], _View]:
+    """Declare the action of a view; to be written below the decorator of its route.
+
+    `arguments` are those that the query string may have (`query_arguments`).
+    """
 
     def declare(view: _View) -> _View:
         view.__dict__[_ACTION] = action
+        view.__dict__[_ARGUMENTS] = arguments
         return view
 
     return declare
@@ -69,6 +75,12 @@ def declared_action(view: Callable[..., object]) -> Action:
     if action is None:
         raise TypeError(f"{view.__module__}.{view.__qualname__} does not declare its action")
     return action
+
+
+def known_arguments(view: Callable[..., object]) -> Collection[str] | None:
+    """Return which arguments the query string of a view may have."""
+    arguments: Collection[str] | None = view.__dict__[_ARGUMENTS]
+    return arguments
 
 
 def principal_of(environ: "WSGIEnvironment") -> Principal:
@@ -244,12 +256,14 @@ def register(app: Flask, door: Door) -> None:
     def pass_door() -> None:
         if request.endpoint is None or request.method == "OPTIONS":
             return  # Flask reports that there is no such path or method
-        action = declared_action(app.view_functions[request.endpoint])
+        view = app.view_functions[request.endpoint]
+        action = declared_action(view)
         door.admit(request.environ, action)
         parse_path_parameters()
         for value in (request.view_args or {}).values():
             if isinstance(value, FileName):
                 door.admit_to_file(request.environ, action, value)
+        refuse_unknown(request.environ, known_arguments(view))
         if door.meter(request.environ):
             after_this_request(_count_response)
 

@@ -3,6 +3,7 @@
 RequestError
 ├── BadAddress              Host, or an X-Forwarded field of a trusted proxy, is invalid
 ├── BadQuery                an argument in the query string is invalid
+├── UnknownArgument         the address does not know an argument in the query string
 ├── CrossSite               a page of another site sent a request that would change something
 ├── ForeignForm             a form did not come from a page of this service
 ├── Unasked                 the file of a link was asked for, and not by a person who follows it
@@ -12,6 +13,8 @@ RequestError
 ├── SignOutIncomplete       the browser forgets a session whose end the store could not record
 ├── UnknownPerson           a person has signed in, and the rules name neither it nor its groups
 ├── WrongHost               Host names a host that is not the service's
+├── WrongMethod             the address does not take the method of the request
+│   └── MethodElsewhere     another address does
 ├── NoSuchFile              no file can have the name in the path
 ├── PreconditionFailed      a condition of the request is false (RFC 9110 section 13.1)
 ├── Overloaded              other requests have been waiting for too long
@@ -26,6 +29,8 @@ BodyError (in `protocols.errors`)
 └── WrongContentType        Content-Type is not the one that the body must have
 """
 
+from collections.abc import Collection
+
 from fileservice.protocols.errors import BodyError
 
 
@@ -39,6 +44,14 @@ class BadAddress(RequestError):
 
 class BadQuery(RequestError):
     """An argument is invalid; ``str(error)`` names it and says what it must be."""
+
+
+class UnknownArgument(RequestError):
+    def __init__(self, argument: str, known: Collection[str]) -> None:
+        takes = f"those that it knows are {', '.join(known)}" if known else "it knows none"
+        super().__init__(f"this address does not know the argument {argument!r}; {takes}")
+        self.argument = argument
+        self.known = list(known)
 
 
 class CrossSite(RequestError):
@@ -112,6 +125,24 @@ class WrongHost(RequestError):
             " FILESERVICE_ALLOWED_HOSTS or FILESERVICE_PUBLIC_URL"
         )
         self.host = host
+
+
+class WrongMethod(RequestError):
+    """`allowed` are the methods that the address takes."""
+
+    def __init__(self, method: str, allowed: Collection[str], hint: str = "") -> None:
+        takes = f"; it takes {', '.join(allowed)}" if allowed else ""
+        super().__init__(f"this address does not take {method}{takes}{hint}")
+        self.method = method
+        self.allowed = allowed
+
+
+class MethodElsewhere(WrongMethod):
+    """`address` is the path of the address that takes the method."""
+
+    def __init__(self, method: str, allowed: Collection[str], address: str) -> None:
+        super().__init__(method, allowed, f"; send {method} to {address}")
+        self.address = address
 
 
 class NoSuchFile(RequestError):

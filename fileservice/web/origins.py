@@ -9,6 +9,7 @@ that names a person), and would give the rights of that person to every page.
 
 from collections.abc import Collection, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from fileservice.web.identity_fields import IdentityFields
 
@@ -42,9 +43,26 @@ class AllowedOrigins:
         is_preflight = environ["REQUEST_METHOD"] == "OPTIONS"
         return None if self._is_authenticated_unasked(environ) and not is_preflight else _ANY
 
+    def may_embed(self, environ: Mapping[str, Any]) -> bool:
+        """Return whether a page may have what it asks for as a part of itself, such as an image.
+
+        Browsers send such a request without Origin, and name the page, or its origin, in Referer
+        (RFC 9110 section 10.1.3).
+        """
+        origin: str = environ.get("HTTP_ORIGIN") or _origin(environ.get("HTTP_REFERER", ""))
+        return origin in self._named or (self._any and not self._is_authenticated_unasked(environ))
+
     def _is_authenticated_unasked(self, environ: Mapping[str, Any]) -> bool:
         """Return whether a browser or a proxy may have added what shows who makes the request."""
         authorization: str | None = environ.get("HTTP_AUTHORIZATION")
         if authorization is not None:
             return authorization.partition(" ")[0].lower() != "bearer"
         return "HTTP_COOKIE" in environ or self._identity_fields.are_in(environ)
+
+
+def _origin(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}"

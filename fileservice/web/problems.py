@@ -19,6 +19,7 @@ from fileservice.protocols import tus
 from fileservice.protocols.ranges import unsatisfied_range
 from fileservice.web import errors as web
 from fileservice.web.localization import language_of
+from fileservice.web.other_address import address_for
 from fileservice.web.problem_texts import translate
 from fileservice.web.requests import is_by_page, prefers_html
 from fileservice.web.security_headers import JSON_HEADERS, NOT_EMBEDDED
@@ -38,7 +39,7 @@ class Row:
     title: str
     raised: Mapping[type[Exception], tuple[str, ...]]
     """The error classes. The names are those of the extension members that the problem of such an
-    error has (section 3.2); the values are attributes of the error, with _ where a name has -."""
+    error has (section 3.2); the values are attributes of the error (`_attribute`)."""
     header_fields: Callable[[Any, "WSGIEnvironment"], Mapping[str, str | list[str]]] = (
         lambda _error, _environ: {}
     )
@@ -55,8 +56,8 @@ _CHALLENGES = ['Bearer realm="fileservice"', 'Basic realm="fileservice"']
 _IANA = "https://iana.org/assignments/http-problem-types#"
 
 
-def _allow(error: MethodNotAllowed, _environ: "WSGIEnvironment") -> Mapping[str, str]:
-    return {"Allow": ", ".join(sorted(error.valid_methods))} if error.valid_methods else {}
+def _allow(error: web.WrongMethod, _environ: "WSGIEnvironment") -> Mapping[str, str]:
+    return {"Allow": ", ".join(error.allowed)} if error.allowed else {}
 
 
 def _challenges(error: Exception, environ: "WSGIEnvironment") -> Mapping[str, list[str]]:
@@ -92,9 +93,9 @@ TABLE = (
     Row("digest-mismatch", 400, "The digest does not match",
         {upload.DigestMismatch: ("algorithm",)}),
     Row("bad-request", 400, "The request makes no sense",
-        {web.BadQuery: (), web.BadAddress: (), protocol.BadField: (),
-         access.InvalidIdentity: (), access.InvalidTerms: ("member",), web.BadJSON: (),
-         upload.LengthConflict: ("length",), BadRequest: ()}),
+        {web.BadQuery: (), web.UnknownArgument: ("argument", "known"), web.BadAddress: (),
+         protocol.BadField: (), access.InvalidIdentity: (), access.InvalidTerms: ("member",),
+         web.BadJSON: (), upload.LengthConflict: ("length",), BadRequest: ()}),
     Row("inconsistent-upload-length", 400, "Inconsistent Upload Length Values",
         {protocol.InconsistentUploadLength: ()}, type_prefix=_IANA),
     Row("completed-upload", 400, "Upload Is Completed",
@@ -114,12 +115,12 @@ TABLE = (
     Row("cross-site", 403, "Pages of other sites may not do this",
         {web.CrossSite: (), web.ForeignForm: (), web.Unasked: ()}),
     Row("not-found", 404, "Not found",
-        {storage.NotFound: ("name",), web.NoSuchFile: ("name",), storage.NoSuchUpload: (),
+        {storage.NotFound: ("filename",), web.NoSuchFile: ("filename",), storage.NoSuchUpload: (),
          access.NoSuchLink: (), NoSuchPath: ()}),
     Row("method-not-allowed", 405, "Method not allowed",
-        {MethodNotAllowed: ()}, _allow),
+        {web.WrongMethod: ("method",), web.MethodElsewhere: ("method", "address")}, _allow),
     Row("too-slow", 408, "The upload stalled", {web.TooSlow: ()}),
-    Row("name-taken", 409, "The name is taken", {storage.NameTaken: ("name",)}),
+    Row("name-taken", 409, "The name is taken", {storage.NameTaken: ("filename",)}),
     Row("offset-mismatch", 409, "The upload has another offset",
         {upload.OffsetMismatch: ("offset",)}),
     Row("mismatching-upload-offset", 409, "Mismatching Upload Offset",
@@ -129,7 +130,7 @@ TABLE = (
     Row("link-gone", 410, "The link is not valid any more", {access.LinkGone: ()}),
     Row("length-required", 411, "There is no body", {web.LengthRequired: ()}),
     Row("precondition-failed", 412, "A condition is false",
-        {upload.PreconditionNotMet: (), storage.VersionChanged: ("name",),
+        {upload.PreconditionNotMet: (), storage.VersionChanged: ("filename",),
          web.PreconditionFailed: ()}),
     Row("tus-version", 412, "Another version of tus",
         {protocol.UnsupportedVersion: ()}, lambda _error, _: {"Tus-Version": tus.VERSION}),
@@ -163,9 +164,10 @@ TABLE = (
     Row("expiry-not-supported", 501, "Files cannot expire here",
         {storage.ExpiryNotSupported: ()}),
     Row("busy", 503, "The service is busy",
-        {storage.Busy: (), storage.NameReserved: ("name",), upload.TooManyUnfinished: ("limit",),
-         upload.TooManyChecks: (), access.TooManyUploads: ("limit",), access.UsageUnknown: (),
-         web.TooManySearches: (), web.Overloaded: ()},
+        {storage.Busy: (), storage.NameReserved: ("filename",),
+         upload.TooManyUnfinished: ("limit",), upload.TooManyChecks: (),
+         access.TooManyUploads: ("limit",), access.UsageUnknown: (), web.TooManySearches: (),
+         web.Overloaded: ()},
         retry_after=2),
     Row("sign-out-incomplete", 503, "You are signed out in this browser only",
         {web.SignOutIncomplete: ()}),
@@ -200,6 +202,8 @@ def problem_response(
     Both are in the language that Accept-Language prefers; programs seldom send it, and get English.
     `page` makes the page of the members of a problem.
     """
+    if isinstance(error, MethodNotAllowed):
+        error = _wrong_method(environ, error)
     listed = next(kind for kind in type(error).__mro__ if kind in _BY_ERROR)
     row, members = _BY_ERROR[listed], _BY_ERROR[listed].raised[listed]
     fields = row.header_fields(error, environ)
@@ -211,7 +215,7 @@ def problem_response(
         "status": row.status,
         "code": row.code,
         **_detail(error, row),
-        **{name: getattr(error, name.replace("-", "_")) for name in members},
+        **{name: getattr(error, _attribute(name)) for name in members},
     }
     problem = translate(problem, error, language_of(environ))
     response = page(problem, error) if prefers_html(environ) else _json(problem)
@@ -223,6 +227,19 @@ def problem_response(
     if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
         response.headers.update(NOT_EMBEDDED)
     return response
+
+
+def _wrong_method(environ: "WSGIEnvironment", error: MethodNotAllowed) -> web.WrongMethod:
+    """Return the error of the service for one of the router."""
+    allowed, address = sorted(error.valid_methods or ()), address_for(environ)
+    if address:
+        return web.MethodElsewhere(environ["REQUEST_METHOD"], allowed, address)
+    return web.WrongMethod(environ["REQUEST_METHOD"], allowed)
+
+
+def _attribute(member: str) -> str:
+    """Return the attribute of an error that is the value of a member of its problem."""
+    return "name" if member == "filename" else member.replace("-", "_")
 
 
 def _detail(error: Exception, row: Row) -> dict[str, object]:

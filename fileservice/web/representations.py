@@ -51,7 +51,7 @@ def stored_response(file: StoredFile, base: str, *, created: bool) -> Response:
 
     Then it replaced another file, or repeated an earlier upload (RFC 9110 section 9.3.4).
     """
-    text = json.dumps(to_json(file, base), sort_keys=True, separators=(",", ":")) + "\n"
+    text = json.dumps(to_json(file, base), separators=(",", ":")) + "\n"
     fields = JSON_HEADERS | representation_headers(file)
     headers = Headers([*fields.items(), ("Location", download_url(base, file.name))])
     status = 201 if created else 200

@@ -335,8 +335,8 @@ def test_405_lists_the_allowed_methods(
     "path",
     [
         "/nothing",
-        "/upload/",
-        "/download/",
+        "/upload//",
+        "/download//",
         "/Upload",
         "/download//taken.txt",
         "/download/taken.txt/",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from werkzeug.wrappers import Response
 
 from fileservice.web.hooks import Hooks
+from fileservice.web.link_cookies import PREFIX as LINKS
 from fileservice.web.origins import AllowedOrigins
 
 if TYPE_CHECKING:
@@ -13,14 +14,15 @@ if TYPE_CHECKING:
 
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _EXPOSED_HEADERS = (
-    "Location, Content-Location, Content-Range, ETag, Link, Repr-Digest, Retry-After, Sunset,"
-    " WWW-Authenticate,"
+    "Accept-Ranges, Content-Disposition, Content-Location, Content-Range, ETag, Link, Location,"
+    " Repr-Digest, Retry-After, Sunset, WWW-Authenticate,"
     " Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm,"
     " Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Metadata, Upload-Expires,"
     " Upload-Concat, Upload-Complete, Upload-Limit"
 )
 _MAX_AGE = 86400
 """Seconds for which a browser may keep the answer to a preflight request."""
+_EMBEDDING = "Cross-Origin-Resource-Policy"
 _PROXY_PREFIX = "x-forwarded-"
 
 
@@ -30,7 +32,8 @@ def register(hooks: Hooks, origins: AllowedOrigins, proxy_fields: Collection[str
     Access-Control-Allow-Credentials is never sent, so that scripts read nothing that a browser has
     asked for with cookies or with a password that it knows. Scripts may not send `proxy_fields` and
     X-Forwarded fields, by which a proxy says who the client is: the browser may run beside the
-    proxy, and then has its address. Without origins, responses are not changed.
+    proxy, and then has its address. Pages of these origins may embed files as well, but not those
+    of links. Without origins, responses are not changed.
     """
     if not origins:
         return
@@ -39,6 +42,10 @@ def register(hooks: Hooks, origins: AllowedOrigins, proxy_fields: Collection[str
     @hooks.after
     def allow(environ: "WSGIEnvironment", response: Response) -> None:
         response.headers.add("Vary", "Origin")
+        if _EMBEDDING in response.headers and not environ.get("PATH_INFO", "").startswith(LINKS):
+            response.headers.add("Vary", "Referer")
+            if origins.may_embed(environ):
+                response.headers[_EMBEDDING] = "cross-origin"
         if not environ.get("HTTP_ORIGIN"):
             return
         permission = origins.permission(environ)

@@ -26,7 +26,7 @@ class MethodOverride:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         method = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE")
-        if not method or not environ.get("PATH_INFO", "").startswith(tus.PREFIX):
+        if not method or not tus.is_below_prefix(environ.get("PATH_INFO", "")):
             return self._app(environ, start_response)
         sent, environ["REQUEST_METHOD"] = environ["REQUEST_METHOD"], method.upper()
         if environ["REQUEST_METHOD"] != "HEAD" or sent == "HEAD":

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 from fileservice.access import Action, Principal, decide
 from fileservice.names import BadName, FileName
 from fileservice.storage import StoredFile
+from fileservice.web import query_arguments
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import BadQuery, NoSuchFile
@@ -31,7 +32,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     blueprint = Blueprint("archive", __name__)
 
     @blueprint.get("/archive.zip")
-    @requires(Action.READ)
+    @requires(Action.READ, query_arguments.OF_ARCHIVES)
     def archive() -> Response:
         principal = principal_of(request.environ)
         names = request.args.getlist("name")

@@ -1,4 +1,4 @@
-"""GET, HEAD and DELETE /download/<name>, and GET and HEAD /s/<secret>/<name>: stored files.
+"""GET, HEAD and DELETE /download/<name>, and GET and HEAD of its other addresses: stored files.
 
 `Downloads` is the way out of every file.
 """
@@ -14,6 +14,7 @@ from fileservice.events import EventKind
 from fileservice.names import FileName
 from fileservice.protocols.conditional import Outcome, evaluate
 from fileservice.storage import NotFound, Opened, VersionChanged
+from fileservice.web import query_arguments
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.direct_application import DirectApplication, Report
 from fileservice.web.door import principal_of, requires
@@ -55,6 +56,8 @@ class Downloads(DirectApplication):
         return stored_file_name(_raw_name(environ).encode("latin-1"))
 
     def respond(self, environ: "WSGIEnvironment", name: FileName) -> Response:
+        if secret_in_path(environ) is None:
+            query_arguments.refuse_unknown(environ, query_arguments.OF_FILES)
         if principal_of(environ).kind is PrincipalKind.LINK:
             if environ["REQUEST_METHOD"] == "GET" and secret_in_path(environ) is not None:
                 require_asked(environ)
@@ -96,6 +99,8 @@ def _raw_name(environ: "WSGIEnvironment") -> str:
     path: str = environ.get("PATH_INFO", "")
     if path.startswith("/download/"):
         return path[len("/download/") :]
+    if path.startswith("/files/"):
+        return path[len("/files/") :]
     secret, _, name = path.removeprefix("/s/").partition("/")
     return name if secret and path.startswith("/s/") else ""
 
@@ -111,6 +116,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     store = dependencies.store
 
     @blueprint.get("/download/<stored_file:name>")
+    @blueprint.get("/files/<stored_file:name>", endpoint="indexed")
     @requires(Action.READ)
     def download(name: FileName) -> Response:
         raise NoSuchFile(name)

@@ -40,7 +40,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     blueprint = Blueprint("links", __name__)
     executor, links, door = dependencies.executor, dependencies.links, dependencies.door
 
-    @blueprint.post("/links")
+    @blueprint.post("/links", strict_slashes=False)
     @requires(Action.SHARE)
     def make() -> Response:
         dependencies.sweeper.sweep_if_due()
@@ -66,7 +66,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
         response.headers["Location"] = f"{base_url(dependencies.public_url)}/links/{link.id}"
         return response
 
-    @blueprint.get("/links")
+    @blueprint.get("/links", strict_slashes=False)
     @requires(Action.MANAGE_LINKS)
     def list_links() -> Response:
         principal = principal_of(request.environ)

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, request
 
 from fileservice.access import Action
 from fileservice.storage import StoredFile
+from fileservice.web import query_arguments
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import BadQuery
@@ -20,7 +21,7 @@ from fileservice.web.security_headers import LIST_HEADERS
 from fileservice.web.sort_order import BY_NAME
 from fileservice.web.urls import base_url
 
-_BATCH_SIZE = 250
+BATCH_SIZE = 250
 """Files that are read from the store in one call while the whole list is sent."""
 
 
@@ -28,8 +29,8 @@ def routes(dependencies: Dependencies) -> Blueprint:
     """Return the route for the list."""
     blueprint = Blueprint("listing", __name__)
 
-    @blueprint.get("/download")
-    @requires(Action.LIST)
+    @blueprint.get("/download", strict_slashes=False)
+    @requires(Action.LIST, query_arguments.OF_LISTS)
     def listing() -> Response:
         query = Query.parse(request.args, principal_of(request.environ).prefix)
         base = base_url(dependencies.public_url)
@@ -51,10 +52,10 @@ def _whole_list(dependencies: Dependencies, query: Query, base: str) -> Response
         raise BadQuery("before= selects a page; send limit= with it")
     if query.order != BY_NAME:
         raise BadQuery("the whole list is sorted by name; for another order, send limit=")
-    batches = _batches(dependencies, query)
+    batches = read_batches(dependencies, query)
     first = next(batches)  # read now, since an error can still be reported
     body = _encode_batches(chain((first,), batches), base)
-    if len(first) < _BATCH_SIZE:
+    if len(first) < BATCH_SIZE:
         return revalidated(_list_response("".join(body)))
     return _list_response(body)
 
@@ -75,15 +76,19 @@ def revalidated(response: Response) -> Response:
     return response
 
 
-def _batches(dependencies: Dependencies, query: Query) -> Iterator[list[StoredFile]]:
+def read_batches(dependencies: Dependencies, query: Query) -> Iterator[list[StoredFile]]:
+    """Read all files of a query in their order, in batches of the same size but for the last one.
+
+    There is always a batch, which may be empty.
+    """
     files, has_begun = query.matching(dependencies.store), False
     while True:
         # A search that has begun waits for a slot however long it takes: the status is sent.
         slot = dependencies.search_limit.slot(wait_forever=has_begun)
         with slot if query.is_search else nullcontext():
-            batch = dependencies.executor.run_io(lambda: list(islice(files, _BATCH_SIZE)))
+            batch = dependencies.executor.run_io(lambda: list(islice(files, BATCH_SIZE)))
         yield batch
-        if len(batch) < _BATCH_SIZE:
+        if len(batch) < BATCH_SIZE:
             return
         has_begun = True
 

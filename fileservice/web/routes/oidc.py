@@ -22,6 +22,7 @@ from fileservice.access import (
     person_of,
     serializer,
 )
+from fileservice.web import query_arguments
 from fileservice.web.authentication import Authenticator
 from fileservice.web.cookies import Cookies
 from fileservice.web.door import requires
@@ -54,7 +55,7 @@ def routes(
     blueprint = Blueprint("oidc", __name__)
 
     @blueprint.get("/sign-in/oidc")
-    @requires(Action.PUBLIC)
+    @requires(Action.PUBLIC, query_arguments.ANY)
     def begin() -> Response:
         if provider is None:
             raise NotFound
@@ -67,7 +68,7 @@ def routes(
         return response
 
     @blueprint.get("/sign-in/oidc/callback")
-    @requires(Action.PUBLIC)
+    @requires(Action.PUBLIC, query_arguments.ANY)
     def callback() -> Response:
         if provider is None:
             raise NotFound

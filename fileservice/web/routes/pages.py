@@ -20,6 +20,7 @@ from fileservice.access import (
 from fileservice.names import BadName, FileName
 from fileservice.protocols.chunked_uploaders import is_chunk_test, reject_chunk
 from fileservice.storage import NotFound
+from fileservice.web import query_arguments
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.file_kinds import kind_of, preview_of
@@ -42,12 +43,12 @@ def routes(dependencies: Dependencies) -> Blueprint:
     blueprint.add_app_template_filter(preview_of)
 
     @blueprint.get("/")
-    @requires(Action.PUBLIC)
+    @requires(Action.PUBLIC, query_arguments.ANY)
     def root() -> Response:
         return redirect(url_for("pages.upload_page"))  # type: ignore[return-value]
 
-    @blueprint.get("/upload")
-    @requires(Action.VIEW_PAGE)
+    @blueprint.get("/upload", strict_slashes=False)
+    @requires(Action.VIEW_PAGE, query_arguments.ANY)
     def upload_page() -> Response:
         if is_chunk_test(request.args):
             reject_chunk(request.args)
@@ -67,6 +68,8 @@ def routes(dependencies: Dependencies) -> Blueprint:
             response.delete_cookie(
                 STORED_COOKIE, path=url_for("pages.upload_page"), httponly=True, samesite="Lax"
             )
+        description = url_for("description.openapi")
+        response.headers["Link"] = f'<{description}>; rel="service-desc"'
         return listing.revalidated(response)
 
     return blueprint

@@ -6,6 +6,7 @@ from werkzeug.wrappers import Response
 
 from fileservice.access import Action
 from fileservice.names import FileName
+from fileservice.web import query_arguments
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.direct_application import DirectApplication, Report
 from fileservice.web.hooks import Hooks
@@ -37,5 +38,6 @@ class RawUploads(DirectApplication):
         return FileName.parse_bytes(environ["PATH_INFO"][len(_PREFIX) :].encode("latin-1"))
 
     def respond(self, environ: "WSGIEnvironment", name: FileName) -> Response:
+        query_arguments.refuse_unknown(environ, query_arguments.OF_UPLOADS)
         upload_request = raw_request(self._dependencies, environ, name)
         return receive_raw(self._dependencies, environ, upload_request)

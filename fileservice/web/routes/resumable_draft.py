@@ -37,7 +37,7 @@ from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import requires
 from fileservice.web.representations import completed_upload_headers, stored_response
 from fileservice.web.responses import empty
-from fileservice.web.urls import base_url
+from fileservice.web.urls import base_url, download_url
 from fileservice.wsgi_extensions import SendInterimResponse
 
 _INTEROP_VERSION = "8"
@@ -50,11 +50,16 @@ def routes(dependencies: Dependencies) -> Blueprint:
     uploads = dependencies.resumable_uploads
     upload_path = f"{_PREFIX}<upload:upload>"
 
-    @blueprint.route(upload_path, methods=["HEAD"])
+    @blueprint.route(upload_path, methods=["GET", "HEAD"])
     @requires(Action.RESUME)
-    def head(upload: str) -> Response:
-        status = uploads.status(upload, dependencies.door.caller(request.environ), preempt=True)
-        return _status_response(dependencies, status, {"Cache-Control": "no-store"})
+    def show(upload: str) -> Response:
+        caller, is_read = dependencies.door.caller(request.environ), request.method == "GET"
+        status = uploads.status(upload, caller, preempt=not is_read)
+        fields = {"Cache-Control": "no-store"}
+        if status.file and is_read:
+            fields["Location"] = download_url(base_url(dependencies.public_url), status.file.name)
+            return _status_response(dependencies, status, fields, code=303)
+        return _status_response(dependencies, status, fields)
 
     @blueprint.patch(upload_path)
     @requires(Action.RESUME)

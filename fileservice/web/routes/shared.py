@@ -8,6 +8,7 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 from fileservice.access import Action, Link, LinkGone, PasswordNeeded, uses_left
 from fileservice.names import FileName
 from fileservice.storage import StoredFile
+from fileservice.web import query_arguments
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import NoSuchFile
@@ -29,7 +30,7 @@ def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransf
     cookies = access.cookies
 
     @blueprint.get("/s/<link_secret>", strict_slashes=False)
-    @requires(Action.OPEN_LINK)
+    @requires(Action.OPEN_LINK, query_arguments.ANY)
     def page(link_secret: str) -> Response:
         link = link_of(request.environ)
         if principal_of(request.environ).locked:
@@ -72,7 +73,7 @@ def routes(dependencies: Dependencies, access: LinkAccess, transfers: LinkTransf
         )
 
     @blueprint.post("/s/<link_secret>", strict_slashes=False)
-    @requires(Action.WRITE)
+    @requires(Action.WRITE, query_arguments.OF_UPLOADS)
     def upload(link_secret: str) -> Response:
         link = link_of(request.environ)
         assert link.upload

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, render_template, request
 
 from fileservice.access import Action, PrincipalKind, Session, Unauthenticated
 from fileservice.storage import StorageError
+from fileservice.web import query_arguments
 from fileservice.web.authentication import Authenticator
 from fileservice.web.door import Door, known_principal, requires
 from fileservice.web.errors import SignInRejected
@@ -35,7 +36,7 @@ def routes(
         return {"viewer": Viewer.of(request.environ, authenticator), "provider": provider}
 
     @blueprint.get("/sign-in")
-    @requires(Action.PUBLIC)
+    @requires(Action.PUBLIC, query_arguments.ANY)
     def sign_in_page() -> Response:
         html = render_template("sign_in.html", return_to=_return_to(request.args))
         return Response(html, mimetype="text/html", headers=PAGE_HEADERS)

@@ -12,13 +12,13 @@ from fileservice.protocols.conditional import format_date, required_tags
 from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import BadField, ChecksumMismatch, UnsupportedVersion
 from fileservice.upload import AppendRequest, Caller, UploadRequest, UploadStatus, verified_blocks
-from fileservice.web import request_body
+from fileservice.web import query_arguments, request_body
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import requires
 from fileservice.web.expiry import ARGUMENT, requested_expiry
 from fileservice.web.representations import completed_upload_headers
 from fileservice.web.responses import empty
-from fileservice.web.urls import base_url
+from fileservice.web.urls import base_url, download_url
 
 _EXTENSIONS = (
     "creation",
@@ -39,16 +39,19 @@ def routes(dependencies: Dependencies) -> Blueprint:
 
     @blueprint.before_request
     def check_version() -> None:
-        if request.method != "OPTIONS" and request.headers.get("Tus-Resumable") != tus.VERSION:
+        is_for_anybody = request.method in ("GET", "OPTIONS")  # which are no calls of tus
+        if not is_for_anybody and request.headers.get("Tus-Resumable") != tus.VERSION:
             raise UnsupportedVersion(tus.VERSION)
 
     @blueprint.after_app_request
     def add_version(response: Response) -> Response:
-        if request.path.startswith(tus.PREFIX):  # also to errors of paths without a route
+        if tus.is_below_prefix(request.path):  # also to errors of paths without a route
             response.headers["Tus-Resumable"] = tus.VERSION
         return response
 
-    @blueprint.route(tus.PREFIX, methods=["OPTIONS"], provide_automatic_options=False)
+    @blueprint.route(
+        tus.PREFIX, methods=["OPTIONS"], provide_automatic_options=False, strict_slashes=False
+    )
     @blueprint.route(upload_path, methods=["OPTIONS"], provide_automatic_options=False)
     @requires(Action.PUBLIC)
     def capabilities(**_upload: object) -> Response:
@@ -62,8 +65,8 @@ def routes(dependencies: Dependencies) -> Blueprint:
             },
         )
 
-    @blueprint.post(tus.PREFIX)
-    @requires(Action.WRITE)
+    @blueprint.post(tus.PREFIX, strict_slashes=False)
+    @requires(Action.WRITE, query_arguments.OF_UPLOADS)
     def create() -> Response:
         dependencies.sweeper.sweep_if_due()
         parts = tus.parts(request.headers)
@@ -71,9 +74,9 @@ def routes(dependencies: Dependencies) -> Blueprint:
         location = f"{base_url(dependencies.public_url)}{tus.PREFIX}{status.upload}"
         return _response(dependencies, status, {"Location": location}, code=201)
 
-    @blueprint.route(upload_path, methods=["HEAD"])
+    @blueprint.route(upload_path, methods=["GET", "HEAD"])
     @requires(Action.RESUME)
-    def head(upload: str) -> Response:
+    def show(upload: str) -> Response:
         status = uploads.status(upload, dependencies.door.caller(request.environ))
         length = status.record.length
         fields = {"Cache-Control": "no-store"} | dict(status.record.protocol_metadata)
@@ -81,6 +84,9 @@ def routes(dependencies: Dependencies) -> Blueprint:
             fields["Upload-Defer-Length"] = "1"
         else:
             fields["Upload-Length"] = str(length)
+        if status.file and request.method == "GET":
+            fields["Location"] = download_url(base_url(dependencies.public_url), status.file.name)
+            return _response(dependencies, status, fields, code=303)
         return _response(dependencies, status, fields, code=200)
 
     @blueprint.patch(upload_path)

@@ -9,7 +9,7 @@ from fileservice.names import FileName
 from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.forms import form_file
 from fileservice.upload import DigestMismatch, UploadRequest, UploadResult, verified_blocks
-from fileservice.web import request_body
+from fileservice.web import query_arguments, request_body
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import requires
 from fileservice.web.expiry import ARGUMENT, requested_expiry
@@ -37,8 +37,8 @@ def routes(dependencies: Dependencies) -> Blueprint:
     """Return the routes for uploads."""
     blueprint = Blueprint("uploads", __name__)
 
-    @blueprint.post("/upload")
-    @requires(Action.WRITE)
+    @blueprint.post("/upload", strict_slashes=False)
+    @requires(Action.WRITE, query_arguments.OF_UPLOADS)
     def upload_form() -> Response:
         result = receive_form(dependencies)
         return (
@@ -50,7 +50,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @blueprint.route(
         "/upload/<new_file:name>", methods=["POST", "PUT"], provide_automatic_options=False
     )
-    @requires(Action.WRITE)
+    @requires(Action.WRITE, query_arguments.OF_UPLOADS)
     def upload_raw(name: FileName) -> Response:
         # Only what asks for an upload that can be resumed comes here: see `raw_uploads`.
         upload_request = raw_request(dependencies, request.environ, name)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from fileservice.web.hooks import Hooks
@@ -122,3 +122,49 @@ def test_an_error_can_be_read_as_well() -> None:
     response = client(APP).get("/nothing", headers={"Origin": APP})
     assert response.status_code == 404
     assert response.headers["Access-Control-Allow-Origin"] == APP
+
+
+EMBEDDING = "Cross-Origin-Resource-Policy"
+
+
+def policy_for(*origins: str, path: str = "/file", **fields: str) -> str:
+    app = Flask(__name__, static_folder=None)
+    file = Response("text", headers={EMBEDDING: "same-origin"})
+    for rule in ("/file", "/s/secret/file"):
+        app.add_url_rule(rule, rule, view_func=lambda: file)
+    hooks = Hooks()
+    cors.register(hooks, AllowedOrigins(origins))
+    hooks.register(app)
+    response = app.test_client(use_cookies=False).get(path, headers=fields)
+    return response.headers[EMBEDDING]
+
+
+def test_pages_of_an_origin_that_is_named_may_embed_files() -> None:
+    assert policy_for(APP, Referer=f"{APP}/") == "cross-origin"
+    assert policy_for(APP, Origin=APP) == "cross-origin"
+    assert policy_for("*") == "cross-origin"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"Referer": "https://evil.example/"},
+        {"Referer": f"https://evil.example/{APP}/"},
+        {"Referer": f"{APP}.evil.example/"},
+        {"Referer": "https://app.example@evil.example/"},
+        {"Referer": "https://[/"},
+        {"Referer": f"{APP}/", "Origin": "https://evil.example"},
+    ],
+)
+def test_pages_of_other_origins_may_not_embed_files(fields: dict[str, str]) -> None:
+    assert policy_for(APP, **fields) == "same-origin"
+
+
+def test_where_all_may_embed_nothing_is_embedded_with_the_rights_of_a_person() -> None:
+    assert policy_for("*", Cookie="session=x") == "same-origin"
+    assert policy_for("*", Authorization="Basic x") == "same-origin"
+
+
+def test_files_of_links_are_not_embedded() -> None:
+    assert policy_for("*", APP, path="/s/secret/file", Referer=f"{APP}/") == "same-origin"

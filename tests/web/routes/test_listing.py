@@ -123,7 +123,7 @@ def test_the_whole_list_is_sent_in_batches_that_are_one_json_array(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for size in range(1, len(NAMES) + 2):
-        monkeypatch.setattr(listing, "_BATCH_SIZE", size)
+        monkeypatch.setattr(listing, "BATCH_SIZE", size)
         response = client.get("/download")
         assert names(response) == sorted(NAMES)
         assert json.loads(response.text) == response.json

@@ -1,0 +1,81 @@
+"""GET /openapi.json and GET /docs: what the service can do, for programs and for people."""
+
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from flask import Blueprint, Response, render_template
+
+from fileservice import __version__
+from fileservice.access import Action
+from fileservice.web.dependencies import Dependencies
+from fileservice.web.door import requires
+from fileservice.web.openapi import ProblemKind, document
+from fileservice.web.routes.listing import revalidated
+from fileservice.web.security_headers import DOCUMENT_HEADERS, LIST_HEADERS
+from fileservice.web.urls import base_url
+
+_KEPT = 8
+"""How many documents are kept; the address by which a client reaches the service is in each."""
+_HEADINGS = {
+    "title": "The API",
+    "needs": "Needs",
+    "arguments": "Arguments",
+    "body": "Body",
+    "answers": "Answers",
+    "machine": "The same for programs",
+}
+
+
+def routes(dependencies: Dependencies, kinds: Iterable[ProblemKind]) -> Blueprint:
+    """Return the routes for the description; `kinds` are those of all problems."""
+    blueprint = Blueprint("description", __name__)
+
+    @lru_cache(_KEPT)
+    def described(base: str) -> dict[str, Any]:
+        return document(kinds, dependencies.policy, __version__, base)
+
+    @lru_cache(_KEPT)
+    def text(base: str) -> str:
+        return json.dumps(described(base), ensure_ascii=False) + "\n"
+
+    @lru_cache(_KEPT)
+    def page(base: str) -> str:
+        api = described(base)
+        operations = {tag["name"]: list(_operations(api, tag["name"])) for tag in api["tags"]}
+        return render_template("docs.html", api=api, operations=operations, headings=_HEADINGS)
+
+    @blueprint.get("/openapi.json")
+    @requires(Action.PUBLIC)
+    def openapi() -> Response:
+        body = text(base_url(dependencies.public_url))
+        return revalidated(Response(body, mimetype="application/json", headers=LIST_HEADERS))
+
+    @blueprint.get("/docs")
+    @requires(Action.PUBLIC)
+    def docs() -> Response:
+        body = page(base_url(dependencies.public_url))
+        return revalidated(Response(body, mimetype="text/html", headers=DOCUMENT_HEADERS))
+
+    return blueprint
+
+
+def _operations(api: dict[str, Any], tag: str) -> Iterable[dict[str, Any]]:
+    """Return the operations with a tag, each with its method and its path."""
+    for path, methods in api["paths"].items():
+        for method, operation in methods.items():
+            if tag in operation["tags"]:
+                responses = {
+                    status: _resolved(api, response)
+                    for status, response in operation["responses"].items()
+                }
+                described = {**operation, "responses": responses}
+                yield {**described, "method": method.upper(), "path": path}
+
+
+def _resolved(api: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in response:
+        return response
+    found: dict[str, Any] = api["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    return found
