@@ -140,6 +140,6 @@ def test_security_page_names_every_class_of_attack() -> None:
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_files_named_in_a_document_exist(document: Path) -> None:
-    folders = "fileservice|tests|docs|loadtest|cluster"
+    folders = "fileservice|tests|docs|loadtest|cluster|website"
     named = re.findall(rf"`((?:{folders})/[\w./-]*)`", document.read_text())
     assert [name for name in named if not (ROOT / name).exists()] == []
