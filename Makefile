@@ -8,7 +8,7 @@ FUZZ_MINUTES ?= 1
 SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve package deploy-tools manifests test test-fast test-all test-thorough bucket-test cluster cluster-test fuzz check format loadtest soak bench bench-picture screenshots lock image-test clean
+.PHONY: help serve package deploy-tools manifests test test-fast test-all test-thorough bucket-test cluster cluster-test fuzz check format loadtest soak bench bench-picture screenshots lock docs docs-test image-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -158,6 +158,22 @@ manifests: $(DEPLOY)/ready ## renew deploy/kubernetes from the Helm chart
 screenshots: $(VENV)/dev ## renew the pictures of the page in docs/screenshots (needs Chromium)
 	$(BIN)/python tests/browser/screenshots.py
 
+# MkDocs is needed for nothing else, so it has an environment of its own.
+DOCS := $(VENV)/docs
+
+$(DOCS)/ready: requirements-docs.txt website/package-lock.json
+	@rm -rf $(DOCS)
+	@$(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@npm ci --prefix website --ignore-scripts --silent --no-audit --no-fund
+	@touch $@
+
+docs: $(VENV)/dev $(DOCS)/ready ## build the documentation as a site in site/ (needs npm)
+	SERVICE_PYTHON=$(BIN)/python NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+
+docs-test: docs ## test that site in Chromium
+	$(BIN)/pytest website
+
 # Without these options, pip-compile would write the package index it is configured with.
 LOCK = $(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-trusted-host \
 	--no-emit-find-links --no-header --allow-unsafe --upgrade
@@ -166,7 +182,8 @@ lock: $(VENV)/dev ## renew requirements*.txt from pyproject.toml, with the newes
 	$(LOCK) --output-file requirements.txt pyproject.toml
 	$(LOCK) --extra fast --constraint requirements.txt --output-file requirements-fast.txt pyproject.toml
 	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	$(LOCK) --output-file requirements-docs.txt website/requirements.in
 
 clean: ## remove what these targets made, but never ./data
 	find fileservice tests -name __pycache__ -prune -exec rm -rf {} +
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site website/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -12,39 +12,41 @@ from fileservice.web.problems import TABLE
 from tests.support.calls import CALLS
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+SETTINGS_PAGE = (ROOT / "docs" / "settings.md").read_text()
 CONTRACT = (ROOT / "docs" / "http.md").read_text()
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
 DEPENDENCIES = ROOT / "docs" / "decisions" / "0016-dependencies.md"
 SETTINGS = {
     name: (default, meaning)
     for name, default, meaning in re.findall(
-        rf"^\| `{PREFIX}(\w+)` \| (.+?) \| (.+) \|$", README, re.MULTILINE
+        rf"^\| `{PREFIX}(\w+)` \| (.+?) \| (.+) \|$", SETTINGS_PAGE, re.MULTILINE
     )
 }
-"""The settings in the README's table: name → default and meaning."""
+"""The settings in the table of their page: name → default and meaning."""
 
 
-def test_readme_describes_exactly_the_existing_settings() -> None:
+def test_settings_page_describes_exactly_the_existing_settings() -> None:
     assert set(SETTINGS) == set(VARIABLES)
-    assert README.count(f"| `{PREFIX}") == len(VARIABLES)
+    assert SETTINGS_PAGE.count(f"| `{PREFIX}") == len(VARIABLES)
 
 
-def test_readme_names_the_file_of_every_secret() -> None:
+def test_settings_page_names_the_file_of_every_secret() -> None:
     for name, variable in VARIABLES.items():
-        assert (f"`{PREFIX}{name}_FILE`" in README) == variable.is_secret
+        assert (f"`{PREFIX}{name}_FILE`" in SETTINGS_PAGE) == variable.is_secret
 
 
 @pytest.mark.parametrize("name", VARIABLES)
-def test_readme_gives_the_default_of_a_setting(name: str) -> None:
+def test_settings_page_gives_the_default_of_a_setting(name: str) -> None:
     default = VARIABLES[name].default
     documented, _ = SETTINGS[name]
     if name == "ALLOWED_EXTENSIONS":
-        assert f"Allowed by default: {default.replace(',', ', ')}." in " ".join(README.split())
+        assert f"Allowed by default: {default.replace(',', ', ')}." in " ".join(
+            SETTINGS_PAGE.split()
+        )
     elif default:
         assert documented == f"`{default}`"
     else:
-        assert "`" not in documented, "the README gives a value, but the setting has no default"
+        assert "`" not in documented, "the page gives a value, but the setting has no default"
 
 
 def test_contract_describes_exactly_the_existing_errors_with_their_status() -> None:
@@ -140,6 +142,6 @@ def test_security_page_names_every_class_of_attack() -> None:
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_files_named_in_a_document_exist(document: Path) -> None:
-    folders = "fileservice|tests|docs|loadtest|cluster|deploy"
+    folders = "fileservice|tests|docs|loadtest|cluster|deploy|website"
     named = re.findall(rf"`((?:{folders})/[\w./-]*)`", document.read_text())
     assert [name for name in named if not (ROOT / name).exists()] == []

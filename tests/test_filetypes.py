@@ -1,4 +1,4 @@
-"""The table of file types: consistent in itself and with the README."""
+"""The table of file types: consistent in itself and with the page of the settings."""
 
 import re
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 from fileservice import filetypes
 from fileservice.filetypes import DEFAULT_EXTENSIONS, INLINE_MEDIA_TYPES, TABLE, Family
 
-README = Path(__file__).parent.parent / "README.md"
+SETTINGS_PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 
 
-def test_default_extensions_are_those_in_the_readme() -> None:
-    listed = re.search(r"Allowed by default:\s*([a-z0-9,\s]+?)\.", README.read_text())
+def test_default_extensions_are_those_on_the_page_of_the_settings() -> None:
+    listed = re.search(r"Allowed by default:\s*([a-z0-9,\s]+?)\.", SETTINGS_PAGE.read_text())
     assert listed
 
     assert re.split(r",\s*", listed[1]) == list(DEFAULT_EXTENSIONS)

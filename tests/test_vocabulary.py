@@ -80,7 +80,7 @@ PHRASES = (
 
 SOURCES = sorted(
     path
-    for folder in ("fileservice", "tests", "loadtest", "cluster")
+    for folder in ("fileservice", "tests", "loadtest", "cluster", "website")
     for path in (ROOT / folder).rglob("*.py")
     if "node_modules" not in path.parts and path != Path(__file__)
 ) + [ROOT / "gunicorn.conf.py"]

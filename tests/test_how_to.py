@@ -1,0 +1,162 @@
+"""The commands of each guide work when they are run in the order in which they stand."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import ROOT, LiveServer
+
+DOCS = ROOT / "docs"
+PAGES = [
+    path.relative_to(DOCS).as_posix()
+    for path in (DOCS / "first-minute.md", DOCS / "moving-in.md", *sorted(DOCS.glob("how-to/*.md")))
+    if "```sh\n" in path.read_text()
+]
+STORED = {
+    page: ("report.pdf", "notes.txt")
+    for page in PAGES
+    if page.endswith(("back-up.md", "fetch.md", "share.md"))
+}
+"""The files that are stored before the commands of a page are run."""
+TOOLS = ("curl", "jq", "openssl", "rsync", "setfattr", "unzip")
+START = """
+curl() { command curl -sSf "$@"; }
+python() {
+    "$PYTHON" "$@" > output
+    cat output
+    # A running service uses a changed access file within 2 seconds.
+    while [ "${3-} ${4-}" = "token new" ] &&
+        ! command curl -sf -o /dev/null -u "any:$(cat output)" "$URL/upload"
+    do sleep 0.1; done
+}
+"""
+"""Functions in the place of commands: curl fails if an answer is an error."""
+
+
+@pytest.fixture(scope="module")
+def live(
+    start_module_server: Callable[..., LiveServer], tmp_path_factory: pytest.TempPathFactory
+) -> LiveServer:
+    """A server with an access file, `access.toml` beside its store."""
+    directory = tmp_path_factory.mktemp("live")
+    (directory / "access.toml").write_text("")
+    return start_module_server(
+        STORE_URL=str(directory / "store"), ACCESS_FILE=str(directory / "access.toml")
+    )
+
+
+@pytest.fixture
+def directory(sample: Callable[[str], Path], tmp_path: Path) -> Path:
+    """The working directory of the commands, with files that their reader may have."""
+    directory = tmp_path / "client"
+    directory.mkdir()
+    shutil.copy(sample("note.pdf"), directory / "report.pdf")
+    shutil.copy(sample("img.png"), directory / "photo.png")
+    for name in ("notes.txt", "a.txt", "b.txt", "data.csv", "measurements.csv"):
+        (directory / name).write_text(f"one,two\n{name},2\n")
+    with zipfile.ZipFile(directory / "ci-build.zip", "w") as archive:
+        archive.writestr("built.txt", "built\n")
+    return directory
+
+
+def blocks(page: str) -> list[str]:
+    """Return the blocks of shell and Python of a page, as commands."""
+    found = re.findall(r"^```(sh|python)\n(.+?)^```", (DOCS / page).read_text(), re.M | re.S)
+    return [
+        text if kind == "sh" else f"\"$PYTHON\" - <<'END_OF_PYTHON'\n{text}END_OF_PYTHON\n"
+        for kind, text in found
+    ]
+
+
+@pytest.fixture
+def old(directory: Path, tmp_path: Path) -> Path:
+    """A directory of another program, with folders and what should stay behind."""
+    old = tmp_path / "old"
+    shutil.copytree(directory, old / "some" / "folder")
+    (old / "some" / "folder" / "report.pdf.metadata").write_text("{}\n")
+    (old / "some" / ".hidden").mkdir()
+    (old / "some" / ".hidden" / "index.txt").write_text("hidden\n")
+    return old
+
+
+@pytest.fixture
+def run(
+    live: LiveServer, directory: Path, old: Path, tool: Callable[[str], str]
+) -> Callable[[str], None]:
+    """Run commands beside the server, which is emptied before."""
+    for name in TOOLS:
+        tool(name)
+    live.clear()
+    actual = {
+        "http://localhost:8000": live.url,
+        "https://files.example.org": live.url,
+        "/srv/files": str(live.store),
+        "/srv/old": str(old),
+        "/srv/transfer.sh": str(old),
+        "/etc/fileservice/access.toml": str(live.store.with_name("access.toml")),
+    }
+    environ = {"PYTHONPATH": str(ROOT), "PYTHON": sys.executable, "URL": live.url}
+
+    def run(commands: str) -> None:
+        for written, meant in actual.items():
+            commands = commands.replace(written, meant)
+        done = subprocess.run(
+            ["sh", "-eu", "-c", START + commands],
+            cwd=directory,
+            env=os.environ | environ | {"HOME": str(directory)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=100,
+        )
+        assert done.returncode == 0, done.stdout
+
+    return run
+
+
+def is_slow(page: str) -> bool:
+    """Whether a page calls the command line, which has tests of its own."""
+    return "python -m fileservice" in (DOCS / page).read_text()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=pytest.mark.thorough if is_slow(p) else ()) for p in PAGES],
+)
+def test_commands_of_a_guide_succeed_one_after_the_other(
+    page: str, run: Callable[[str], None], live: LiveServer, directory: Path
+) -> None:
+    for name in STORED.get(page, ()):
+        with live.client() as client:
+            client.put(f"/upload/{name}", content=(directory / name).read_bytes())
+    run("".join(blocks(page)))
+
+
+@pytest.mark.parametrize("way", ["copy-in.sh", "send-in.sh"])
+def test_files_of_another_program_are_moved_in(
+    way: str, run: Callable[[str], None], live: LiveServer, directory: Path
+) -> None:
+    """Its folders are a part of the names, and hidden files and metadata stay behind."""
+    commands = [
+        block for block in blocks("moving-in.md") if way in block and "transfer" not in block
+    ]
+    assert commands
+    run(
+        "".join(
+            block.replace("-not -path", "! -name '*.metadata' -not -path") for block in commands
+        )
+    )
+    expected = [f"some-folder-{path.name}" for path in directory.iterdir() if path.suffix != ".sh"]
+    assert live.published() == sorted(expected)
+
+
+def test_guides_have_commands() -> None:
+    assert len(PAGES) >= 8
