@@ -1,6 +1,7 @@
 """ON_STAGED over HTTP: a command decides on every way in, and the documented one works."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from tests.support.servers import ROOT, LiveServer
 from tests.support.tus import Tus
 from tests.support.ways_in import WAYS, Way, form, put
 from tests.support.wire import eventually
+from tests.upload.test_staged_command import is_running
 
 Start = Callable[..., LiveServer]
 GOOD = b"a text without the word\n" * 3
@@ -199,18 +201,74 @@ def test_end_of_a_program_that_ends_at_once_is_never_missed(start_server: Start)
 def test_upload_that_could_not_be_checked_is_checked_again(
     start_server: Start, tmp_path: Path
 ) -> None:
-    program = tmp_path / "program"
-    program.write_text("#!/bin/sh\nexit 3\n")
-    program.chmod(0o700)
-    server = start_server(ON_STAGED=str(program))
+    server = start_server(ON_STAGED=str(write_program(tmp_path, "exit 3")))
     with server.client() as client:
         tus = Tus(client)
         url = tus.begin(length=len(GOOD))
         assert tus.patch(url, 0, GOOD).json()["code"] == "hook-unavailable"
         assert names(client) == []
-        program.write_text("#!/bin/sh\nexit 0\n")
+        write_program(tmp_path, "exit 0")
         assert tus.patch(url, len(GOOD)).status_code == 204
         assert names(client) == ["note.txt"]
+
+
+def test_upload_is_checked_again_after_a_kill_in_the_middle_of_its_check(
+    start_server: Start, tmp_path: Path
+) -> None:
+    """Whatever the command says that nobody waits for any more, nothing is published unchecked."""
+    started, pipe = tmp_path / "started", tmp_path / "pipe"
+    program = write_program(tmp_path, f"echo $$ >> '{started}'; read line < '{pipe}'; exit 0")
+    os.mkfifo(pipe)
+    server = start_server(ON_STAGED=str(program), UPLOAD_EXPIRY="1h")
+    with server.client() as client:
+        url = httpx.URL(Tus(client).begin("by tus.txt", length=len(GOOD))).path
+
+    def upload() -> httpx.Response:
+        with server.client() as client:
+            return put(client, "note.txt", GOOD)
+
+    def append() -> httpx.Response:
+        with server.client() as client:
+            return Tus(client).patch(url, 0, GOOD)
+
+    with ThreadPoolExecutor(2) as threads:
+        answers = [threads.submit(upload), threads.submit(append)]
+        eventually(lambda: started.exists() and started.read_text().count("\n") == 2)
+        server.kill()
+        for answer in answers:
+            with pytest.raises(httpx.TransportError):
+                answer.result()
+    end_waiting(pipe, started.read_text().split())
+
+    write_program(tmp_path, f"echo $$ >> '{started}'; exit 0")
+    server.start()
+    with server.client() as client:
+        assert names(client) == []
+        # The lock of the process that was killed lasts for some seconds in a bucket.
+        eventually(lambda: Tus(client).patch(url, len(GOOD)).status_code == 204)
+        assert names(client) == ["by tus.txt"]
+        assert client.get("/download/by tus.txt").content == GOOD
+    assert started.read_text().count("\n") == 3
+
+
+def write_program(directory: Path, script: str) -> Path:
+    """Return a program that runs the script; one that is running goes on with the old one."""
+    program, new = directory / "program", directory / "new"
+    new.write_text(f"#!/bin/sh\n{script}\n")
+    new.chmod(0o700)
+    new.rename(program)
+    return program
+
+
+def end_waiting(pipe: Path, processes: list[str]) -> None:
+    """Have those that read a line from the pipe go on, and wait until they have ended."""
+    descriptor = os.open(pipe, os.O_RDWR)  # does not wait for them
+    try:
+        os.write(descriptor, b"\n" * len(processes))
+        for process in processes:
+            eventually(lambda process=process: not is_running(process))  # type: ignore[misc]
+    finally:
+        os.close(descriptor)
 
 
 def test_documented_command_works_as_written(start_server: Start, tmp_path: Path) -> None:
