@@ -15,7 +15,7 @@ ARG PIP_INDEX_URL
 COPY requirements.txt requirements-fast.txt /tmp/
 RUN python -m venv --without-pip /opt/venv \
     && python -m pip --python /opt/venv/bin/python install --no-cache-dir \
-        --disable-pip-version-check --requirement /tmp/requirements.txt \
+        --disable-pip-version-check --require-hashes --requirement /tmp/requirements.txt \
         --requirement /tmp/requirements-fast.txt
 
 # botocore describes every service of AWS, in 28 MB. The bucket and the ways to sign in to it are used.

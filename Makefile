@@ -29,7 +29,7 @@ SET_PYTHON = Set PYTHON=…, for example PYTHON=python3.12
 CHECK_PYTHON = $(if $(PYTHON_VERSION),,$(error $(NEEDS_PYTHON); $(PYTHON) cannot be run. $(SET_PYTHON)))\
 	$(if $(filter $(OLD_PYTHONS),$(PYTHON_VERSION)),$(error $(NEEDS_PYTHON); this is $(PYTHON_VERSION). $(SET_PYTHON)))
 
-PIP = $(BIN)/pip install --quiet --disable-pip-version-check
+PIP = $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
 
 $(VENV)/runtime: requirements.txt requirements-fast.txt $(VENV)/ready
 	@echo "Installing packages into $(VENV); this takes a minute or two."
@@ -174,11 +174,16 @@ docs: $(VENV)/dev $(DOCS)/ready ## build the documentation as a site in site/ (n
 docs-test: docs ## test that site in Chromium
 	$(BIN)/pytest website
 
-# Without these options, pip-compile would write the package index it is configured with.
-LOCK = $(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-trusted-host \
-	--no-emit-find-links --no-header --allow-unsafe --upgrade
+# uv is needed for nothing else, so it is not in the environment.
+UV := $(VENV)/uv
+# With UPGRADE= the versions in requirements*.txt stay as they are where that is possible.
+UPGRADE ?= --upgrade
+# The files are for every version of Python that the package works with.
+LOCK = $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header $(UPGRADE)
 
 lock: $(VENV)/dev ## renew requirements*.txt from pyproject.toml, with the newest versions
+	test -x $(UV)/bin/uv || $(BIN)/pip install --quiet --disable-pip-version-check --target $(UV) uv
 	$(LOCK) --output-file requirements.txt pyproject.toml
 	$(LOCK) --extra fast --constraint requirements.txt --output-file requirements-fast.txt pyproject.toml
 	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml

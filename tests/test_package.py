@@ -87,6 +87,14 @@ def test_wheel_has_every_file_of_the_package(wheel: Path) -> None:
     assert {"fileservice/gunicorn_config.py", "fileservice/web/templates/upload.html"} <= contained
 
 
+@pytest.mark.parametrize("name", ["requirements", "requirements-fast", "requirements-dev"])
+def test_every_locked_requirement_has_hashes(name: str) -> None:
+    text = (ROOT / f"{name}.txt").read_text().replace("\\\n", "")
+    requirements = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    assert requirements
+    assert [line for line in requirements if "==" not in line or "--hash=sha256:" not in line] == []
+
+
 def test_installed_command_has_the_version_of_the_package(command: Path, tmp_path: Path) -> None:
     assert run(command, "--version", cwd=tmp_path) == f"fileservice, version {__version__}\n"
 
