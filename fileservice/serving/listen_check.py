@@ -4,11 +4,14 @@ import errno
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
 _SETTING = "FILESERVICE_BIND"
 _FIRST_PORT = 1024
+_DYING_SECONDS = 2.0
+"""How long the workers of a service that was killed may still have its port."""
 
 
 class CannotListen(Exception):
@@ -31,12 +34,10 @@ def check_listeners(cfg: Any) -> None:
 
 
 def _check_port(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    deadline = time.monotonic() + _DYING_SECONDS
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            # As gunicorn does it: connections that a predecessor has closed are no obstacle.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
+        while not _can_bind(host, port, is_last=time.monotonic() > deadline):
+            time.sleep(0.05)
     except socket.gaierror:
         reason = f"{host} cannot be resolved: name another host or its address in {_SETTING}"
     except OSError as error:
@@ -44,6 +45,21 @@ def _check_port(host: str, port: int) -> None:
     else:
         return
     raise CannotListen(reason)
+
+
+def _can_bind(host: str, port: int, *, is_last: bool) -> bool:
+    """Return whether the port is free; if this is the last attempt, raise OSError if it is not."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As gunicorn does it: connections that a predecessor has closed are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if is_last or error.errno != errno.EADDRINUSE:
+                raise
+            return False
+    return True
 
 
 def _reason(error: OSError, host: str, port: int) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,16 @@ def test_a_port_whose_listener_was_closed_a_moment_ago_is_accepted() -> None:
     check_listeners(config(f"127.0.0.1:{port}"))
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_port_that_a_dying_process_gives_up_a_moment_later_is_accepted() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    ending = threading.Timer(0.2, listener.close)
+    ending.start()
+    check_listeners(config(f"127.0.0.1:{port}"))
+    ending.join()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("0.0.0.0", marks=pytest.mark.thorough)])
 def test_a_port_in_use_is_named(host: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
