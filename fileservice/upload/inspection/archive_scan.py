@@ -8,6 +8,7 @@ import re
 import stat
 import struct
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fileservice.content_risks import ContentRisk
@@ -110,7 +111,7 @@ class ArchiveScan:
         limit = self._policy.max_ratio
         if self._unpacked >= _RATIO_COUNTS_FROM and self._unpacked > limit * self._size:
             raise TooComplex("ratio", limit, "unpacked bytes for each of its own")
-        self._check_headers(directory.offset)
+        self._check_headers(directory.offset, run_cpu)
 
     def content(self, name: bytes) -> tuple[int, int, int]:
         """Return the method of a member in `names`, and the offset and number of its bytes."""
@@ -186,32 +187,46 @@ class ArchiveScan:
     def _refuse(self, risk: ContentRisk, found: str) -> None:
         raise ContentRefused(risk.value, found)
 
-    def _check_headers(self, directory_offset: int) -> None:
+    def _check_headers(self, directory_offset: int, run_cpu: RunCpu) -> None:
         """Compare each header with the directory, in the order in which they lie in the file."""
-        if len(self._offsets) <= _FEW_READS:
-            window = Window(self._read_at, _SMALL_WINDOW)
-        else:  # about as many reads, which are requests to a bucket, and no byte twice
-            window = Window(self._read_at, max(_LARGE_WINDOW, self._size // _FEW_READS))
+        is_large = len(self._offsets) > _FEW_READS
+        # About as many reads, which are requests to a bucket, and no byte twice.
+        size = max(_LARGE_WINDOW, self._size // _FEW_READS) if is_large else _SMALL_WINDOW
+        window = Window(self._read_at, size)
+        steps = self._header_steps(directory_offset, window)
+
+        def advance() -> tuple[int, int] | None:
+            return next(steps, None)
+
+        while needed := run_cpu(advance) if is_large else advance():
+            window.move(*needed)
+
+    def _header_steps(self, directory_offset: int, window: Window) -> Iterator[tuple[int, int]]:
+        """Check headers; yield how many bytes from which offset must be in the window to go on."""
         wanted = set(self.names.values())
         end = 0
         for number in sorted(range(len(self._offsets)), key=self._offsets.__getitem__):
             offset = self._offsets[number]
             if offset < end:
                 raise BadArchive("a zip archive with members that overlap")
-            begin = self._check_header(number, window)
+            length = _LOCAL_HEADER.size + self._name_lengths[number]
+            if not window.holds(length, offset):
+                yield length, offset
+            begin = self._check_header(number, window.held(length, offset))
             if self._has_document_name:
                 count = min(_SIGNATURE_BYTES, self._compressed[number])
-                self._check_content(number, window.read(count, begin))
+                if not window.holds(count, begin):
+                    yield begin + count - offset, offset
+                self._check_content(number, window.held(count, begin))
             if number in wanted:
                 self._data_offsets[number] = begin
             end = begin + self._compressed[number]
             if end > directory_offset:
                 raise BadArchive("a zip archive with members that overlap")
 
-    def _check_header(self, number: int, window: Window) -> int:
+    def _check_header(self, number: int, header: bytes) -> int:
         """Return where the bytes of a member begin."""
         length = self._name_lengths[number]
-        header = window.read(_LOCAL_HEADER.size + length, self._offsets[number])
         if len(header) < _LOCAL_HEADER.size + length:
             raise BadArchive("a zip archive with a directory that contradicts its members")
         signature, flags, method, crc, compressed, size, name, extra = _LOCAL_HEADER.unpack_from(

@@ -21,8 +21,10 @@ from fileservice.upload.inspection.zip_directory import DEFLATED, STORED, BadArc
 
 _MAX_DESCRIPTIONS = 4 << 20
 """How many bytes the parts that are parsed may have together once they are unpacked."""
-_SMALL = 1 << 12
-"""Parts of up to this many packed bytes are parsed where they are read."""
+_SLICE = 1 << 16
+_MAX_TAG = 1 << 18
+"""How many bytes may lie between the beginnings of two elements. A parser is not interrupted in the
+middle of a tag, and other threads of Python wait until it has ended."""
 _MAX_DEPTH = 16
 _MAX_ELEMENTS = 100_000
 """How many elements the parts that are parsed may have together."""
@@ -134,10 +136,7 @@ class _Parts:
             raise TooComplex("descriptions", _MAX_DESCRIPTIONS, "bytes that describe its parts")
         packed = self._read_at(size, offset)
         target = _Target(visit, self._elements)
-        if len(packed) <= _SMALL:
-            self._rest -= _parse(packed, method, self._rest, target)
-        else:
-            self._rest -= self._run_cpu(_parse, packed, method, self._rest, target)
+        self._rest -= self._run_cpu(_parse, packed, method, self._rest, target)
         self._elements = target.elements
 
 
@@ -153,8 +152,19 @@ def _parse(packed: bytes, method: int, limit: int, target: _Target) -> int:
         raise TooComplex("descriptions", _MAX_DESCRIPTIONS, "bytes that describe its parts")
     parser = DefusedXMLParser(target=target, forbid_dtd=True)
     try:
-        parser.feed(text)
+        _feed_slices(parser, text, target)
         parser.close()
     except (ParseError, DefusedXmlException, ValueError, LookupError):
         raise BadArchive("a document with a part that is not XML") from None
     return len(text)
+
+
+def _feed_slices(parser: DefusedXMLParser, text: bytes, target: _Target) -> None:
+    last_element = 0
+    for offset in range(0, len(text), _SLICE):
+        elements = target.elements
+        parser.feed(text[offset : offset + _SLICE])
+        if target.elements != elements:
+            last_element = offset
+        elif offset - last_element >= _MAX_TAG:
+            raise TooComplex("descriptions", _MAX_TAG, "bytes in a tag that describes its parts")

@@ -17,8 +17,21 @@ class Window:
 
     def read(self, count: int, offset: int) -> bytes:
         """Return `count` bytes from `offset`, or fewer at the end of the file."""
+        if not self.holds(count, offset):
+            self.move(count, offset)
+        return self.held(count, offset)
+
+    def holds(self, count: int, offset: int) -> bool:
+        """Return whether all of these bytes are in memory."""
         begin = offset - self._offset
-        if begin < 0 or begin + count > len(self._bytes):
-            self._bytes = self._read_at(max(count, self._size), offset)
-            self._offset, begin = offset, 0
+        return begin >= 0 and begin + count <= len(self._bytes)
+
+    def move(self, count: int, offset: int) -> None:
+        """Read `count` bytes from `offset`, or more."""
+        self._bytes = self._read_at(max(count, self._size), offset)
+        self._offset = offset
+
+    def held(self, count: int, offset: int) -> bytes:
+        """Return those of these bytes that are in memory, to which the window was moved."""
+        begin = offset - self._offset
         return self._bytes[begin : begin + count]

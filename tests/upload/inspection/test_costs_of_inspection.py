@@ -152,5 +152,4 @@ def test_no_file_takes_long(name: str) -> None:
     total, outside = map(max, zip(*costs, strict=True))
     print(f"{name}: {total * 1000:.0f} ms, {outside * 1000:.0f} ms outside of threads")  # noqa: T201
     assert total < SLOW
-    if extension != "zip":  # its headers are compared between reads, which let others run
-        assert outside < SLOW * 0.05
+    assert outside < SLOW * 0.05

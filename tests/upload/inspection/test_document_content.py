@@ -93,6 +93,14 @@ def test_descriptions_are_unpacked_up_to_a_limit() -> None:
     assert raised.value.resource == "descriptions"
 
 
+def test_tag_of_a_description_is_parsed_up_to_a_limit() -> None:
+    """Other threads of Python wait while a tag is parsed, which may have many attributes."""
+    attributes = b" ".join(b'a%d=""' % number for number in range(100_000))
+    with pytest.raises(TooComplex) as raised:
+        inspect("docx", with_members("note.docx", **{TYPES: b"<Types %s/>" % attributes}))
+    assert (raised.value.resource, raised.value.limit) == ("descriptions", 256 << 10)
+
+
 @pytest.mark.parametrize(
     "part", ["word/embeddings/oleObject1.bin", "word/activeX/activeX1.xml", "xl/Embeddings/a.xlsx"]
 )
