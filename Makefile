@@ -191,4 +191,5 @@ lock: $(VENV)/dev ## renew requirements*.txt from pyproject.toml, with the newes
 
 clean: ## remove what these targets made, but never ./data
 	find fileservice tests -name __pycache__ -prune -exec rm -rf {} +
-	rm -rf $(VENV) site website/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist fileservice.egg-info site website/node_modules \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -20,6 +20,7 @@ from fileservice import __version__
 from tests.support.servers import ROOT, free_port
 from tests.support.wire import eventually
 
+pytestmark = pytest.mark.timeout(300)  # building and installing are many processes
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "fileservice")
 
 
@@ -62,7 +63,7 @@ def run(*command: object, cwd: Path | None = None) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=100,
+        timeout=250,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -119,7 +120,7 @@ def url(command: Path, tmp_path: Path) -> Iterator[str]:
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        eventually(lambda: answers(address) or process.poll() is not None)
+        eventually(lambda: answers(address) or process.poll() is not None, seconds=60)
         assert process.poll() is None, (tmp_path / "log").read_text()
         yield address
         process.terminate()

@@ -18,6 +18,7 @@ from tests.support.wire import eventually
 
 SERVE = ("fileservice", "serve")
 GUNICORN = ("gunicorn",)
+START_SECONDS = 60
 
 
 def environ(directory: Path, **settings: str) -> dict[str, str]:
@@ -76,7 +77,7 @@ def test_serve_listens_and_stores_where_its_options_say(tmp_path: Path) -> None:
     port, store = free_port(), tmp_path / "other"
     options = ("--bind", f"127.0.0.1:{port}", "--store", str(store), "--workers", "1")
     with serving(tmp_path, *options, BIND="127.0.0.1:1", WORKERS="3") as process:
-        eventually(lambda: answers(port))
+        eventually(lambda: answers(port), START_SECONDS)
         url = f"http://127.0.0.1:{port}/upload/a.txt"
         assert httpx.put(url, content=b"text").status_code == 201
         workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -91,14 +92,14 @@ def test_an_upgrade_repeats_the_command(tmp_path: Path) -> None:
     port, pid_file = free_port(), tmp_path / "pid"
     options = ("--bind", f"127.0.0.1:{port}", "--", "--pid", str(pid_file))
     with serving(tmp_path, *options) as process:
-        eventually(lambda: answers(port))
+        eventually(lambda: answers(port), START_SECONDS)
         process.send_signal(signal.SIGUSR2)
-        eventually(lambda: (tmp_path / "pid.2").exists())
+        eventually((tmp_path / "pid.2").exists, START_SECONDS)
         command = Path(f"/proc/{(tmp_path / 'pid.2').read_text().strip()}/cmdline").read_bytes()
         assert command.split(b"\0")[1:5] == [b"-m", b"fileservice", b"serve", b"--bind"]
         process.terminate()
         assert process.wait(60) == 0
-        eventually(lambda: answers(port))
+        eventually(lambda: answers(port), START_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,11 @@ def test_an_option_with_a_wrong_value_is_an_error_of_usage(option: str, value: s
     assert f"Invalid value for '{option}': '{value}'" in done.stderr
 
 
-@pytest.mark.parametrize("command", [SERVE, GUNICORN], ids=["serve", "gunicorn"])
+@pytest.mark.parametrize(
+    "command",
+    [SERVE, pytest.param(GUNICORN, marks=pytest.mark.thorough)],
+    ids=["serve", "gunicorn"],
+)
 def test_a_port_in_use_ends_the_start_with_one_line(command: Sequence[str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
