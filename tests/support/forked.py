@@ -112,9 +112,18 @@ def _run(command: list[str], directory: str, environ: dict[str, str], log: str) 
     os.environ.clear()
     os.environ.update(environ)
     warnings.simplefilter("error", ResourceWarning)
-    # gevent reads the metadata of all installed packages 25 times in each worker to find plugins.
-    importlib.metadata.entry_points = importlib.metadata.entry_points().select
+    _do_once_what_each_worker_would_do()
     sys.argv = command
     from gunicorn.app.wsgiapp import run
 
     run()
+
+
+def _do_once_what_each_worker_would_do() -> None:
+    from flask import Flask
+    from jinja2 import FileSystemBytecodeCache
+
+    # Compiled templates are kept in the directory for temporary files, which is that of the run.
+    Flask.jinja_options["bytecode_cache"] = FileSystemBytecodeCache()
+    # gevent reads the metadata of all installed packages 25 times to find plugins.
+    importlib.metadata.entry_points = importlib.metadata.entry_points().select
