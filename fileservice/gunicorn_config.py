@@ -218,7 +218,11 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def pre_exec(server: Any) -> None:
-    """Let an upgrade (SIGUSR2) repeat the command by which the service was started."""
+    """Let an upgrade (SIGUSR2) repeat the command by which the service was started.
+
+    Mark the workers as replaced, so that they do not report that the service stops.
+    """
+    mark_replaced(server.worker_age)
     set_restart_command(server, [sys.executable, *sys.orig_argv[1:]])
 
 

@@ -5,7 +5,7 @@ import http.client
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -20,7 +20,9 @@ SILENT_SECONDS = 0.3
 class ConfiguredServer(LiveServer):
     """The service with its own gunicorn.conf.py and `lines` of configuration after it."""
 
-    def __init__(self, settings: Mapping[str, str], *lines: str) -> None:
+    def __init__(
+        self, settings: Mapping[str, str], *lines: str, command: Sequence[str] = ()
+    ) -> None:
         store = Path(settings["STORE_URL"])
         store.parent.mkdir(parents=True, exist_ok=True)
         configuration = store.with_name(f"{store.name}.conf.py")
@@ -36,7 +38,7 @@ class ConfiguredServer(LiveServer):
             )
         )
         self.arguments = ["--config", str(configuration)]
-        super().__init__({"WORKERS": "1", "FSYNC": "false", **settings})
+        super().__init__({"WORKERS": "1", "FSYNC": "false", **settings}, *command)
 
     def open_descriptors(self) -> list[str]:
         """Return the connections and the files of the store that the workers have open."""
