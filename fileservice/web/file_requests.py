@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 from fileservice.protocols.conditional import Conditions, Outcome, evaluate, range_applies
 from fileservice.protocols.ranges import ByteRange, requested_ranges
 from fileservice.storage import Opened, StoredFile
-from fileservice.web.errors import PreconditionFailed
+from fileservice.web.errors import BadQuery, PreconditionFailed
 from fileservice.web.representations import validators
 from fileservice.web.requests import conditions, query_argument
 
@@ -36,13 +36,16 @@ class FileRequest:
 
     @classmethod
     def of(cls, environ: "WSGIEnvironment") -> Self:
-        """Read the environment of a request."""
+        """Read the environment of a request. Raise BadQuery."""
+        inline = query_argument(environ, "inline") or "0"
+        if inline not in ("0", "1"):
+            raise BadQuery("inline must be 0 or 1")
         is_unconditional = environ.keys().isdisjoint(_KEYS_OF_CONDITIONS)
         return cls(
             environ["REQUEST_METHOD"],
             None if is_unconditional else conditions(environ),
             environ.get("HTTP_RANGE"),
-            query_argument(environ, "inline") == "1",
+            inline == "1",
         )
 
     @property

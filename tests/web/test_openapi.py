@@ -68,7 +68,7 @@ def test_the_document_is_valid(document: dict[str, Any]) -> None:
 
 def test_it_says_where_the_service_is_and_what_its_settings_are(document: dict[str, Any]) -> None:
     assert document["servers"] == [{"url": "https://example.org/files"}]
-    assert "1024 bytes" in document["info"]["description"]
+    assert "at most 1KiB" in document["info"]["description"]
     assert "pdf, txt." in document["info"]["description"]
 
 
@@ -246,6 +246,8 @@ def test_the_page_of_it_has_every_operation_and_needs_no_other_host(
     answer = client.get("/docs")
     for _, _, operation in operations(document):
         assert f'id="{operation["operationId"]}"' in answer.text
+    anchors = re.findall(r'href="#([^"]*)"', answer.text)
+    assert all(f'id="{anchor}"' in answer.text for anchor in anchors)
     loaded = re.findall(r'(?:src|<link [^>]*href)="([^"]*)"', answer.text)
     assert loaded
     assert all(address.startswith("/files/assets/") for address in loaded)

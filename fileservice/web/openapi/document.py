@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fileservice.quantities import format_size
 from fileservice.upload import UploadPolicy
 from fileservice.web.openapi import files, links, pages, resumable
 from fileservice.web.openapi.operations import TEXT, Operation
@@ -14,8 +15,8 @@ OPERATIONS = (*files.OPERATIONS, *resumable.OPERATIONS, *links.OPERATIONS, *page
 _DESCRIPTION = (
     "Files come in by a form, as the body of a request, or in several requests (tus 1.0.0, and the"
     " IETF draft on resumable uploads). They go out by range and condition. Every error is"
-    " application/problem+json (RFC 9457) with a stable code, or a page for clients that prefer"
-    " text/html. A request whose head cannot be parsed is answered with 400, 408, 414, 417, 431,"
+    " `application/problem+json` (RFC 9457) with a stable code, or a page for clients that prefer"
+    " `text/html`. A request whose head cannot be parsed is answered with 400, 408, 414, 417, 431,"
     " 501 or 505."
 )
 _TAGS = {
@@ -90,7 +91,8 @@ def document(
 
 def _limits(policy: UploadPolicy) -> str:
     extensions = ", ".join(sorted(policy.types))
-    return f"A file has at most {policy.max_size} bytes, and one of these extensions: {extensions}."
+    size = format_size(policy.max_size)
+    return f"A file has at most {size}, and one of these extensions: {extensions}."
 
 
 def _operation(operation: Operation, reports: ProblemResponses) -> dict[str, Any]:

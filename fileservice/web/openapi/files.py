@@ -93,8 +93,8 @@ def _raw_upload(method: str) -> Operation:
         (NAME, EXPIRES, *REPLACING, *_DIGESTS, *_DRAFT),
         {"application/octet-stream": BINARY, "*/*": BINARY},
         description=(
-            "Content-Type does not matter. With Upload-Complete: ?0, Location is the address at"
-            " which the upload continues. If-Match needs the scope `delete` as well."
+            "`Content-Type` does not matter. With `Upload-Complete: ?0`, `Location` is the address"
+            " at which the upload continues. `If-Match` needs the scope `delete` as well."
         ),
     )
 

@@ -118,7 +118,7 @@ OPERATIONS = (
         "links",
         "Say the password of a link",
         {303: Answer("The page of the link.", {"text/html": TEXT}, ("Location",))},
-        (*_OF_LINKS, "wrong-content-type", *OF_BODIES),
+        (*_OF_LINKS, "wrong-content-type", "bad-form", *OF_BODIES),
         ("link",),
         (_SECRET,),
         {

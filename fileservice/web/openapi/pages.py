@@ -16,7 +16,9 @@ _FORM = "application/x-www-form-urlencoded"
 _NEXT = argument("next", "The path to return to.")
 _TO_PAGE = Answer("The page.", _PAGE, ("Location",))
 _SITE = header(
-    "Sec-Fetch-Site", "Sent by browsers; must say that the request is the service's own."
+    "Sec-Fetch-Site",
+    "Sent by browsers; must say that the request is the service's own.",
+    {"enum": ["same-origin", "none"]},
 )
 _NOT_MODIFIED = Answer("The client has it already.", header_fields=("ETag",))
 
@@ -63,7 +65,7 @@ OPERATIONS = (
         "pages",
         "Sign in with a token",
         {303: Answer("The path to return to, with a session.", header_fields=("Location",))},
-        ("wrong-content-type", "storage-full", *OF_BODIES),
+        ("wrong-content-type", "bad-form", "storage-full", *OF_BODIES),
         parameters=(_SITE,),
         body={_FORM: {"type": "object", "properties": {"token": TEXT, "next": TEXT}}},
     ),

@@ -86,6 +86,7 @@ SCHEMAS: dict[str, Schema] = {
                     "bytes": {
                         "type": ["integer", "string"],
                         "minimum": 1,
+                        "pattern": "^[1-9][0-9]{0,17}(B|KiB|MiB|GiB|TiB)?$",
                         "description": "A number, or a size such as 1GiB.",
                     },
                 },

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from flask import Blueprint, Response, render_template
+from markupsafe import Markup, escape
 
 from fileservice import __version__
 from fileservice.access import Action
@@ -24,6 +25,7 @@ _HEADINGS = {
     "arguments": "Arguments",
     "body": "Body",
     "answers": "Answers",
+    "records": "Records",
     "machine": "The same for programs",
 }
 
@@ -31,6 +33,7 @@ _HEADINGS = {
 def routes(dependencies: Dependencies, kinds: Iterable[ProblemKind]) -> Blueprint:
     """Return the routes for the description; `kinds` are those of all problems."""
     blueprint = Blueprint("description", __name__)
+    blueprint.add_app_template_filter(_with_code, "with_code")
 
     @lru_cache(_KEPT)
     def described(base: str) -> dict[str, Any]:
@@ -44,7 +47,14 @@ def routes(dependencies: Dependencies, kinds: Iterable[ProblemKind]) -> Blueprin
     def page(base: str) -> str:
         api = described(base)
         operations = {tag["name"]: list(_operations(api, tag["name"])) for tag in api["tags"]}
-        return render_template("docs.html", api=api, operations=operations, headings=_HEADINGS)
+        records = {
+            name: schema["properties"]
+            for name, schema in api["components"]["schemas"].items()
+            if "properties" in schema
+        }
+        return render_template(
+            "docs.html", api=api, operations=operations, records=records, headings=_HEADINGS
+        )
 
     @blueprint.get("/openapi.json")
     @requires(Action.PUBLIC)
@@ -75,7 +85,26 @@ def _operations(api: dict[str, Any], tag: str) -> Iterable[dict[str, Any]]:
 
 
 def _resolved(api: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" not in response:
-        return response
-    found: dict[str, Any] = api["components"]["responses"][response["$ref"].rpartition("/")[2]]
-    return found
+    """Return a response, and the names of the records that it may have."""
+    if "$ref" in response:
+        response = api["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+    schemas = schema.get("anyOf", [schema])
+    records = [_record(api, each) for each in schemas if "$ref" in each]
+    return {**response, "records": records}
+
+
+def _record(api: dict[str, Any], reference: dict[str, str]) -> str:
+    """Return the name of a record, or of those in an array, by a reference."""
+    name = reference["$ref"].rpartition("/")[2]
+    schema = api["components"]["schemas"][name]
+    return _record(api, schema["items"]) if "items" in schema else name
+
+
+def _with_code(text: str) -> Markup:
+    """Return a text as HTML, with what stands between ` and ` as code."""
+    parts = enumerate(text.split("`"))
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in parts
+    )

@@ -175,3 +175,12 @@ def test_get_of_a_complete_upload_leads_to_its_file(client: FlaskClient, protoco
     assert finished.status_code == 303
     assert finished.headers["Location"] == "http://localhost/download/a%20b.txt"
     assert client.get(finished.headers["Location"]).data == TEXT
+
+
+def test_inline_is_a_number_and_nothing_else(client: FlaskClient) -> None:
+    client.put("/upload/a.txt", data=TEXT)
+    for value, status in (("1", 200), ("0", 200), ("", 200), ("true", 400), ("2", 400)):
+        answer = client.get(f"/download/a.txt?inline={value}")
+        assert answer.status_code == status
+        shown = answer.headers.get("Content-Disposition", "").startswith("inline")
+        assert shown == (value == "1")
