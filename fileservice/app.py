@@ -26,6 +26,7 @@ from fileservice.gevent_executor import (
     ThreadExecutor,
     new_lock,
 )
+from fileservice.integrity import DamageMarks
 from fileservice.settings import Settings, check_access_file
 from fileservice.storage import Store, open_store
 from fileservice.upload import (
@@ -130,7 +131,7 @@ def create_app(
     dependencies = _dependencies(settings, store, executor, authenticator, links)
     for resource in (uploads, archive, listing, pages, tus, resumable_draft, link_routes):
         app.register_blueprint(resource.routes(dependencies))
-    transfers = LinkTransfers(link_access, store, executor)
+    transfers = LinkTransfers(link_access, store, executor, dependencies.damage_marks)
     app.register_blueprint(downloads.routes(dependencies))
     app.register_blueprint(shared.routes(dependencies, link_access, transfers))
     browser_sign_in = SignIn(session_cookie, executor, settings.public_url)
@@ -211,6 +212,7 @@ def _dependencies(
         door=Door(authenticator, _limits(settings), accounts),
         quota_accounts=accounts,
         links=links,
+        damage_marks=DamageMarks.of_service(store),
         idle_timeout=settings.idle_timeout,
         public_url=settings.public_url,
         download_redirect=settings.download_redirect,

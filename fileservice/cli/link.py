@@ -1,11 +1,9 @@
 """`fileservice link`: make, list and revoke links, in the store itself."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TextIO
 
 import click
@@ -24,16 +22,9 @@ from fileservice.access import (
 )
 from fileservice.cli.link_listing import to_json, to_row
 from fileservice.cli.output import write_result, write_table
+from fileservice.cli.stores import STORE_URL, open_existing
 from fileservice.names import BadName
-from fileservice.storage import (
-    StorageError,
-    Store,
-    check_url,
-    describe_error,
-    directory_of,
-    open_store,
-    user_name,
-)
+from fileservice.storage import StorageError, Store, describe_error
 
 _OPERATOR = Maker(MakerKind.OPERATOR)
 _OPTIONS = {
@@ -47,14 +38,6 @@ _OPTIONS = {
     "upload.bytes": "--bytes",
 }
 """Where the members of the terms come from."""
-_STORE_URL = click.option(
-    "--store-url",
-    envvar="FILESERVICE_STORE_URL",
-    show_envvar=True,
-    default="./data",
-    show_default=True,
-    help="The store of the service.",
-)
 
 
 class _LinkGroup(click.Group):
@@ -95,7 +78,7 @@ def link() -> None:
     show_envvar=True,
     help="Where clients reach the service.  [default: only the path of the link is written]",
 )
-@_STORE_URL
+@STORE_URL
 def make(
     name: str | None,
     upload_prefix: str | None,
@@ -121,7 +104,7 @@ def make(
     given = {key: value for key, value in given.items() if value is not None}
     with _errors_shown():
         terms = LinkTerms.parse(given, time.time())
-        store = _open(store_url)
+        store = open_existing(store_url)
         links = LinkStore(store.private_files)
         made, secret = links.create(
             _OPERATOR,
@@ -144,12 +127,12 @@ def make(
 
 @link.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON array of objects.")
-@_STORE_URL
+@STORE_URL
 def list_links(as_json: bool, store_url: str) -> None:
     """List the links of all makers, without their secrets, which nobody knows."""
     with _errors_shown():
         links = sorted(
-            LinkStore(_open(store_url).private_files).list(), key=lambda one: -one.created
+            LinkStore(open_existing(store_url).private_files).list(), key=lambda one: -one.created
         )
     if as_json:
         click.echo(json.dumps([to_json(one) for one in links], indent=2, ensure_ascii=False))
@@ -159,39 +142,12 @@ def list_links(as_json: bool, store_url: str) -> None:
 
 @link.command()
 @click.argument("link_id", metavar="ID")
-@_STORE_URL
+@STORE_URL
 def revoke(link_id: str, store_url: str) -> None:
     """Revoke the link ID, whoever made it."""
     with _errors_shown():
-        LinkStore(_open(store_url).private_files).revoke(link_id)
+        LinkStore(open_existing(store_url).private_files).revoke(link_id)
     click.echo(f"Revoked the link {link_id}.", err=True)
-
-
-def _open(url: str) -> Store:
-    """Open a store that exists: a wrong URL must not make a new one."""
-    try:
-        check_url(url)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--store-url") from None
-    directory = directory_of(url)
-    if directory:
-        _check_directory(directory / ".fileservice")
-    return open_store(url, fsync=True, verified=True)
-
-
-def _check_directory(private: Path) -> None:
-    """Raise ClickException if this is not what the service keeps for itself, or of another user.
-
-    The service could not read a link in a file that belongs to another user.
-    """
-    try:
-        owner = private.stat().st_uid
-    except OSError:
-        raise click.ClickException(f"{private.parent} is not the directory of a service") from None
-    if owner != os.geteuid():
-        raise click.ClickException(
-            f"{private} belongs to {user_name(owner)}: run this command as that user"
-        )
 
 
 def _grant(store: Store, terms: LinkTerms) -> DownloadGrant | UploadGrant:

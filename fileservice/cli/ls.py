@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from fileservice.cli.output import printable
+from fileservice.cli.parameters import AS_JSON
 from fileservice.cli.service import Outcomes, ServiceOptions, with_service
 from fileservice.client import Retries, list_files
 
@@ -16,9 +17,7 @@ from fileservice.client import Retries, list_files
 @click.option(
     "--sort", metavar="KEY", help="By name, size or modified; -size for the largest first."
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="Write a JSON object in a line for each file."
-)
+@AS_JSON
 @with_service
 def ls(
     service: ServiceOptions, prefix: str, contains: str, sort: str | None, as_json: bool

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
+from fileservice.cli.parameters import AS_JSON
 from fileservice.cli.progress import TerminalProgress, readable_size
-from fileservice.cli.service import AS_JSON, Outcomes, ServiceOptions, with_service
+from fileservice.cli.service import Outcomes, ServiceOptions, with_service
 from fileservice.client import Address, ClientError, Uploaded, UploadTarget, is_url, upload_file
 from fileservice.names import BadName, FileName
 

@@ -2,7 +2,8 @@
 
 import click
 
-from fileservice.cli.service import AS_JSON, Outcomes, ServiceOptions, with_service
+from fileservice.cli.parameters import AS_JSON
+from fileservice.cli.service import Outcomes, ServiceOptions, with_service
 from fileservice.client import Retries, delete_file, is_url
 
 

@@ -98,11 +98,6 @@ def with_service(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-AS_JSON = click.option(
-    "--json", "as_json", is_flag=True, help="Write a JSON object in a line for each file."
-)
-
-
 @dataclass(slots=True)
 class Outcomes:
     """What has come of each file. The exit status is that of the first failure."""
