@@ -147,7 +147,7 @@ class Transfer:
         if not state.resource:
             raise ClientError(f"{self._url} does not begin an upload: no file service?")
         state.save()
-        return UploadStep.of(response)
+        return UploadStep.of(response.headers)
 
     def _append(self, state: UploadState, offset: int, limit: int) -> Uploaded | UploadStep:
         """Send the rest of the file, or as much of it as the service takes in one request."""
@@ -168,7 +168,7 @@ class Transfer:
         if complete(response.headers):
             return self._result(state.sha256, response)
         response.close()
-        return UploadStep.of(response)
+        return UploadStep.of(response.headers)
 
     def _ask(self, state: UploadState) -> Uploaded | UploadStep:
         """Ask how much of the file has arrived. Raise Refused if the upload has ended otherwise."""
@@ -183,7 +183,7 @@ class Transfer:
             url = response.headers.get("Content-Location", self._download_url())
             self._compare(state.sha256, response)
             return Uploaded(url, self._status.st_size, state.sha256, is_new=True)
-        return UploadStep.of(response)
+        return UploadStep.of(response.headers)
 
     def _reason_of_end(self, state: UploadState) -> Refused:
         """Return why an upload was refused: an answer to HEAD has no body that says so."""

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-import requests
-
 from fileservice.client.errors import ClientError
+from fileservice.protocols.fields import Fields
 from fileservice.protocols.resumable_draft import number
 
 
@@ -17,14 +16,14 @@ class UploadStep:
     """Bytes that one request may have; 0 if it may have any number."""
 
     @classmethod
-    def of(cls, response: requests.Response) -> "UploadStep":
-        """Read the fields of a response (draft, sections 4.1.1 and 4.1.4)."""
-        offset = number(response.headers, "Upload-Offset")
+    def of(cls, fields: Fields) -> "UploadStep":
+        """Read the header fields of a response (draft, sections 4.1.1 and 4.1.4)."""
+        offset = number(fields, "Upload-Offset")
         if offset is None:
-            raise ClientError(f"{response.url} does not say how much has arrived")
+            raise ClientError("the service does not say how much has arrived")
         limits = dict(
             part.strip().partition("=")[::2]
-            for part in response.headers.get("Upload-Limit", "").split(",")
+            for part in (fields.get("Upload-Limit") or "").split(",")
         )
         limit = limits.get("max-append-size", "")
         return cls(offset, int(limit) if limit.isdecimal() else 0)

@@ -155,3 +155,16 @@ def test_rate_limit_holds_in_sum(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(50):
         limit.wait(40)
     assert 18 <= sum(waited) <= 20
+
+
+def test_service_knows_of_a_mark_some_seconds_after_it_was_made(directory: OpenStore) -> None:
+    now = 1000.0
+    file = directory.put("a.txt", b"some text\n")
+    marks = DamageMarks(directory.store.private_files, max_age=5, clock=lambda: now)
+    marks.require_intact(file)
+    DamageMarks(directory.store.private_files).mark(file, "it has rotted")
+    now += 4.9
+    marks.require_intact(file)
+    now += 0.2
+    with pytest.raises(FileDamaged):
+        marks.require_intact(file)
