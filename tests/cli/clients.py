@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,18 @@ class Person:
             text=True,
         )
 
-    def kill_in_the_middle(self, proxy: FaultyProxy, after: int, *arguments: object) -> None:
-        """Run a command, and kill it with SIGKILL once so many bytes have passed the proxy."""
+    def kill_in_the_middle(
+        self, proxy: FaultyProxy, after: int, arrived: Callable[[], int], *arguments: object
+    ) -> None:
+        """Run a command, and kill it with SIGKILL once so many bytes have passed the proxy.
+
+        Some of them may still be on the way; half of them have `arrived` before.
+        """
         proxy.silence_after = proxy.passed + after
         with self.start(*arguments) as process:
             eventually(lambda: proxy.mode == "silence" or process.poll() is not None)
             assert process.poll() is None, process.communicate()
+            eventually(lambda: arrived() >= after // 2)
             process.kill()
         proxy.cut()
         proxy.become("pass")
