@@ -27,6 +27,7 @@ from fileservice.gevent_executor import (
     ThreadExecutor,
     new_lock,
 )
+from fileservice.integrity import DamageMarks
 from fileservice.operator_checks import (
     clamd_of,
     scanner_health,
@@ -155,7 +156,9 @@ def create_app(
         link_routes,
     ):
         app.register_blueprint(resource.routes(dependencies))
-    transfers = LinkTransfers(link_access, store, executor, dependencies.upload_context.events)
+    transfers = LinkTransfers(
+        link_access, store, executor, dependencies.upload_context.events, dependencies.damage_marks
+    )
     app.register_blueprint(downloads.routes(dependencies))
     app.register_blueprint(shared.routes(dependencies, link_access, transfers))
     browser_sign_in = SignIn(session_cookie, executor, settings.public_url)
@@ -252,6 +255,7 @@ def _dependencies(
         door=Door(authenticator, _limits(settings), accounts),
         quota_accounts=accounts,
         links=links,
+        damage_marks=DamageMarks.of_service(store),
         idle_timeout=settings.idle_timeout,
         public_url=settings.public_url,
         download_redirect=settings.download_redirect,

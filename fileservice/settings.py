@@ -203,7 +203,7 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
     problems = []
     for variable in sorted(environ):
         name = variable.removeprefix(PREFIX)
-        if name == variable or name in VARIABLES or name in _SECRET_FILES:
+        if name == variable or name in VARIABLES or name in _SECRET_FILES | _OF_CLIENTS:
             continue
         if not _SERVICE_DISCOVERY.fullmatch(f"{name}={environ[variable]}"):
             similar = difflib.get_close_matches(name, VARIABLES, n=1)
@@ -276,4 +276,6 @@ VARIABLES: Mapping[str, Variable] = {
 """Every setting, by the name of its variable without PREFIX."""
 
 _FILE = "_FILE"
+_OF_CLIENTS = {"URL", "TOKEN", "TOKEN_FILE"}
+"""Variables that only the commands for clients read; a shell may have them for good."""
 _SECRET_FILES = {name + _FILE for name, variable in VARIABLES.items() if variable.is_secret}

@@ -670,6 +670,10 @@ def test_message_of_several_errors_has_one_line_for_each_problem() -> None:
     assert lines[1:] == [f"  {problem}" for problem in raised.value.problems]
 
 
+def test_variables_of_the_client_are_no_settings_and_no_mistakes() -> None:
+    Settings.from_environ({"FILESERVICE_URL": "http://h", "FILESERVICE_TOKEN": "fs_x"})
+
+
 def test_unknown_variable_is_reported_with_a_similar_name() -> None:
     [misspelt] = problems_of(MAX_FIEL_SIZE="1GiB")
     [unknown] = problems_of(COLOUR="blue")

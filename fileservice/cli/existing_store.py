@@ -14,10 +14,15 @@ def open_existing(url: str, *, fsync: bool = True, identity: str | None = None) 
     """Open the store at `url`. Raise NotUsable or StorageError."""
     directory = directory_of(url)
     if directory:
-        if not is_store(directory):
-            raise NotUsable(f"{directory} is not the directory of a service")
-        check_owner(directory)
+        check_store(directory)
     return open_store(url, fsync=fsync, verified=True, identity=identity)
+
+
+def check_store(directory: Path) -> None:
+    """Raise NotUsable if this is not a store, or that of another user."""
+    if not is_store(directory):
+        raise NotUsable(f"{directory} is not the directory of a service")
+    check_owner(directory)
 
 
 def is_store(directory: Path) -> bool:

@@ -20,16 +20,11 @@ from fileservice.access import (
     hash_password,
     open_account,
 )
-from fileservice.cli.existing_store import NotUsable, open_existing
 from fileservice.cli.link_listing import to_json, to_row
 from fileservice.cli.output import write_result, write_table
+from fileservice.cli.stores import STORE_URL, open_existing
 from fileservice.names import BadName
-from fileservice.storage import (
-    StorageError,
-    Store,
-    check_url,
-    describe_error,
-)
+from fileservice.storage import StorageError, Store, describe_error
 
 _OPERATOR = Maker(MakerKind.OPERATOR)
 _OPTIONS = {
@@ -43,14 +38,6 @@ _OPTIONS = {
     "upload.bytes": "--bytes",
 }
 """Where the members of the terms come from."""
-_STORE_URL = click.option(
-    "--store-url",
-    envvar="FILESERVICE_STORE_URL",
-    show_envvar=True,
-    default="./data",
-    show_default=True,
-    help="The store of the service.",
-)
 
 
 class _LinkGroup(click.Group):
@@ -91,7 +78,7 @@ def link() -> None:
     show_envvar=True,
     help="Where clients reach the service.  [default: only the path of the link is written]",
 )
-@_STORE_URL
+@STORE_URL
 def make(
     name: str | None,
     upload_prefix: str | None,
@@ -117,7 +104,7 @@ def make(
     given = {key: value for key, value in given.items() if value is not None}
     with _errors_shown():
         terms = LinkTerms.parse(given, time.time())
-        store = _open(store_url)
+        store = open_existing(store_url)
         links = LinkStore(store.private_files)
         made, secret = links.create(
             _OPERATOR,
@@ -140,12 +127,12 @@ def make(
 
 @link.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON array of objects.")
-@_STORE_URL
+@STORE_URL
 def list_links(as_json: bool, store_url: str) -> None:
     """List the links of all makers, without their secrets, which nobody knows."""
     with _errors_shown():
         links = sorted(
-            LinkStore(_open(store_url).private_files).list(), key=lambda one: -one.created
+            LinkStore(open_existing(store_url).private_files).list(), key=lambda one: -one.created
         )
     if as_json:
         click.echo(json.dumps([to_json(one) for one in links], indent=2, ensure_ascii=False))
@@ -155,23 +142,12 @@ def list_links(as_json: bool, store_url: str) -> None:
 
 @link.command()
 @click.argument("link_id", metavar="ID")
-@_STORE_URL
+@STORE_URL
 def revoke(link_id: str, store_url: str) -> None:
     """Revoke the link ID, whoever made it."""
     with _errors_shown():
-        LinkStore(_open(store_url).private_files).revoke(link_id)
+        LinkStore(open_existing(store_url).private_files).revoke(link_id)
     click.echo(f"Revoked the link {link_id}.", err=True)
-
-
-def _open(url: str) -> Store:
-    try:
-        check_url(url)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--store-url") from None
-    try:
-        return open_existing(url)
-    except NotUsable as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _grant(store: Store, terms: LinkTerms) -> DownloadGrant | UploadGrant:

@@ -6,7 +6,10 @@ import click
 
 from fileservice import __version__
 
-_COMMANDS = ("check", "completion", "link", "serve", "sweep", "token", "version")
+_COMMANDS = (
+    *("check", "completion", "copy", "link", "serve", "sweep", "token", "verify", "version"),
+    *("get", "ls", "put", "rm", "share"),  # of clients
+)
 """Each is a function of this name in a module of this name."""
 
 
@@ -31,4 +34,4 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fileservice")
 def main() -> None:
-    """Run a file service, and administer it."""
+    """Run a file service and administer it, or use one anywhere."""

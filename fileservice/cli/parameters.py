@@ -4,6 +4,10 @@ from collections.abc import Callable
 
 import click
 
+AS_JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Write a JSON object in a line for each file."
+)
+
 
 def parsed_by(
     parse: Callable[[str], object],

@@ -53,3 +53,8 @@ def declared_digests(headers: Fields) -> dict[str, bytes]:
 def repr_digest(sha256: bytes | None) -> str | None:
     """Return the value of Repr-Digest for a file with this SHA-256; None if it is unknown."""
     return f"sha-256=:{base64.b64encode(sha256).decode()}:" if sha256 else None
+
+
+def digest_of(headers: Fields) -> bytes | None:
+    """Return the SHA-256 in Repr-Digest; None if there is none. Raises BadDigestHeader."""
+    return parse_digests("Repr-Digest", headers.get("Repr-Digest")).get("sha-256")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fileservice.access import LinkStore, QuotaAccounts
 from fileservice.executor import Executor
+from fileservice.integrity import DamageMarks
 from fileservice.storage import Store
 from fileservice.upload import ResumableUploads, UploadContext, UploadPolicy
 from fileservice.web.door import Door
@@ -22,6 +23,7 @@ class Dependencies:
     door: Door
     quota_accounts: QuotaAccounts
     links: LinkStore
+    damage_marks: DamageMarks
     idle_timeout: float
     """Seconds for which a client may send nothing of a body."""
     public_url: str | None

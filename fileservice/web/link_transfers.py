@@ -17,6 +17,7 @@ from fileservice.access import (
 )
 from fileservice.events import NO_EVENTS, Events
 from fileservice.executor import Executor
+from fileservice.integrity import DamageMarks
 from fileservice.protocols.ranges import ByteRange
 from fileservice.storage import (
     NotFound,
@@ -43,13 +44,19 @@ class LinkTransfers:
     """Sends files by links, and counts the uses."""
 
     def __init__(
-        self, access: LinkAccess, store: Store, executor: Executor, events: Events
+        self,
+        access: LinkAccess,
+        store: Store,
+        executor: Executor,
+        events: Events,
+        marks: DamageMarks,
     ) -> None:
         self._links = access.links
         self._cookies = access.cookies
         self._store = store
         self._executor = executor
         self._events = events
+        self._marks = marks
 
     def file(self, link: Link) -> StoredFile:
         """Return the file of a link for downloads. Raise LinkGone if it is not there any more."""
@@ -87,6 +94,7 @@ class LinkTransfers:
         if not wanted.is_modified(file):
             opened.body.close()
             return not_modified(file)
+        self._marks.require_intact(file)
         ranges = wanted.begin_ranges(opened)
         on_close = None
         if wanted.method == "GET":

@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPath
 from werkzeug.http import HTTP_STATUS_CODES
 
-from fileservice import access, storage, upload
+from fileservice import access, integrity, storage, upload
 from fileservice.names import BadName
 from fileservice.protocols import errors as protocol
 from fileservice.protocols import tus
@@ -161,6 +161,7 @@ TABLE = (
         _retry_after, retry_after=60),
     Row("checksum-mismatch", 460, "Checksum Mismatch", {protocol.ChecksumMismatch: ()}),
     Row("internal", 500, "Internal error", {Exception: ()}),
+    Row("file-damaged", 500, "The file is damaged", {integrity.FileDamaged: ("name",)}),
     Row("expiry-not-supported", 501, "Files cannot expire here",
         {storage.ExpiryNotSupported: ()}),
     Row("busy", 503, "The service is busy",

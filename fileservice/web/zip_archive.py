@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from fileservice.executor import Executor
+from fileservice.integrity import DamageMarks, FileDamaged
 from fileservice.storage import NotFound, Opened, Store, StoredFile
 from fileservice.web.dated_zip_stream import DatedZipStream
 
@@ -21,13 +22,16 @@ _FORBIDDEN = re.compile(r'[<>:"|?*]')
 class ZipArchive:
     """A zip archive of some files, to be iterated over once; `close` must be called.
 
-    A file is opened when its turn comes. Iterating raises EOFError if it has gone since, or has
-    another size: the transfer then ends early, which the client notices, and never says of other
-    bytes that they are the file's.
+    A file is opened when its turn comes. Iterating raises EOFError if it has gone since, has
+    another size or is damaged: the transfer then ends early, which the client notices, and never
+    says of other bytes that they are the file's.
     """
 
-    def __init__(self, store: Store, executor: Executor, files: Sequence[StoredFile]) -> None:
+    def __init__(
+        self, store: Store, executor: Executor, files: Sequence[StoredFile], marks: DamageMarks
+    ) -> None:
         self._store = store
+        self._marks = marks
         self._executor = executor
         self._opened: Opened | None = None
         self._stream = DatedZipStream()
@@ -62,6 +66,10 @@ class ZipArchive:
             self._opened = self._store.open(file.name, sequential=True)
         except NotFound:
             raise EOFError(f"{file.name!r} was deleted before it was sent") from None
+        try:
+            self._marks.require_intact(self._opened.file)
+        except FileDamaged as error:
+            raise EOFError(str(error)) from None
         return self._read()
 
     def _read(self) -> bytes:

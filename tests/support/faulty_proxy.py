@@ -26,6 +26,8 @@ class FaultyProxy:
         """How many more connections are reset after they have forwarded `reset_after` bytes."""
         self.reset_after = 0
         """Bytes in one direction that a connection forwards before it is reset."""
+        self.silence_after: int | None = None
+        """Bytes in both directions of all connections after which the mode becomes "silence"."""
         self.passed = 0
         """Bytes that were forwarded, in either direction."""
         self._sockets: list[socket.socket] = []
@@ -70,6 +72,9 @@ class FaultyProxy:
         forwarded = 0
         with contextlib.suppress(OSError):  # the connection was reset, by whomever
             while data := source.recv(_BLOCK):
+                if self.silence_after is not None and self.passed >= self.silence_after:
+                    self.silence_after = None
+                    self.become("silence")
                 with self._mode_changed:
                     self._mode_changed.wait_for(lambda: self.mode != "silence")
                 forwarded += len(data)

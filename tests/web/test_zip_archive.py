@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fileservice.gevent_executor import InlineExecutor
+from fileservice.integrity import DamageMarks
 from fileservice.names import FileName
 from fileservice.storage.local import LocalStore
 from fileservice.web.zip_archive import ZipArchive, entry_names
@@ -35,7 +36,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 def archive_of(store: LocalStore) -> ZipArchive:
-    return ZipArchive(store, InlineExecutor(), list(store.list()))
+    return ZipArchive(store, InlineExecutor(), list(store.list()), DamageMarks(store.private_files))
 
 
 @pytest.mark.parametrize("size", [0, 1, 256 * 1024 - 1, 256 * 1024, 256 * 1024 + 1, 1 << 20])

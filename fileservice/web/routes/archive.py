@@ -43,7 +43,10 @@ def routes(dependencies: Dependencies) -> Blueprint:
             files = _matching(dependencies, principal)
         else:
             files = _named(dependencies, principal, names)
-        content = ZipArchive(dependencies.store, dependencies.executor, files)
+        marks = dependencies.damage_marks
+        for file in files:
+            marks.require_intact(file)  # a listing of a bucket does not say enough for that
+        content = ZipArchive(dependencies.store, dependencies.executor, files, marks)
         response = Response(iter(content), mimetype="application/zip", headers=_FIELDS)
         response.content_length = content.size
         response.call_on_close(content.close)

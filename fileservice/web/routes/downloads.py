@@ -46,6 +46,7 @@ class Downloads(DirectApplication):
     ) -> None:
         super().__init__(dependencies.door, hooks, report)
         self._store = dependencies.store
+        self._marks = dependencies.damage_marks
         self._redirects = dependencies.download_redirect
         self._transfers = transfers
 
@@ -79,11 +80,12 @@ class Downloads(DirectApplication):
     ) -> Response:
         """Return the response, which closes the file when it has been sent.
 
-        Raise VersionChanged if the file must be opened again.
+        Raise VersionChanged if the file must be opened again, or FileDamaged.
         """
         if not wanted.is_modified(opened.file):
             opened.body.close()
             return not_modified(opened.file)
+        self._marks.require_intact(opened.file)
         if self._redirects and wanted.method == "GET":
             fields = representation_fields(opened.file, wanted.inline)
             url = self._store.presigned_url(opened.file, fields)

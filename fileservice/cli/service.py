@@ -1,0 +1,134 @@
+"""The options that say which service a command uses, and the outcome of what it does to files."""
+
+import functools
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fileservice.cli.exit_status import exit_status
+from fileservice.cli.output import printable
+from fileservice.cli.parameters import parsed_by
+from fileservice.client import Address, ClientError, Connection
+from fileservice.quantities import parse_duration
+
+_TOKEN = "FILESERVICE_TOKEN"  # noqa: S105  # the name of a variable
+_URL = "FILESERVICE_URL"
+_LONGEST_TOKEN = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that a command talks to."""
+
+    address: Address
+    connection: Connection
+    retry_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """What the options and the environment say about the service."""
+
+    url: str | None
+    token_file: Path | None
+    retry_seconds: float
+
+    @contextmanager
+    def connect(self, url: str | None = None) -> Iterator[Service]:
+        """Connect to the service at `url`, or otherwise at that of the options.
+
+        The token is for the service of the options, if they name one, and goes to no other.
+        """
+        address = _parse(url) if url else self.address
+        is_theirs = not self.url or self.address.origin == address.origin
+        token = address.link_secret or (self._token() if is_theirs else "")
+        with closing(Connection(token)) as connection:
+            yield Service(address, connection, self.retry_seconds)
+
+    @property
+    def address(self) -> Address:
+        """The address of the service. Raise UsageError if none is given."""
+        if not self.url:
+            raise click.UsageError(f"Give the URL of the service: set {_URL}, or use --url.")
+        return _parse(self.url)
+
+    def _token(self) -> str:
+        if not self.token_file:
+            return os.environ.get(_TOKEN, "").strip()
+        try:
+            with self.token_file.open(encoding="utf-8") as file:
+                return file.readline(_LONGEST_TOKEN).strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise click.ClickException(f"{self.token_file}: {reason}") from None
+
+
+def with_service(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options about the service, and the parameter `service` in their place."""
+
+    @click.option("--url", envvar=_URL, show_envvar=True, help="Where the service is.")
+    @click.option(
+        "--token-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar=f"{_TOKEN}_FILE",
+        show_envvar=True,
+        help=f"A file with the secret of a token in its first line.  [default: {_TOKEN}]",
+    )
+    @click.option(
+        "--retry-for",
+        "retry_seconds",
+        default="5m",
+        show_default=True,
+        callback=parsed_by(parse_duration),
+        metavar="DURATION",
+        help="How long to go on without any progress if the service does not answer.",
+    )
+    @functools.wraps(command)
+    def run(
+        *, url: str | None, token_file: Path | None, retry_seconds: float, **given: Any
+    ) -> None:
+        command(service=ServiceOptions(url, token_file, retry_seconds), **given)
+
+    return run
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """What has come of each file. The exit status is that of the first failure."""
+
+    as_json: bool
+    _status: int = field(default=0)
+
+    @contextmanager
+    def each(self, label: str) -> Iterator[None]:
+        """Report what fails with one file, and go on with the next."""
+        try:
+            yield
+        except ClientError as error:
+            self._status = self._status or exit_status(error)
+            if self.as_json:
+                code = getattr(error, "code", "") or None
+                self.report({"file": label, "state": "failed", "code": code, "error": str(error)})
+            click.echo(f"{printable(label)}: {printable(str(error))}", err=True)
+
+    def report(self, described: Mapping[str, object], text: str = "") -> None:
+        """Write what has come of a file: an object, or a line of text."""
+        click.echo(json.dumps(described, ensure_ascii=False) if self.as_json else printable(text))
+
+    def end(self) -> None:
+        """End the command with its exit status."""
+        if self._status:
+            raise click.exceptions.Exit(self._status)
+
+
+def _parse(url: str) -> Address:
+    try:
+        return Address.parse(url)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="URL") from None

@@ -1,0 +1,25 @@
+"""Whether the files of a store are still what was stored: verification, marks, and copying."""
+
+from fileservice.integrity.copying import Copied, CopyState, copy_files
+from fileservice.integrity.errors import FileDamaged
+from fileservice.integrity.marks import DamageMarks
+from fileservice.integrity.reading import RateLimit
+from fileservice.integrity.verification import (
+    Finding,
+    FindingState,
+    Verification,
+    verify_file,
+)
+
+__all__ = [
+    "Copied",
+    "CopyState",
+    "DamageMarks",
+    "FileDamaged",
+    "Finding",
+    "FindingState",
+    "RateLimit",
+    "Verification",
+    "copy_files",
+    "verify_file",
+]
