@@ -160,3 +160,18 @@ def test_files_of_another_program_are_moved_in(
 
 def test_guides_have_commands() -> None:
     assert len(PAGES) >= 8
+
+
+def test_nginx_of_the_guide_has_the_directives_that_are_tested() -> None:
+    """The tests behind nginx run the configuration of the page for operators."""
+
+    def directives(page: str, prefix: str) -> set[str]:
+        block, *_ = re.findall(r"^```nginx\n(.+?)^```", (DOCS / page).read_text(), re.M | re.S)
+        found = re.findall(r"^ +((?:proxy|client)_.+;)$", block, re.M)
+        return {line.replace(f"X-Forwarded-Prefix {prefix};", "") for line in found}
+
+    tested = directives("operating.md", "/files")
+    assert len(tested) >= 10
+    assert directives("how-to/proxy.md", '""') == {
+        line.replace("8000/;", "8000;") for line in tested
+    }

@@ -24,6 +24,7 @@ PAGES_OF_THE_ROOT = {
     "CHANGELOG.md": "changelog.md",
 }
 """Files beside docs/ → the addresses of their pages."""
+STYLES = ROOT / "website/tables.css"
 MERMAID = ROOT / "website/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js"
 
 _LINK = re.compile(r"(!?)\[((?:[^][]|\[[^]]*\])*)\]\((?!https?:|#)([^)\s#]+)(#[^)\s]*)?\)")
@@ -45,7 +46,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are generated, those beside docs/, and the library for diagrams."""
+    """Add the pages that are generated, those beside docs/, and assets from website/."""
     done = subprocess.run(  # noqa: S603
         [SERVICE_PYTHON, "-m", "website.reference"], cwd=ROOT, stdout=subprocess.PIPE, check=True
     )
@@ -57,7 +58,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, address, content=text))
     if not MERMAID.exists():
         raise PluginError(f"{MERMAID} is missing; `make docs` installs it")
-    files.append(File.generated(config, f"assets/{MERMAID.name}", abs_src_path=str(MERMAID)))
+    for asset in (MERMAID, STYLES):
+        files.append(File.generated(config, f"assets/{asset.name}", abs_src_path=str(asset)))
     return files
 
 

@@ -51,12 +51,14 @@ def commands(command: click.Command, context: click.Context) -> Iterator[str]:
         for name in command.list_commands(context):
             below = command.get_command(context, name)
             if below is not None and not below.hidden:
-                yield from commands(below, click.Context(below, context, name))
+                yield from commands(
+                    below, click.Context(below, context, name, **below.context_settings)
+                )
 
 
 def command_reference() -> str:
     """Return the page of the command line: what `--help` says for each command."""
-    root = click.Context(command_line, info_name="fileservice", max_content_width=90)
+    root = click.Context(command_line, info_name="fileservice", **command_line.context_settings)
     start = (
         "# The command line\n\nWhat `--help` says for each command. "
         "`python -m fileservice` is the same as `fileservice`.\n"

@@ -161,7 +161,7 @@ TABLE = (
         _retry_after, retry_after=60),
     Row("checksum-mismatch", 460, "Checksum Mismatch", {protocol.ChecksumMismatch: ()}),
     Row("internal", 500, "Internal error", {Exception: ()}),
-    Row("file-damaged", 500, "The file is damaged", {integrity.FileDamaged: ("name",)}),
+    Row("file-damaged", 500, "The file is damaged", {integrity.FileDamaged: ("filename",)}),
     Row("expiry-not-supported", 501, "Files cannot expire here",
         {storage.ExpiryNotSupported: ()}),
     Row("busy", 503, "The service is busy",

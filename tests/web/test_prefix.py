@@ -15,7 +15,7 @@ from fileservice.wsgi_extensions import SEND_INTERIM_RESPONSE
 from tests.support.tus import BYTES, VERSION, named
 from tests.web.application import TEXT, application, paths
 
-PREFIX = "/outer/files"
+PREFIX = "/outer/inner"
 BASE = f"https://outer.example{PREFIX}"
 HTML = {"Accept": "text/html"}
 PROXY = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "outer.example"}
@@ -49,7 +49,7 @@ SET_UPS = {
             "X-Forwarded-For": "192.0.2.7, 10.0.0.2",
             "X-Forwarded-Proto": "https, http",
             "X-Forwarded-Host": "outer.example, inner.example",
-            "X-Forwarded-Prefix": "/outer, /files",
+            "X-Forwarded-Prefix": "/outer, /inner",
         },
         TRUSTED_PROXIES="127.0.0.1,10.0.0.2",
     ),

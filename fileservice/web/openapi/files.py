@@ -26,6 +26,8 @@ OF_UPLOADS = (
     *("bad-name", "no-extension", "bad-digest-header", "digest-mismatch", "bad-expiry"),
     *("name-taken", "precondition-failed", "too-large", "extension-not-allowed"),
     *("content-mismatch", "expiry-not-supported", "storage-full", "quota-exceeded"),
+    *("too-complex", "content-refused", "refused-by-scanner", "scanner-unavailable"),
+    *("refused-by-hook", "hook-unavailable"),
     *OF_BODIES,
 )
 OF_FORMS = ("no-file", "one-file-only", "bad-form")
@@ -99,6 +101,9 @@ def _raw_upload(method: str) -> Operation:
     )
 
 
+_OF_DOWNLOADS = (*_OF_FILES, "file-damaged")
+
+
 def _download(method: str, path: str) -> Operation:
     return Operation(
         method,
@@ -106,7 +111,7 @@ def _download(method: str, path: str) -> Operation:
         "files",
         "Download a file" if method == "GET" else "Look at a file without downloading it",
         WHOLE_FILE if method == "GET" else HEAD_OF_FILE,
-        (*_OF_FILES, "range-not-satisfiable") if method == "GET" else _OF_FILES,
+        (*_OF_DOWNLOADS, "range-not-satisfiable") if method == "GET" else _OF_DOWNLOADS,
         ("read",),
         (NAME, INLINE, *CONDITIONS, *((RANGE,) if method == "GET" else ())),
     )
@@ -189,7 +194,7 @@ OPERATIONS = (
         "files",
         "Several files as a zip archive",
         {200: Answer("The archive.", {"application/zip": BINARY}, ("Content-Disposition",))},
-        ("not-found",),
+        ("not-found", "file-damaged"),
         ("read",),
         (
             argument("name", "A file; may be repeated.", {"type": "array", "items": TEXT}),

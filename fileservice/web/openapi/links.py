@@ -18,7 +18,7 @@ from fileservice.web.openapi.operations import OF_BODIES, TEXT, Answer, Operatio
 _LINK_ID = Parameter("link_id", "path", "The id of the link, which is no secret.")
 _SECRET = Parameter("link_secret", "path", "The secret of the link, from its URL.")
 _OF_LINKS = ("not-found", "link-gone")
-_OF_DOWNLOADS = (*_OF_LINKS, "precondition-failed", "cross-site", "forbidden")
+_OF_DOWNLOADS = (*_OF_LINKS, "precondition-failed", "cross-site", "forbidden", "file-damaged")
 _PAGE = "/s/{link_secret}"
 _FILE = "/s/{link_secret}/{name}"
 

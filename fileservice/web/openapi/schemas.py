@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fileservice.content_risks import ContentRisk
 from fileservice.web.openapi.operations import TEXT, WHOLE_NUMBER, Schema, ref
 
 _TIME = {"type": "string", "format": "date-time"}
@@ -159,7 +160,10 @@ MEMBERS: dict[str, Schema] = {
     "method": TEXT,
     "offset": WHOLE_NUMBER,
     "provided-offset": WHOLE_NUMBER,
-    "resource": {"enum": ["bytes", "files"]},
+    "reason": {"type": "string", "description": "What the command of ON_STAGED has written."},
+    "resource": TEXT,
+    "risk": {"enum": [risk.value for risk in ContentRisk]},
+    "signature": TEXT,
     "size": WHOLE_NUMBER,
     "used": WHOLE_NUMBER,
 }
