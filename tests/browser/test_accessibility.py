@@ -13,7 +13,7 @@ from tests.support.access import EditedAccessFile
 from tests.support.servers import ROOT, LiveServer
 
 ASSETS = sorted((ROOT / "fileservice" / "web" / "static").iterdir())
-OF_OTHER_PAGES = {"small_pages.css"}
+OF_OTHER_PAGES = {"docs.css", "small_pages.css"}
 """Assets that the page with the files does not load."""
 Open = Callable[..., Watched]
 Make = Callable[..., Path]
@@ -111,6 +111,18 @@ def test_an_error_page_is_accessible_too(
     tab.expected.append("404 (Not Found)")
     tab.go("/download/nothing.txt")
     assert "no file named" in tab.page.get_by_role("alert").inner_text()
+    assert_accessible(tab)
+
+
+def test_the_description_of_the_api_is_accessible_too(
+    open_page: Open, assert_accessible: Callable[[Watched], None], scheme: str
+) -> None:
+    tab = open_page(color_scheme=scheme)
+    tab.go("/docs")
+    assert_accessible(tab)
+    tab.page.locator("summary").first.press("Enter")
+    tab.page.get_by_role("link", name="File", exact=True).first.click()
+    assert tab.page.evaluate("document.querySelector(':target').id") == "File"
     assert_accessible(tab)
 
 

@@ -183,7 +183,7 @@ def test_names_differ_by_case(wire: Wire, server: LiveServer) -> None:
 
 
 def test_the_query_is_no_part_of_the_name(wire: Wire, server: LiveServer) -> None:
-    assert wire.ask(request("PUT /upload/a.txt?b.exe", body=TEXT)).status == 201
+    assert wire.ask(request("PUT /upload/a.txt?name=b.exe", body=TEXT)).status == 201
     assert_holds_only(server, ["a.txt"])
 
 

@@ -260,3 +260,12 @@ def test_the_page_needs_no_credentials(tmp_path: Path) -> None:
     client = application(tmp_path, ANONYMOUS="none").test_client()
     assert client.get("/openapi.json").status_code == 200
     assert client.get("/docs").status_code == 200
+
+
+def test_each_client_gets_the_addresses_by_which_it_reaches_the_service(tmp_path: Path) -> None:
+    client = application(tmp_path, TRUSTED_PROXIES="127.0.0.1", ALLOWED_HOSTS="*").test_client()
+    for prefix, host in (("/a", "one.example"), ("/b", "two.example"), ("/a", "one.example")):
+        headers = {"X-Forwarded-Prefix": prefix, "X-Forwarded-Host": host}
+        servers = client.get("/openapi.json", headers=headers).json["servers"]
+        assert servers == [{"url": f"http://{host}{prefix}"}]
+        assert f'href="{prefix}/openapi.json"' in client.get("/docs", headers=headers).text

@@ -50,10 +50,8 @@ _HEADERS: Mapping[str, str] = {
 _SECURITY: Sequence[Mapping[str, list[str]]] = ({}, {"bearer": []}, {"basic": []})
 
 
-def document(
-    kinds: Iterable[ProblemKind], policy: UploadPolicy, version: str, url: str
-) -> dict[str, Any]:
-    """Return the document of the service that is reached at `url`."""
+def document(kinds: Iterable[ProblemKind], policy: UploadPolicy, version: str) -> dict[str, Any]:
+    """Return the document without `servers`, the URLs by which the service is reached."""
     by_code = {kind.code: kind for kind in kinds}
     paths: dict[str, Any] = {}
     reports = ProblemResponses(by_code)
@@ -68,7 +66,6 @@ def document(
             "summary": "Stores files and serves them.",
             "description": f"{_DESCRIPTION} {_limits(policy)}",
         },
-        "servers": [{"url": url}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths,
         "components": {

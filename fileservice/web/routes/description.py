@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, render_template, request
 from markupsafe import Markup, escape
 
 from fileservice import __version__
@@ -18,7 +18,7 @@ from fileservice.web.security_headers import DOCUMENT_HEADERS, LIST_HEADERS
 from fileservice.web.urls import base_url
 
 _KEPT = 8
-"""How many documents are kept; the address by which a client reaches the service is in each."""
+"""How many texts are kept, each of which has the URL, or the prefix, that a client uses."""
 _HEADINGS = {
     "title": "The API",
     "needs": "Needs",
@@ -35,17 +35,17 @@ def routes(dependencies: Dependencies, kinds: Iterable[ProblemKind]) -> Blueprin
     blueprint = Blueprint("description", __name__)
     blueprint.add_app_template_filter(_with_code, "with_code")
 
-    @lru_cache(_KEPT)
-    def described(base: str) -> dict[str, Any]:
-        return document(kinds, dependencies.policy, __version__, base)
+    @cache
+    def described() -> dict[str, Any]:
+        return document(kinds, dependencies.policy, __version__)
 
     @lru_cache(_KEPT)
     def text(base: str) -> str:
-        return json.dumps(described(base), ensure_ascii=False) + "\n"
+        return json.dumps({**described(), "servers": [{"url": base}]}, ensure_ascii=False) + "\n"
 
     @lru_cache(_KEPT)
-    def page(base: str) -> str:
-        api = described(base)
+    def page(_prefix: str) -> str:
+        api = described()
         operations = {tag["name"]: list(_operations(api, tag["name"])) for tag in api["tags"]}
         records = {
             name: schema["properties"]
@@ -65,7 +65,7 @@ def routes(dependencies: Dependencies, kinds: Iterable[ProblemKind]) -> Blueprin
     @blueprint.get("/docs")
     @requires(Action.PUBLIC)
     def docs() -> Response:
-        body = page(base_url(dependencies.public_url))
+        body = page(request.script_root)
         return revalidated(Response(body, mimetype="text/html", headers=DOCUMENT_HEADERS))
 
     return blueprint
