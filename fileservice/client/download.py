@@ -159,6 +159,10 @@ class Downloader:
         # A service that redirects to a bucket has no entity tag in common with it; then the digest
         # alone decides.
         is_same_source = not response.history
+        is_whole = response.status_code != HTTPStatus.PARTIAL_CONTENT
+        if fields and is_whole and wanted.sha256 and not is_same_source:
+            response.close()
+            response = self._connection.request("GET", url, {"Range": fields["Range"]})
         etag = response.headers.get("ETag", "")
         if is_same_source and wanted.can_be_resumed and etag != wanted.etag:
             response.close()

@@ -4,6 +4,7 @@ import hashlib
 import os
 import random
 import re
+import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from fileservice.client.upload import SMALL
 from tests.cli.clients import Person
 from tests.support.faulty_proxy import FaultyProxy
-from tests.support.servers import LiveServer, free_port
+from tests.support.seaweed import SeaweedClient
+from tests.support.servers import LiveServer, S3LiveServer, free_port
 from tests.support.wire import eventually
 
 SIZE = SMALL + (4 << 20)
@@ -335,3 +337,27 @@ def test_name_that_leads_out_of_the_directory_is_refused(person: Person, fetched
         assert done.returncode == 1
         assert "--output" in done.stderr
     assert names_in(fetched) == []
+
+
+@pytest.mark.thorough
+def test_download_from_a_bucket_to_which_the_service_redirects_goes_on(
+    seaweed: SeaweedClient,
+    large: Path,
+    fetched: Path,
+) -> None:
+    prefix = f"redirect-{secrets.token_hex(8)}"
+    with FaultyProxy(seaweed.port) as proxy:
+        settings = {"STORE_URL": seaweed.url(prefix, proxy.port), "DOWNLOAD_REDIRECT": "true"}
+        server = S3LiveServer(seaweed, prefix, large.parent, settings)
+        try:
+            person = Person(server.url, large.parent)
+            assert person.run("put", large).returncode == 0
+            proxy.reset_after, proxy.resets = HALF, 1
+            before = proxy.passed
+            done = person.run("get", "large.txt", "-o", fetched)
+        finally:
+            server.kill()
+        assert done.returncode == 0, done.stderr
+        assert proxy.resets == 0
+        assert proxy.passed - before < SIZE + HALF // 2
+    assert (fetched / "large.txt").read_bytes() == large.read_bytes()
