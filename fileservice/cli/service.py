@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from fileservice.quantities import parse_duration
 _TOKEN = "FILESERVICE_TOKEN"  # noqa: S105  # the name of a variable
 _URL = "FILESERVICE_URL"
 _LONGEST_TOKEN = 4096
+_VISIBLE = re.compile("[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,13 @@ class ServiceOptions:
         return _parse(self.url)
 
     def _token(self) -> str:
+        token = self._read_token()
+        if token and not _VISIBLE.fullmatch(token):
+            # An error of the HTTP library would show it.
+            raise click.ClickException("the token has characters that the secret of none has")
+        return token
+
+    def _read_token(self) -> str:
         if not self.token_file:
             return os.environ.get(_TOKEN, "").strip()
         try:

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,13 @@ def test_token_comes_from_the_environment_or_from_a_file(
     done = stranger.run("ls", "--token-file", secret)
     assert done.returncode == 6
     assert "wrong" not in done.stderr
+
+
+@pytest.mark.parametrize("token", ["fs_secret\nX: y", "fs_secret x", "fs_secrét"])
+def test_token_that_cannot_be_one_is_not_shown(stranger: Person, token: str) -> None:
+    done = replace(stranger, environ={"FILESERVICE_TOKEN": token}).run("ls")
+    assert done.returncode == 1
+    assert "secr" not in done.stderr.replace("the secret of none", "")
 
 
 def test_link_lets_a_stranger_fetch_the_file(
