@@ -25,11 +25,19 @@ BAD = GOOD + b"forbidden\n" + GOOD
 MIB = 1 << 20
 
 SCRIPT = """
-import json, os, sys, time
+import json, os, signal, sys, time
 facts = json.loads(os.environ["STAGED_FILE"])
+descriptors = [fd for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")]
+inherited = {
+    "descriptors": descriptors,
+    "environ": list(os.environ),
+    "blocked": list(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+    "group": os.getpgid(0),
+}
 content = sys.stdin.buffer.read()
 with open(sys.argv[1], "a") as log:
-    log.write(json.dumps({**facts, "bytes": len(content), "pid": os.getpid()}) + "\\n")
+    noted = {**facts, **inherited, "bytes": len(content), "pid": os.getpid()}
+    log.write(json.dumps(noted) + "\\n")
 if facts["name"].startswith("slow"):
     time.sleep(1000)
 if b"crash" in content:
@@ -124,6 +132,16 @@ def test_command_reads_all_bytes_of_a_file(
     assert facts["bytes"] == facts["size"] == len(content)
     assert facts["name"] == "note.txt"
     assert facts["type"] == "text/plain"
+
+
+def test_command_inherits_nothing_of_the_worker(client: httpx.Client, directory: Path) -> None:
+    put(client, "note.txt", GOOD)
+    noted = seen(directory)[-1]
+    assert sorted(noted["descriptors"]) == ["0", "1", "2"]  # type: ignore[call-overload]
+    variables = {"PATH", "LANG", "LC_ALL", "TZ", "STAGED_FILE", "LC_CTYPE"}  # Python sets the last
+    assert set(noted["environ"]) <= variables  # type: ignore[call-overload]
+    assert noted["blocked"] == []
+    assert noted["group"] == noted["pid"]
 
 
 def test_page_shows_the_reason_as_text(client: httpx.Client) -> None:
