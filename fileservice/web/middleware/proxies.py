@@ -4,7 +4,8 @@ Host gives the first. Behind a proxy the X-Forwarded fields give both; they are 
 operator trusts the proxy. PUBLIC_URL takes precedence over Host and the fields.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -53,16 +54,17 @@ class ClientAddresses:
         app: "WSGIApplication",
         trusted: Sequence[Network],
         public_url: str | None,
-        own_segments: Collection[str],
+        own_segments: AbstractSet[str],
     ) -> None:
         """`own_segments` are the first segments of the paths that the application has."""
         self._app = app
         self._trusted = tuple(trusted)
         self._public_path = None if public_url is None else urlsplit(public_url).path
-        # Most proxies remove the path of PUBLIC_URL. If one does not, it is removed here, unless
-        # the application has paths that begin in the same way.
-        first = (self._public_path or "").partition("/")[2].partition("/")[0]
-        self._removes_path = bool(first) and first not in own_segments
+        # Most proxies remove the path of PUBLIC_URL. If one does not, it is removed here. Where the
+        # application has paths that begin in the same way, such as /files, it is removed only from
+        # those that go on with another one of its paths; no file has such a name.
+        self._own_segments = own_segments
+        self._begins_like_own = _first_segment(self._public_path or "") in own_segments
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -93,8 +95,15 @@ class ClientAddresses:
     def _set_prefix(self, environ: "WSGIEnvironment", prefix: str) -> None:
         environ["SCRIPT_NAME"] = prefix
         path = environ.get("PATH_INFO", "")
-        if self._removes_path and f"{path}/".startswith(f"{prefix}/"):
-            environ["PATH_INFO"] = path.removeprefix(prefix) or "/"
+        if not prefix or not f"{path}/".startswith(f"{prefix}/"):
+            return
+        rest = path.removeprefix(prefix) or "/"
+        if not self._begins_like_own or _first_segment(rest) in self._own_segments - {""}:
+            environ["PATH_INFO"] = rest
+
+
+def _first_segment(path: str) -> str:
+    return path.removeprefix("/").partition("/")[0]
 
 
 def forwarded(environ: "WSGIEnvironment", trusted: tuple[Network, ...]) -> dict[str, str]:

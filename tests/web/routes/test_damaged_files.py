@@ -37,7 +37,7 @@ def client(app: Flask, tmp_path: Path) -> Iterator[Client]:
 def test_damaged_file_is_not_sent(client: Client, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.json["code"]) == (500, "file-damaged")
-    assert answer.json["name"] == "a.txt"
+    assert answer.json["filename"] == "a.txt"
     assert client.head(path).status_code == 500
     assert "Retry-After" not in answer.headers
 
