@@ -73,6 +73,9 @@ PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --durations=10
 FEW_EXAMPLES = --hypothesis-profile=fast
 FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/local tests/web \
 	--ignore=tests/storage/local/test_processes.py \
+	--ignore=tests/storage/local/test_changed_names.py \
+	--ignore=tests/storage/local/test_private_files.py \
+	--ignore=tests/storage/local/test_replacement.py \
 	--ignore=tests/web/test_access_table.py --ignore=tests/web/test_access_model.py \
 	$(FEW_EXAMPLES)
 
@@ -83,7 +86,7 @@ tests/__pycache__: | $(VENV)/dev
 test: $(VENV)/dev | tests/__pycache__ ## run at least one test of every behaviour, in some minutes
 	$(PYTEST) -m "not thorough" $(FEW_EXAMPLES)
 
-test-fast: $(VENV)/dev ## run the tests that need no server, in about a minute
+test-fast: $(VENV)/dev ## run the tests that need no server, in half a minute
 	$(BIN)/pytest --numprocesses=2 -m "not thorough" $(FAST_TESTS)
 
 # What checks deploy/ is no part of the service, so it has an environment of its own.

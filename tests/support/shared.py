@@ -33,6 +33,7 @@ def shared_directory() -> Iterator[None]:
         tempfile.TemporaryDirectory(prefix="fileservice-tests-") as name,
         pytest.MonkeyPatch.context() as patch,
     ):
+        Path(name).chmod(0o1777)  # as /tmp: some of those processes belong to other users
         patch.setenv(_VARIABLE, name)
         patch.setenv("TMPDIR", name)
         try:
