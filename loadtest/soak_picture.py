@@ -75,7 +75,6 @@ def _panel(
     for share in (0, 0.25, 0.5, 0.75, 1):
         at = seconds * share
         lines.append(
-            f'<text x="{x(at):.1f}" y="{bottom + 16}" text-anchor="middle">'
-            f"{at / 60:.0f} min</text>\n"
+            f'<text x="{x(at):.1f}" y="{bottom + 16}" text-anchor="middle">{at / 60:g} min</text>\n'
         )
     return "".join(lines)
