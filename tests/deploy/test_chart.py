@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import fileservice
 from tests.support.servers import ROOT
 
 pytestmark = pytest.mark.thorough
@@ -46,6 +47,11 @@ def test_chart_passes_helms_lint_and_its_manifests_the_schemas_of_kubernetes(
 ) -> None:
     found = chart("check")
     assert (found.returncode, found.stderr) == (0, ""), found.stdout
+
+
+def test_chart_installs_the_image_of_this_version() -> None:
+    text = (ROOT / "deploy" / "helm" / "fileservice" / "Chart.yaml").read_text()
+    assert f'appVersion: "{fileservice.__version__}"' in text
 
 
 def test_a_directory_is_served_by_one_pod_that_ends_before_the_next_begins(

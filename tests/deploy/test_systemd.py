@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -88,6 +89,12 @@ def _calls_of_set(systemd_analyze: str, name: str) -> set[str]:
     return found
 
 
+def written_paths(trace: str) -> set[str]:
+    """The paths that were opened for writing."""
+    found = re.findall(r'openat\(AT_FDCWD, "([^"]+)", ([A-Z_|]+).* = \d+$', trace, re.MULTILINE)
+    return {path for path, flags in found if "O_WRONLY" in flags or "O_RDWR" in flags}
+
+
 @pytest.mark.thorough
 def test_service_makes_only_calls_that_its_unit_allows(
     tool: Callable[[str], str], tmp_path: Path
@@ -107,9 +114,15 @@ def test_service_makes_only_calls_that_its_unit_allows(
         server.replace_workers()
         assert ask(server, HEALTH).status == 200
         assert server.stop() == 0
-        eventually(lambda: f"{server.process.pid} +++ exited" in calls.read_text())
+        ended = re.compile(rf"^{server.process.pid} +\+\+\+ exited", re.MULTILINE)
+        eventually(lambda: ended.search(calls.read_text()))
     finally:
         server.kill()
+    # ProtectSystem=strict with StateDirectory=, PrivateTmp=, PrivateDevices=
+    writable = (str(server.store), tempfile.gettempdir(), "/tmp/", "/dev/null")
+    assert {
+        path for path in written_paths(calls.read_text()) if not path.startswith(writable)
+    } == set()
     made = set(re.findall(r"^\d+ +(\w+)\(", calls.read_text(), re.MULTILINE))
     assert {"linkat", "fsync", "sendfile", "prlimit64"} & made
     assert made - allowed_calls(tool("systemd-analyze")) == set()

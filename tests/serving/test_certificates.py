@@ -77,6 +77,7 @@ def test_new_certificate_is_served_after_a_reload_and_transfers_go_on(
         assert up.answer().status == 201
         assert down.answer().body == DATA
     assert "Traceback" not in server.log()
+    assert "MonkeyPatchWarning" not in server.log()  # of modules that keep what gevent replaces
 
 
 def test_reload_with_a_broken_certificate_keeps_the_one_that_was_served(
