@@ -13,7 +13,7 @@ from fileservice.access import Scope, share_memory
 from fileservice.addresses import parse_address
 from fileservice.serving.balance import free_slot
 from fileservice.serving.gunicorn_api import add_settings
-from fileservice.serving.log import ACCESS_FORMAT, Log
+from fileservice.serving.log import Log
 from fileservice.serving.worker import CLEANUP_SECONDS, TransferWorker, mark_replaced
 from fileservice.settings import PREFIX, Settings, SettingsError, check_access_file
 from fileservice.storage import StorageError, describe_error, verify_store
@@ -40,8 +40,10 @@ limit_request_field_size = 8190
 # For Unix sockets: the group, to which the proxy belongs, may connect, and others may not.
 umask = 0o117
 errorlog = "-"
+accesslog = _settings.request_log
 logger_class = Log
-access_log_format = ACCESS_FORMAT
+Log.as_json = _settings.log_format == "json"
+Log.audit_log = _settings.audit_log
 control_socket_disable = True
 
 # An upload needs two descriptors. The usual soft limit of 1,024 exists only for select().

@@ -57,6 +57,7 @@ from fileservice.web.middleware import (
     method_override,
     private_responses,
     proxies,
+    request_ids,
 )
 from fileservice.web.origins import AllowedOrigins
 from fileservice.web.path_parameters import CONVERTERS
@@ -152,8 +153,9 @@ def create_app(
     Downloads(dependencies, transfers, hooks, report).mount(app)
     RawUploads(dependencies, hooks, report).mount(app)
     # What these do before a request, they do in this order. A request passes `proxies` before
-    # `method_override`, and both before it is dispatched, since WSGI middleware that is registered
-    # later is called earlier.
+    # `method_override` and `request_ids`, and all three before it is dispatched, since WSGI
+    # middleware that is registered later is called earlier.
+    request_ids.register(app)
     method_override.register(app)
     proxies.register(app, hooks, settings.trusted_proxies, settings.public_url)
     load_shedding.register(hooks, executor.delay)

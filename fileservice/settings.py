@@ -33,6 +33,8 @@ from fileservice.setting_parsers import (
     parse_digest,
     parse_extensions,
     parse_hosts,
+    parse_log_destination,
+    parse_log_format,
     parse_networks,
     parse_optional_duration,
     parse_origins,
@@ -102,6 +104,9 @@ class Settings:
     auth_failure_limit: Limit | None
     rate_limit: RateLimit | None
     limits_url: str | None = field(repr=False)
+    log_format: str
+    request_log: str | None
+    audit_log: str | None
 
     @property
     def hosts(self) -> tuple[str | Network, ...]:
@@ -230,6 +235,9 @@ VARIABLES: Mapping[str, Variable] = {
     "AUTH_FAILURE_LIMIT": Variable("10/minute", parse_failure_limit),
     "RATE_LIMIT": Variable("", parse_rate_limit),
     "LIMITS_URL": Variable("", parse_limits_url, is_secret=True),
+    "LOG_FORMAT": Variable("plain", parse_log_format),
+    "REQUEST_LOG": Variable("-", parse_log_destination),
+    "AUDIT_LOG": Variable("none", parse_log_destination),
 }
 """Every setting, by the name of its variable without PREFIX."""
 

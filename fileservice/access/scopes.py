@@ -17,9 +17,10 @@ class Scope(StrEnum):
 
 
 class Action(Enum):
-    """What a request does; `scopes` are those that it needs, all of them."""
+    """What a request does, in words, and the `scopes` that it needs, all of them."""
 
-    def __init__(self, _description: str, scopes: frozenset[Scope]) -> None:
+    def __init__(self, description: str, scopes: frozenset[Scope]) -> None:
+        self.description = description
         self.scopes = scopes
 
     PUBLIC = "public", frozenset[Scope]()

@@ -55,6 +55,23 @@ def publish(
     AlreadyExpired, NameTaken, PreconditionNotMet, or what the caller's `authorize` and the
     reservation raise.
     """
+    began = time.perf_counter()
+    try:
+        return _publish(request, context, writer, scan, reservation)
+    finally:
+        stages = request.caller.stages
+        stages.add("publish", time.perf_counter() - began)
+        if writer.sync_seconds:
+            stages.add("sync", writer.sync_seconds)
+
+
+def _publish(
+    request: UploadRequest,
+    context: UploadContext,
+    writer: Writer,
+    scan: ContentScan,
+    reservation: QuotaReservation,
+) -> UploadResult:
     verdict = scan.verdict(writer, context.executor.run_cpu)
     digests = scan.digests()
     for algorithm, declared in request.digests.items():
@@ -87,6 +104,7 @@ def publish(
         reservation.abandon()  # the file may become visible nevertheless
         raise
     is_replacement = request.replaces is not None
+    request.caller.report_stored(file, is_replacement)
     return UploadResult(file, created=not is_replacement, replaced=is_replacement)
 
 

@@ -32,8 +32,10 @@ from fileservice.access import (
 )
 from fileservice.addresses import client_key
 from fileservice.names import FileName
-from fileservice.storage import StorageError
+from fileservice.request_record import record_of
+from fileservice.storage import StorageError, StoredFile
 from fileservice.upload import Caller
+from fileservice.web.audit import audit_file
 from fileservice.web.authentication import Authenticator
 from fileservice.web.guests import account_of_guest
 from fileservice.web.link_access import secret_in_path
@@ -100,6 +102,7 @@ class Door:
         Forbidden, TooManyRequests or TooManyUploads, or a StorageError. `leave` must be called when
         the request has ended, whether this raised or not.
         """
+        record_of(environ).action = action.description
         try:
             principal = self._identify(environ)
         except StorageError:
@@ -205,6 +208,9 @@ class Door:
             decide(current, action, name)
             latest = current
 
+        def report_stored(file: StoredFile, is_replacement: bool) -> None:
+            audit_file(environ, "replaced" if is_replacement else "stored", file)
+
         account: QuotaAccount | GuestAccount
         if principal.kind is PrincipalKind.LINK:
             rules = self._authenticator.rules
@@ -219,6 +225,8 @@ class Door:
             authorize,
             partial(authorize, action=Action.REPLACE),
             may_see=partial(may_see, principal),
+            report_stored=report_stored,
+            stages=record_of(environ).stages,
             account=account,
         )
 

@@ -12,6 +12,7 @@ from fileservice.protocols.conditional import format_date
 from fileservice.protocols.digests import repr_digest
 from fileservice.protocols.ranges import ByteRange, content_range
 from fileservice.storage import Opened, StoredFile
+from fileservice.web.audit import audit_file
 from fileservice.web.representations import (
     CompleteResponse,
     content_disposition,
@@ -53,6 +54,8 @@ def send(
         boundary = secrets.token_hex(16)
         pieces = _byteranges(file, ranges, boundary)
         fields["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
+    if environ["REQUEST_METHOD"] == "GET":
+        audit_file(environ, "read", file)
     body = FileRegions(opened.body, pieces, opened.seek_range, on_close)
     response = send_file(
         cast("IO[bytes]", body),

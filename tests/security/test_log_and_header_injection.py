@@ -10,7 +10,8 @@ from email.message import EmailMessage
 import pytest
 
 from fileservice.names import FileName
-from fileservice.serving import log
+from fileservice.request_record import RequestRecord
+from fileservice.serving import log, request_log
 from fileservice.web import representations
 
 FORGED = '\r\n127.0.0.1 - admin [now] "GET /forged HTTP/1.1" 200'
@@ -29,8 +30,9 @@ def logged(formatter: logging.Formatter) -> list[str]:
 
 def accessed() -> str:
     """Return a line of the access log of a request with forged text in its fields."""
-    atoms = {"h": "127.0.0.1", "r": f"GET /{FORGED}", "a": f'x"{FORGED}', "u": f"ada{FORGED}"}
-    return '{h} {u} "{r}" "{a}"'.format(**log._EscapedAtoms(atoms))
+    record = RequestRecord("GET", f"GET /{FORGED}", "127.0.0.1")
+    record.agent, record.principal = f'x"{FORGED}', f"ada{FORGED}"
+    return request_log.plain_line(record)
 
 
 def name_that_is_read(disposition: str) -> str | None:
@@ -51,7 +53,7 @@ def test_without_the_formatter_a_record_is_forged() -> None:
 
 
 def test_without_escaping_an_access_is_forged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log._EscapedAtoms, "quote", staticmethod(lambda text: text))
+    monkeypatch.setattr(request_log, "_quoted", lambda text: text)
     assert "\n" in accessed()
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _EXPOSED_HEADERS = (
     "Location, Content-Location, Content-Range, ETag, Link, Repr-Digest, Retry-After, Sunset,"
-    " WWW-Authenticate,"
+    " WWW-Authenticate, X-Request-Id,"
     " Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm,"
     " Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Metadata, Upload-Expires,"
     " Upload-Concat, Upload-Complete, Upload-Limit"

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 from fileservice.access import Action, Principal, decide
 from fileservice.names import BadName, FileName
 from fileservice.storage import StoredFile
+from fileservice.web.audit import audit_file
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import BadQuery, NoSuchFile
@@ -42,6 +43,8 @@ def routes(dependencies: Dependencies) -> Blueprint:
             files = _matching(dependencies, principal)
         else:
             files = _named(dependencies, principal, names)
+        for file in files:
+            audit_file(request.environ, "read", file)
         content = ZipArchive(dependencies.store, dependencies.executor, files)
         response = Response(iter(content), mimetype="application/zip", headers=_FIELDS)
         response.content_length = content.size
