@@ -11,6 +11,7 @@ import traceback
 from fileservice import listener_file
 from fileservice.access import Scope, share_memory
 from fileservice.addresses import parse_address
+from fileservice.observability import RequestMetrics, share_rows
 from fileservice.serving.balance import free_slot
 from fileservice.serving.gunicorn_api import add_settings
 from fileservice.serving.log import Log
@@ -51,6 +52,7 @@ _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
 
 share_memory()  # the limits count over all workers, which inherit it
+_rows = share_rows()  # as the metrics do
 
 # The application interprets X-Forwarded-*; it knows which proxies to trust (TRUSTED_PROXIES).
 forwarded_allow_ips = ""
@@ -162,6 +164,16 @@ def pre_fork(server, worker):
         listener_file.write(addresses, tls=server.cfg.is_ssl)
     except OSError as error:
         server.log.warning("health checks on this machine will fail: %s", error)
+
+
+def post_fork(_server, worker):
+    """Have the requests of the worker counted."""
+    worker.observers.append(RequestMetrics(_rows.slot(worker.balance_slot)))
+
+
+def child_exit(_server, worker):
+    """Forget what was under way in a worker that has ended, however it has."""
+    _rows.forget_gauges(worker.balance_slot)
 
 
 def on_exit(_server):

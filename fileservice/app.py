@@ -26,8 +26,9 @@ from fileservice.gevent_executor import (
     ThreadExecutor,
     new_lock,
 )
+from fileservice.observability import count_store_calls, shared_rows
 from fileservice.settings import Settings, check_access_file
-from fileservice.storage import Store, open_store
+from fileservice.storage import Busy, StorageFull, StorageUnavailable, Store, open_store
 from fileservice.upload import (
     ResumableUploads,
     UploadContext,
@@ -67,6 +68,7 @@ from fileservice.web.routes import (
     downloads,
     health,
     listing,
+    metrics,
     oidc,
     pages,
     resumable_draft,
@@ -78,6 +80,7 @@ from fileservice.web.routes import (
 from fileservice.web.routes import links as link_routes
 from fileservice.web.routes.downloads import Downloads
 from fileservice.web.routes.health import StoreHealth, check_store
+from fileservice.web.routes.metrics import StoreMeasurements
 from fileservice.web.routes.oidc import Flow
 from fileservice.web.routes.raw_uploads import RawUploads
 from fileservice.web.search_limit import SearchLimit
@@ -86,6 +89,10 @@ from fileservice.web.sign_in import SignIn
 
 if TYPE_CHECKING:
     from fileservice.web.openid_provider import OpenIDProvider
+
+
+_FAILURES_OF_STORE = (StorageUnavailable, StorageFull, Busy)
+"""All other errors of a store are answers, such as that there is no such file."""
 
 
 def create_app(
@@ -108,6 +115,7 @@ def create_app(
         new_lock=new_lock,
         call_blocking=call_blocking,
     )
+    store = count_store_calls(store, lambda error: isinstance(error, _FAILURES_OF_STORE))
     executor = _executor_for(store)
     app = Flask("fileservice", static_folder=None, template_folder="web/templates")
     app.jinja_options = {"trim_blocks": True}  # pages have no line for each block of a template
@@ -147,6 +155,8 @@ def create_app(
         oidc.routes(provider, flow, browser_sign_in, authenticator, settings.public_url)
     )
     app.register_blueprint(health.routes(_health(settings, store, executor), access_file))
+    measurements = StoreMeasurements(store, _executor_of_checks(executor))
+    app.register_blueprint(metrics.routes(shared_rows(), measurements.figures))
     app.register_blueprint(assets.routes())
     hooks = Hooks()
     report = partial(problem_pages.report_beside, app, hooks)
@@ -243,12 +253,19 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _health(settings: Settings, store: Store, executor: Executor) -> StoreHealth:
-    # A check of a disk may hang, so it has a thread that no other call waits for. A check of a
-    # bucket waits in the event loop; all workers together make one in a second.
-    if isinstance(executor, ThreadExecutor):
-        executor = ThreadExecutor(threads=1)
-    check = partial(executor.run_io, check_store, store, settings.min_free_space)
+    # All workers together check a bucket once in a second.
+    run_io = _executor_of_checks(executor).run_io
+    check = partial(run_io, check_store, store, settings.min_free_space)
     return StoreHealth(check, interval=float(settings.workers) if store.remote else 1.0)
+
+
+def _executor_of_checks(executor: Executor) -> Executor:
+    """Return an executor for checks of the store.
+
+    One of a disk may hang, so it has a thread that no other call waits for. One of a bucket waits
+    in the event loop.
+    """
+    return ThreadExecutor(threads=1) if isinstance(executor, ThreadExecutor) else executor
 
 
 def _executor_for(store: Store) -> InlineExecutor | GreenletExecutor | ThreadExecutor:

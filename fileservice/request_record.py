@@ -107,6 +107,9 @@ class RequestObserver(Protocol):
     def ended(self, record: RequestRecord) -> None:
         """The response has been sent, or cannot be."""
 
+    def waited(self, seconds: float) -> None:
+        """What was ready to run has waited so long for its turn; this is measured all the time."""
+
 
 def record_of(environ: dict[str, Any]) -> RequestRecord:
     """Return the record of a request; a new one where the server has made none."""

@@ -39,5 +39,7 @@ class Action(Enum):
     """Upload a file that takes the place of another."""
     SHARE = "share", frozenset({Scope.SHARE})
     """Make a link; what the link would give is needed as well."""
+    READ_METRICS = "read metrics", frozenset({Scope.ADMIN})
+    """See what is counted of all requests; a program on this machine needs no scope."""
     MANAGE_LINKS = "manage links", frozenset({Scope.SHARE})
     """List and revoke one's own links, or those of all with the scope `admin`, which suffices."""

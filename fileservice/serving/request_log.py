@@ -50,6 +50,9 @@ class RequestLog:
     def begun(self, record: RequestRecord) -> None:
         """Do nothing: a request has its line when it has ended."""
 
+    def waited(self, seconds: float) -> None:
+        """Do nothing."""
+
     def ended(self, record: RequestRecord) -> None:
         """Write a line about a request, at once or in a moment."""
         self._lines.append(self._format(record))

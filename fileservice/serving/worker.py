@@ -85,7 +85,7 @@ class TransferWorker(BaseWorker):
         self._closable: dict[socket, float] = {}
         self._begun: deque[float] = deque(maxlen=FEW_REQUESTS + 1)  # when the last requests began
         self._accept_queue = QueueMonitor()
-        self._loop_delay = LoopDelay(self._count_requests)
+        self._loop_delay = LoopDelay(self._count_requests, self._report_delay)
         self.observers: list[RequestObserver] = []
         """Those that are informed about every request; gunicorn's configuration adds to them."""
 
@@ -142,6 +142,10 @@ class TransferWorker(BaseWorker):
                 self._end([*self._idle, *self._new])
             self.notify()
             gevent.sleep(0.05)
+
+    def _report_delay(self, seconds: float) -> None:
+        for observer in self.observers:
+            observer.waited(seconds)
 
     def _log_loop_error(self, context: Any, exc_info: Any) -> None:
         if is_accept_error(context, exc_info[1]):

@@ -39,6 +39,7 @@ from fileservice.web.audit import audit_file
 from fileservice.web.authentication import Authenticator
 from fileservice.web.guests import account_of_guest
 from fileservice.web.link_access import secret_in_path
+from fileservice.web.loopback import is_from_this_machine
 from fileservice.web.path_parameters import parse_path_parameters
 from fileservice.web.requests import client_address
 from fileservice.wsgi_extensions import meter_transfer
@@ -102,7 +103,8 @@ class Door:
         Forbidden, TooManyRequests or TooManyUploads, or a StorageError. `leave` must be called when
         the request has ended, whether this raised or not.
         """
-        record_of(environ).action = action.description
+        record = record_of(environ)
+        record.action = action.description
         try:
             principal = self._identify(environ)
         except StorageError:
@@ -116,11 +118,13 @@ class Door:
             client = _client(principal, environ)
             self._limits.rate.admit(client)
             environ[_METER] = self._limits.rate.meter(client)
-        decide(principal, action)
+        if action is not Action.READ_METRICS or not is_from_this_machine(environ):
+            decide(principal, action)
         if action in _ACTIONS_OF_UPLOADS and environ["REQUEST_METHOD"] in _METHODS_OF_UPLOADS:
             if not self._limits.uploads.take():
                 raise TooManyUploads(self._limits.uploads.limit)
             environ[_UPLOAD] = True
+            record.transfer = "upload"
 
     @staticmethod
     def admit_to_file(environ: "WSGIEnvironment", action: Action, name: FileName) -> None:

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 
 from fileservice.access import Action, Principal, decide
 from fileservice.names import BadName, FileName
+from fileservice.request_record import record_of
 from fileservice.storage import StoredFile
 from fileservice.web.audit import audit_file
 from fileservice.web.dependencies import Dependencies
@@ -43,6 +44,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
             files = _matching(dependencies, principal)
         else:
             files = _named(dependencies, principal, names)
+        record_of(request.environ).transfer = "download"
         for file in files:
             audit_file(request.environ, "read", file)
         content = ZipArchive(dependencies.store, dependencies.executor, files)
