@@ -160,7 +160,7 @@ class Connection:
         environ = self._environ(request, body)
         version = request.version
         record = environ[REQUEST_RECORD] = RequestRecord(
-            request.method, f"{self._request_line} HTTP/{version[0]}.{version[1]}"
+            request.method, f"{self._request_line} HTTP/{version[0]}.{version[1]}", environ
         )
         worker.count_request()
         for observer in worker.observers:
@@ -172,10 +172,6 @@ class Connection:
             response.outcome = _outcome(error)
             raise
         finally:
-            record.client = environ.get("REMOTE_ADDR") or ""
-            record.principal = environ.get("REMOTE_USER") or ""
-            record.referer = environ.get("HTTP_REFERER", "")
-            record.agent = environ.get("HTTP_USER_AGENT", "")
             record.status = int(response.status[:3]) if response.status else 0
             record.received, record.sent = body.received, response.delivered
             record.outcome = response.outcome
@@ -239,7 +235,7 @@ class Connection:
         """Respond to a head that could not be read."""
         line = request_line(self._head_start)
         peer = self._addr[0] if isinstance(self._addr, tuple) else ""
-        record = RequestRecord(line.partition(" ")[0], line.strip(), peer)
+        record = RequestRecord(line.partition(" ")[0], line.strip(), {"REMOTE_ADDR": peer})
         response = error_response(error, record.id)
         record.status, record.sent = int(response.status[:3]), len(response.body)
         record.problem, record.outcome = response.code, response.outcome
@@ -258,6 +254,7 @@ class Connection:
         record.seconds = time.monotonic() - self._started
         for observer in self._worker.observers:
             observer.ended(record)
+        record.forget_environ()
 
     def _body(self, request: Request) -> Body:
         def send_continue() -> None:

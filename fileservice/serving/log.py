@@ -109,11 +109,8 @@ class Log(BaseLogger):  # type: ignore[misc]  # gunicorn has no types
         record = RequestRecord(
             environ["REQUEST_METHOD"],
             f"{environ['REQUEST_METHOD']} {environ['RAW_URI']} {environ['SERVER_PROTOCOL']}",
-            environ.get("REMOTE_ADDR") or "",
+            environ,
         )
-        record.principal = environ.get("REMOTE_USER") or ""
-        record.referer = environ.get("HTTP_REFERER", "")
-        record.agent = environ.get("HTTP_USER_AGENT", "")
         record.status = int(str(resp.status)[:3])
         record.sent = resp.sent
         record.seconds = request_time.total_seconds()

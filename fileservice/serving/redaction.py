@@ -25,7 +25,7 @@ def may_have_secrets(text: str) -> bool:
 
     A secret is long, or comes after the first segment of the path of a link.
     """
-    return len(text) >= _SHORTEST or "%" in text or "/s" in text or "/S" in text
+    return len(text) >= _SHORTEST or "%" in text or "/s/" in text or "/S/" in text
 
 
 def without_secrets(text: str) -> str:

@@ -5,12 +5,12 @@ are collected for a moment and written together: a call of the system for each w
 all else that a line needs.
 """
 
-import json
 import logging
 import re
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii as encode
 
 from fileservice.request_record import RequestRecord
 from fileservice.serving.redaction import may_have_secrets, without_secrets
@@ -70,59 +70,84 @@ class RequestLog:
 
 def plain_line(record: RequestRecord) -> str:
     """Return the line of the Combined Log Format, with further fields at its end."""
-    return (
-        f"{record.client or '-'} - {_word(record.principal)} [{_clf_time(int(time.time()))}]"
-        f' "{_quoted(record.line) or "-"}" {record.status or "-"} {record.sent}'
-        f' "{_constant(record.referer)}" "{_constant(record.agent)}" {record.seconds:.6f}'
-        f' "{_constant(record.outcome)}"'
-        f" id={record.id} received={record.received} route={record.route or '-'}"
-        f" action={record.action or '-'} problem={record.problem or '-'}"
-        + (f" parent={record.parent}" if record.parent else "")
-        + "".join(f" {stage}={seconds:.6f}" for stage, seconds in record.stages.items())
+    get = record.environ.get
+    line = (
+        f"{_plain_client(get('REMOTE_ADDR'), get('REMOTE_USER'), int(time.time()))}"
+        f'"{_quoted(record.line) or "-"}" {record.status or "-"} {record.sent}'
+        f" {_plain_agent(get('HTTP_REFERER'), get('HTTP_USER_AGENT'))} {record.seconds:.6f}"
+        f' "{_plain(record.outcome)}" id={record.id} received={record.received}'
+        f"{_plain_facts(record.route, record.action, record.problem)}"
     )
+    if record.parent:
+        line += f" parent={record.parent}"
+    if record.stages:
+        line += "".join(f" {stage}={seconds:.6f}" for stage, seconds in record.stages.items())
+    return line
 
 
 def json_line(record: RequestRecord) -> str:
     """Return an object in JSON, whose strings are ASCII: nothing in them can end a line."""
-    now = time.time()
-    stages = ",".join(f'"{stage}":{seconds:.6f}' for stage, seconds in record.stages.items())
+    now, get = time.time(), record.environ.get
+    stages = ""
+    if record.stages:
+        stages = ",".join(f'"{stage}":{seconds:.6f}' for stage, seconds in record.stages.items())
     return (
         f'{{"time":"{_rfc3339_second(int(now))}.{int(now % 1 * 1000):03d}Z","event":"request"'
-        f',"request-id":"{record.id}","client":{_json_constant(record.client)}'
-        f',"principal":{_json_constant(record.principal)},"request":{_json(record.line)}'
-        f',"route":{_json_constant(record.route)},"action":{_json_constant(record.action)}'
-        f',"status":{record.status},"problem":{_json_constant(record.problem)}'
-        f',"received":{record.received},"sent":{record.sent},"seconds":{record.seconds:.6f}'
-        f',"outcome":{_json_constant(record.outcome)},"stages":{{{stages}}}'
-        f',"traceparent":{_json_constant(record.parent)}'
-        f',"referer":{_json_constant(record.referer)},"agent":{_json_constant(record.agent)}}}'
+        f',"request-id":"{record.id}"{_json_client(get("REMOTE_ADDR"), get("REMOTE_USER"))}'
+        f',"request":{_json(record.line)}'
+        f"{_json_facts(record.route, record.action, record.problem)}"
+        f',"status":{record.status},"received":{record.received},"sent":{record.sent}'
+        f',"seconds":{record.seconds:.6f},"outcome":{_json_or_null(record.outcome)}'
+        f',"stages":{{{stages}}},"traceparent":{_json_or_null(record.parent)}'
+        f"{_json_agent(get('HTTP_REFERER'), get('HTTP_USER_AGENT'))}}}"
     )
 
 
-def _quoted(text: str) -> str:
-    if may_have_secrets(text):
-        text = without_secrets(text)
-    return _IN_QUOTES.sub(escaped, text) if _IN_QUOTES.search(text) else text
+# What many requests have in common is kept.
 
 
 @lru_cache(maxsize=512)
-def _constant(text: str) -> str:
-    """Return a text that many requests share, quoted."""
-    return _quoted(text) or "-"
+def _plain_client(address: str | None, principal: str | None, second: int) -> str:
+    # The name of a principal is not in quotation marks, so it must be one word.
+    user = _quoted(principal or "-").replace(" ", "\\x20")
+    return f"{address or '-'} - {user} [{_clf_time(second)}] "
 
 
 @lru_cache(maxsize=512)
-def _word(text: str) -> str:
-    """Return the name of a principal, which is not in quotation marks, as one word."""
-    return _quoted(text).replace(" ", "\\x20") or "-"
-
-
-def _json(text: str) -> str:
-    return json.dumps(without_secrets(text) if may_have_secrets(text) else text)
+def _plain_agent(referer: str | None, agent: str | None) -> str:
+    return f'"{_plain(referer)}" "{_plain(agent)}"'
 
 
 @lru_cache(maxsize=512)
-def _json_constant(text: str) -> str:
+def _plain_facts(route: str, action: str, problem: str) -> str:
+    return f" route={route or '-'} action={action or '-'} problem={problem or '-'}"
+
+
+@lru_cache(maxsize=512)
+def _plain(text: str | None) -> str:
+    return _quoted(text or "-")
+
+
+@lru_cache(maxsize=512)
+def _json_client(address: str | None, principal: str | None) -> str:
+    return f',"client":{_json_or_null(address)},"principal":{_json_or_null(principal)}'
+
+
+@lru_cache(maxsize=512)
+def _json_agent(referer: str | None, agent: str | None) -> str:
+    return f',"referer":{_json_or_null(referer)},"agent":{_json_or_null(agent)}'
+
+
+@lru_cache(maxsize=512)
+def _json_facts(route: str, action: str, problem: str) -> str:
+    return (
+        f',"route":{_json_or_null(route)},"action":{_json_or_null(action)}'
+        f',"problem":{_json_or_null(problem)}'
+    )
+
+
+@lru_cache(maxsize=512)
+def _json_or_null(text: str | None) -> str:
     return _json(text) if text else "null"
 
 
@@ -134,3 +159,13 @@ def _clf_time(second: int) -> str:
 @lru_cache(maxsize=2)
 def _rfc3339_second(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
+def _quoted(text: str) -> str:
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return without_secrets(text) if may_have_secrets(text) else text
+    return _IN_QUOTES.sub(escaped, without_secrets(text))
+
+
+def _json(text: str) -> str:
+    return encode(without_secrets(text) if may_have_secrets(text) else text)

@@ -116,7 +116,8 @@ class TransferWorker(BaseWorker):
         try:
             self._serve_until_stopped(servers)
         finally:
-            self.log.requests.flush()
+            for observer in self.observers:
+                observer.flush()
 
     def _serve_until_stopped(self, servers: Iterable[BalancedServer]) -> None:
         while self.alive:

@@ -42,6 +42,8 @@ def audit(environ: "WSGIEnvironment", event: str, **details: str | int | None) -
 
 def audit_file(environ: "WSGIEnvironment", event: str, file: StoredFile) -> None:
     """Write an event about a stored file."""
+    if not _log.isEnabledFor(logging.INFO):
+        return
     digest = file.content.sha256
     audit(
         environ,

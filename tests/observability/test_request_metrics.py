@@ -9,7 +9,7 @@ from fileservice.observability import (
     take_store_calls,
 )
 from fileservice.observability.exposition import StoreFigures, text
-from fileservice.request_record import RequestRecord
+from fileservice.request_record import RequestRecord, StageTimes
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -42,6 +42,7 @@ def test_requests_are_counted_by_route_method_and_status_over_workers() -> None:
         metrics = RequestMetrics(rows.slot(slot))
         for status in (200, 200, 404):
             metrics.ended(record(status=status, sent=100, received=5))
+        metrics.flush()
     found = samples(rows)
     route = {"route": "/download/<name>"}
     assert sample(found, "requests_total", **route, method="GET", status="200") == 4
@@ -59,6 +60,7 @@ def test_a_duration_at_a_bound_is_in_its_bucket_and_a_long_one_in_the_last() -> 
     metrics = RequestMetrics(rows.slot(0))
     metrics.ended(record(seconds=0.25))
     metrics.ended(record(seconds=100_000.0))
+    metrics.flush()
     found = samples(rows)
     route = {"route": "/download/<name>"}
     assert sample(found, "request_seconds_bucket", **route, le="0.05") == 0
@@ -73,6 +75,7 @@ def test_problems_and_decisions_are_counted() -> None:
     metrics.ended(record(status=403, problem="forbidden"))
     metrics.ended(record(status=404, problem="not-found"))
     metrics.ended(record(route="", action="", status=404, problem="not-found"))
+    metrics.flush()
     found = samples(rows)
     assert sample(found, "problems_total", code="not-found") == 2
     assert sample(found, "access_decisions_total", action="read", decision="forbidden") == 1
@@ -86,6 +89,7 @@ def test_what_was_done_with_links_is_counted() -> None:
     metrics.ended(record(route="/s/<link_secret>/<name>", status=206))
     metrics.ended(record(route="/links", method="POST", status=201))
     metrics.ended(record(route="/links", method="POST", status=400))
+    metrics.flush()
     found = samples(rows)
     assert sample(found, "links_total", event="downloaded") == 1
     assert sample(found, "links_total", event="made") == 1
@@ -96,6 +100,8 @@ def test_methods_that_clients_invent_make_one_row() -> None:
     metrics = RequestMetrics(rows.slot(0))
     for number in range(1000):
         metrics.ended(record(method=f"METHOD{number}", status=405))
+    metrics.flush()
+    metrics.flush()
     found = samples(rows)
     route = {"route": "/download/<name>"}
     assert sample(found, "requests_total", **route, method="other", status="405") == 1000
@@ -125,7 +131,7 @@ def test_transfers_are_under_way_until_their_requests_end() -> None:
 def test_stages_and_waits_of_the_loop_are_histograms() -> None:
     rows = SharedRows()
     metrics = RequestMetrics(rows.slot(0))
-    made = record()
+    made = record(stages=StageTimes())
     made.stages.add("hash", 0.5)
     made.stages.add("hash", 0.25)
     metrics.ended(made)

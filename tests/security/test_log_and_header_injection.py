@@ -28,11 +28,9 @@ def logged(formatter: logging.Formatter) -> list[str]:
     return stream.getvalue().splitlines()
 
 
-def accessed() -> str:
-    """Return a line of the access log of a request with forged text in its fields."""
-    record = RequestRecord("GET", f"GET /{FORGED}", "127.0.0.1")
-    record.agent, record.principal = f'x"{FORGED}', f"ada{FORGED}"
-    return request_log.plain_line(record)
+def accessed(**environ: str) -> str:
+    """Return a line of the request log with forged text in the request line and in fields."""
+    return request_log.plain_line(RequestRecord("GET", f"GET /{FORGED}", environ))
 
 
 def name_that_is_read(disposition: str) -> str | None:
@@ -44,8 +42,9 @@ def name_that_is_read(disposition: str) -> str | None:
 
 def test_a_record_is_one_line() -> None:
     assert len(logged(log.LineFormatter("%(message)s"))) == 1
-    assert "\n" not in accessed()
-    assert '"x\\"' in accessed()
+    line = accessed(HTTP_USER_AGENT=f'x"{FORGED}', REMOTE_USER=f"ada{FORGED}")
+    assert "\n" not in line
+    assert '"x\\"' in line
 
 
 def test_without_the_formatter_a_record_is_forged() -> None:
