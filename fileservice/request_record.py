@@ -9,9 +9,12 @@ is reported once, in one place, whichever application has answered it, and also 
 
 import os
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 REQUEST_RECORD = "fileservice.request_record"
+trace_parent: ContextVar[str] = ContextVar("trace_parent", default="")
+"""The `traceparent` of the request that this greenlet or thread works for; "" if it has none."""
 AUDIT_LOGGER = "fileservice.audit"
 """The name of the logger of the audit log, whose messages are complete lines."""
 

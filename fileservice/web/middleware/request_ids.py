@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from fileservice.request_record import RequestRecord, record_of
+from fileservice.request_record import RequestRecord, record_of, trace_parent
 from fileservice.web.requests import has_trusted_peer
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class RequestIds:
         record = record_of(environ)
         if has_trusted_peer(environ):
             _take_ids(environ, record)
+        if record.parent != trace_parent.get():  # the request before may have left its own
+            trace_parent.set(record.parent)
         field = ("X-Request-Id", record.id)
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:

@@ -5,7 +5,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from fileservice.request_record import REQUEST_RECORD, RequestRecord
+from fileservice.request_record import REQUEST_RECORD, RequestRecord, trace_parent
 from tests.web.application import application
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -100,3 +100,11 @@ def test_the_record_says_what_the_application_has_done(client: FlaskClient) -> N
         "/assets/0/page.css": ("/assets/<version>/<filename>", "public", "not-found"),
         "/no/such/path": ("", "", "not-found"),
     }
+
+
+def test_the_trace_context_of_one_request_is_not_that_of_the_next(client: FlaskClient) -> None:
+    environ = {"REMOTE_ADDR": "10.0.0.1", "HTTP_TRACEPARENT": PARENT}
+    client.get("/download", environ_overrides=environ)
+    assert trace_parent.get() == PARENT
+    client.get("/download")
+    assert trace_parent.get() == ""
