@@ -28,6 +28,7 @@ from fileservice.gevent_executor import (
     new_lock,
 )
 from fileservice.integrity import DamageMarks
+from fileservice.observability import count_store_calls, shared_rows
 from fileservice.operator_checks import (
     clamd_of,
     scanner_health,
@@ -35,7 +36,7 @@ from fileservice.operator_checks import (
     verify_clamd,
 )
 from fileservice.settings import Settings, check_access_file
-from fileservice.storage import Store, open_store
+from fileservice.storage import Busy, StorageFull, StorageUnavailable, Store, open_store
 from fileservice.upload import (
     ContentPolicy,
     ResumableUploads,
@@ -67,6 +68,7 @@ from fileservice.web.middleware import (
     method_override,
     private_responses,
     proxies,
+    request_ids,
 )
 from fileservice.web.origins import AllowedOrigins
 from fileservice.web.path_parameters import CONVERTERS
@@ -78,6 +80,7 @@ from fileservice.web.routes import (
     file_index,
     health,
     listing,
+    metrics,
     oidc,
     pages,
     resumable_draft,
@@ -89,6 +92,7 @@ from fileservice.web.routes import (
 from fileservice.web.routes import links as link_routes
 from fileservice.web.routes.downloads import Downloads
 from fileservice.web.routes.health import SharedCheck, check_store
+from fileservice.web.routes.metrics import StoreMeasurements
 from fileservice.web.routes.oidc import Flow
 from fileservice.web.routes.raw_uploads import RawUploads
 from fileservice.web.search_limit import SearchLimit
@@ -97,6 +101,10 @@ from fileservice.web.sign_in import SignIn
 
 if TYPE_CHECKING:
     from fileservice.web.openid_provider import OpenIDProvider
+
+
+_FAILURES_OF_STORE = (StorageUnavailable, StorageFull, Busy)
+"""All other errors of a store are answers, such as that there is no such file."""
 
 
 def create_app(
@@ -121,6 +129,7 @@ def create_app(
         new_lock=new_lock,
         call_blocking=call_blocking,
     )
+    store = count_store_calls(store, lambda error: isinstance(error, _FAILURES_OF_STORE))
     executor = _executor_for(store)
     app = Flask("fileservice", static_folder=None, template_folder="web/templates")
     # Pages have no line for each block of a template.
@@ -175,6 +184,8 @@ def create_app(
     )
     scanner = scanner_health(settings, clamd)
     app.register_blueprint(health.routes(_health(settings, store, executor), scanner, access_file))
+    measurements = StoreMeasurements(store, _executor_of_checks(executor))
+    app.register_blueprint(metrics.routes(shared_rows(), measurements.figures))
     app.register_blueprint(assets.routes())
     app.register_blueprint(description.routes(dependencies, problems.TABLE))
     hooks = Hooks()
@@ -182,8 +193,9 @@ def create_app(
     Downloads(dependencies, transfers, hooks, report).mount(app)
     RawUploads(dependencies, hooks, report).mount(app)
     # What these do before a request, they do in this order. A request passes `proxies` before
-    # `method_override`, and both before it is dispatched, since WSGI middleware that is registered
-    # later is called earlier.
+    # `method_override` and `request_ids`, and all three before it is dispatched, since WSGI
+    # middleware that is registered later is called earlier.
+    request_ids.register(app)
     method_override.register(app)
     proxies.register(app, hooks, settings.trusted_proxies, settings.public_url)
     load_shedding.register(hooks, executor.delay)
@@ -295,12 +307,19 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _health(settings: Settings, store: Store, executor: Executor) -> SharedCheck:
-    # A check of a disk may hang, so it has a thread that no other call waits for. A check of a
-    # bucket waits in the event loop; all workers together make one in a second.
-    if isinstance(executor, ThreadExecutor):
-        executor = ThreadExecutor(threads=1)
-    check = partial(executor.run_io, check_store, store, settings.min_free_space)
+    # All workers together check a bucket once in a second.
+    run_io = _executor_of_checks(executor).run_io
+    check = partial(run_io, check_store, store, settings.min_free_space)
     return SharedCheck(check, interval=float(settings.workers) if store.remote else 1.0)
+
+
+def _executor_of_checks(executor: Executor) -> Executor:
+    """Return an executor for checks of the store.
+
+    One of a disk may hang, so it has a thread that no other call waits for. One of a bucket waits
+    in the event loop.
+    """
+    return ThreadExecutor(threads=1) if isinstance(executor, ThreadExecutor) else executor
 
 
 def _executor_for(store: Store) -> InlineExecutor | GreenletExecutor | ThreadExecutor:

@@ -19,11 +19,12 @@ from fileservice import libmagic, listener_file
 from fileservice.access import Scope, share_memory
 from fileservice.addresses import parse_address
 from fileservice.executor import NativeSockets
+from fileservice.observability import RequestMetrics, share_rows
 from fileservice.serving.balance import free_slot
 from fileservice.serving.certificates import CertificateError, load_certificate
 from fileservice.serving.gunicorn_api import add_settings, set_restart_command
 from fileservice.serving.listen_check import CannotListen, check_listeners
-from fileservice.serving.log import ACCESS_FORMAT, Log
+from fileservice.serving.log import Log
 from fileservice.serving.worker import CLEANUP_SECONDS, TransferWorker, mark_replaced
 from fileservice.setting_conflicts import PREFIX
 from fileservice.settings import (
@@ -56,8 +57,10 @@ limit_request_field_size = 8190
 # For Unix sockets: the group, to which the proxy belongs, may connect, and others may not.
 umask = 0o117
 errorlog = "-"
+accesslog = _settings.request_log
 logger_class = Log
-access_log_format = ACCESS_FORMAT
+Log.as_json = _settings.log_format == "json"
+Log.audit_log = _settings.audit_log
 control_socket_disable = True
 
 # An upload needs two descriptors. The usual soft limit of 1,024 exists only for select().
@@ -65,6 +68,7 @@ _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
 
 share_memory()  # the limits count over all workers, which inherit it
+_rows = share_rows()  # as the metrics do
 
 # The application interprets X-Forwarded-*; it knows which proxies to trust (TRUSTED_PROXIES).
 forwarded_allow_ips = ""
@@ -215,6 +219,16 @@ def pre_fork(server: Any, worker: Any) -> None:
         listener_file.write(addresses, tls=server.cfg.is_ssl)
     except OSError as error:
         server.log.warning("health checks on this machine will fail: %s", error)
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """Have the requests of the worker counted."""
+    worker.observers.append(RequestMetrics(_rows.slot(worker.balance_slot)))
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Forget what was under way in a worker that has ended, however it has."""
+    _rows.forget_gauges(worker.balance_slot)
 
 
 def pre_exec(server: Any) -> None:

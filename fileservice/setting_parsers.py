@@ -143,6 +143,20 @@ def parse_digest(text: str) -> bool:
     return text == "sha-256"
 
 
+def parse_log_format(text: str) -> str:
+    """Parse how lines of the logs are written: ``plain`` or ``json``."""
+    if text not in ("plain", "json"):
+        raise ValueError("must be plain or json")
+    return text
+
+
+def parse_log_destination(text: str) -> str | None:
+    """Parse where a log goes: ``-`` is stdout, ``none`` nowhere (None), all else a path."""
+    if text not in ("-", "none") and not Path(text).absolute().parent.is_dir():
+        raise ValueError("must be - for stdout, none, or a file in a directory that exists")
+    return None if text == "none" else text
+
+
 def parse_public_url(text: str) -> str | None:
     """Return a base URL without a slash at its end; None for an empty text."""
     if not text:

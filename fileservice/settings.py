@@ -37,6 +37,8 @@ from fileservice.setting_parsers import (
     parse_digest,
     parse_extensions,
     parse_hosts,
+    parse_log_destination,
+    parse_log_format,
     parse_networks,
     parse_optional_duration,
     parse_origins,
@@ -123,6 +125,9 @@ class Settings:
     on_stored: str | None
     on_stored_secret: bytes | None = field(repr=False)
     on_stored_private: bool
+    log_format: str
+    request_log: str | None
+    audit_log: str | None
 
     @property
     def hosts(self) -> tuple[str | Network, ...]:
@@ -272,6 +277,9 @@ VARIABLES: Mapping[str, Variable] = {
     "ON_STORED": Variable("", parse_receiver),
     "ON_STORED_SECRET": Variable("", parse_signing_secret, is_secret=True),
     "ON_STORED_PRIVATE": Variable("false", parse_boolean),
+    "LOG_FORMAT": Variable("plain", parse_log_format),
+    "REQUEST_LOG": Variable("-", parse_log_destination),
+    "AUDIT_LOG": Variable("none", parse_log_destination),
 }
 """Every setting, by the name of its variable without PREFIX."""
 

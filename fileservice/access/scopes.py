@@ -17,9 +17,10 @@ class Scope(StrEnum):
 
 
 class Action(Enum):
-    """What a request does; `scopes` are those that it needs, all of them."""
+    """What a request does, in words, and the `scopes` that it needs, all of them."""
 
-    def __init__(self, _description: str, scopes: frozenset[Scope]) -> None:
+    def __init__(self, description: str, scopes: frozenset[Scope]) -> None:
+        self.description = description
         self.scopes = scopes
 
     PUBLIC = "public", frozenset[Scope]()
@@ -38,5 +39,7 @@ class Action(Enum):
     """Upload a file that takes the place of another."""
     SHARE = "share", frozenset({Scope.SHARE})
     """Make a link; what the link would give is needed as well."""
+    READ_METRICS = "read metrics", frozenset({Scope.ADMIN})
+    """See what is counted of all requests; a program on this machine needs no scope."""
     MANAGE_LINKS = "manage links", frozenset({Scope.SHARE})
     """List and revoke one's own links, or those of all with the scope `admin`, which suffices."""

@@ -30,6 +30,8 @@ class Body(io.RawIOBase):
         """All of it has been read: the next request begins here."""
         self.failed = False
         """Reading raised an error: it is unknown where the next request begins."""
+        self.received = 0
+        """Bytes that have been read."""
 
     def is_reusable(self) -> bool:
         """Return whether another request can follow this body on the connection.
@@ -54,10 +56,12 @@ class Body(io.RawIOBase):
             on_first_read, self._on_first_read = self._on_first_read, None
             on_first_read()
         try:
-            return self._fill(memoryview(buffer))
+            count = self._fill(memoryview(buffer))
         except BaseException:
             self.failed = True
             raise
+        self.received += count or 0
+        return count
 
     def arrives_within(self, seconds: float) -> bool:  # noqa: ARG002  # not known here
         """Return whether `readinto` will not have to wait for longer than `seconds`, if known."""

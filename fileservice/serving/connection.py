@@ -5,13 +5,13 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
 
 import gevent
 from gevent.socket import socket
 
+from fileservice.request_record import REQUEST_RECORD, RequestObserver, RequestRecord
 from fileservice.serving.body import Body, LengthBody
 from fileservice.serving.chunks import ChunkedBody
 from fileservice.serving.environ import EnvironFactory
@@ -64,6 +64,7 @@ class Worker(Protocol):
     alive: bool
     stopping: bool
     limits: TimeLimits
+    observers: list[RequestObserver]
 
     def idle(self, connection: socket, number: int) -> AbstractContextManager[None]: ...
 
@@ -157,7 +158,13 @@ class Connection:
             lambda: not worker.alive or not body.is_reusable(),
         )
         environ = self._environ(request, body)
+        version = request.version
+        record = environ[REQUEST_RECORD] = RequestRecord(
+            request.method, f"{self._request_line} HTTP/{version[0]}.{version[1]}", environ
+        )
         worker.count_request()
+        for observer in worker.observers:
+            observer.begun(record)
         try:
             responded = self._run_application(environ, response)
             response.outcome = "aborted: the body broke off" if body.failed else "complete"
@@ -165,8 +172,10 @@ class Connection:
             response.outcome = _outcome(error)
             raise
         finally:
-            if worker.log.access_log_enabled:
-                worker.log.access(response, request, environ, self._duration())
+            record.status = int(response.status[:3]) if response.status else 0
+            record.received, record.sent = body.received, response.delivered
+            record.outcome = response.outcome
+            self._end(record)
         if not responded:
             return False
         # After "Connection: keep-alive" the client may have sent a request already, even if the
@@ -203,7 +212,7 @@ class Connection:
             body = self._worker.wsgi(environ, response.start_response)
         except Exception as error:
             self._worker.log.exception("%s: the application failed", self)
-            failure = error_response(error)
+            failure = error_response(error, environ[REQUEST_RECORD].id)
             response.status = failure.status
             send(self._client, bytes(failure))
             self._linger()
@@ -224,11 +233,15 @@ class Connection:
 
     def _reject(self, error: Exception) -> None:
         """Respond to a head that could not be read."""
-        response = error_response(error)
-        log = self._worker.log
-        if log.access_log_enabled:
-            environ = self._environs.make_for_log(request_line(self._head_start), self._addr)
-            log.access(response, (), environ, self._duration())
+        line = request_line(self._head_start)
+        peer = self._addr[0] if isinstance(self._addr, tuple) else ""
+        record = RequestRecord(line.partition(" ")[0], line.strip(), {"REMOTE_ADDR": peer})
+        response = error_response(error, record.id)
+        record.status, record.sent = int(response.status[:3]), len(response.body)
+        record.problem, record.outcome = response.code, response.outcome
+        for observer in self._worker.observers:
+            observer.begun(record)
+        self._end(record)
         self._client.settimeout(self._worker.limits.idle)
         send(self._client, bytes(response))
         self._linger()
@@ -237,8 +250,11 @@ class Connection:
         with self._worker.closable(self._client):
             linger(self._client, self._worker.limits.linger)
 
-    def _duration(self) -> timedelta:
-        return timedelta(seconds=time.monotonic() - self._started)
+    def _end(self, record: RequestRecord) -> None:
+        record.seconds = time.monotonic() - self._started
+        for observer in self._worker.observers:
+            observer.ended(record)
+        record.forget_environ()
 
     def _body(self, request: Request) -> Body:
         def send_continue() -> None:

@@ -39,13 +39,6 @@ class EnvironFactory:
             environ[key] = f"{environ[key]},{value}" if key in environ else value
         return environ
 
-    @staticmethod
-    def make_for_log(line: str, client: Any) -> dict[str, str]:
-        """Return what the log needs of a request whose head could not be read beyond `line`."""
-        method, target, protocol = [*line.split(" ", 2), "", ""][:3]
-        fields = {"REQUEST_METHOD": method, "RAW_URI": target, "SERVER_PROTOCOL": protocol}
-        return fields | _client_fields(client)
-
 
 def wrap_file(file: Any, block_size: int = _FILE_BLOCK_SIZE) -> FileRegions | FileWrapper:
     """Return an iterable of the file's blocks: `wsgi.file_wrapper` of PEP 3333.

@@ -22,25 +22,22 @@ CLIENT_ERRORS = (errors.ParseException, TimeoutError)
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """A complete response, with the attributes of gunicorn's Response that the access log reads."""
+    """A complete response."""
 
     status: str
+    code: str
+    """That of the problem."""
     headers: list[tuple[str, str]]
     body: bytes
     outcome: str
     """How the request ended, for the access log."""
-
-    @property
-    def sent(self) -> int:
-        """The number of bytes in the body."""
-        return len(self.body)
 
     def __bytes__(self) -> bytes:
         fields = "".join(f"{name}: {value}\r\n" for name, value in self.headers)
         return f"HTTP/1.1 {self.status}\r\n{fields}\r\n".encode("latin-1") + self.body
 
 
-def error_response(error: Exception) -> ErrorResponse:
+def error_response(error: Exception, request_id: str) -> ErrorResponse:
     """Return the response (RFC 9457) to a request that raised `error`; it closes the connection."""
     status, reason = next(
         ((status, reason) for cls, status, reason in _STATUSES if isinstance(error, cls)),
@@ -54,6 +51,7 @@ def error_response(error: Exception) -> ErrorResponse:
         "status": status,
         "code": code,
         "detail": detail,
+        "request-id": request_id,
     }
     body = json.dumps(problem).encode() + b"\n"
     fields = [
@@ -61,6 +59,7 @@ def error_response(error: Exception) -> ErrorResponse:
         ("X-Content-Type-Options", "nosniff"),
         ("Cache-Control", "no-store"),
         ("Content-Length", str(len(body))),
+        ("X-Request-Id", request_id),
         ("Connection", "close"),
     ]
-    return ErrorResponse(f"{status} {reason}", fields, body, f"refused: {detail}")
+    return ErrorResponse(f"{status} {reason}", code, fields, body, f"refused: {detail}")

@@ -15,7 +15,7 @@ from gevent.socket import socket
 from gunicorn import util
 from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.config import Setting
-from gunicorn.glogging import Logger, SafeAtoms
+from gunicorn.glogging import Logger
 from gunicorn.http import errors
 from gunicorn.http.body import ChunkedReader
 from gunicorn.http.message import TOKEN_RE as FIELD_NAME
@@ -35,7 +35,6 @@ __all__ = [
     "BaseResponse",
     "BaseSource",
     "BaseWorker",
-    "QuotedAtoms",
     "Request",
     "add_settings",
     "body_length",
@@ -302,20 +301,6 @@ def is_accept_error(context: Any, error: BaseException) -> bool:
 # The log
 
 BaseLogger = Logger
-
-
-class QuotedAtoms(SafeAtoms):  # type: ignore[misc]
-    """The values of the access log, each text passed through `quote`."""
-
-    @staticmethod
-    def quote(text: str) -> str:
-        """Return `text` with all escaped that must not be in the log."""
-        raise NotImplementedError
-
-    def __init__(self, atoms: dict[str, Any]) -> None:
-        super().__init__({})
-        for name, value in atoms.items():
-            self[name] = self.quote(value) if isinstance(value, str) else value
 
 
 def set_formatter(

@@ -1,27 +1,16 @@
 """The log of the service: gunicorn's, with the records of all other loggers in it."""
 
+import json
 import logging
-import re
+import sys
+import time
 from datetime import timedelta
 from typing import Any
 
-from fileservice.serving.gunicorn_api import BaseLogger, QuotedAtoms, set_formatter
+from fileservice.request_record import AUDIT_LOGGER, RequestRecord
+from fileservice.serving.gunicorn_api import BaseLogger, set_formatter
 from fileservice.serving.redaction import without_secrets
-
-ACCESS_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(L)s "%(outcome)s"'
-"""The Combined Log Format, then the duration in seconds and how the request ended."""
-
-# Characters that control terminals or end lines, and lone surrogates, which cannot be encoded.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_IN_QUOTES = re.compile(f'{_CONTROL.pattern[:-1]}"\\\\]')
-
-
-def _escaped(match: re.Match[str]) -> str:
-    character = match[0]
-    if character in '"\\':
-        return f"\\{character}"
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+from fileservice.serving.request_log import CONTROL, RequestLog, escaped
 
 
 class LineFormatter(logging.Formatter):
@@ -32,7 +21,7 @@ class LineFormatter(logging.Formatter):
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the name in logging
-        return _CONTROL.sub(_escaped, without_secrets(super().formatMessage(record)))
+        return CONTROL.sub(escaped, without_secrets(super().formatMessage(record)))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         return _indented(super().formatException(ei))
@@ -43,31 +32,46 @@ class LineFormatter(logging.Formatter):
 
 def _indented(text: str) -> str:
     lines = without_secrets(text).split("\n")
-    return "\n".join(f"  {_CONTROL.sub(_escaped, line)}" for line in lines)
+    return "\n".join(f"  {CONTROL.sub(escaped, line)}" for line in lines)
 
 
-class _EscapedAtoms(QuotedAtoms):
-    """The values of the access log, without secrets of tokens, and with everything escaped that
-    could end a field or a line."""
+class JsonFormatter(logging.Formatter):
+    """Formats each record as an object in JSON on one line, without secrets."""
 
-    @staticmethod
-    def quote(text: str) -> str:
-        return _IN_QUOTES.sub(_escaped, without_secrets(text))
-
-    def __init__(self, atoms: dict[str, Any]) -> None:
-        super().__init__(atoms)
-        self["u"] = self["u"].replace(" ", "\\x20")  # the user name is not in quotation marks
+    def format(self, record: logging.LogRecord) -> str:
+        second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        fields = {
+            "time": f"{second}.{int(record.msecs):03d}Z",
+            "event": "log",
+            "level": record.levelname.lower(),
+            "process": record.process,
+            "logger": record.name,
+            "message": without_secrets(record.getMessage()),
+        }
+        if record.exc_info:
+            fields["traceback"] = without_secrets(self.formatException(record.exc_info))
+        return json.dumps(fields)
 
 
 class Log(BaseLogger):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's Logger; the records of all loggers of the process go to its error log."""
 
-    atoms_wrapper_class = _EscapedAtoms
+    as_json = False
+    """Whether every line is an object in JSON; gunicorn's configuration sets it."""
+    audit_log: str | None = None
+    """Where the audit log goes: a path, or "-" for stdout."""
 
     def setup(self, cfg: Any) -> None:
         """Open the logs that `cfg` names; a `logconfig` of the operator stays in effect."""
         super().setup(cfg)
-        set_formatter(self.error_log, lambda line_format: LineFormatter(line_format, self.datefmt))
+        set_formatter(
+            self.error_log,
+            lambda line_format: (
+                JsonFormatter() if self.as_json else LineFormatter(line_format, self.datefmt)
+            ),
+        )
+        self.requests = RequestLog(self.access_log, as_json=self.as_json)
+        self._open_audit_log()
         if cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json:
             return
         logging.root.handlers[:] = self.error_log.handlers
@@ -75,29 +79,39 @@ class Log(BaseLogger):  # type: ignore[misc]  # gunicorn has no types
         logging.getLogger(__name__.partition(".")[0]).setLevel(self.loglevel)
         logging.captureWarnings(True)
 
-    def atoms(
-        self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta
-    ) -> dict[str, Any]:
-        """Return the values that the format of the access log can name.
+    def _open_audit_log(self) -> None:
+        """Give the logger of the audit log its own destination; without one, it is silent."""
+        logger = logging.getLogger(AUDIT_LOGGER)
+        logger.propagate = False
+        logger.setLevel(logging.INFO if self.audit_log else logging.CRITICAL + 1)
+        for handler in logger.handlers[:]:
+            logger.removeHandler(handler)
+            handler.close()
+        if self.audit_log:
+            to_stdout = self.audit_log == "-"
+            # A FileHandler, or SIGUSR1 would not open it again.
+            logger.addHandler(
+                logging.StreamHandler(sys.stdout)
+                if to_stdout
+                else logging.FileHandler(self.audit_log, encoding="ascii")
+            )
 
-        In addition to gunicorn's there is `outcome`, and durations may exceed a day. The user is
-        whom the application has found (REMOTE_USER, RFC 3875 section 4.1.11), not whom the client
-        claims to be: a client that is set up wrongly sends a secret there.
+    def access(
+        self, resp: Any, _req: Any, environ: dict[str, Any], request_time: timedelta
+    ) -> None:
+        """Log a request that one of gunicorn's own workers has served.
+
+        The user is whom the application has found (REMOTE_USER, RFC 3875 section 4.1.11), not whom
+        the client claims to be: a client that is set up wrongly sends a secret there.
         """
-        seconds = request_time.total_seconds()
-        # The responses of gunicorn's own workers have neither `delivered` nor `outcome`.
-        sent = getattr(resp, "delivered", resp.sent)
-        atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
-        return atoms | {
-            "h": atoms["h"] or "-",
-            "u": environ.get("REMOTE_USER") or "-",
-            "r": atoms["r"].strip() or "-",
-            "s": atoms["s"] or "-",
-            "b": str(sent),
-            "B": sent,
-            "T": int(seconds),
-            "M": int(seconds * 1000),
-            "D": int(seconds * 1_000_000),
-            "L": f"{seconds:.6f}",
-            "outcome": getattr(resp, "outcome", "-"),
-        }
+        if not self.access_log_enabled:
+            return
+        record = RequestRecord(
+            environ["REQUEST_METHOD"],
+            f"{environ['REQUEST_METHOD']} {environ['RAW_URI']} {environ['SERVER_PROTOCOL']}",
+            environ,
+        )
+        record.status = int(str(resp.status)[:3])
+        record.sent = resp.sent
+        record.seconds = request_time.total_seconds()
+        self.requests.ended(record)

@@ -69,10 +69,14 @@ class LoopDelay:
     """How long what is ready to run in the event loop of this thread waits for its turn.
 
     `count_requests` returns how many requests the worker has, or has had in the last seconds.
+    `report` is called with each measurement.
     """
 
-    def __init__(self, count_requests: Callable[[float], int]) -> None:
+    def __init__(
+        self, count_requests: Callable[[float], int], report: Callable[[float], None]
+    ) -> None:
         self._count_requests = count_requests
+        self._report = report
         self.seconds = 0.0
         """The last measurement."""
         self.is_overdue = False
@@ -91,6 +95,7 @@ class LoopDelay:
             # Since the timer fired, each connection has had its turn at most once.
             requests = self._count_requests(now - fired)
             self.is_overdue = self._monitor.is_overdue(self.seconds, requests)
+            self._report(self.seconds)
 
 
 def seconds_since_handshake(connection: socket) -> float | None:

@@ -16,6 +16,17 @@ _ALONE = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{43}(?:\.[A-Za-z0-9_-]{43})?(?![\w-
 """A word as long as the secret of a link, or as that with a proof of the password. The name of a
 file has a dot and its extension after such a word."""
 
+_SHORTEST = 43
+"""Characters; that of a token has more."""
+
+
+def may_have_secrets(text: str) -> bool:
+    """Return False if there is certainly no secret in a text, which is found out in no time.
+
+    A secret is long, or comes after the first segment of the path of a link.
+    """
+    return len(text) >= _SHORTEST or "%" in text or "/s/" in text or "/S/" in text
+
 
 def without_secrets(text: str) -> str:
     """Return the text without secrets.

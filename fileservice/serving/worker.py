@@ -16,6 +16,7 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.socket import socket
 
+from fileservice.request_record import RequestObserver
 from fileservice.serving.balance import BalancedServer, ConnectionBalance
 from fileservice.serving.certificates import worker_tls_context
 from fileservice.serving.connection import Connection, TimeLimits
@@ -46,6 +47,8 @@ _KILL_SECONDS = 2.0
 """The time for requests to clean up after the grace period."""
 CLEANUP_SECONDS = 2 * _KILL_SECONDS
 """The last part of gunicorn's graceful_timeout, in which requests are cancelled."""
+_LOG_SECONDS = 0.1
+"""Lines of the request log are written at the latest after this time."""
 _replaced_age = mmap.mmap(-1, 8)
 """The age of the youngest worker that a reload replaces; the master writes, all workers read."""
 
@@ -82,7 +85,9 @@ class TransferWorker(BaseWorker):
         self._closable: dict[socket, float] = {}
         self._begun: deque[float] = deque(maxlen=FEW_REQUESTS + 1)  # when the last requests began
         self._accept_queue = QueueMonitor()
-        self._loop_delay = LoopDelay(self._count_requests)
+        self._loop_delay = LoopDelay(self._count_requests, self._report_delay)
+        self.observers: list[RequestObserver] = []
+        """Those that are informed about every request; gunicorn's configuration adds to them."""
 
     def init_process(self) -> None:
         """Load the application, which starts threads, and run."""
@@ -105,6 +110,16 @@ class TransferWorker(BaseWorker):
         self._balance.report(0)
         servers = [self._listen(listener) for listener in self.sockets]
         gevent.spawn(self._loop_delay.measure)
+        if self.log.access_log_enabled:
+            self.log.requests.call_later = partial(gevent.spawn_later, _LOG_SECONDS)
+            self.observers.append(self.log.requests)
+        try:
+            self._serve_until_stopped(servers)
+        finally:
+            for observer in self.observers:
+                observer.flush()
+
+    def _serve_until_stopped(self, servers: Iterable[BalancedServer]) -> None:
         while self.alive:
             self.notify()
             self._balance.report(len(self._pool))
@@ -128,6 +143,10 @@ class TransferWorker(BaseWorker):
                 self._end([*self._idle, *self._new])
             self.notify()
             gevent.sleep(0.05)
+
+    def _report_delay(self, seconds: float) -> None:
+        for observer in self.observers:
+            observer.waited(seconds)
 
     def _log_loop_error(self, context: Any, exc_info: Any) -> None:
         if is_accept_error(context, exc_info[1]):

@@ -1,9 +1,10 @@
 """Caller: on whose behalf an upload is made."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fileservice.names import FileName
+from fileservice.request_record import StageTimes
 from fileservice.storage import StoredFile
 from fileservice.upload.errors import PreconditionNotMet
 from fileservice.upload.quota import UNLIMITED, QuotaAccount
@@ -20,6 +21,10 @@ def _deny_replacement(_name: FileName | None) -> None:
 def _see_all(_name: FileName) -> bool:
     """Show everything, where there is no access control."""
     return True
+
+
+def _report_nothing(_file: StoredFile, _is_replacement: bool) -> None:
+    """Say nothing, where there is no audit log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,10 @@ class Caller:
     Without it, an upload that repeats a stored file of another principal is refused like any other
     to a taken name: otherwise guesses of the content could be verified.
     """
+    report_stored: Callable[[StoredFile, bool], None] = _report_nothing
+    """Is called, in any thread, when a file was stored: whether it has replaced another."""
+    stages: StageTimes = field(default_factory=StageTimes, compare=False)
+    """Is given the seconds that the parts of the upload take."""
     account: QuotaAccount = UNLIMITED
     """The account whose quota the upload is counted against."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from threading import get_ident
 
+from fileservice.request_record import StageTimes
 from fileservice.storage import StorageError, Writer
 from fileservice.upload import admit
 from fileservice.upload.context import UploadContext
@@ -51,6 +52,7 @@ class Pipeline:
         size: int = 0,
         length: int | None = None,
         reservation: QuotaReservation,
+        stages: StageTimes,
     ) -> None:
         self._context = context
         self._store = context.store
@@ -60,6 +62,7 @@ class Pipeline:
         self._scan = scan if scan and scan.size == size else None
         self._length = length
         self._reservation = reservation
+        self._stages = stages
         self._limit = context.policy.max_size if length is None else length
         self._unreserved = _UNRESERVED_IF_SCARCE
         self._knows_if_scarce = False
@@ -111,11 +114,13 @@ class Pipeline:
         raise. After any of these but the last, the scan cannot be used any more.
         """
         iterator, self._thread = iter(blocks), get_ident()
+        began = time.perf_counter()
         try:
             for block in iterator:
                 if block and self._executor.run_io(self._write_arrived, block, iterator):
                     break
         finally:
+            self._stages.add("receive", time.perf_counter() - began)
             self._release_unused_space()
             if self._scan:
                 self._scan.size = self.size
@@ -158,13 +163,17 @@ class Pipeline:
             if scan_beside and self._scan.hashes:  # otherwise this core has the block in its cache
                 scan_beside(block)
             else:
+                began = time.perf_counter()
                 self._scan.inspect(block)
+                self._stages.add("inspect", time.perf_counter() - began)
         self._reserve_next_step()
         if self.size > self._available():
             self._reserve_space()
         self._writer.write(block)
         if self._scan and not scan_beside:
+            began = time.perf_counter()
             self._scan.hash(block)
+            self._stages.add("hash", time.perf_counter() - began)
 
     def _available(self) -> float:
         """Return how many bytes may be written before more are reserved."""
@@ -179,8 +188,12 @@ class Pipeline:
 
     def _scan_block(self, block: Block) -> None:
         assert self._scan
+        began = time.perf_counter()
         self._scan.inspect(block)
+        inspected = time.perf_counter()
         self._scan.hash(block)
+        self._stages.add("inspect", inspected - began)
+        self._stages.add("hash", time.perf_counter() - inspected)
 
     def _hold_quota(self) -> None:
         if self._length is None:

@@ -102,7 +102,24 @@ def _publish(
     content: Content,
     reservation: QuotaReservation,
 ) -> UploadResult:
-    """Publish a verified file if its client still may. Blocks."""
+    """Publish a verified file if its client still may, and say how long that took. Blocks."""
+    began = time.perf_counter()
+    try:
+        return _publish_if_allowed(request, context, writer, content, reservation)
+    finally:
+        stages = request.caller.stages
+        stages.add("publish", time.perf_counter() - began)
+        if writer.sync_seconds:
+            stages.add("sync", writer.sync_seconds)
+
+
+def _publish_if_allowed(
+    request: UploadRequest,
+    context: UploadContext,
+    writer: Writer,
+    content: Content,
+    reservation: QuotaReservation,
+) -> UploadResult:
     now = time.time()
     if request.expires is not None and request.expires <= now:
         raise AlreadyExpired
@@ -128,6 +145,7 @@ def _publish(
         reservation.abandon()  # the file may become visible nevertheless
         raise
     is_replacement = request.replaces is not None
+    request.caller.report_stored(file, is_replacement)
     return UploadResult(file, created=not is_replacement, replaced=is_replacement)
 
 

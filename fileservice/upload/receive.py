@@ -1,5 +1,6 @@
 """Receive a file that comes in one request."""
 
+import time
 from collections.abc import Collection, Iterable
 from itertools import chain
 
@@ -60,9 +61,10 @@ def _receive(
 ) -> UploadResult:
     executor = context.executor
     scan = begin_scan(request, context.policy)
-    body = None
+    began, body = time.perf_counter(), None
     if not context.staged_checks:  # they may take minutes, in which they must not hold a thread
         body, blocks = _small_body(blocks, request.length)
+    request.caller.stages.add("receive", time.perf_counter() - began)
     if body is not None:
         return executor.run_brief(
             _store_small_body, request, context, scan, stream_to, reservation, body
@@ -135,7 +137,14 @@ def _begin(
     """Open a writer, and reserve the space for a large file. Blocks. Raise StorageFull."""
     writer = context.store.writer(request.length, stream_to=stream_to)
     try:
-        pipeline = Pipeline(context, writer, scan, length=request.length, reservation=reservation)
+        pipeline = Pipeline(
+            context,
+            writer,
+            scan,
+            length=request.length,
+            reservation=reservation,
+            stages=request.caller.stages,
+        )
         pipeline.reserve_declared_length()
     except BaseException:
         writer.close()

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from fileservice.access import Action
 from fileservice.names import FileName
+from fileservice.request_record import record_of
 from fileservice.web.door import Door
 from fileservice.web.hooks import Hooks
 
@@ -39,6 +40,10 @@ class DirectApplication(ABC):
     @abstractmethod
     def answers(self, environ: "WSGIEnvironment") -> bool:
         """Return whether a request is for this application."""
+
+    @abstractmethod
+    def route(self, environ: "WSGIEnvironment") -> str:
+        """Return the path of such requests with its placeholders."""
 
     @abstractmethod
     def name(self, environ: "WSGIEnvironment") -> FileName:
@@ -72,6 +77,7 @@ class DirectApplication(ABC):
         return response(environ, start_response)
 
     def _respond(self, environ: "WSGIEnvironment") -> Response:
+        record_of(environ).route = self.route(environ)
         self._hooks.run_before(environ)
         self._door.admit(environ, self.action)
         name = self.name(environ)

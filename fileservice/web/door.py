@@ -32,11 +32,14 @@ from fileservice.access import (
 )
 from fileservice.addresses import client_key
 from fileservice.names import FileName
-from fileservice.storage import StorageError
+from fileservice.request_record import StageTimes, record_of
+from fileservice.storage import StorageError, StoredFile
 from fileservice.upload import Caller
+from fileservice.web.audit import audit_file
 from fileservice.web.authentication import Authenticator
 from fileservice.web.guests import account_of_guest
 from fileservice.web.link_access import secret_in_path
+from fileservice.web.loopback import is_from_this_machine
 from fileservice.web.path_parameters import parse_path_parameters
 from fileservice.web.query_arguments import refuse_unknown
 from fileservice.web.requests import client_address
@@ -112,6 +115,8 @@ class Door:
         Forbidden, TooManyRequests or TooManyUploads, or a StorageError. `leave` must be called when
         the request has ended, whether this raised or not.
         """
+        record = record_of(environ)
+        record.action = action.description
         try:
             principal = self._identify(environ)
         except StorageError:
@@ -125,11 +130,13 @@ class Door:
             client = _client(principal, environ)
             self._limits.rate.admit(client)
             environ[_METER] = self._limits.rate.meter(client)
-        decide(principal, action)
+        if action is not Action.READ_METRICS or not is_from_this_machine(environ):
+            decide(principal, action)
         if action in _ACTIONS_OF_UPLOADS and environ["REQUEST_METHOD"] in _METHODS_OF_UPLOADS:
             if not self._limits.uploads.take():
                 raise TooManyUploads(self._limits.uploads.limit)
             environ[_UPLOAD] = True
+            record.transfer = "upload"
 
     @staticmethod
     def admit_to_file(environ: "WSGIEnvironment", action: Action, name: FileName) -> None:
@@ -217,6 +224,11 @@ class Door:
             decide(current, action, name)
             latest = current
 
+        stages = record_of(environ).stages = StageTimes()
+
+        def report_stored(file: StoredFile, is_replacement: bool) -> None:
+            audit_file(environ, "replaced" if is_replacement else "stored", file)
+
         account: QuotaAccount | GuestAccount
         if principal.kind is PrincipalKind.LINK:
             rules = self._authenticator.rules
@@ -231,6 +243,8 @@ class Door:
             authorize,
             partial(authorize, action=Action.REPLACE),
             may_see=partial(may_see, principal),
+            report_stored=report_stored,
+            stages=stages,
             account=account,
         )
 

@@ -11,7 +11,9 @@ from fileservice.filetypes import INLINE_MEDIA_TYPES
 from fileservice.protocols.conditional import format_date
 from fileservice.protocols.digests import repr_digest
 from fileservice.protocols.ranges import ByteRange, content_range
+from fileservice.request_record import record_of
 from fileservice.storage import Opened, StoredFile
+from fileservice.web.audit import audit_file
 from fileservice.web.representations import (
     CompleteResponse,
     content_disposition,
@@ -53,6 +55,9 @@ def send(
         boundary = secrets.token_hex(16)
         pieces = _byteranges(file, ranges, boundary)
         fields["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
+    if environ["REQUEST_METHOD"] == "GET":
+        record_of(environ).transfer = "download"
+        audit_file(environ, "read", file)
     body = FileRegions(opened.body, pieces, opened.seek_range, on_close)
     response = send_file(
         cast("IO[bytes]", body),

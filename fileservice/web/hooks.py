@@ -1,15 +1,20 @@
 """Hooks: what is done before and after every request, whichever WSGI application answers it."""
 
+import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from flask import Flask, request
 from flask import Response as FlaskResponse
 from werkzeug.wrappers import Response
 
+from fileservice.request_record import record_of
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+_CONVERTER = re.compile(r"<\w+:")
 Before = Callable[["WSGIEnvironment"], None]
 After = Callable[["WSGIEnvironment", Response], None]
 
@@ -50,9 +55,17 @@ class Hooks:
 
         @app.before_request
         def before() -> None:
+            if request.url_rule:
+                record_of(request.environ).route = _template(request.url_rule.rule)
             self.run_before(request.environ)
 
         @app.after_request
         def after(response: FlaskResponse) -> FlaskResponse:
             self.run_after(request.environ, response)
             return response
+
+
+@lru_cache(maxsize=256)
+def _template(rule: str) -> str:
+    """Return the path of a rule with its placeholders, such as ``/download/<name>``."""
+    return _CONVERTER.sub("<", rule)

@@ -17,7 +17,9 @@ from fileservice.names import BadName
 from fileservice.protocols import errors as protocol
 from fileservice.protocols import tus
 from fileservice.protocols.ranges import unsatisfied_range
+from fileservice.request_record import record_of
 from fileservice.web import errors as web
+from fileservice.web.audit import audit
 from fileservice.web.localization import language_of
 from fileservice.web.other_address import address_for
 from fileservice.web.problem_texts import translate
@@ -189,6 +191,8 @@ TABLE = (
          access.OwnerQuotaExceeded: (), access.TooManyLinks: ("limit",)}),
 )  # fmt: skip
 
+_REFUSALS = frozenset({"unauthenticated", "forbidden", "cross-site", "too-many-requests"})
+"""Problems that the audit log has: somebody may have tried what it may not do."""
 _BY_ERROR = {error: row for row in TABLE for error in row.raised}
 _BY_STATUS = {row.status: row for row in reversed(TABLE)}
 
@@ -210,6 +214,10 @@ def problem_response(
     fields = row.header_fields(error, environ)
     if isinstance(error, HTTPException) and row.code == "internal":
         row = _BY_STATUS.get(error.code or 500, row)
+    record = record_of(environ)
+    record.problem = row.code
+    if row.code in _REFUSALS:
+        audit(environ, "refused", action=record.action, problem=row.code)
     problem: Mapping[str, object] = {
         "type": row.type_prefix + row.code,
         "title": row.title,
@@ -217,6 +225,7 @@ def problem_response(
         "code": row.code,
         **_detail(error, row),
         **{name: getattr(error, _attribute(name)) for name in members},
+        "request-id": record.id,
     }
     problem = translate(problem, error, language_of(environ))
     response = page(problem, error) if prefers_html(environ) else _json(problem)

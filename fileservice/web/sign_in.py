@@ -8,6 +8,7 @@ from flask import Response, after_this_request
 from fileservice.access import Session
 from fileservice.executor import Executor
 from fileservice.storage import StorageError, describe_error
+from fileservice.web.audit import audit
 from fileservice.web.errors import ForeignForm, SignOutIncomplete
 from fileservice.web.own_pages import is_from_own_page
 from fileservice.web.session_cookie import SessionCookie
@@ -46,6 +47,7 @@ class SignIn:
         response = _redirect(return_to)
         self._cookie.set(response, environ, text, session)
         self._end(environ)
+        audit(environ, "signed-in", person=f"{session.kind}:{session.name}")
         return response
 
     def end(self, environ: "WSGIEnvironment", return_to: str) -> Response:
@@ -70,6 +72,7 @@ class SignIn:
             session = self._cookie.read(environ)
             if session:
                 self._executor.run_io(self._cookie.sessions.end, session)
+                audit(environ, "signed-out", person=f"{session.kind}:{session.name}")
         except StorageError as error:
             _log.error("the end of a session could not be recorded: %s", describe_error(error))
             return False

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.access import EditedAccessFile, Rights
 from tests.support.calls import ANY, CALLS, LINK, PUBLIC, TEXT, Call
+from tests.support.request_ids import FIELD, without_id
 from tests.support.servers import LiveServer
 from tests.support.wire import Answer, Wire, assert_holds_only, request
 
@@ -78,8 +79,9 @@ def raw(call: Call, name: str, credentials: Mapping[str, str], *, body: bool) ->
 
 
 def seen(answer: Answer) -> tuple[object, ...]:
-    headers = [(name, value) for name, value in answer.headers.multi_items() if name != "date"]
-    return answer.reason, headers, answer.body
+    changing = ("date", FIELD)
+    headers = [field for field in answer.headers.multi_items() if field[0] not in changing]
+    return answer.reason, headers, without_id(answer.body, answer.headers)
 
 
 @pytest.mark.parametrize("who", WHO)

@@ -10,7 +10,8 @@ from email.message import EmailMessage
 import pytest
 
 from fileservice.names import FileName
-from fileservice.serving import log
+from fileservice.request_record import RequestRecord
+from fileservice.serving import log, request_log
 from fileservice.web import representations
 
 FORGED = '\r\n127.0.0.1 - admin [now] "GET /forged HTTP/1.1" 200'
@@ -27,10 +28,9 @@ def logged(formatter: logging.Formatter) -> list[str]:
     return stream.getvalue().splitlines()
 
 
-def accessed() -> str:
-    """Return a line of the access log of a request with forged text in its fields."""
-    atoms = {"h": "127.0.0.1", "r": f"GET /{FORGED}", "a": f'x"{FORGED}', "u": f"ada{FORGED}"}
-    return '{h} {u} "{r}" "{a}"'.format(**log._EscapedAtoms(atoms))
+def accessed(**environ: str) -> str:
+    """Return a line of the request log with forged text in the request line and in fields."""
+    return request_log.plain_line(RequestRecord("GET", f"GET /{FORGED}", environ))
 
 
 def name_that_is_read(disposition: str) -> str | None:
@@ -42,8 +42,9 @@ def name_that_is_read(disposition: str) -> str | None:
 
 def test_a_record_is_one_line() -> None:
     assert len(logged(log.LineFormatter("%(message)s"))) == 1
-    assert "\n" not in accessed()
-    assert '"x\\"' in accessed()
+    line = accessed(HTTP_USER_AGENT=f'x"{FORGED}', REMOTE_USER=f"ada{FORGED}")
+    assert "\n" not in line
+    assert '"x\\"' in line
 
 
 def test_without_the_formatter_a_record_is_forged() -> None:
@@ -51,7 +52,7 @@ def test_without_the_formatter_a_record_is_forged() -> None:
 
 
 def test_without_escaping_an_access_is_forged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log._EscapedAtoms, "quote", staticmethod(lambda text: text))
+    monkeypatch.setattr(request_log, "_quoted", lambda text: text)
     assert "\n" in accessed()
 
 

@@ -39,7 +39,7 @@ def reported_delays(*, of_connection: float, of_loop: float, client_waits: float
 
     worker = SimpleNamespace(
         request_cfg=cfg,
-        log=SimpleNamespace(access_log_enabled=False),
+        observers=[],
         wsgi=application,
         alive=True,
         stopping=False,

@@ -395,17 +395,6 @@ def test_handlers_of_gunicorn_are_marked_and_others_are_not(tmp_path: Path) -> N
         log.handlers[:] = before
 
 
-def test_atoms_are_quoted_and_a_missing_one_is_a_hyphen() -> None:
-    class Shouted(api.QuotedAtoms):
-        @staticmethod
-        def quote(text: str) -> str:
-            return text.upper()
-
-    atoms = Shouted({"r": "get", "s": 200})
-    record = logging.LogRecord("access", logging.INFO, "", 0, "%(r)s %(s)s %(x)s", (atoms,), None)
-    assert record.getMessage() == "GET 200 -"
-
-
 def test_file_wrapper_of_our_server_leaves_file_regions_as_they_are() -> None:
     regions = FileRegions(io.BytesIO(b"abc"), [b"abc"], lambda *_: None)
     assert wrap_file(regions, 8192) is regions

@@ -20,6 +20,8 @@ ACCESS = re.compile(
     r'(?P<peer>\S+) - (?P<user>\S+) \[[^]]+\] "(?P<line>(?:\\.|[^"\\])*)" (?P<status>\d+|-)'
     r' (?P<sent>\d+) "(?P<referer>(?:\\.|[^"\\])*)" "(?P<agent>(?:\\.|[^"\\])*)"'
     r' (?P<seconds>\d+\.\d+) "(?P<outcome>(?:\\.|[^"\\])*)"'
+    r" id=(?P<id>\S+) received=(?P<received>\d+) route=(?P<route>\S+) action=(?P<action>[\w -]+)"
+    r" problem=(?P<problem>\S+)(?: parent=(?P<parent>\S+))?(?P<stages>(?: \w+=[\d.]+)*)"
 )
 FAULT = """
 import fileservice.web.routes.health
@@ -271,5 +273,46 @@ def test_failure_to_accept_connections_is_logged_in_the_usual_format(tmp_path: P
         assert ENTRY.match(entry)
         assert "no connection can be accepted at present" in entry
         assert "Traceback" not in server.log()
+    finally:
+        server.kill()
+
+
+def test_the_line_of_an_upload_has_its_stages_and_the_id_of_the_answer(
+    server: LoggedServer,
+) -> None:
+    body = LINE * 10_000
+    answer = ask(server, request("PUT /upload/stages.txt?stages", body=body))
+    assert answer.status == 201
+    entry = server.accessed("?stages")
+    assert entry["id"] == answer.headers["X-Request-Id"]
+    assert (entry["received"], entry["route"]) == (str(len(body)), "/upload/<name>")
+    stages = dict(stage.split("=") for stage in entry["stages"].split())
+    assert set(stages) == {"receive", "inspect", "hash", "sync", "publish"}
+    assert all(0 < float(seconds) <= float(entry["seconds"]) for seconds in stages.values())
+
+
+def test_the_line_of_a_refused_request_says_why(server: LoggedServer) -> None:
+    answer = ask(server, request("GET /download/missing.txt?why"))
+    entry = server.accessed("?why")
+    assert entry["problem"] == "not-found"
+    assert entry["id"] == answer.json()["request-id"]
+
+
+def test_answer_to_a_bad_head_has_an_id_that_is_in_the_log(server: LoggedServer) -> None:
+    with Wire(server) as wire:
+        wire.send(b"GET /bad-id HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n")
+        (answer,) = answers(wire)
+    assert answer.json()["request-id"] == answer.headers["X-Request-Id"]
+    assert server.accessed("/bad-id")["id"] == answer.headers["X-Request-Id"]
+
+
+def test_a_stopped_server_has_written_every_line(tmp_path: Path) -> None:
+    server = LoggedServer(tmp_path)
+    try:
+        for number in range(20):
+            ask(server, request(f"GET /healthz?number={number}&"))
+        assert server.stop() == 0
+        text = server.accesses.read_text()
+        assert all(f"?number={number}&" in text for number in range(20))
     finally:
         server.kill()

@@ -196,6 +196,9 @@ CALLS = {
     "docs": _call("GET", "/docs", PUBLIC, 200, **_NO_NAME),
     "health": _call("GET", "/healthz", PUBLIC, 200, **_NO_NAME),
     "ready": _call("GET", "/readyz", PUBLIC, 200, **_NO_NAME),
+    # From another machine, for which the proxy speaks; from this one, nothing is needed.
+    "metrics": _call("GET", "/metrics", "admin", 200, headers={"X-Forwarded-For": "192.0.2.1"},
+                     **_NO_NAME),
     "asset": _call("GET", "/assets/<version>/<path:filename>", PUBLIC, 404, "/assets/0/page.css",
                    **_NO_NAME),
 }  # fmt: skip

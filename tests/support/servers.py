@@ -21,6 +21,7 @@ DEFAULTS = {
     "ALLOWED_HOSTS": "*",
     "ANONYMOUS": "list,read,write,delete",
     "AUTH_FAILURE_LIMIT": "none",
+    "REQUEST_LOG": "none",
     "WORKERS": "1",
 }
 """Settings of every server for which a test gives no others."""

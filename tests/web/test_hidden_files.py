@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.support.access import EditedAccessFile
+from tests.support.request_ids import without_id
 from tests.support.tus import named
 from tests.web.application import TEXT, application, published
 
@@ -39,7 +40,8 @@ def form(name: str, data: bytes = TEXT) -> dict[str, Any]:
 
 
 def seen(response: TestResponse) -> tuple[int, str, str | None]:
-    return response.status_code, response.text, response.headers.get("ETag")
+    text = without_id(response.data, response.headers).decode()
+    return response.status_code, text, response.headers.get("ETag")
 
 
 @pytest.fixture

@@ -215,6 +215,7 @@ def test_an_error_has_exactly_these_members(
     assert response.content_type == "application/problem+json"
     assert problem["status"] == response.status_code
     assert problem["detail"] == str(error)
+    assert problem.pop("request-id") == response.headers["X-Request-Id"]
     assert {key: problem[key] for key in problem.keys() - STANDARD_MEMBERS} == members
 
 
@@ -243,7 +244,7 @@ def test_an_error_has_exactly_these_header_fields(
     response = answer_to(app, error)
     every_problem_has = {
         *("Content-Type", "Content-Length", "X-Content-Type-Options", "Cache-Control", "Vary"),
-        *("Content-Language", "Cross-Origin-Resource-Policy"),
+        *("Content-Language", "Cross-Origin-Resource-Policy", "X-Request-Id"),
     }
     assert {
         name: value for name, value in response.headers.items() if name not in every_problem_has
@@ -291,7 +292,7 @@ def test_an_unexpected_error_is_logged_under_an_id_and_reveals_nothing(
     response = answer_to(app, error)
     problem = response.get_json(force=True)
     assert (response.status_code, problem["code"]) == (500, "internal")
-    assert problem.keys() == STANDARD_MEMBERS | {"id"}
+    assert problem.keys() == STANDARD_MEMBERS | {"id", "request-id"}
     assert "/secret/path" not in response.text
     assert problem["id"] in problem["detail"]
     (record,) = caplog.records

@@ -140,5 +140,8 @@ class Store(Protocol):
     def free_files(self) -> int | None:
         """Return how many files may still be created; None if the store has no limit."""
 
+    def staged_bytes(self) -> int | None:
+        """Return how many bytes staged files have; None if that is not known without requests."""
+
     def sweep(self) -> None:
         """Remove the files that were left unpublished by processes that died."""

@@ -42,6 +42,10 @@ class Writer(StagedFile, Protocol):
     def replaced(self) -> StoredFile | None:
         """The file that `publish` replaced, as it was; None if there was none."""
 
+    @property
+    def sync_seconds(self) -> float:
+        """How long `publish` has waited until the file was on the disk; 0 if that is not known."""
+
     def publish(
         self,
         name: FileName,

@@ -229,6 +229,10 @@ class LocalStore:
         with translate_errors():
             return space.free_inodes(self._layout.root)
 
+    def staged_bytes(self) -> int:
+        with translate_errors():
+            return staging.total_size(self._layout.staging)
+
     def sweep(self) -> None:
         with translate_errors():
             self._layout.identity.check()

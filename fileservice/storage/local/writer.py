@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -40,6 +41,7 @@ class LocalWriter:
         self._path = path
         self.size = os.lseek(descriptor, 0, os.SEEK_END) if size is None else size
         self.replaced: StoredFile | None = None
+        self.sync_seconds = 0.0
         self._writeback_offset = self.size
         """Writeback has begun for the bytes before this offset."""
 
@@ -83,7 +85,9 @@ class LocalWriter:
             file = attributes.write(
                 name, content, owner, self._descriptor, expires=expires, event=event
             )
+            began = time.perf_counter()
             self.sync()
+            self.sync_seconds += time.perf_counter() - began
             if expires is not None:
                 # Before the file is visible, or a process that dies in between leaves it for ever.
                 self._layout.call_blocking(
@@ -110,8 +114,10 @@ class LocalWriter:
     def _take_name(self, name: FileName) -> None:
         """Give the file its name durably. Raise NameTaken or OSError."""
         linked = self._link(name)
+        began = time.perf_counter()
         try:
             self._layout.sync_names()
+            self.sync_seconds += time.perf_counter() - began
         except OSError:
             # The name may not be durable. If an earlier call published it, a client may already
             # have the answer that says so.

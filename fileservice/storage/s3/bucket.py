@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
+from fileservice.request_record import trace_parent
 from fileservice.storage.s3.connections import Answer, Connections
 from fileservice.storage.s3.documents import error_code
 from fileservice.storage.s3.endpoint import Endpoint
@@ -102,6 +103,10 @@ class Bucket:
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         signed = server.endpoint.signed(request.method, url, fields)
+        parent = trace_parent.get()
+        if parent:
+            # It is not signed: a proxy on the way to the bucket may replace it by its own.
+            signed = {**signed, "traceparent": parent}
         answer = server.connections.send(request.method, target, signed, request.body)
         self.latest_date = answer.fields.get("date", "")
         return answer

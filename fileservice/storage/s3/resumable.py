@@ -48,6 +48,7 @@ class S3ResumableWriter:
         self._pieces = pieces
         self._lease.size = pieces.size
         self.replaced: StoredFile | None = None
+        self.sync_seconds = 0.0
         self._lock = threading.Lock()
         """Held while pieces are written or removed."""
         self._written = self._flushed = time.monotonic()

@@ -173,6 +173,9 @@ class S3Store:
     def free_files(self) -> int | None:
         return None
 
+    def staged_bytes(self) -> None:
+        return None
+
     def sweep(self) -> None:
         sweep.sweep(self.client)
 

@@ -53,6 +53,7 @@ class SpoolingWriter:
         self._pieces = Pieces(client, f"{STAGING}{self._id}/", [])
         self._pieces.length = length
         self.replaced: StoredFile | None = None
+        self.sync_seconds = 0.0
 
     @property
     def size(self) -> int:
@@ -130,6 +131,7 @@ class StreamingWriter:
         self._uploads = PartUploads()
         self._published = False
         self._replaced: StoredFile | None = None
+        self.sync_seconds = 0.0
 
     @property
     def replaced(self) -> StoredFile | None:

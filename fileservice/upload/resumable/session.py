@@ -3,6 +3,7 @@
 The errors that may be raised are listed in `service`.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -207,6 +208,7 @@ class UploadSession:
             size=offset,
             length=self.status.record.length,
             reservation=self._reserve_quota(),
+            stages=self._caller.stages,
         )
         try:
             pipeline.write_all(blocks)
@@ -222,7 +224,9 @@ class UploadSession:
                 self._truncate(offset)
             raise
         finally:
+            began = time.perf_counter()
             self._executor.run_io(self._writer.sync)
+            self._caller.stages.add("sync", time.perf_counter() - began)
             if not atomic:
                 self._keep_scan()
 

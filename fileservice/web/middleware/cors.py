@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _EXPOSED_HEADERS = (
     "Accept-Ranges, Content-Disposition, Content-Location, Content-Range, ETag, Link, Location,"
-    " Repr-Digest, Retry-After, Sunset, WWW-Authenticate,"
+    " Repr-Digest, Retry-After, Sunset, WWW-Authenticate, X-Request-Id,"
     " Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm,"
     " Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Metadata, Upload-Expires,"
     " Upload-Concat, Upload-Complete, Upload-Limit"

@@ -138,4 +138,13 @@ OPERATIONS = (
     ),
     _health("/healthz", "Whether files can be stored", "storage-full"),
     _health("/readyz", "Whether files can be stored and the settings read", "not-ready"),
+    Operation(
+        "GET",
+        "/metrics",
+        "health",
+        "What is counted of all requests, for Prometheus",
+        {200: Answer("The metrics.", {"text/plain": TEXT})},
+        needs=("admin",),
+        description="A program on the machine of the service needs no scope.",
+    ),
 )

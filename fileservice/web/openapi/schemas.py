@@ -134,6 +134,7 @@ SCHEMAS: dict[str, Schema] = {
             "status": {"type": "integer"},
             "code": TEXT,
             "detail": TEXT,
+            "request-id": {"type": "string", "description": "That of `X-Request-Id`."},
         }
     )
     | {"description": "A problem as RFC 9457 has it, with a code that never changes."},

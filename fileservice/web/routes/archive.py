@@ -8,8 +8,10 @@ from flask import Blueprint, Response, request
 
 from fileservice.access import Action, Principal, decide
 from fileservice.names import BadName, FileName
+from fileservice.request_record import record_of
 from fileservice.storage import StoredFile
 from fileservice.web import query_arguments
+from fileservice.web.audit import audit_file
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import BadQuery, NoSuchFile
@@ -43,9 +45,12 @@ def routes(dependencies: Dependencies) -> Blueprint:
             files = _matching(dependencies, principal)
         else:
             files = _named(dependencies, principal, names)
+        record_of(request.environ).transfer = "download"
         marks = dependencies.damage_marks
         for file in files:
             marks.require_intact(file)  # a listing of a bucket does not say enough for that
+        for file in files:
+            audit_file(request.environ, "read", file)
         content = ZipArchive(dependencies.store, dependencies.executor, files, marks)
         response = Response(iter(content), mimetype="application/zip", headers=_FIELDS)
         response.content_length = content.size

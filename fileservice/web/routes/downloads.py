@@ -15,6 +15,7 @@ from fileservice.names import FileName
 from fileservice.protocols.conditional import Outcome, evaluate
 from fileservice.storage import NotFound, Opened, VersionChanged
 from fileservice.web import query_arguments
+from fileservice.web.audit import audit_file
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.direct_application import DirectApplication, Report
 from fileservice.web.door import principal_of, requires
@@ -52,6 +53,10 @@ class Downloads(DirectApplication):
 
     def answers(self, environ: "WSGIEnvironment") -> bool:
         return environ["REQUEST_METHOD"] in _METHODS and bool(_raw_name(environ))
+
+    def route(self, environ: "WSGIEnvironment") -> str:
+        path: str = environ["PATH_INFO"]
+        return "/download/<name>" if path.startswith("/download/") else "/s/<link_secret>/<name>"
 
     def name(self, environ: "WSGIEnvironment") -> FileName:
         return stored_file_name(_raw_name(environ).encode("latin-1"))
@@ -91,6 +96,7 @@ class Downloads(DirectApplication):
             url = self._store.presigned_url(opened.file, fields)
             if url:
                 opened.body.close()
+                audit_file(environ, "read", opened.file)
                 found = {"Location": url, "Cache-Control": "no-store"}
                 return empty(307, FILE_HEADERS | found)
         return send(environ, opened, wanted.begin_ranges(opened), inline=wanted.inline)
@@ -145,6 +151,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
                 )
             except NotFound:
                 continue  # it was deleted or replaced meanwhile, so the conditions count again
+            audit_file(request.environ, "deleted", file)
             return empty(204)
 
     return blueprint

@@ -22,6 +22,7 @@ from fileservice.access import (
     open_account,
 )
 from fileservice.storage import NotFound, OwnedFile, Store
+from fileservice.web.audit import audit
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.json_body import read_json
@@ -60,6 +61,13 @@ def routes(dependencies: Dependencies) -> Blueprint:
         )
         if link.upload:
             executor.run_io(open_account, dependencies.store.usage, link.principal_id)
+        audit(
+            request.environ,
+            "link-made",
+            link=link.id,
+            file=link.download.name if link.download else None,
+            prefix=link.upload.prefix if link.upload else None,
+        )
         url = link_url(base_url(dependencies.public_url), secret)
         made = {**_describe(dependencies, link), "url": url, "qr": qr_code(url)}
         response = _json(made, 201)
@@ -92,7 +100,9 @@ def routes(dependencies: Dependencies) -> Blueprint:
     @blueprint.delete("/links/<link:link_id>")
     @requires(Action.MANAGE_LINKS)
     def revoke(link_id: str) -> Response:
-        executor.run_io(links.revoke, _own(dependencies, link_id).id)
+        link = _own(dependencies, link_id)
+        executor.run_io(links.revoke, link.id)
+        audit(request.environ, "link-revoked", link=link.id)
         return empty(204)
 
     return blueprint

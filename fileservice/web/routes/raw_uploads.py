@@ -34,6 +34,9 @@ class RawUploads(DirectApplication):
         is_whole = "HTTP_UPLOAD_COMPLETE" not in environ
         return environ["REQUEST_METHOD"] in _METHODS and is_name and is_whole
 
+    def route(self, environ: "WSGIEnvironment") -> str:  # noqa: ARG002  # all have the same
+        return "/upload/<name>"
+
     def name(self, environ: "WSGIEnvironment") -> FileName:
         return FileName.parse_bytes(environ["PATH_INFO"][len(_PREFIX) :].encode("latin-1"))
 

@@ -32,11 +32,16 @@ def decoded(response: TestResponse) -> bytes:
     return response.data
 
 
+def without_id(response: TestResponse) -> bytes:
+    """Return the text with a placeholder for the id of the request, which problems repeat."""
+    return decoded(response).replace(response.headers["X-Request-Id"].encode(), b"id")
+
+
 @pytest.mark.parametrize("path", TEXTS)
 def test_text_is_the_same_with_and_without_compression(client: FlaskClient, path: str) -> None:
     plain, compressed = client.get(path), client.get(path, headers=GZIP)
     assert "Content-Encoding" not in plain.headers
-    assert decoded(compressed) == plain.data
+    assert without_id(compressed) == without_id(plain)
     assert plain.vary.to_header() == compressed.vary.to_header()
     assert "Accept-Encoding" in plain.vary
     is_long = len(plain.data) > 512

@@ -1,0 +1,110 @@
+"""RequestMetrics: counts the requests of one worker.
+
+All that is known of a request when it has ended is added to one row, of those that have the same
+route, method, status, problem and action. What Prometheus asks for is computed from the rows when
+it asks.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from operator import attrgetter
+
+from fileservice.observability.shared_rows import GAUGE, Row, Slot
+from fileservice.observability.store_calls import take_store_calls
+from fileservice.request_record import RequestRecord
+
+BOUNDS = (0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0)
+"""The upper bounds of the histograms' buckets, in seconds; the last bucket has none."""
+COUNT, RECEIVED, SENT, SECONDS, BUCKETS = range(5)
+"""The columns of a row; the buckets are the last of them, not cumulated."""
+FAILED = RECEIVED
+"""Of calls of the store, this column has how many failed."""
+REQUEST, STAGE, STORE, LOOP = "request", "stage", "store", "loop"
+"""What the texts of rows begin with, before a vertical bar."""
+TRANSFERS = ("upload", "download")
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+Key = tuple[str, str, int, str, str]
+_key_of: Callable[[RequestRecord], Key] = attrgetter(
+    "route", "method", "status", "problem", "action"
+)
+
+
+class RequestMetrics:
+    """Counts in one slot; a RequestObserver, to be used in one thread.
+
+    Requests are counted together, ten times a second: many of them have the same row. A worker that
+    is killed loses what it has not counted.
+    """
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+        self._ended: list[RequestRecord] = []
+        self._under_way: set[RequestRecord] = set()
+        self._gauges = {kind: slot.row(f"{GAUGE}{kind}") for kind in ("request", *TRANSFERS)}
+        slot.row(f"{GAUGE}worker")[0] = 1.0
+        self.begun = self._under_way.add  # a method of our own would take twice as long
+
+    def ended(self, record: RequestRecord) -> None:
+        """Count a request that has ended."""
+        self._under_way.discard(record)
+        self._ended.append(record)
+
+    def waited(self, seconds: float) -> None:
+        """Count how long the event loop kept waiting what was ready, and all that has ended."""
+        self._observe(self._slot.row(f"{LOOP}|"), [max(0.0, seconds)])
+        self.flush()
+
+    def flush(self) -> None:
+        """Count all that has ended, and what is under way."""
+        ended, self._ended = self._ended, []
+        by_key: dict[Key, list[RequestRecord]] = {}
+        for record in ended:
+            by_key.setdefault(_key_of(record), []).append(record)
+        durations: dict[str, list[float]] = {}
+        for key, records in by_key.items():
+            row = self._row_of(key)
+            self._observe(row, [record.seconds for record in records])
+            row[RECEIVED] += sum(record.received for record in records)
+            row[SENT] += sum(record.sent for record in records)
+            for record in records:
+                if record.stages:
+                    for stage, seconds in record.stages.items():
+                        durations.setdefault(f"{STAGE}|{stage}", []).append(seconds)
+        failures: dict[str, int] = {}
+        for name, seconds, failed in take_store_calls():
+            durations.setdefault(f"{STORE}|{name}", []).append(seconds)
+            if failed:
+                failures[name] = failures.get(name, 0) + 1
+        for text, found in durations.items():
+            self._observe(self._slot.row(text), found)
+        for name, count in failures.items():
+            self._slot.row(f"{STORE}|{name}")[FAILED] += count
+        self._gauges["request"][0] = len(self._under_way)
+        transfers = [record.transfer for record in self._under_way]
+        for kind in TRANSFERS:
+            self._gauges[kind][0] = transfers.count(kind)
+
+    def _row_of(self, key: Key) -> Row:
+        route, method, status, problem, action = key
+        if method not in _METHODS:  # what a client may choose freely is not kept
+            method = "other"
+        return self._slot.row(f"{REQUEST}|{route}|{method}|{status}|{problem}|{action}")
+
+    @staticmethod
+    def _observe(row: Row, durations: list[float]) -> None:
+        """Add durations in seconds to a row."""
+        row[COUNT] += len(durations)
+        row[SECONDS] += sum(durations)
+        durations.sort()
+        shorter = 0
+        for bucket, bound in enumerate(BOUNDS, BUCKETS):
+            count = bisect_right(durations, bound)
+            if count > shorter:
+                row[bucket] += count - shorter
+                shorter = count
+            if shorter == len(durations):
+                return
+        row[BUCKETS + len(BOUNDS)] += len(durations) - shorter

@@ -1,0 +1,128 @@
+"""RequestRecord: what is known about one request when it ends, for the log and the metrics.
+
+The server makes a record when it has read the head of a request, and has it in the WSGI environment
+(REQUEST_RECORD). The application adds what only it knows: the route, who asks, the problem that it
+has answered, and how long the parts of an upload took. When the response has been sent, or cannot
+be, the server adds the rest, and passes the record to the observer of its worker. So every request
+is reported once, in one place, whichever application has answered it, and also if none has.
+"""
+
+import os
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+REQUEST_RECORD = "fileservice.request_record"
+trace_parent: ContextVar[str] = ContextVar("trace_parent", default="")
+"""The `traceparent` of the request that this greenlet or thread works for; "" if it has none."""
+AUDIT_LOGGER = "fileservice.audit"
+"""The name of the logger of the audit log, whose messages are complete lines."""
+
+
+_IDS_AT_ONCE = 64
+_ids: list[str] = []
+"""Those that no request has yet."""
+
+
+def new_id() -> str:
+    """Return an id: 128 random bits in hexadecimal, which a trace-id may have as well."""
+    if not _ids:
+        # One system call for many ids, which is a tenth of the time.
+        digits = os.urandom(16 * _IDS_AT_ONCE).hex()
+        _ids.extend(digits[start : start + 32] for start in range(0, len(digits), 32))
+    return _ids.pop()
+
+
+os.register_at_fork(after_in_child=_ids.clear)
+
+
+class StageTimes(dict[str, float]):
+    """The seconds that parts of an upload took, by `STAGES`; threads may add to it."""
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Add to the seconds of a stage."""
+        self[stage] = self.get(stage, 0.0) + seconds
+
+
+_NO_ENVIRON: Mapping[str, Any] = {}
+STAGES = ("receive", "inspect", "hash", "sync", "publish")
+"""The parts of an upload.
+
+`receive` is from the first byte of the body to the last one, and waits for the client; inspecting
+and hashing go on meanwhile. `sync` is until the file is on the disk, and `publish` all that happens
+after the last byte, with `sync` in it.
+"""
+
+
+_NO_TIMES = StageTimes()
+
+
+class RequestRecord:
+    """One request. What is unknown or usual is said by the class, so that a record costs little."""
+
+    parent = ""
+    """The `traceparent` of a trusted proxy (W3C Trace Context, section 3.2); else empty."""
+    route = ""
+    """The path with placeholders, such as ``/download/<name>``; empty if no route has it."""
+    action = ""
+    """What the principal was allowed to do, or was not; empty if that was not decided."""
+    problem = ""
+    """The code of the problem that was answered; empty if there was none."""
+    stages: StageTimes = _NO_TIMES
+    """The times of an upload; other requests share those of none, which nobody adds to."""
+    transfer = ""
+    """"upload" or "download" while bytes of a file are received or sent."""
+    status = 0
+    """That of the response; 0 if there was none."""
+    received = 0
+    """Bytes of the body of the request that were read."""
+    sent = 0
+    """Bytes of the body of the response that the kernel has taken."""
+    seconds = 0.0
+    """From the first byte of the request to the end of the response."""
+    outcome = "-"
+    """How the request ended: whether the client went away, for instance."""
+
+    def __init__(
+        self, method: str = "", line: str = "", environ: Mapping[str, Any] | None = None
+    ) -> None:
+        self.id = new_id()
+        """What X-Request-Id of the response says."""
+        self.method = method
+        self.line = line
+        """The request line, as the client has sent it."""
+        self.environ: Mapping[str, Any] = _NO_ENVIRON if environ is None else environ
+        """The WSGI environment. When the request has ended, the application has put the address
+        of the client and the principal there: REMOTE_ADDR, REMOTE_USER."""
+
+    def forget_environ(self) -> None:
+        """Let go of the environment, which has this record: together they would stay in memory."""
+        self.environ = _NO_ENVIRON
+
+
+class RequestObserver(Protocol):
+    """Is told about every request of a worker."""
+
+    def begun(self, record: RequestRecord) -> None:
+        """The head of the request has been read."""
+
+    def ended(self, record: RequestRecord) -> None:
+        """The response has been sent, or cannot be."""
+
+    def waited(self, seconds: float) -> None:
+        """What was ready to run has waited so long for its turn.
+
+        This is measured ten times a second. An observer can also do then what is cheaper to do for
+        many requests together.
+        """
+
+    def flush(self) -> None:
+        """No more requests follow."""
+
+
+def record_of(environ: dict[str, Any]) -> RequestRecord:
+    """Return the record of a request; a new one where the server has made none."""
+    record: RequestRecord | None = environ.get(REQUEST_RECORD)
+    if record is None:
+        record = environ[REQUEST_RECORD] = RequestRecord()
+    return record

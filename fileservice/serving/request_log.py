@@ -1,0 +1,171 @@
+"""The request log: one line for each request when it has ended, as text or as JSON.
+
+A line in text is that of the Combined Log Format, and the fields that it has no place for. Lines
+are collected for a moment and written together: a call of the system for each would cost more than
+all else that a line needs.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as encode
+
+from fileservice.request_record import RequestRecord
+from fileservice.serving.redaction import may_have_secrets, without_secrets
+
+_MAX_LINES = 256
+"""So many lines are written at once, without waiting for more."""
+
+# Characters that control terminals or end lines, and lone surrogates, which cannot be encoded.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_IN_QUOTES = re.compile(f'{CONTROL.pattern[:-1]}"\\\\]')
+
+
+def escaped(match: re.Match[str]) -> str:
+    """Return how a character is written that must not be in a line."""
+    character = match[0]
+    if character in '"\\':
+        return f"\\{character}"
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+class RequestLog:
+    """Writes lines about requests to `logger`; a RequestObserver."""
+
+    call_later: Callable[[Callable[[], None]], object] | None = None
+    """Calls a function in a moment; without it, each line is written at once."""
+
+    def __init__(self, logger: logging.Logger, *, as_json: bool) -> None:
+        self._logger = logger
+        self._format: Callable[[RequestRecord], str] = json_line if as_json else plain_line
+        self._lines: list[str] = []
+        # Only a stream takes several lines as one record; for syslog, each is a message.
+        self._is_stream = all(
+            isinstance(handler, logging.StreamHandler) for handler in logger.handlers
+        )
+
+    def begun(self, record: RequestRecord) -> None:
+        """Do nothing: a request has its line when it has ended."""
+
+    def waited(self, seconds: float) -> None:
+        """Do nothing."""
+
+    def ended(self, record: RequestRecord) -> None:
+        """Write a line about a request, at once or in a moment."""
+        self._lines.append(self._format(record))
+        if not self._is_stream or self.call_later is None or len(self._lines) >= _MAX_LINES:
+            self.flush()
+        elif len(self._lines) == 1:
+            self.call_later(self.flush)
+
+    def flush(self) -> None:
+        """Write the lines that have not been written."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._logger.info("%s", "\n".join(lines))
+
+
+def plain_line(record: RequestRecord) -> str:
+    """Return the line of the Combined Log Format, with further fields at its end."""
+    get = record.environ.get
+    line = (
+        f"{_plain_client(get('REMOTE_ADDR'), get('REMOTE_USER'), int(time.time()))}"
+        f'"{_quoted(record.line) or "-"}" {record.status or "-"} {record.sent}'
+        f" {_plain_agent(get('HTTP_REFERER'), get('HTTP_USER_AGENT'))} {record.seconds:.6f}"
+        f' "{_plain(record.outcome)}" id={record.id} received={record.received}'
+        f"{_plain_facts(record.route, record.action, record.problem)}"
+    )
+    if record.parent:
+        line += f" parent={record.parent}"
+    if record.stages:
+        line += "".join(f" {stage}={seconds:.6f}" for stage, seconds in record.stages.items())
+    return line
+
+
+def json_line(record: RequestRecord) -> str:
+    """Return an object in JSON, whose strings are ASCII: nothing in them can end a line."""
+    now, get = time.time(), record.environ.get
+    stages = ""
+    if record.stages:
+        stages = ",".join(f'"{stage}":{seconds:.6f}' for stage, seconds in record.stages.items())
+    return (
+        f'{{"time":"{_rfc3339_second(int(now))}.{int(now % 1 * 1000):03d}Z","event":"request"'
+        f',"request-id":"{record.id}"{_json_client(get("REMOTE_ADDR"), get("REMOTE_USER"))}'
+        f',"request":{_json(record.line)}'
+        f"{_json_facts(record.route, record.action, record.problem)}"
+        f',"status":{record.status},"received":{record.received},"sent":{record.sent}'
+        f',"seconds":{record.seconds:.6f},"outcome":{_json_or_null(record.outcome)}'
+        f',"stages":{{{stages}}},"traceparent":{_json_or_null(record.parent)}'
+        f"{_json_agent(get('HTTP_REFERER'), get('HTTP_USER_AGENT'))}}}"
+    )
+
+
+# What many requests have in common is kept.
+
+
+@lru_cache(maxsize=512)
+def _plain_client(address: str | None, principal: str | None, second: int) -> str:
+    # The name of a principal is not in quotation marks, so it must be one word.
+    user = _quoted(principal or "-").replace(" ", "\\x20")
+    return f"{address or '-'} - {user} [{_clf_time(second)}] "
+
+
+@lru_cache(maxsize=512)
+def _plain_agent(referer: str | None, agent: str | None) -> str:
+    return f'"{_plain(referer)}" "{_plain(agent)}"'
+
+
+@lru_cache(maxsize=512)
+def _plain_facts(route: str, action: str, problem: str) -> str:
+    return f" route={route or '-'} action={action or '-'} problem={problem or '-'}"
+
+
+@lru_cache(maxsize=512)
+def _plain(text: str | None) -> str:
+    return _quoted(text or "-")
+
+
+@lru_cache(maxsize=512)
+def _json_client(address: str | None, principal: str | None) -> str:
+    return f',"client":{_json_or_null(address)},"principal":{_json_or_null(principal)}'
+
+
+@lru_cache(maxsize=512)
+def _json_agent(referer: str | None, agent: str | None) -> str:
+    return f',"referer":{_json_or_null(referer)},"agent":{_json_or_null(agent)}'
+
+
+@lru_cache(maxsize=512)
+def _json_facts(route: str, action: str, problem: str) -> str:
+    return (
+        f',"route":{_json_or_null(route)},"action":{_json_or_null(action)}'
+        f',"problem":{_json_or_null(problem)}'
+    )
+
+
+@lru_cache(maxsize=512)
+def _json_or_null(text: str | None) -> str:
+    return _json(text) if text else "null"
+
+
+@lru_cache(maxsize=2)
+def _clf_time(second: int) -> str:
+    return time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(second))
+
+
+@lru_cache(maxsize=2)
+def _rfc3339_second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
+def _quoted(text: str) -> str:
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return without_secrets(text) if may_have_secrets(text) else text
+    return _IN_QUOTES.sub(escaped, without_secrets(text))
+
+
+def _json(text: str) -> str:
+    return encode(without_secrets(text) if may_have_secrets(text) else text)

@@ -1,0 +1,74 @@
+"""GET /metrics: the sums of all workers, of those that have died as well."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.servers import LiveServer
+from tests.support.wire import Wire, eventually, request
+
+TEXT = b"some text\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    store = tmp_path_factory.mktemp("measured") / "store"
+    server = LiveServer({"STORE_URL": str(store), "WORKERS": "2"})
+    yield server
+    server.kill()
+
+
+def value(server: LiveServer, name: str, **of: str) -> float:
+    """A sample of the metrics; 0 if there is none."""
+    answer = httpx.get(f"{server.url}/metrics", timeout=30)
+    assert answer.status_code == 200
+    for family in text_string_to_metric_families(answer.text):
+        for found, about, number, *_ in family.samples:
+            if (found, about) == (f"fileservice_{name}", of):
+                return number
+    return 0
+
+
+def test_counters_are_those_of_all_workers_and_survive_them(server: LiveServer) -> None:
+    stored = {"route": "/upload/<name>", "method": "PUT", "status": "201"}
+    before = value(server, "requests_total", **stored)
+    for number in range(20):  # each by a connection of its own
+        httpx.put(f"{server.url}/upload/{number}.txt", content=TEXT).raise_for_status()
+    eventually(lambda: value(server, "requests_total", **stored) == before + 20)
+    server.kill_workers()
+    assert value(server, "requests_total", **stored) == before + 20
+    httpx.put(f"{server.url}/upload/after.txt", content=TEXT).raise_for_status()
+    eventually(lambda: value(server, "requests_total", **stored) == before + 21)
+    eventually(lambda: value(server, "workers") == 2)
+
+
+def test_an_upload_is_under_way_until_its_worker_is_killed(server: LiveServer) -> None:
+    with Wire(server) as wire:
+        wire.send(request("PUT /upload/half.txt", "Content-Length: 100") + TEXT)
+        eventually(lambda: value(server, "transfers_under_way", direction="upload") == 1)
+        for pid in server.workers():
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: value(server, "transfers_under_way", direction="upload") == 0)
+
+
+def test_stages_and_calls_of_the_store_are_measured(server: LiveServer) -> None:
+    httpx.put(f"{server.url}/upload/staged.txt", content=TEXT).raise_for_status()
+    for stage in ("receive", "inspect", "hash", "sync", "publish"):
+        eventually(lambda stage=stage: value(server, "upload_stage_seconds_count", stage=stage) > 0)
+    assert value(server, "store_free_bytes") > 0
+    assert value(server, "loop_wait_seconds_count") > 0
+
+
+def test_no_name_of_a_file_is_in_the_metrics(server: LiveServer) -> None:
+    httpx.put(f"{server.url}/upload/very-special-name.txt", content=TEXT)
+    httpx.get(f"{server.url}/download/very-special-name.txt")
+    httpx.get(f"{server.url}/very-special-path")
+    httpx.request("very-special-method", f"{server.url}/download")
+    eventually(
+        lambda: value(server, "requests_total", route="other", method="GET", status="404") > 0
+    )
+    assert "special" not in httpx.get(f"{server.url}/metrics").text.lower()
