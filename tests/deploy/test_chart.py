@@ -74,7 +74,7 @@ def test_a_bucket_is_served_by_pods_that_are_added_and_replaced_one_at_a_time(
     assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     assert manifests["PodDisruptionBudget"]["spec"]["maxUnavailable"] == 1
     metrics = manifests["HorizontalPodAutoscaler"]["spec"]["metrics"]
-    assert metrics[0]["pods"]["metric"]["name"] == "fileservice_transfers_in_progress"
+    assert metrics[0]["pods"]["metric"]["name"] == "fileservice_transfers_under_way"
     selectors = (
         manifests["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
         manifests["Service"]["spec"]["selector"],

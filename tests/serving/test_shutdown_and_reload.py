@@ -138,6 +138,7 @@ def test_draining_server_serves_requests_and_fails_health_checks(start: Start) -
         assert (answer.code(), answer.closes()) == ("shutting-down", True)
         assert "being stopped" in answer.json()["detail"]
         assert ask(server, request("GET /readyz")).code() == "shutting-down"
+        assert ask(server, request("GET /livez")).status == 200
         answer = kept.ask(request("PUT /upload/late.txt", body=LINE))
         assert (answer.status, answer.closes()) == (201, True)
         assert ask(server, request("GET /download/late.txt")).body == LINE

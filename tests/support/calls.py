@@ -195,6 +195,7 @@ CALLS = {
     "openapi": _call("GET", "/openapi.json", PUBLIC, 200, **_NO_NAME),
     "docs": _call("GET", "/docs", PUBLIC, 200, **_NO_NAME),
     "health": _call("GET", "/healthz", PUBLIC, 200, **_NO_NAME),
+    "alive": _call("GET", "/livez", PUBLIC, 200, **_NO_NAME),
     "ready": _call("GET", "/readyz", PUBLIC, 200, **_NO_NAME),
     # From another machine, for which the proxy speaks; from this one, nothing is needed.
     "metrics": _call("GET", "/metrics", "admin", 200, headers={"X-Forwarded-For": "192.0.2.1"},

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 _MAX_DELAY = 0.5
 """Seconds that a blocking call may wait for a thread before new requests are refused."""
 _LOG_INTERVAL = 10.0
-_CHECKS = ("/healthz", "/readyz", "/metrics")
+_CHECKS = ("/healthz", "/livez", "/readyz", "/metrics")
 
 
 def register(hooks: Hooks, delay: Callable[[], float]) -> None:

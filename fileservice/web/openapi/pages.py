@@ -136,6 +136,13 @@ OPERATIONS = (
         "This description as a page",
         {200: Answer("The page.", _PAGE, ("ETag",)), 304: _NOT_MODIFIED},
     ),
+    Operation(
+        "GET",
+        "/livez",
+        "health",
+        "Whether the process answers",
+        {200: Answer("It does.", {"application/json": ref("Health")})},
+    ),
     _health("/healthz", "Whether files can be stored", "storage-full"),
     _health("/readyz", "Whether files can be stored and the settings read", "not-ready"),
     Operation(

@@ -1,5 +1,6 @@
 """GET /healthz: whether files can be stored now; GET /readyz: whether all is as it should be.
 
+GET /livez: whether the process answers, which a supervisor restarts if it does not.
 All clients that ask share one check of the store, and one of the virus scanner. None waits long for
 a check that hangs.
 """
@@ -32,6 +33,11 @@ def routes(
     def check_health() -> Response:
         _require_running()
         health.require()
+        return _ok()
+
+    @blueprint.get("/livez")
+    @requires(Action.PUBLIC)
+    def check_life() -> Response:
         return _ok()
 
     @blueprint.get("/readyz")

@@ -31,6 +31,7 @@ def client(clock: ExecutorClock) -> FlaskClient:
     app = Flask(__name__, static_folder=None)
     app.add_url_rule("/healthz", "healthz", lambda: "ok")
     app.add_url_rule("/readyz", "readyz", lambda: "ok")
+    app.add_url_rule("/livez", "livez", lambda: "ok")
     app.add_url_rule("/upload/a.txt", "upload", lambda: "stored", methods=["PUT"])
     app.register_error_handler(Overloaded, lambda _: ("busy", 503))
     hooks = Hooks()
@@ -61,6 +62,7 @@ def test_health_checks_are_never_refused(client: FlaskClient, clock: Clock) -> N
     clock.delay = 60.0
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 200
+    assert client.get("/livez").status_code == 200
 
 
 def test_refusals_are_logged_once_in_ten_seconds(

@@ -178,13 +178,15 @@ def test_service_is_ready_while_the_store_is_healthy_and_the_access_file_is_read
     assert client.get("/healthz").status_code == 200
 
 
-def test_service_whose_store_is_full_is_not_ready(tmp_path: Path) -> None:
-    response = application(tmp_path, MIN_FREE_SPACE="900TiB").test_client().get("/readyz")
+def test_service_whose_store_is_full_is_not_ready_but_alive(tmp_path: Path) -> None:
+    client = application(tmp_path, MIN_FREE_SPACE="900TiB").test_client()
+    assert client.get("/livez").json == {"status": "ok"}
+    response = client.get("/readyz")
     assert (response.status_code, response.json["code"]) == (503, "not-ready")
     assert "must stay free" in response.json["detail"]
 
 
 def test_credentials_are_not_needed_to_ask_for_the_health(tmp_path: Path) -> None:
     client = application(tmp_path, ANONYMOUS="none").test_client()
-    for path in ("/healthz", "/readyz"):
+    for path in ("/healthz", "/livez", "/readyz"):
         assert client.get(path).status_code == 200
