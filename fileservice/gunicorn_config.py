@@ -222,8 +222,9 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(_server: Any, worker: Any) -> None:
-    """Have the requests of the worker counted."""
-    worker.observers.append(RequestMetrics(_rows.slot(worker.balance_slot)))
+    """Have the requests of the worker counted; gunicorn's own workers do not offer that."""
+    if isinstance(worker, TransferWorker):
+        worker.observers.append(RequestMetrics(_rows.slot(worker.balance_slot)))
 
 
 def child_exit(_server: Any, worker: Any) -> None:

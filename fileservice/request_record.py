@@ -26,11 +26,13 @@ _ids: list[str] = []
 
 def new_id() -> str:
     """Return an id: 128 random bits in hexadecimal, which a trace-id may have as well."""
-    if not _ids:
-        # One system call for many ids, which is a tenth of the time.
-        digits = os.urandom(16 * _IDS_AT_ONCE).hex()
-        _ids.extend(digits[start : start + 32] for start in range(0, len(digits), 32))
-    return _ids.pop()
+    while True:
+        try:
+            return _ids.pop()
+        except IndexError:  # also if another thread has taken the last one
+            # One system call for many ids, which is a tenth of the time.
+            digits = os.urandom(16 * _IDS_AT_ONCE).hex()
+            _ids.extend(digits[start : start + 32] for start in range(0, len(digits), 32))
 
 
 os.register_at_fork(after_in_child=_ids.clear)
@@ -94,6 +96,12 @@ class RequestRecord:
         self.environ: Mapping[str, Any] = _NO_ENVIRON if environ is None else environ
         """The WSGI environment. When the request has ended, the application has put the address
         of the client and the principal there: REMOTE_ADDR, REMOTE_USER."""
+
+    def upload_stages(self) -> StageTimes:
+        """Return the times of this request, to which the parts of its upload are added."""
+        if self.stages is _NO_TIMES:
+            self.stages = StageTimes()
+        return self.stages
 
     def forget_environ(self) -> None:
         """Let go of the environment, which has this record: together they would stay in memory."""

@@ -3,7 +3,6 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import wraps
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
@@ -44,19 +43,18 @@ class _CountedCalls:
         # This is called only once for each method, which becomes an attribute then.
         value = getattr(self._counted, name)
         if callable(value):
-            value = _timed(name, value, self._is_failure)
+            value = _timed(name, self._counted, self._is_failure)
             self.__dict__[name] = value
         return value
 
 
 def _timed(
-    name: str, method: Callable[..., Any], is_failure: Callable[[BaseException], bool]
+    name: str, counted: object, is_failure: Callable[[BaseException], bool]
 ) -> Callable[..., Any]:
-    @wraps(method)
     def call(*of: object, **options: object) -> Any:
         began = time.perf_counter()
         try:
-            result = method(*of, **options)
+            result = getattr(counted, name)(*of, **options)
         except BaseException as error:
             _ended.append((name, time.perf_counter() - began, is_failure(error)))
             raise

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 from functools import partial
+from time import perf_counter
 
 from fileservice.storage import (
     Content,
@@ -103,12 +104,12 @@ def _publish(
     reservation: QuotaReservation,
 ) -> UploadResult:
     """Publish a verified file if its client still may, and say how long that took. Blocks."""
-    began = time.perf_counter()
+    began = perf_counter()
     try:
         return _publish_if_allowed(request, context, writer, content, reservation)
     finally:
         stages = request.caller.stages
-        stages.add("publish", time.perf_counter() - began)
+        stages.add("publish", perf_counter() - began)
         if writer.sync_seconds:
             stages.add("sync", writer.sync_seconds)
 

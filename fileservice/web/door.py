@@ -32,7 +32,7 @@ from fileservice.access import (
 )
 from fileservice.addresses import client_key
 from fileservice.names import FileName
-from fileservice.request_record import StageTimes, record_of
+from fileservice.request_record import record_of
 from fileservice.storage import StorageError, StoredFile
 from fileservice.upload import Caller
 from fileservice.web.audit import audit_file
@@ -224,8 +224,6 @@ class Door:
             decide(current, action, name)
             latest = current
 
-        stages = record_of(environ).stages = StageTimes()
-
         def report_stored(file: StoredFile, is_replacement: bool) -> None:
             audit_file(environ, "replaced" if is_replacement else "stored", file)
 
@@ -244,7 +242,7 @@ class Door:
             partial(authorize, action=Action.REPLACE),
             may_see=partial(may_see, principal),
             report_stored=report_stored,
-            stages=stages,
+            stages=record_of(environ).upload_stages(),
             account=account,
         )
 
