@@ -32,7 +32,9 @@ def opened(body: io.IOBase, file: StoredFile | None = None) -> Opened:
 @pytest.fixture(params=["our server", "another server"])
 def environ(request: pytest.FixtureRequest) -> Environ:
     """What matters of the environment of a request under either server."""
-    return {"wsgi.file_wrapper": wrap_file} if request.param == "our server" else {}
+    request_line = {"REQUEST_METHOD": "GET", "REMOTE_ADDR": "127.0.0.1"}
+    ours = {"wsgi.file_wrapper": wrap_file} if request.param == "our server" else {}
+    return request_line | ours
 
 
 def send_ranges(environ: Environ, *ranges: ByteRange, file: StoredFile | None = None) -> Response:

@@ -165,7 +165,7 @@ def test_a_problem_is_in_the_language_of_its_reader_and_without_one_in_english(
     assert in_german.headers["Content-Language"] == "de"
     assert in_english.json
     assert in_english.json["detail"] == "there is no file named 'nothing.txt'"
-    same = {"title", "detail"}
+    same = {"title", "detail", "request-id"}
     assert in_german.json.keys() == in_english.json.keys()
     assert {key for key, value in in_german.json.items() if value != in_english.json[key]} == same
     assert "accept-language" in in_english.vary
