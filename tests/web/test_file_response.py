@@ -112,7 +112,10 @@ def test_file_on_a_disk_is_sent_from_its_descriptor_under_our_server(tmp_path: P
     path.write_bytes(DATA)
     with path.open("rb", buffering=0) as file:
         response = send(
-            {"wsgi.file_wrapper": wrap_file}, opened(file), (ByteRange(5, 14),), inline=False
+            {"wsgi.file_wrapper": wrap_file, "REQUEST_METHOD": "GET"},
+            opened(file),
+            (ByteRange(5, 14),),
+            inline=False,
         )
         body = response.response
         assert isinstance(body, FileRegions)
