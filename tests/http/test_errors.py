@@ -335,7 +335,7 @@ def test_405_lists_the_allowed_methods(
     "path",
     [
         "/nothing",
-        "/upload//",
+        "/uploads",
         "/download//",
         "/Upload",
         "/download//taken.txt",

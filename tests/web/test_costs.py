@@ -50,7 +50,7 @@ def calls(
         count = 0
         sys.setprofile(profile)
         try:
-            response = app.wsgi_app(environ, lambda status, _fields, _error: started.append(status))
+            response = app.wsgi_app(environ, lambda status, _fields: started.append(status))
         finally:
             sys.setprofile(None)
         response.close()

@@ -46,7 +46,9 @@ class RequestIds:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             headers.append(field)
-            return start_response(status, headers, exc_info)
+            if exc_info:
+                return start_response(status, headers, exc_info)
+            return start_response(status, headers)
 
         return self._app(environ, start)
 
