@@ -180,8 +180,8 @@ def test_requests_at_the_same_time_all_learn_of_another_region() -> None:
 
 def test_bucket_may_take_a_large_body_slowly() -> None:
     """The time limit is for each of its bytes, and not for all of them."""
-    with RecordingServer([WRITTEN], pause=0.1) as server:
-        client = server.client(read_seconds=1.0)
+    with RecordingServer([WRITTEN], pause=0.15) as server:
+        client = server.client(read_seconds=3.0)
         assert client.put_object("key", bytes(24 << 20)).etag == '"e"'
 
 
