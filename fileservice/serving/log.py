@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from fileservice.request_record import AUDIT_LOGGER, RequestRecord
+from fileservice.request_record import AUDIT_LOGGER, record_of
 from fileservice.serving.gunicorn_api import BaseLogger, set_formatter
 from fileservice.serving.redaction import without_secrets
 from fileservice.serving.request_log import CONTROL, RequestLog, escaped
@@ -106,11 +106,10 @@ class Log(BaseLogger):  # type: ignore[misc]  # gunicorn has no types
         """
         if not self.access_log_enabled:
             return
-        record = RequestRecord(
-            environ["REQUEST_METHOD"],
-            f"{environ['REQUEST_METHOD']} {environ['RAW_URI']} {environ['SERVER_PROTOCOL']}",
-            environ,
-        )
+        record = record_of(environ)
+        record.method = environ["REQUEST_METHOD"]
+        record.line = f"{record.method} {environ['RAW_URI']} {environ['SERVER_PROTOCOL']}"
+        record.environ = environ
         record.status = int(str(resp.status)[:3])
         record.sent = resp.sent
         record.seconds = request_time.total_seconds()

@@ -37,6 +37,8 @@ class RequestLog:
 
     call_later: Callable[[Callable[[], None]], object] | None = None
     """Calls a function in a moment; without it, each line is written at once."""
+    write: Callable[[list[str]], None] | None = None
+    """Writes lines; without it, the logger does so in the thread of the caller."""
 
     def __init__(self, logger: logging.Logger, *, as_json: bool) -> None:
         self._logger = logger
@@ -62,10 +64,13 @@ class RequestLog:
             self.call_later(self.flush)
 
     def flush(self) -> None:
-        """Write the lines that have not been written."""
+        """Write the lines that have not been written, or have them written."""
         if self._lines:
             lines, self._lines = self._lines, []
-            self._logger.info("%s", "\n".join(lines))
+            if self.write:
+                self.write(lines)
+            else:
+                self._logger.info("%s", "\n".join(lines))
 
 
 def plain_line(record: RequestRecord) -> str:

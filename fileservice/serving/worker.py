@@ -1,5 +1,6 @@
 """TransferWorker: a gunicorn worker under gevent that moves bytes with few copies."""
 
+import logging
 import mmap
 import os
 import time
@@ -29,6 +30,7 @@ from fileservice.serving.gunicorn_api import (
     log_loop_errors,
     resolved,
 )
+from fileservice.serving.log_writer import LogWriter
 from fileservice.serving.memory import keep_freed_memory, trim_heap
 from fileservice.serving.queueing import (
     FEW_REQUESTS,
@@ -95,12 +97,21 @@ class TransferWorker(BaseWorker):
         super().init_process()
 
     def patch(self) -> None:
-        """Let gevent replace what waits in the standard library, but not os.close.
+        """Let gevent replace what waits in the standard library, but not os.close and log locks.
 
-        gevent's own looks at each descriptor by two system calls, in case somebody waits for it in
-        the event loop. Only sockets are waited for here, and they close themselves.
+        gevent's own os.close looks at each descriptor by two system calls, in case somebody waits
+        for it in the event loop. Only sockets are waited for here, and they close themselves.
+
+        Native threads write to the logs as well, and gevent's locks do not wake up those that wait
+        in another thread. No greenlet gives way while it has such a lock.
         """
+        handlers = _log_handlers()
+        locks = [handler.lock for handler in handlers]
+        module_lock = logging._lock  # type: ignore[attr-defined]
         super().patch()
+        for handler, lock in zip(handlers, locks, strict=True):
+            handler.lock = lock
+        logging._lock = module_lock  # type: ignore[attr-defined]
         os.close = monkey.get_original("os", "close")
 
     def run(self) -> None:
@@ -110,14 +121,17 @@ class TransferWorker(BaseWorker):
         self._balance.report(0)
         servers = [self._listen(listener) for listener in self.sockets]
         gevent.spawn(self._loop_delay.measure)
+        writer = LogWriter(self.log.access_log)
         if self.log.access_log_enabled:
             self.log.requests.call_later = partial(gevent.spawn_later, _LOG_SECONDS)
+            self.log.requests.write = writer.write
             self.observers.append(self.log.requests)
         try:
             self._serve_until_stopped(servers)
         finally:
             for observer in self.observers:
                 observer.flush()
+            writer.close(_KILL_SECONDS)
 
     def _serve_until_stopped(self, servers: Iterable[BalancedServer]) -> None:
         while self.alive:
@@ -286,3 +300,8 @@ class _Waiting(AbstractContextManager[None]):
 
     def __exit__(self, *_error: object) -> None:
         self._connections.pop(self._connection, None)
+
+
+def _log_handlers() -> list[logging.Handler]:
+    references = logging._handlerList  # type: ignore[attr-defined]
+    return [handler for reference in references if (handler := reference())]
