@@ -7,13 +7,15 @@ modification time. So a file that was replaced, or deleted and stored again, has
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 
 from fileservice.integrity.errors import FileDamaged
 from fileservice.names import BadName, FileName
-from fileservice.storage import NotFound, PrivateFiles, Store, StoredFile
+from fileservice.storage import NotFound, PrivateFiles, StorageError, Store, StoredFile
 
+_log = logging.getLogger(__name__)
 _FOLDER = "damaged"
 
 
@@ -43,10 +45,22 @@ class DamageMarks:
         """Raise FileDamaged if the file has a mark."""
         now = self._clock()
         if now - self._read_at >= self._max_age:
-            self._marked = frozenset(self._private_files.list(_FOLDER))
-            self._read_at = now
+            self._read(now)
         if self._marked and _key(file) in self._marked:
             raise FileDamaged(file.name)
+
+    def _read(self, now: float) -> None:
+        """List the marks; if that fails, those that were listed before count for now."""
+        had_marks = self._read_at > float("-inf")
+        if had_marks:
+            self._read_at = now  # first, so that other requests do not list them meanwhile
+        try:
+            self._marked = frozenset(self._private_files.list(_FOLDER))
+        except StorageError:
+            if not had_marks:
+                raise
+            _log.warning("the marks of damaged files cannot be listed", exc_info=True)
+        self._read_at = now
 
     def mark(self, file: StoredFile, reason: str) -> None:
         """Mark a file durably, whether it is marked already or not."""

@@ -4,6 +4,7 @@ How far it has come is kept in the store, so that it can be ended at any time, a
 most some seconds of reading are repeated.
 """
 
+import errno
 import json
 import os
 import time
@@ -15,8 +16,10 @@ from enum import StrEnum
 from fileservice.integrity.marks import DamageMarks
 from fileservice.integrity.reading import RateLimit, digest_of
 from fileservice.names import FileName
-from fileservice.storage import NotFound, Store, StoredFile
+from fileservice.storage import NotFound, StorageUnavailable, Store, StoredFile
 
+_ERRORS_OF_DISKS = (errno.EIO, errno.EBADMSG, errno.EUCLEAN)
+"""What the kernel says of bytes that a disk cannot read, or whose checksum is wrong."""
 _PROGRESS = "verification"
 _SAVE_SECONDS = 5.0
 _ATTEMPTS = 3
@@ -72,7 +75,9 @@ def _compare(store: Store, name: FileName, rate: RateLimit) -> tuple[Finding, St
             return Finding(name, FindingState.UNKNOWN), file
         try:
             found = digest_of(opened, rate)
-        except OSError as error:  # a disk or a file system that knows its own checksums says so
+        except OSError as error:
+            if error.errno not in _ERRORS_OF_DISKS:
+                raise StorageUnavailable(f"{name} cannot be read: {error.strerror}") from error
             reason = f"it cannot be read: {os.strerror(error.errno or 0)}"
             return Finding(name, FindingState.DAMAGED, file.size, reason), file
         if found == expected:
