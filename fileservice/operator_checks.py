@@ -56,12 +56,10 @@ def staged_checks_of(settings: Settings, clamd: Clamd | None) -> StagedChecks | 
 
 def scanner_health(settings: Settings, clamd: Clamd | None) -> SharedCheck | None:
     """Return the check of the virus scanner for /readyz, if there is one."""
-    if not clamd:
+    if not clamd or settings.clamd_fail == "open":  # then files are accepted without it
         return None
-    # An operator who accepts files without a scan may also have files that clamd does not take.
-    size = 1 if settings.clamd_fail == "open" else settings.max_file_size
     run = _threads(1)
-    check = _logged(lambda: clamd.require_ready(size))
+    check = _logged(lambda: clamd.require_ready(settings.max_file_size))
     return SharedCheck(lambda: run(check), interval=1.0, what="the virus scanner")
 
 

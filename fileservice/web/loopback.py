@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fileservice.addresses import host_of, is_loopback, parse_address
-from fileservice.web.requests import client_address, has_trusted_peer
+from fileservice.web.requests import client_address, is_behind_proxies
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -20,9 +20,10 @@ def is_from_this_machine(environ: "WSGIEnvironment") -> bool:
     browser on this machine shows can send requests to every address that the machine has. So
     nothing of what either adds to a request may be there, and Host must be a name that the machine
     has for itself: a proxy usually passes on the one that its client has used, and a page of
-    another site whose name resolves to this machine has that name in it.
+    another site whose name resolves to this machine has that name in it. Where the operator has
+    set up proxies, nothing is certain: one that works in TCP passes on the Host of its client.
     """
-    if has_trusted_peer(environ):
+    if is_behind_proxies(environ):
         return False
     try:
         if not parse_address(client_address(environ)).is_loopback:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _TRUSTED_PEER = "fileservice.trusted_peer"
+_BEHIND_PROXIES = "fileservice.behind_proxies"
 _MAX_ACCEPT_LENGTH = 512
 _NO_ARGUMENTS: ImmutableMultiDict[str, str] = ImmutableMultiDict()
 
@@ -89,6 +90,16 @@ def client_address(environ: "WSGIEnvironment") -> str:
 def mark_trusted_peer(environ: "WSGIEnvironment") -> None:
     """Keep that the peer of the connection is a trusted proxy, before REMOTE_ADDR is replaced."""
     environ[_TRUSTED_PEER] = True
+
+
+def mark_behind_proxies(environ: "WSGIEnvironment") -> None:
+    """Keep that the operator has set up proxies in front of the service."""
+    environ[_BEHIND_PROXIES] = True
+
+
+def is_behind_proxies(environ: Mapping[str, Any]) -> bool:
+    """Return whether the operator has set up proxies, which may pass on the request."""
+    return environ.get(_BEHIND_PROXIES) is True
 
 
 def has_trusted_peer(environ: Mapping[str, Any]) -> bool:

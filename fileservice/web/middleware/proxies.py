@@ -14,7 +14,7 @@ from flask import Flask
 from fileservice.addresses import Network, in_any, is_authority, is_prefix, parse_address
 from fileservice.web.errors import BadAddress
 from fileservice.web.hooks import Hooks
-from fileservice.web.requests import mark_trusted_peer
+from fileservice.web.requests import mark_behind_proxies, mark_trusted_peer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -62,8 +62,8 @@ class ClientAddresses:
         self._public_path = None if public_url is None else urlsplit(public_url).path
         # Most proxies remove the path of PUBLIC_URL. If one does not, it is removed here. Where the
         # application has paths that begin in the same way, such as /files, it is removed only from
-        # those that go on with another one of its paths; no file has such a name.
-        self._own_segments = own_segments
+        # those that go on with another one of its paths, unless that could be the name of a file.
+        self._own_segments = {segment for segment in own_segments if "." not in segment} - {""}
         self._begins_like_own = _first_segment(self._public_path or "") in own_segments
 
     def __call__(
@@ -77,6 +77,8 @@ class ClientAddresses:
         except BadAddress as error:
             environ[_ERROR] = error
             environ.pop("HTTP_HOST", None)
+        if self._trusted or self._public_path is not None:
+            mark_behind_proxies(environ)
         name = environ["SERVER_NAME"]
         if ":" in name and not name.startswith("["):  # RFC 3875 section 4.1.14 requires brackets
             environ["SERVER_NAME"] = f"[{name}]"
@@ -98,7 +100,7 @@ class ClientAddresses:
         if not prefix or not f"{path}/".startswith(f"{prefix}/"):
             return
         rest = path.removeprefix(prefix) or "/"
-        if not self._begins_like_own or _first_segment(rest) in self._own_segments - {""}:
+        if not self._begins_like_own or _first_segment(rest) in self._own_segments:
             environ["PATH_INFO"] = rest
 
 

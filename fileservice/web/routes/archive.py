@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import nullcontext
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
 
@@ -18,6 +19,9 @@ from fileservice.web.errors import BadQuery, NoSuchFile
 from fileservice.web.list_query import Query
 from fileservice.web.security_headers import FILE_HEADERS
 from fileservice.web.zip_archive import MAX_FILES, ZipArchive
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _FIELDS = {
     "Content-Disposition": 'attachment; filename="files.zip"',
@@ -49,8 +53,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
         marks = dependencies.damage_marks
         for file in files:
             marks.require_intact(file)  # a listing of a bucket does not say enough for that
-        for file in files:
-            audit_file(request.environ, "read", file)
+        dependencies.executor.run_io(_audit, request.environ, files)
         content = ZipArchive(dependencies.store, dependencies.executor, files, marks)
         response = Response(iter(content), mimetype="application/zip", headers=_FIELDS)
         response.content_length = content.size
@@ -58,6 +61,11 @@ def routes(dependencies: Dependencies) -> Blueprint:
         return response
 
     return blueprint
+
+
+def _audit(environ: "WSGIEnvironment", files: Iterable[StoredFile]) -> None:
+    for file in files:
+        audit_file(environ, "read", file)
 
 
 def _named(

@@ -56,6 +56,8 @@ class Downloads(DirectApplication):
 
     def route(self, environ: "WSGIEnvironment") -> str:
         path: str = environ["PATH_INFO"]
+        if path.startswith("/files/"):
+            return "/files/<name>"
         return "/download/<name>" if path.startswith("/download/") else "/s/<link_secret>/<name>"
 
     def name(self, environ: "WSGIEnvironment") -> FileName:
