@@ -10,6 +10,7 @@ from pathlib import Path
 from fileservice import libmagic
 from fileservice.access import AccessFileError, read_rules
 from fileservice.cli.existing_store import NotUsable, check_owner, is_store
+from fileservice.operator_checks import clamd_of, verify_clamd
 from fileservice.quantities import format_size
 from fileservice.setting_conflicts import PREFIX
 from fileservice.settings import Settings, SettingsError
@@ -97,6 +98,24 @@ def _check_access_file(settings: Settings) -> Iterator[Finding]:
     yield Finding(name, Verdict.OK, ", ".join(f"{kind}: {len(of)}" for kind, of in counts.items()))
 
 
+def _check_virus_scanner(settings: Settings) -> Iterator[Finding]:
+    name, clamd = "virus scanner", clamd_of(settings)
+    if clamd is None:
+        yield Finding(name, Verdict.SKIPPED, f"{PREFIX}CLAMD_URL is not set")
+        return
+    try:
+        warning = verify_clamd(clamd, settings)
+    except SettingsError as error:
+        for problem in error.problems:
+            yield Finding(name, Verdict.FAILED, problem)
+        return
+    if warning:
+        yield Finding(name, Verdict.WARNING, warning)
+    else:
+        size = format_size(settings.max_file_size)
+        yield Finding(name, Verdict.OK, f"it works, and takes files of {size}")
+
+
 def _check_store(settings: Settings) -> Iterator[Finding]:
     name, directory = "store", directory_of(settings.store_url)
     if directory and not is_store(directory):
@@ -162,6 +181,7 @@ def clock_finding(verification: StoreVerification) -> Finding:
 
 _CHECKS: Mapping[str, Callable[[Settings], Iterator[Finding]]] = {
     "access file": _check_access_file,
+    "virus scanner": _check_virus_scanner,
     "store": _check_store,
 }
 """Those that need valid settings, by their subjects."""

@@ -9,9 +9,10 @@ import pytest
 from fileservice.cli.checks import Verdict, clock_finding
 from fileservice.storage import StoreVerification, open_store
 from tests.cli.commands import Done, run, run_process
+from tests.support.clamd import ClamdServer
 from tests.support.seaweed import SeaweedClient
 
-SUBJECTS = ["settings", "libmagic", "access file", "store", "clock"]
+SUBJECTS = ["settings", "libmagic", "access file", "virus scanner", "store", "clock"]
 
 
 @pytest.fixture
@@ -38,6 +39,8 @@ def test_a_service_that_can_start_passes_every_check(store: Path, tmp_path: Path
     done, found = check(store, ACCESS_FILE=str(access_file), MIN_FREE_SPACE="0")
     assert done.returncode == 0
     assert list(found) == SUBJECTS
+    skipped = [("skipped", "FILESERVICE_CLAMD_URL is not set")]
+    assert found.pop("virus scanner") == skipped
     assert {verdict for of_subject in found.values() for verdict, _ in of_subject} == {"ok"}
     assert found["access file"] == [("ok", "tokens: 0, users: 0, groups: 1")]
     assert found["clock"] == [("ok", "agrees with that of the store to 0.0 s")]
@@ -123,6 +126,33 @@ def test_a_store_without_the_space_that_must_stay_free_has_failed(store: Path) -
     assert done.returncode == 1
     assert found["store"][-1][0] == "failed"
     assert "FILESERVICE_MIN_FREE_SPACE is 8000000TiB" in found["store"][-1][1]
+
+
+def test_the_virus_scanner_must_take_the_largest_files(store: Path, tmp_path: Path) -> None:
+    with ClamdServer(tmp_path / "clamd", max_stream="2M") as clamd:
+        scanner = {"CLAMD_URL": clamd.url, "MIN_FREE_SPACE": "0"}
+        done, found = check(store, **scanner, MAX_FILE_SIZE="2MiB")
+        assert done.returncode == 0
+        assert found["virus scanner"] == [("ok", "it works, and takes files of 2MiB")]
+
+        done, found = check(store, **scanner, MAX_FILE_SIZE="3MiB")
+        assert done.returncode == 1
+        ((verdict, detail),) = found["virus scanner"]
+        assert verdict == "failed"
+        assert detail.startswith("FILESERVICE_CLAMD_URL: clamd takes no files of 3145728 bytes")
+
+        done, found = check(store, **scanner, MAX_FILE_SIZE="3MiB", CLAMD_FAIL="open")
+        assert done.returncode == 0
+        ((verdict, detail),) = found["virus scanner"]
+        assert verdict == "warning"
+        assert detail.endswith("larger files are accepted without a scan")
+
+        clamd.stop()
+        done, found = check(store, **scanner)
+        assert done.returncode == 0
+        ((verdict, detail),) = found["virus scanner"]
+        assert verdict == "warning"
+        assert detail.startswith("uploads are refused (503) until the virus scanner works")
 
 
 @pytest.mark.parametrize(
