@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fileservice.cli.checks import Verdict, clock_finding
+from fileservice.cli.checks import CheckResult, clock_finding
 from fileservice.storage import StoreVerification, open_store
 from tests.cli.commands import Done, run, run_process
 from tests.support.clamd import ClamdServer
@@ -158,14 +158,14 @@ def test_the_virus_scanner_must_take_the_largest_files(store: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("skew", "verdict", "text"),
     [
-        (-4.0, Verdict.OK, "agrees with that of the store to 4.0 s"),
-        (30.0, Verdict.WARNING, "is 30 s behind that of the store"),
-        (-90.0, Verdict.FAILED, "is 90 s ahead of that of the store"),
-        (None, Verdict.SKIPPED, "the store cannot be written to at present"),
+        (-4.0, CheckResult.OK, "agrees with that of the store to 4.0 s"),
+        (30.0, CheckResult.WARNING, "is 30 s behind that of the store"),
+        (-90.0, CheckResult.FAILED, "is 90 s ahead of that of the store"),
+        (None, CheckResult.SKIPPED, "the store cannot be written to at present"),
     ],
 )
 def test_clocks_must_agree_to_within_a_minute(
-    skew: float | None, verdict: Verdict, text: str
+    skew: float | None, verdict: CheckResult, text: str
 ) -> None:
     finding = clock_finding(StoreVerification(clock_skew=skew))
     assert finding.verdict is verdict
