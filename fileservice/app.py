@@ -1,5 +1,6 @@
 """The composition root: `create_app` makes a WSGI application from the settings."""
 
+import logging
 import os
 from functools import partial
 from typing import TYPE_CHECKING
@@ -103,6 +104,7 @@ if TYPE_CHECKING:
     from fileservice.web.openid_provider import OpenIDProvider
 
 
+_log = logging.getLogger(__name__)
 _FAILURES_OF_STORE = (StorageUnavailable, StorageFull, Busy)
 """All other errors of a store are answers, such as that there is no such file."""
 
@@ -120,7 +122,8 @@ def create_app(
     clamd = clamd_of(settings)
     if not verified:
         check_access_file(settings)
-        verify_clamd(clamd, settings)
+        if warning := verify_clamd(clamd, settings):
+            _log.warning("%s", warning)
     store = store or open_store(
         settings.store_url,
         fsync=settings.fsync,

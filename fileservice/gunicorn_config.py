@@ -18,7 +18,6 @@ from typing import Any
 from fileservice import libmagic, listener_file
 from fileservice.access import Scope, share_memory
 from fileservice.addresses import parse_address
-from fileservice.executor import NativeSockets
 from fileservice.observability import RequestMetrics, share_rows
 from fileservice.serving.balance import free_slot
 from fileservice.serving.certificates import CertificateError, load_certificate
@@ -91,29 +90,14 @@ def on_reload(server: Any) -> None:
         server.log.error("%s; the one that was loaded before is used on", error)
 
 
-_START_SECONDS = 10.0
-"""How long the start waits for clamd."""
-
-
 def _verify_clamd() -> list[tuple[int, str]]:
     """Return lines for the log if clamd does not work. Raise SettingsError if it never would."""
     if not _settings.clamd_url:
         return []
-    from fileservice.upload import Clamd, ClamdError, TooLargeForClamd
+    from fileservice.operator_checks import clamd_of, verify_clamd
 
-    clamd = Clamd(_settings.clamd_url, _settings.clamd_timeout, NativeSockets())
-    is_open = _settings.clamd_fail == "open"
-    try:
-        clamd.require_ready(_settings.max_file_size, _START_SECONDS)
-    except TooLargeForClamd as error:
-        text = f"{PREFIX}CLAMD_URL: {error}, or lower {PREFIX}MAX_FILE_SIZE"
-        if not is_open:
-            raise SettingsError([text]) from None
-        return [(logging.WARNING, f"{text}; larger files are accepted without a scan")]
-    except ClamdError as error:
-        effect = "accepted without a scan" if is_open else "refused (503)"
-        return [(logging.WARNING, f"uploads are {effect} until the virus scanner works: {error}")]
-    return []
+    warning = verify_clamd(clamd_of(_settings), _settings)
+    return [(logging.WARNING, warning)] if warning else []
 
 
 def _verify(output: int) -> int:

@@ -3,12 +3,12 @@
 import logging
 import os
 from collections.abc import Callable
-from contextlib import suppress
 
 from gevent import monkey
 
 from fileservice.executor import RunCpu
 from fileservice.gevent_executor import InlineExecutor, ThreadExecutor, native_sockets
+from fileservice.setting_conflicts import PREFIX
 from fileservice.settings import Settings, SettingsError
 from fileservice.upload import (
     Antivirus,
@@ -23,6 +23,7 @@ from fileservice.web.routes.health import SharedCheck
 
 _log = logging.getLogger(__name__)
 _START_SECONDS = 10.0
+"""How long the start waits for clamd."""
 
 
 def clamd_of(settings: Settings) -> Clamd | None:
@@ -32,15 +33,26 @@ def clamd_of(settings: Settings) -> Clamd | None:
     return Clamd(settings.clamd_url, settings.clamd_timeout, native_sockets)
 
 
-def verify_clamd(clamd: Clamd | None, settings: Settings) -> None:
-    """Raise SettingsError if clamd works, but does not take the largest files. Blocks."""
-    if not clamd or settings.clamd_fail == "open":
-        return
-    with suppress(ClamdError):
-        try:
-            clamd.require_ready(settings.max_file_size, _START_SECONDS)
-        except TooLargeForClamd as error:
-            raise SettingsError([f"FILESERVICE_CLAMD_URL: {error}"]) from None
+def verify_clamd(clamd: Clamd | None, settings: Settings) -> str | None:
+    """Return a warning if clamd does not work; None if it does, or if there is none. Blocks.
+
+    Raise SettingsError if it works, but does not take the largest files, unless files may be
+    accepted without a scan.
+    """
+    if not clamd:
+        return None
+    is_open = settings.clamd_fail == "open"
+    try:
+        clamd.require_ready(settings.max_file_size, _START_SECONDS)
+    except TooLargeForClamd as error:
+        text = f"{PREFIX}CLAMD_URL: {error}, or lower {PREFIX}MAX_FILE_SIZE"
+        if not is_open:
+            raise SettingsError([text]) from None
+        return f"{text}; larger files are accepted without a scan"
+    except ClamdError as error:
+        effect = "accepted without a scan" if is_open else "refused (503)"
+        return f"uploads are {effect} until the virus scanner works: {error}"
+    return None
 
 
 def staged_checks_of(settings: Settings, clamd: Clamd | None) -> StagedChecks | None:

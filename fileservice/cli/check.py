@@ -5,7 +5,7 @@ import os
 
 import click
 
-from fileservice.cli.checks import Verdict, run_checks
+from fileservice.cli.checks import CheckResult, run_checks
 from fileservice.cli.output import write_table
 
 
@@ -27,5 +27,5 @@ def check(as_json: bool) -> None:
     else:
         rows = [(one.check, one.verdict, one.detail) for one in findings]
         write_table([("CHECK", "VERDICT", "DETAIL"), *rows])
-    if any(one.verdict is Verdict.FAILED for one in findings):
+    if any(one.verdict is CheckResult.FAILED for one in findings):
         click.get_current_context().exit(1)

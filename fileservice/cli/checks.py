@@ -10,6 +10,7 @@ from pathlib import Path
 from fileservice import libmagic
 from fileservice.access import AccessFileError, read_rules
 from fileservice.cli.existing_store import NotUsable, check_owner, is_store
+from fileservice.operator_checks import clamd_of, verify_clamd
 from fileservice.quantities import format_size
 from fileservice.setting_conflicts import PREFIX
 from fileservice.settings import Settings, SettingsError
@@ -29,7 +30,7 @@ _MIB = 1 << 20
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\2\0\0\0"
 
 
-class Verdict(StrEnum):
+class CheckResult(StrEnum):
     """How a check ended."""
 
     OK = "ok"
@@ -45,7 +46,7 @@ class Finding:
     """What was found about a subject; `detail` is for people, and has no secret."""
 
     check: str
-    verdict: Verdict
+    verdict: CheckResult
     detail: str
 
 
@@ -55,11 +56,11 @@ def run_checks(environ: Mapping[str, str]) -> list[Finding]:
     try:
         settings = Settings.from_environ(environ)
     except SettingsError as error:
-        failed = [Finding("settings", Verdict.FAILED, problem) for problem in error.problems]
-        skipped = [Finding(name, Verdict.SKIPPED, "see the settings") for name in _CHECKS]
+        failed = [Finding("settings", CheckResult.FAILED, problem) for problem in error.problems]
+        skipped = [Finding(name, CheckResult.SKIPPED, "see the settings") for name in _CHECKS]
         return failed + findings + skipped
     number = sum(name.startswith(PREFIX) for name in environ)
-    findings.insert(0, Finding("settings", Verdict.OK, f"{number} are set"))
+    findings.insert(0, Finding("settings", CheckResult.OK, f"{number} are set"))
     for check in _CHECKS.values():
         findings += check(settings)
     return findings
@@ -71,37 +72,61 @@ def _check_libmagic() -> Iterator[Finding]:
         found = libmagic.load().Magic(mime=True).from_buffer(_PNG)
         version = libmagic.version()
     except libmagic.LibmagicMissing as error:
-        yield Finding(name, Verdict.FAILED, str(error))
+        yield Finding(name, CheckResult.FAILED, str(error))
         return
     if found == "image/png":
-        yield Finding(name, Verdict.OK, f"version {version}")
+        yield Finding(name, CheckResult.OK, f"version {version}")
     else:
-        yield Finding(name, Verdict.FAILED, f"version {version} takes a PNG picture for {found}")
+        yield Finding(
+            name, CheckResult.FAILED, f"version {version} takes a PNG picture for {found}"
+        )
 
 
 def _check_access_file(settings: Settings) -> Iterator[Finding]:
     name, path = "access file", settings.access_file
     if path is None:
-        yield Finding(name, Verdict.SKIPPED, f"{PREFIX}ACCESS_FILE is not set")
+        yield Finding(name, CheckResult.SKIPPED, f"{PREFIX}ACCESS_FILE is not set")
         return
     try:
         rules = read_rules(path)
         is_changed_by_all = bool(path.stat().st_mode & stat.S_IWOTH)
     except AccessFileError as error:
         for problem in error.problems:
-            yield Finding(name, Verdict.FAILED, f"{path}: {problem}")
+            yield Finding(name, CheckResult.FAILED, f"{path}: {problem}")
         return
     if is_changed_by_all:
-        yield Finding(name, Verdict.WARNING, f"{path}: every user of this machine may change it")
+        yield Finding(
+            name, CheckResult.WARNING, f"{path}: every user of this machine may change it"
+        )
     counts = {"tokens": rules.tokens, "users": rules.users, "groups": rules.groups}
-    yield Finding(name, Verdict.OK, ", ".join(f"{kind}: {len(of)}" for kind, of in counts.items()))
+    yield Finding(
+        name, CheckResult.OK, ", ".join(f"{kind}: {len(of)}" for kind, of in counts.items())
+    )
+
+
+def _check_virus_scanner(settings: Settings) -> Iterator[Finding]:
+    name, clamd = "virus scanner", clamd_of(settings)
+    if clamd is None:
+        yield Finding(name, CheckResult.SKIPPED, f"{PREFIX}CLAMD_URL is not set")
+        return
+    try:
+        warning = verify_clamd(clamd, settings)
+    except SettingsError as error:
+        for problem in error.problems:
+            yield Finding(name, CheckResult.FAILED, problem)
+        return
+    if warning:
+        yield Finding(name, CheckResult.WARNING, warning)
+    else:
+        size = format_size(settings.max_file_size)
+        yield Finding(name, CheckResult.OK, f"it works, and takes files of {size}")
 
 
 def _check_store(settings: Settings) -> Iterator[Finding]:
     name, directory = "store", directory_of(settings.store_url)
     if directory and not is_store(directory):
         yield _new_store(directory.absolute())
-        yield Finding("clock", Verdict.SKIPPED, "there is no store yet")
+        yield Finding("clock", CheckResult.SKIPPED, "there is no store yet")
         return
     try:
         if directory:
@@ -110,7 +135,7 @@ def _check_store(settings: Settings) -> Iterator[Finding]:
             settings.store_url, fsync=settings.fsync, identity=settings.store_id
         )
         for _, message in verification.messages:
-            yield Finding(name, Verdict.WARNING, message)
+            yield Finding(name, CheckResult.WARNING, message)
         yield _free_space(settings)
     except (NotUsable, OSError) as error:
         reason = str(error)
@@ -119,42 +144,44 @@ def _check_store(settings: Settings) -> Iterator[Finding]:
     else:
         yield clock_finding(verification)
         return
-    yield Finding(name, Verdict.FAILED, reason)
-    yield Finding("clock", Verdict.SKIPPED, "see the store")
+    yield Finding(name, CheckResult.FAILED, reason)
+    yield Finding("clock", CheckResult.SKIPPED, "see the store")
 
 
 def _new_store(directory: Path) -> Finding:
     """Say whether the service can make the store when it starts."""
     existing = next(path for path in (directory, *directory.parents) if os.path.lexists(path))
     if not existing.is_dir():
-        return Finding("store", Verdict.FAILED, f"{existing} is not a directory")
+        return Finding("store", CheckResult.FAILED, f"{existing} is not a directory")
     if not os.access(existing, os.W_OK | os.X_OK):
         detail = f"this user may not create anything in {existing}"
-        return Finding("store", Verdict.FAILED, f"{detail}: change its permissions")
-    return Finding("store", Verdict.OK, f"the first start will make {directory} a store")
+        return Finding("store", CheckResult.FAILED, f"{detail}: change its permissions")
+    return Finding("store", CheckResult.OK, f"the first start will make {directory} a store")
 
 
 def _free_space(settings: Settings) -> Finding:
     store = open_store(settings.store_url, fsync=settings.fsync, verified=True)
     free = store.free_space()
     if free is None:
-        return Finding("store", Verdict.OK, "it takes uploads")
+        return Finding("store", CheckResult.OK, "it takes uploads")
     size = format_size(free // _MIB * _MIB)
     if free < settings.min_free_space:
         least = format_size(settings.min_free_space)
         detail = f"{size} are free, and {PREFIX}MIN_FREE_SPACE is {least}"
-        return Finding("store", Verdict.FAILED, f"{detail}: no uploads are accepted")
-    return Finding("store", Verdict.OK, f"it takes uploads, and {size} are free")
+        return Finding("store", CheckResult.FAILED, f"{detail}: no uploads are accepted")
+    return Finding("store", CheckResult.OK, f"it takes uploads, and {size} are free")
 
 
 def clock_finding(verification: StoreVerification) -> Finding:
     """Say whether the clock of the store agrees with that of this machine."""
     skew = verification.clock_skew
     if skew is None:
-        return Finding("clock", Verdict.SKIPPED, "the store cannot be written to at present")
+        return Finding("clock", CheckResult.SKIPPED, "the store cannot be written to at present")
     if abs(skew) < _SKEW_WARNING:
-        return Finding("clock", Verdict.OK, f"agrees with that of the store to {abs(skew):.1f} s")
-    verdict = Verdict.WARNING if abs(skew) <= _MAX_SKEW else Verdict.FAILED
+        return Finding(
+            "clock", CheckResult.OK, f"agrees with that of the store to {abs(skew):.1f} s"
+        )
+    verdict = CheckResult.WARNING if abs(skew) <= _MAX_SKEW else CheckResult.FAILED
     direction = "behind" if skew > 0 else "ahead of"
     detail = f"is {abs(skew):.0f} s {direction} that of the store: let NTP set both"
     return Finding("clock", verdict, detail)
@@ -162,6 +189,7 @@ def clock_finding(verification: StoreVerification) -> Finding:
 
 _CHECKS: Mapping[str, Callable[[Settings], Iterator[Finding]]] = {
     "access file": _check_access_file,
+    "virus scanner": _check_virus_scanner,
     "store": _check_store,
 }
 """Those that need valid settings, by their subjects."""

@@ -8,8 +8,8 @@ from fileservice.cli.exit_status import DAMAGED, EXISTS
 from fileservice.cli.output import printable
 from fileservice.cli.parameters import AS_JSON, parsed_by
 from fileservice.cli.progress import TerminalCounter, readable_size
-from fileservice.cli.stores import open_existing, open_target, storage_errors_shown
-from fileservice.integrity import CopyState, RateLimit, copy_files
+from fileservice.cli.stores import open_or_exit, open_target, storage_errors_shown
+from fileservice.integrity import CopyState, ReadThrottle, copy_files
 from fileservice.quantities import parse_size
 
 _SILENT = (CopyState.COPIED, CopyState.UNCHANGED)
@@ -38,8 +38,8 @@ def copy(source: str, target: str, threads: int, rate: int | None, as_json: bool
     counts: dict[str, int] = {}
     size = 0
     with storage_errors_shown(), TerminalCounter() as counter:
-        stores = open_existing(source, "FROM"), open_target(target, "TO")
-        for copied in copy_files(*stores, threads=threads, rate=RateLimit(rate)):
+        stores = open_or_exit(source, "FROM"), open_target(target, "TO")
+        for copied in copy_files(*stores, threads=threads, rate=ReadThrottle(rate)):
             counts[copied.state] = counts.get(copied.state, 0) + 1
             size += copied.size if copied.state is CopyState.COPIED else 0
             counter.show(sum(counts.values()), size)

@@ -1,5 +1,6 @@
 """The exit status of the commands that use a service, and of those that read whole stores."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from fileservice.client import (
@@ -21,7 +22,7 @@ NOT_ALLOWED = 6
 UNAVAILABLE = 7
 """The service does not answer, or another process does the same; it may work later."""
 
-_OF_RESPONSE = {
+_OF_RESPONSE: Mapping[int, int] = {
     HTTPStatus.UNAUTHORIZED: NOT_ALLOWED,
     HTTPStatus.FORBIDDEN: NOT_ALLOWED,
     HTTPStatus.NOT_FOUND: NOT_FOUND,
@@ -33,7 +34,7 @@ _OF_CODE = {"name-taken": EXISTS, "digest-mismatch": DAMAGED, "file-damaged": DA
 def exit_status(error: ClientError) -> int:
     """Return the exit status for an error of the client."""
     if isinstance(error, Refused):
-        by_status = _OF_RESPONSE.get(HTTPStatus(error.status), FAILED)
+        by_status = _OF_RESPONSE.get(error.status, FAILED)
         return _OF_CODE.get(error.code, by_status)
     if isinstance(error, (Unavailable, InUse)):
         return UNAVAILABLE

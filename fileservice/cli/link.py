@@ -22,7 +22,7 @@ from fileservice.access import (
 )
 from fileservice.cli.link_listing import to_json, to_row
 from fileservice.cli.output import write_result, write_table
-from fileservice.cli.stores import STORE_URL, open_existing
+from fileservice.cli.stores import STORE_URL, open_or_exit
 from fileservice.names import BadName
 from fileservice.storage import StorageError, Store, describe_error
 
@@ -104,7 +104,7 @@ def make(
     given = {key: value for key, value in given.items() if value is not None}
     with _errors_shown():
         terms = LinkTerms.parse(given, time.time())
-        store = open_existing(store_url)
+        store = open_or_exit(store_url)
         links = LinkStore(store.private_files)
         made, secret = links.create(
             _OPERATOR,
@@ -132,7 +132,7 @@ def list_links(as_json: bool, store_url: str) -> None:
     """List the links of all makers, without their secrets, which nobody knows."""
     with _errors_shown():
         links = sorted(
-            LinkStore(open_existing(store_url).private_files).list(), key=lambda one: -one.created
+            LinkStore(open_or_exit(store_url).private_files).list(), key=lambda one: -one.created
         )
     if as_json:
         click.echo(json.dumps([to_json(one) for one in links], indent=2, ensure_ascii=False))
@@ -146,7 +146,7 @@ def list_links(as_json: bool, store_url: str) -> None:
 def revoke(link_id: str, store_url: str) -> None:
     """Revoke the link ID, whoever made it."""
     with _errors_shown():
-        LinkStore(open_existing(store_url).private_files).revoke(link_id)
+        LinkStore(open_or_exit(store_url).private_files).revoke(link_id)
     click.echo(f"Revoked the link {link_id}.", err=True)
 
 

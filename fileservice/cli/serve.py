@@ -43,9 +43,9 @@ def serve(
 ) -> None:
     """Run the service until it is stopped (Ctrl-C, or SIGTERM).
 
-    The other settings are variables of the environment, which the README lists. An option has
-    precedence over its variable (FILESERVICE_BIND, FILESERVICE_WORKERS, FILESERVICE_STORE_URL).
-    What follows after -- is for gunicorn, such as --certfile and --keyfile for TLS.
+    The other settings are variables of the environment (docs/settings.md). An option has precedence
+    over its variable (FILESERVICE_BIND, FILESERVICE_WORKERS, FILESERVICE_STORE_URL). What follows
+    after -- is for gunicorn, such as --certfile and --keyfile for TLS.
     """
     # The workers, and a new master process after an upgrade, read the settings once more.
     for name, value in (("BIND", bind), ("WORKERS", workers), ("STORE_URL", store)):

@@ -28,7 +28,7 @@ STORE_URL = click.option(
 )
 
 
-def open_existing(url: str, hint: str = "--store-url") -> Store:
+def open_or_exit(url: str, hint: str = "--store-url") -> Store:
     """Open a store that exists: a wrong URL must not make a new one."""
     _check_url(url, hint)
     with _not_usable_shown():

@@ -8,6 +8,7 @@ import click
 
 from fileservice.access import LinkStore, QuotaAccounts
 from fileservice.cli.existing_store import NotUsable, open_existing
+from fileservice.events import NO_EVENTS, record_events
 from fileservice.gevent_executor import InlineExecutor
 from fileservice.settings import Settings, SettingsError
 from fileservice.storage import StorageError, Store, describe_error
@@ -27,8 +28,7 @@ def sweep() -> None:
 
     A running service does all of this itself, expired files every few seconds and the rest once an
     hour. The command is for a store whose service does not run, or that needs the space at once. It
-    may run beside the service, as the same user and with the same settings (FILESERVICE_STORE_URL,
-    FILESERVICE_UPLOAD_EXPIRY).
+    may run beside the service, as the same user and with its environment.
     """
     problems = _Problems()
     logging.getLogger("fileservice").addHandler(problems)
@@ -55,7 +55,12 @@ def _sweep(store: Store, settings: Settings) -> None:
         types={}, max_size=0, min_free=0, digest=settings.digest
     )
     context = UploadContext(
-        store, policy, executor, accounts.release, begin_removal=accounts.begin_removal
+        store,
+        policy,
+        executor,
+        accounts.release,
+        events=record_events(settings.public_url, store) if settings.on_stored else NO_EVENTS,
+        begin_removal=accounts.begin_removal,
     )
     uploads = ResumableUploads(context, expiry=settings.upload_expiry)
     remove_expired_files(context)

@@ -9,20 +9,20 @@ from fileservice.cli.exit_status import DAMAGED, NOT_FOUND
 from fileservice.cli.output import printable
 from fileservice.cli.parameters import AS_JSON, parsed_by
 from fileservice.cli.progress import TerminalCounter, readable_size
-from fileservice.cli.stores import STORE_URL, open_existing, storage_errors_shown
+from fileservice.cli.stores import STORE_URL, open_or_exit, storage_errors_shown
 from fileservice.integrity import (
     DamageMarks,
-    Finding,
-    FindingState,
-    RateLimit,
+    FileState,
+    ReadThrottle,
     Verification,
+    VerifiedFile,
     verify_file,
 )
 from fileservice.names import BadName, FileName
 from fileservice.quantities import parse_size
 from fileservice.storage import Store
 
-_SILENT = (FindingState.INTACT, FindingState.UNKNOWN)
+_SILENT = (FileState.INTACT, FileState.UNKNOWN)
 
 
 @click.command()
@@ -46,51 +46,55 @@ def verify(
     if a file is damaged.
     """
     with storage_errors_shown():
-        store = open_existing(store_url)
-        limit = RateLimit(rate)
+        store = open_or_exit(store_url)
+        throttle = ReadThrottle(rate)
         if names:
-            counts = _report(_named(store, names, limit), as_json, 0)
+            counts = _report(_named(store, names, throttle), as_json, 0)
         else:
-            verification = Verification(store, limit, restart=restart)
+            verification = Verification(store, throttle, restart=restart)
             if verification.after:
                 click.echo(f"Going on after {printable(verification.after)}.", err=True)
-            _report(verification.findings(), as_json, verification.size)
+            _report(verification.verified_files(), as_json, verification.size)
             counts = dict(verification.counts)
     _summarize(counts)
-    if counts.get(FindingState.DAMAGED):
+    if counts.get(FileState.DAMAGED):
         raise click.exceptions.Exit(DAMAGED)
-    if names and counts.get(FindingState.MISSING):
+    if names and counts.get(FileState.MISSING):
         raise click.exceptions.Exit(NOT_FOUND)
 
 
-def _named(store: Store, names: tuple[str, ...], limit: RateLimit) -> Iterator[Finding]:
+def _named(store: Store, names: tuple[str, ...], throttle: ReadThrottle) -> Iterator[VerifiedFile]:
     marks = DamageMarks(store.private_files)
     for text in names:
         try:
             name = FileName.parse(text)
         except BadName as error:
             raise click.BadParameter(str(error), param_hint="NAME") from None
-        yield verify_file(store, marks, name, limit)
+        yield verify_file(store, marks, name, throttle)
 
 
-def _report(findings: Iterable[Finding], as_json: bool, size: int) -> dict[str, int]:
+def _report(verified_files: Iterable[VerifiedFile], as_json: bool, size: int) -> dict[str, int]:
     counts: dict[str, int] = {}
     with TerminalCounter() as counter:
-        for finding in findings:
-            size += finding.size
-            counts[finding.state] = counts.get(finding.state, 0) + 1
+        for verified in verified_files:
+            size += verified.size
+            counts[verified.state] = counts.get(verified.state, 0) + 1
             counter.show(sum(counts.values()), size)
             if as_json:
-                described = {"file": finding.name, "state": finding.state, "reason": finding.reason}
+                described = {
+                    "file": verified.name,
+                    "state": verified.state,
+                    "reason": verified.reason,
+                }
                 click.echo(json.dumps(described, ensure_ascii=False))
-            elif finding.state not in _SILENT:
+            elif verified.state not in _SILENT:
                 counter.clear()
-                reason = f": {finding.reason}" if finding.reason else ""
-                click.echo(printable(f"{finding.state}  {finding.name}{reason}"))
+                reason = f": {verified.reason}" if verified.reason else ""
+                click.echo(printable(f"{verified.state}  {verified.name}{reason}"))
     click.echo(f"{readable_size(size)} read.", err=True)
     return counts
 
 
 def _summarize(counts: dict[str, int]) -> None:
-    parts = [f"{counts[state]} {state}" for state in FindingState if counts.get(state)]
+    parts = [f"{counts[state]} {state}" for state in FileState if counts.get(state)]
     click.echo(f"Files: {', '.join(parts) or 'none'}.", err=True)

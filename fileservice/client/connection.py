@@ -19,7 +19,7 @@ _ANSWER_SECONDS = 120
 """The service may have to sync a large file, or to put it together in a bucket, before it answers;
 if it takes longer, the client asks for the state of the upload."""
 _BLOCK = 256 * 1024
-_TEMPORARY = {
+_TEMPORARY: set[int] = {
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.LOCKED,
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -27,6 +27,7 @@ _TEMPORARY = {
     HTTPStatus.BAD_GATEWAY,
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
+    *range(520, 525),  # Cloudflare did not reach the service, or got no answer
 }
 _LASTING_CODES = {"file-damaged"}
 """Problems with one of those statuses that another attempt will meet as well."""

@@ -13,7 +13,7 @@ from fileservice.events.queue import EventQueue
 from fileservice.events.receiver import EventReceiver, ReceiverUnavailable, Response
 from fileservice.events.recorder import EventRecorder
 from fileservice.events.signature import signature_fields
-from fileservice.events.start import start_events
+from fileservice.events.start import record_events, start_events
 
 __all__ = [
     "NO_EVENTS",
@@ -27,6 +27,7 @@ __all__ = [
     "Events",
     "ReceiverUnavailable",
     "Response",
+    "record_events",
     "signature_fields",
     "start_events",
 ]

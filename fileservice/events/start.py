@@ -16,6 +16,10 @@ def start_events(
     receiver: EventReceiver, public_url: str | None, store: Store, executor: Executor
 ) -> Events:
     """Return where events are reported, and begin to deliver them beside the requests."""
-    queue = EventQueue(store.private_files)
-    EventDelivery(queue, store, receiver, executor).start()
-    return EventRecorder(queue, public_url or _SOURCE)
+    EventDelivery(EventQueue(store.private_files), store, receiver, executor).start()
+    return record_events(public_url, store)
+
+
+def record_events(public_url: str | None, store: Store) -> Events:
+    """Return where events are reported; only a running service delivers them."""
+    return EventRecorder(EventQueue(store.private_files), public_url or _SOURCE)

@@ -3,11 +3,11 @@
 from fileservice.integrity.copying import Copied, CopyState, copy_files
 from fileservice.integrity.errors import FileDamaged
 from fileservice.integrity.marks import DamageMarks
-from fileservice.integrity.reading import RateLimit
+from fileservice.integrity.reading import ReadThrottle
 from fileservice.integrity.verification import (
-    Finding,
-    FindingState,
+    FileState,
     Verification,
+    VerifiedFile,
     verify_file,
 )
 
@@ -16,10 +16,10 @@ __all__ = [
     "CopyState",
     "DamageMarks",
     "FileDamaged",
-    "Finding",
-    "FindingState",
-    "RateLimit",
+    "FileState",
+    "ReadThrottle",
     "Verification",
+    "VerifiedFile",
     "copy_files",
     "verify_file",
 ]

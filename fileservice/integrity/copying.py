@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from fileservice.integrity.reading import RateLimit, blocks_of, digest_of, drop_cache
+from fileservice.integrity.reading import ReadThrottle, blocks_of, digest_of, drop_cache
 from fileservice.names import FileName
 from fileservice.storage import NameTaken, NotFound, Opened, Owner, Store, StoredFile
 
@@ -45,7 +45,7 @@ class Copied:
 
 
 def copy_files(
-    source: Store, target: Store, *, after: str = "", threads: int = 4, rate: RateLimit
+    source: Store, target: Store, *, after: str = "", threads: int = 4, rate: ReadThrottle
 ) -> Iterator[Copied]:
     """Copy the files whose names follow `after`, and yield what has come of each, by name.
 
@@ -65,7 +65,7 @@ def copy_files(
                 future.cancel()
 
 
-def copy_file(source: Store, target: Store, name: FileName, rate: RateLimit) -> Copied:
+def copy_file(source: Store, target: Store, name: FileName, rate: ReadThrottle) -> Copied:
     """Copy one file. Raise StorageError."""
     try:
         file = source.stat(name)
@@ -83,7 +83,7 @@ def copy_file(source: Store, target: Store, name: FileName, rate: RateLimit) -> 
             return Copied(name, CopyState.CONFLICT, opened.file.size, reason)
 
 
-def _copy(opened: Opened, target: Store, rate: RateLimit) -> Copied:
+def _copy(opened: Opened, target: Store, rate: ReadThrottle) -> Copied:
     file, digest = opened.file, hashlib.sha256()
     writer = target.writer(file.size, stream_to=file.name)
     try:
@@ -115,7 +115,7 @@ def _owner(file: StoredFile) -> Owner | None:
 
 
 def _compare(
-    source: Store, target: Store, file: StoredFile, existing: StoredFile, rate: RateLimit
+    source: Store, target: Store, file: StoredFile, existing: StoredFile, rate: ReadThrottle
 ) -> Copied:
     """Say whether the target has the file; a digest that is not known is computed."""
     name, size = file.name, file.size
@@ -126,7 +126,7 @@ def _compare(
     return Copied(name, CopyState.UNCHANGED, size)
 
 
-def _digest(store: Store, file: StoredFile, rate: RateLimit) -> bytes:
+def _digest(store: Store, file: StoredFile, rate: ReadThrottle) -> bytes:
     if file.content.sha256:
         return file.content.sha256
     opened = store.open(file.name, sequential=True)

@@ -12,7 +12,7 @@ from fileservice.storage import Opened
 BLOCK = 1 << 20
 
 
-class RateLimit:
+class ReadThrottle:
     """Keeps all threads together to a number of bytes in a second."""
 
     def __init__(self, bytes_per_second: int | None = None) -> None:
@@ -33,14 +33,14 @@ class RateLimit:
             time.sleep(seconds)
 
 
-def blocks_of(opened: Opened, rate: RateLimit) -> Iterator[bytes]:
+def blocks_of(opened: Opened, rate: ReadThrottle) -> Iterator[bytes]:
     """Yield the bytes of an opened file. Raise OSError or StorageError."""
     while block := opened.body.read(BLOCK):
         rate.wait(len(block))
         yield block
 
 
-def digest_of(opened: Opened, rate: RateLimit) -> bytes:
+def digest_of(opened: Opened, rate: ReadThrottle) -> bytes:
     """Return the SHA-256 of an opened file, as it is on the disk. Raise OSError or StorageError."""
     digest = hashlib.sha256()
     drop_cache(opened)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fileservice.integrity.marks import DamageMarks
-from fileservice.integrity.reading import RateLimit, digest_of
+from fileservice.integrity.reading import ReadThrottle, digest_of
 from fileservice.names import FileName
 from fileservice.storage import NotFound, StorageUnavailable, Store, StoredFile
 
@@ -25,7 +25,7 @@ _SAVE_SECONDS = 5.0
 _ATTEMPTS = 3
 
 
-class FindingState(StrEnum):
+class FileState(StrEnum):
     """What was found out about a file."""
 
     INTACT = "intact"
@@ -39,51 +39,53 @@ class FindingState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class VerifiedFile:
     """The result for one file."""
 
     name: FileName
-    state: FindingState
+    state: FileState
     size: int = 0
     """Bytes that were read."""
     reason: str = ""
     """How it is damaged."""
 
 
-def verify_file(store: Store, marks: DamageMarks, name: FileName, rate: RateLimit) -> Finding:
+def verify_file(
+    store: Store, marks: DamageMarks, name: FileName, rate: ReadThrottle
+) -> VerifiedFile:
     """Compare a file with its digest, and mark it or remove its mark. Raise StorageError."""
     for _ in range(_ATTEMPTS):
         try:
-            finding, file = _compare(store, name, rate)
-            if finding.state is FindingState.DAMAGED and store.stat(name) != file:
+            verified, file = _compare(store, name, rate)
+            if verified.state is FileState.DAMAGED and store.stat(name) != file:
                 continue  # it was replaced or written to while it was read
         except NotFound:
             break
-        if finding.state is FindingState.DAMAGED:
-            marks.mark(file, finding.reason)
-        elif finding.state is FindingState.INTACT and marks.remove(file):
-            return Finding(name, FindingState.RESTORED, finding.size)
-        return finding
-    return Finding(name, FindingState.MISSING)
+        if verified.state is FileState.DAMAGED:
+            marks.mark(file, verified.reason)
+        elif verified.state is FileState.INTACT and marks.remove(file):
+            return VerifiedFile(name, FileState.RESTORED, verified.size)
+        return verified
+    return VerifiedFile(name, FileState.MISSING)
 
 
-def _compare(store: Store, name: FileName, rate: RateLimit) -> tuple[Finding, StoredFile]:
+def _compare(store: Store, name: FileName, rate: ReadThrottle) -> tuple[VerifiedFile, StoredFile]:
     opened = store.open(name, sequential=True)
     with opened.body:
         file, expected = opened.file, opened.file.content.sha256
         if expected is None:
-            return Finding(name, FindingState.UNKNOWN), file
+            return VerifiedFile(name, FileState.UNKNOWN), file
         try:
             found = digest_of(opened, rate)
         except OSError as error:
             if error.errno not in _ERRORS_OF_DISKS:
                 raise StorageUnavailable(f"{name} cannot be read: {error.strerror}") from error
             reason = f"it cannot be read: {os.strerror(error.errno or 0)}"
-            return Finding(name, FindingState.DAMAGED, file.size, reason), file
+            return VerifiedFile(name, FileState.DAMAGED, file.size, reason), file
         if found == expected:
-            return Finding(name, FindingState.INTACT, file.size), file
+            return VerifiedFile(name, FileState.INTACT, file.size), file
         reason = f"the SHA-256 is {found.hex()}, and was {expected.hex()}"
-        return Finding(name, FindingState.DAMAGED, file.size, reason), file
+        return VerifiedFile(name, FileState.DAMAGED, file.size, reason), file
 
 
 class Verification:
@@ -92,7 +94,7 @@ class Verification:
     def __init__(
         self,
         store: Store,
-        rate: RateLimit,
+        rate: ReadThrottle,
         *,
         restart: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -111,15 +113,15 @@ class Verification:
         if not restart:
             self._load()
 
-    def findings(self) -> Iterator[Finding]:
+    def verified_files(self) -> Iterator[VerifiedFile]:
         """Verify the files that are left, and yield what is found. Raise StorageError."""
         saved_at = self._clock()
         for listed in self._store.list(self.after, brief=True):
-            finding = verify_file(self._store, self._marks, listed.name, self._rate)
+            verified = verify_file(self._store, self._marks, listed.name, self._rate)
             self.after = listed.name
-            self.counts[finding.state] += 1
-            self.size += finding.size
-            yield finding
+            self.counts[verified.state] += 1
+            self.size += verified.size
+            yield verified
             if self._clock() - saved_at >= _SAVE_SECONDS:
                 self._save()
                 saved_at = self._clock()
@@ -135,7 +137,7 @@ class Verification:
         data = self._store.private_files.read(_PROGRESS)
         try:
             state = json.loads(data or b"{}")
-            counts = {FindingState(key): int(count) for key, count in state["counts"].items()}
+            counts = {FileState(key): int(count) for key, count in state["counts"].items()}
             self.after, self.size = str(state["after"]), int(state["size"])
             self.counts.update(counts)
         except (ValueError, KeyError, TypeError, AttributeError):

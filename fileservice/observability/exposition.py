@@ -45,6 +45,7 @@ _LINKS = {
     ("/s/<link_secret>/<name>", "GET", 200): "downloaded",
     ("/s/<link_secret>/<name>", "GET", 206): "downloaded",
     ("/s/<link_secret>", "POST", 201): "uploaded",
+    ("/s/<link_secret>", "POST", 303): "uploaded",  # the form of a browser
 }
 """What requests about links have done, by route, method and status."""
 

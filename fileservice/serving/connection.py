@@ -270,7 +270,7 @@ class Connection:
 
 
 def _outcome(error: BaseException) -> str:
-    """Return what the access log says about a response that `error` ended."""
+    """Return what the request log says about a response that `error` ended."""
     match error:
         case gevent.GreenletExit():
             return "cut: the service stops"

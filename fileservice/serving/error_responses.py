@@ -30,7 +30,7 @@ class ErrorResponse:
     headers: list[tuple[str, str]]
     body: bytes
     outcome: str
-    """How the request ended, for the access log."""
+    """How the request ended, for the request log."""
 
     def __bytes__(self) -> bytes:
         fields = "".join(f"{name}: {value}\r\n" for name, value in self.headers)

@@ -87,14 +87,16 @@ class Log(BaseLogger):  # type: ignore[misc]  # gunicorn has no types
         for handler in logger.handlers[:]:
             logger.removeHandler(handler)
             handler.close()
-        if self.audit_log:
-            to_stdout = self.audit_log == "-"
-            # A FileHandler, or SIGUSR1 would not open it again.
-            logger.addHandler(
-                logging.StreamHandler(sys.stdout)
-                if to_stdout
-                else logging.FileHandler(self.audit_log, encoding="ascii")
-            )
+        if self.audit_log == "-":
+            logger.addHandler(logging.StreamHandler(sys.stdout))
+        elif self.audit_log:
+            try:
+                # A FileHandler, or SIGUSR1 would not open it again.
+                logger.addHandler(logging.FileHandler(self.audit_log, encoding="ascii"))
+            except OSError as error:
+                # gunicorn ends with the message of a RuntimeError.
+                text = f"FILESERVICE_AUDIT_LOG={self.audit_log!r}: {error.strerror}"
+                raise RuntimeError(text) from None
 
     def access(
         self, resp: Any, _req: Any, environ: dict[str, Any], request_time: timedelta

@@ -49,7 +49,7 @@ class TransferResponse(BaseResponse):
         self.closes = False
         """Whether the head says that the connection closes."""
         self.outcome = "-"
-        """How the request ended, for the access log."""
+        """How the request ended, for the request log."""
 
     @property
     def delivered(self) -> int:

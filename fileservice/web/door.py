@@ -124,7 +124,7 @@ class Door:
                 raise
             return
         if principal.name:
-            environ["REMOTE_USER"] = principal.id  # for the access log
+            environ["REMOTE_USER"] = principal.id  # for the request log
         environ[_PRINCIPAL] = principal
         if self._limits.rate and action is not Action.PUBLIC:
             client = _client(principal, environ)

@@ -261,7 +261,7 @@ def _detail(error: Exception, row: Row) -> dict[str, object]:
         _log.error("internal error %s", incident, exc_info=error)
         return {"detail": f"the log says more under the id {incident}", "id": incident}
     if row.status >= 500 and isinstance(error, storage.StorageError):
-        # Other refusals are not logged here: anybody can provoke them, and the access log has them.
+        # Others are not logged here: anybody can provoke them, and the request log has them.
         _log.error("%s: %s", row.code, storage.describe_error(error))
     return {"detail": str(error)}
 

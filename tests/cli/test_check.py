@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fileservice.cli.checks import Verdict, clock_finding
+from fileservice.cli.checks import CheckResult, clock_finding
 from fileservice.storage import StoreVerification, open_store
 from tests.cli.commands import Done, run, run_process
+from tests.support.clamd import ClamdServer
 from tests.support.seaweed import SeaweedClient
 
-SUBJECTS = ["settings", "libmagic", "access file", "store", "clock"]
+SUBJECTS = ["settings", "libmagic", "access file", "virus scanner", "store", "clock"]
 
 
 @pytest.fixture
@@ -38,9 +39,12 @@ def test_a_service_that_can_start_passes_every_check(store: Path, tmp_path: Path
     done, found = check(store, ACCESS_FILE=str(access_file), MIN_FREE_SPACE="0")
     assert done.returncode == 0
     assert list(found) == SUBJECTS
+    skipped = [("skipped", "FILESERVICE_CLAMD_URL is not set")]
+    assert found.pop("virus scanner") == skipped
     assert {verdict for of_subject in found.values() for verdict, _ in of_subject} == {"ok"}
     assert found["access file"] == [("ok", "tokens: 0, users: 0, groups: 1")]
-    assert found["clock"] == [("ok", "agrees with that of the store to 0.0 s")]
+    ((_, detail),) = found["clock"]
+    assert detail.startswith("agrees with that of the store to ")
     assert sorted(store.rglob("*")) == before
 
 
@@ -125,17 +129,44 @@ def test_a_store_without_the_space_that_must_stay_free_has_failed(store: Path) -
     assert "FILESERVICE_MIN_FREE_SPACE is 8000000TiB" in found["store"][-1][1]
 
 
+def test_the_virus_scanner_must_take_the_largest_files(store: Path, tmp_path: Path) -> None:
+    with ClamdServer(tmp_path / "clamd", max_stream="2M") as clamd:
+        scanner = {"CLAMD_URL": clamd.url, "MIN_FREE_SPACE": "0"}
+        done, found = check(store, **scanner, MAX_FILE_SIZE="2MiB")
+        assert done.returncode == 0
+        assert found["virus scanner"] == [("ok", "it works, and takes files of 2MiB")]
+
+        done, found = check(store, **scanner, MAX_FILE_SIZE="3MiB")
+        assert done.returncode == 1
+        ((verdict, detail),) = found["virus scanner"]
+        assert verdict == "failed"
+        assert detail.startswith("FILESERVICE_CLAMD_URL: clamd takes no files of 3145728 bytes")
+
+        done, found = check(store, **scanner, MAX_FILE_SIZE="3MiB", CLAMD_FAIL="open")
+        assert done.returncode == 0
+        ((verdict, detail),) = found["virus scanner"]
+        assert verdict == "warning"
+        assert detail.endswith("larger files are accepted without a scan")
+
+        clamd.stop()
+        done, found = check(store, **scanner)
+        assert done.returncode == 0
+        ((verdict, detail),) = found["virus scanner"]
+        assert verdict == "warning"
+        assert detail.startswith("uploads are refused (503) until the virus scanner works")
+
+
 @pytest.mark.parametrize(
     ("skew", "verdict", "text"),
     [
-        (-4.0, Verdict.OK, "agrees with that of the store to 4.0 s"),
-        (30.0, Verdict.WARNING, "is 30 s behind that of the store"),
-        (-90.0, Verdict.FAILED, "is 90 s ahead of that of the store"),
-        (None, Verdict.SKIPPED, "the store cannot be written to at present"),
+        (-4.0, CheckResult.OK, "agrees with that of the store to 4.0 s"),
+        (30.0, CheckResult.WARNING, "is 30 s behind that of the store"),
+        (-90.0, CheckResult.FAILED, "is 90 s ahead of that of the store"),
+        (None, CheckResult.SKIPPED, "the store cannot be written to at present"),
     ],
 )
 def test_clocks_must_agree_to_within_a_minute(
-    skew: float | None, verdict: Verdict, text: str
+    skew: float | None, verdict: CheckResult, text: str
 ) -> None:
     finding = clock_finding(StoreVerification(clock_skew=skew))
     assert finding.verdict is verdict

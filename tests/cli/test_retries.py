@@ -1,13 +1,18 @@
 """When the client tries again."""
 
+import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
 from fileservice.client import Retries, Unavailable
 from fileservice.client.retries import retry_after
+from tests.cli.clients import Person
 
 
 @pytest.fixture
@@ -60,3 +65,34 @@ def test_retry_after_is_a_number_or_a_date() -> None:
     assert retry_after("Thu, 01 Jan 1970 00:00:00 GMT") == 0
     for value in (None, "", "soon", "-1"):
         assert retry_after(value) is None
+
+
+@pytest.fixture
+def gateway() -> Iterator[HTTPServer]:
+    """Return a server that answers with the status that is in the path."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_DELETE(self) -> None:
+            self.send_response(int(self.path.rpartition("/")[2].removesuffix(".txt")))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("status", "exit_status"), [(520, 7), (524, 7), (525, 1), (418, 1)])
+def test_statuses_that_only_a_gateway_uses_are_understood(
+    gateway: HTTPServer, tmp_path: Path, status: int, exit_status: int
+) -> None:
+    person = Person(f"http://127.0.0.1:{gateway.server_port}", tmp_path)
+    done = person.run("rm", f"{status}.txt", "--retry-for", "0s")
+    assert done.returncode == exit_status, done.stderr
+    assert f"the answer was {status}" in done.stderr

@@ -187,3 +187,10 @@ def test_a_directory_that_cannot_be_written_to_ends_the_start_with_one_line(
         f"fileservice cannot start: FILESERVICE_STORE_URL='{tmp_path}/store': "
     )
     assert "\n" not in done.stderr
+
+
+def test_an_audit_log_that_cannot_be_opened_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    path = str(tmp_path)
+    done = refused(GUNICORN, tmp_path, AUDIT_LOG=path, BIND=f"127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"Error: FILESERVICE_AUDIT_LOG={path!r}: Is a directory"

@@ -1,5 +1,6 @@
 """fileservice sweep: what has expired is removed once, and what has not stays."""
 
+import json
 import time
 from pathlib import Path
 
@@ -49,6 +50,30 @@ def test_expired_files_uploads_and_staged_files_are_removed_and_others_stay(stor
     assert upload.exists()
     assert sweep(store, UPLOAD_EXPIRY="1s").returncode == 0
     assert not upload.exists()
+
+
+def test_files_that_are_removed_are_reported_when_the_service_runs_again(store: Path) -> None:
+    url = "/upload/a.txt?expires=1s"
+    service = application(store).test_client()
+    assert service.put(url, data=b"some text\n").status_code == 201
+    expired = time.time() + 2
+    eventually(lambda: time.time() > expired)
+
+    done = sweep(
+        store,
+        ON_STORED="https://receiver.example/events",
+        ON_STORED_SECRET="whsec_" + "A" * 32,
+        PUBLIC_URL="https://files.example.org",
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not (store / "a.txt").exists()
+    (event,) = (store / ".fileservice" / "events").iterdir()
+    assert not event.name.startswith("pending")
+    written = json.loads(event.read_bytes())["event"]
+    assert written["type"] == "fileservice.file.expired"
+    assert written["subject"] == "a.txt"
+    assert written["source"] == "https://files.example.org"
 
 
 def test_what_is_not_a_store_is_left(tmp_path: Path) -> None:

@@ -84,6 +84,18 @@ def test_a_bucket_is_served_by_pods_that_are_added_and_replaced_one_at_a_time(
         assert selector.items() <= pod["labels"].items()
 
 
+def test_a_pod_has_the_temporary_space_that_checks_of_large_files_need(
+    render: Callable[[dict[str, Any]], Manifests],
+) -> None:
+    def limit(values: dict[str, Any]) -> str:
+        pod = render(BUCKET | values)["Deployment"]["spec"]["template"]["spec"]
+        (size,) = (one["emptyDir"]["sizeLimit"] for one in pod["volumes"] if one["name"] == "tmp")
+        return str(size)
+
+    assert limit({}) == "64Mi"
+    assert limit({"temporarySize": "40Gi"}) == "40Gi"
+
+
 def test_a_pod_has_no_privileges_and_probes_that_the_service_answers(
     render: Callable[[dict[str, Any]], Manifests],
 ) -> None:

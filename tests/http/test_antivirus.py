@@ -357,7 +357,7 @@ def test_service_does_not_start_if_clamd_takes_no_files_as_large_as_it(
 ) -> None:
     exited = started(tmp_path, CLAMD_URL=clamd.url, MAX_FILE_SIZE=str(size))
     assert exited.returncode != 0
-    assert f"fileservice cannot start:\n  FILESERVICE_CLAMD_URL: {reason}" in exited.stderr
+    assert f"fileservice cannot start: FILESERVICE_CLAMD_URL: {reason}" in exited.stderr
     assert "or lower FILESERVICE_MAX_FILE_SIZE" in exited.stderr
 
 

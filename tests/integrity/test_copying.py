@@ -3,12 +3,12 @@
 import time
 from pathlib import Path
 
-from fileservice.integrity import RateLimit, copy_files
+from fileservice.integrity import ReadThrottle, copy_files
 from fileservice.names import FileName
 from fileservice.storage import Owner, Store
 from tests.integrity.stores import LARGE, OpenStore, in_directory
 
-UNLIMITED = RateLimit()
+UNLIMITED = ReadThrottle()
 
 
 def copied(source: Store, target: Store) -> dict[str, str]:

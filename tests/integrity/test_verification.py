@@ -11,8 +11,8 @@ import pytest
 from fileservice.integrity import (
     DamageMarks,
     FileDamaged,
-    FindingState,
-    RateLimit,
+    FileState,
+    ReadThrottle,
     Verification,
     verification,
     verify_file,
@@ -22,11 +22,11 @@ from fileservice.names import FileName
 from fileservice.storage import Opened
 from tests.integrity.stores import LARGE, OpenStore
 
-UNLIMITED = RateLimit()
+UNLIMITED = ReadThrottle()
 
 
 def states(verified: Verification) -> dict[str, str]:
-    return {finding.name: finding.state for finding in verified.findings()}
+    return {verified.name: verified.state for verified in verified.verified_files()}
 
 
 def is_marked(kept: OpenStore, name: str) -> bool:
@@ -58,8 +58,8 @@ def test_file_that_was_restored_loses_its_mark_when_it_is_verified(kept: OpenSto
     marks = DamageMarks(kept.store.private_files)
     # An object that was written anew has another time, and so no mark.
     marks.mark(kept.store.stat(FileName.parse("a.txt")), "it was damaged")
-    finding = verify_file(kept.store, marks, FileName.parse("a.txt"), UNLIMITED)
-    assert finding.state is FindingState.RESTORED
+    verified = verify_file(kept.store, marks, FileName.parse("a.txt"), UNLIMITED)
+    assert verified.state is FileState.RESTORED
     assert not is_marked(kept, "a.txt")
 
 
@@ -81,9 +81,9 @@ def test_verification_that_was_interrupted_goes_on_and_counts_on(
     for name in ("a.txt", "b.txt", "c.txt"):
         kept.put(name, b"some text\n")
     kept.rot("a.txt")
-    findings = Verification(kept.store, UNLIMITED).findings()
-    next(findings)
-    next(findings)  # the first one is saved before the second one is read
+    verified_files = Verification(kept.store, UNLIMITED).verified_files()
+    next(verified_files)
+    next(verified_files)  # the first one is saved before the second one is read
 
     second = Verification(kept.store, UNLIMITED)
     assert second.after == "a.txt"
@@ -97,9 +97,9 @@ def test_verification_can_begin_anew(directory: OpenStore, monkeypatch: pytest.M
     monkeypatch.setattr(verification, "_SAVE_SECONDS", 0.0)
     for name in ("a.txt", "b.txt"):
         directory.put(name, b"some text\n")
-    findings = Verification(directory.store, UNLIMITED).findings()
-    next(findings)
-    next(findings)
+    verified_files = Verification(directory.store, UNLIMITED).verified_files()
+    next(verified_files)
+    next(verified_files)
     assert len(states(Verification(directory.store, UNLIMITED, restart=True))) == 2
 
 
@@ -118,9 +118,9 @@ def test_file_that_cannot_be_read_is_damaged(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr("fileservice.integrity.reading.blocks_of", fail)
-    [finding] = Verification(directory.store, UNLIMITED).findings()
-    assert finding.state is FindingState.DAMAGED
-    assert "Input/output error" in finding.reason
+    [verified] = Verification(directory.store, UNLIMITED).verified_files()
+    assert verified.state is FileState.DAMAGED
+    assert "Input/output error" in verified.reason
     assert is_marked(directory, "a.txt")
 
 
@@ -151,7 +151,7 @@ def test_rate_limit_holds_in_sum(monkeypatch: pytest.MonkeyPatch) -> None:
     clock: Any = "fileservice.integrity.reading.time"
     monkeypatch.setattr(f"{clock}.sleep", sleep)
     monkeypatch.setattr(f"{clock}.monotonic", lambda: now)
-    limit = RateLimit(100)
+    limit = ReadThrottle(100)
     for _ in range(50):
         limit.wait(40)
     assert 18 <= sum(waited) <= 20

@@ -89,10 +89,13 @@ def test_what_was_done_with_links_is_counted() -> None:
     metrics.ended(record(route="/s/<link_secret>/<name>", status=206))
     metrics.ended(record(route="/links", method="POST", status=201))
     metrics.ended(record(route="/links", method="POST", status=400))
+    for status in (201, 303, 422):
+        metrics.ended(record(route="/s/<link_secret>", method="POST", status=status))
     metrics.flush()
     found = samples(rows)
     assert sample(found, "links_total", event="downloaded") == 1
     assert sample(found, "links_total", event="made") == 1
+    assert sample(found, "links_total", event="uploaded") == 2
 
 
 def test_methods_that_clients_invent_make_one_row() -> None:
