@@ -137,7 +137,7 @@ def test_through_two_proxies_a_client_can_invent_neither_its_address_nor_the_ser
     # The inner one passes on what the outer one says, and appends the address of the outer one.
     passed_on = re.sub(r"proxy_set_header X-Forwarded-(?!For).*?;\n", "", location)
     passed_on = passed_on.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
-    passed_on = passed_on.replace("location /files/", "location /")
+    passed_on = passed_on.replace("location /store/", "location /")
     location = location.replace("127.0.0.1:8000", f"127.0.0.1:{inner}")
     (tmp_path / "inner").mkdir()
     (tmp_path / "outer").mkdir()
@@ -145,7 +145,7 @@ def test_through_two_proxies_a_client_can_invent_neither_its_address_nor_the_ser
     def configuration(port: int, lines: str) -> str:
         return f"events {{}}\nhttp {{\nserver {{ listen 127.0.0.1:{port};\n{lines}\n}}\n}}\n"
 
-    base = f"http://127.0.0.1:{outer}/files"
+    base = f"http://127.0.0.1:{outer}/store"
     forged = {
         "X-Forwarded-For": "192.0.2.1, 127.0.0.1, 127.0.0.1",
         "X-Forwarded-Host": "evil.example",

@@ -33,9 +33,9 @@ class ProxiedServer:
 def proxied_server(
     set_up: str, directory: Path, start_server: Callable[..., LiveServer], **settings: str
 ) -> Iterator[ProxiedServer]:
-    """Run a server with these settings behind nginx, under /files of its host."""
+    """Run a server with these settings behind nginx, under /store of its host."""
     port = free_port()
-    url = f"http://127.0.0.1:{port}/files"
+    url = f"http://127.0.0.1:{port}/store"
     if set_up == "forwarded fields":
         server = start_server(TRUSTED_PROXIES="127.0.0.1", **settings)
         location = documented_location().replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
@@ -43,7 +43,7 @@ def proxied_server(
         server = start_server(PUBLIC_URL=url, **settings)
         end = "" if "not removed" in set_up else "/"
         target = f"proxy_pass {server.url}{end};"
-        location = f"location /files/ {{ {target} {_BUFFER_NOTHING} }}"
+        location = f"location /store/ {{ {target} {_BUFFER_NOTHING} }}"
     text = f"events {{}}\nhttp {{\nserver {{ listen 127.0.0.1:{port};\n{location}\n}}\n}}\n"
     with nginx(directory, port, text):
         yield ProxiedServer(url, server)
