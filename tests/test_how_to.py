@@ -170,7 +170,7 @@ def test_nginx_of_the_guide_has_the_directives_that_are_tested() -> None:
         found = re.findall(r"^ +((?:proxy|client)_.+;)$", block, re.M)
         return {line.replace(f"X-Forwarded-Prefix {prefix};", "") for line in found}
 
-    tested = directives("operating.md", "/files")
+    tested = directives("operating.md", "/store")
     assert len(tested) >= 10
     assert directives("how-to/proxy.md", '""') == {
         line.replace("8000/;", "8000;") for line in tested
