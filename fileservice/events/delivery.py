@@ -91,11 +91,11 @@ class EventDelivery:
         if not self._outage.is_due():
             return True
         ready, pending = self._run_io(self._queue.list)
-        self._settlement.look_at(pending)
         ready = self._drop_excess(self._drop_old(ready))
         files = self._run_io(self._run_cpu, _by_file, ready)
+        waiting = self._settlement.look_at(pending, files.keys())
         self._retries = {name: self._retries[name] for name in self._retries.keys() & files.keys()}
-        due = [name for name in files if self._is_due(name)]
+        due = [name for name in files if name not in waiting and self._is_due(name)]
         due.sort(key=self._failures)  # one that makes the receiver fail does not come first again
         self._deliver_files([files[name] for name in due])
         return True

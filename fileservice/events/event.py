@@ -1,9 +1,10 @@
 """Event: what happened to a file, in the form of CloudEvents 1.0 (structured mode, JSON)."""
 
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -52,9 +53,13 @@ class Event:
     """What the receiver learns about it; no secret."""
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     removes: FileIdentity | None = None
-    """The file that does not exist any more if this has happened; not sent."""
+    """The file that was removed if this has happened; not sent."""
+    replaces: FileIdentity | None = None
+    """The file whose place another one has taken if this has happened; not sent."""
     key: str = ""
     """Identifies the event in the queue in place of its id: 32 hexadecimal digits; not sent."""
+    begun_ns: int = 0
+    """When the removal began, in nanoseconds since the Unix epoch; 0 for other events; not sent."""
 
     @property
     def queue_id(self) -> str:
@@ -69,8 +74,9 @@ class Event:
         """Return what is kept of the event in the queue."""
         record: dict[str, object] = {"event": self._cloud_event(), "key": self.key}
         if self.removes:
-            removes = self.removes
-            record["removes"] = [removes.event, removes.version, removes.modified_ns]
+            record |= {"removes": astuple(self.removes), "begun": self.begun_ns}
+        if self.replaces:
+            record["replaces"] = astuple(self.replaces)
         return json.dumps(record).encode()
 
     @classmethod
@@ -79,7 +85,7 @@ class Event:
         try:
             record = json.loads(data)
             event: dict[str, Any] = record["event"]
-            removes = record.get("removes")
+            removes, replaces = record.get("removes"), record.get("replaces")
             return cls(
                 event["id"],
                 EventKind(event["type"]),
@@ -88,7 +94,9 @@ class Event:
                 event["data"],
                 datetime.fromisoformat(event["time"]),
                 FileIdentity(*removes) if removes else None,
+                FileIdentity(*replaces) if replaces else None,
                 record["key"],
+                record.get("begun", 0),
             )
         except (ValueError, KeyError, TypeError):
             return None
@@ -109,3 +117,13 @@ class Event:
 def new_id() -> str:
     """Return an id that no other event has."""
     return secrets.token_hex(16)
+
+
+def id_of(*parts: object) -> str:
+    """Return the same id for the same parts."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+def removal_key(kind: EventKind, name: FileName, file: FileIdentity) -> str:
+    """Return the key of the event that this file is removed, the same for all that try it."""
+    return id_of(kind, name, file)

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import Self
 
-from fileservice.events.event import Event
+from fileservice.events.event import Event, EventKind, removal_key
 from fileservice.names import FileName
 from fileservice.storage import PrivateFiles, PrivateLock
 
@@ -28,7 +28,8 @@ class QueuedEvent:
     """An event that has happened, as the name of its file describes it."""
 
     time_ns: int
-    """When it was known to have happened, in nanoseconds since the Unix epoch."""
+    """When it was known to have happened, or when the removal began that it is about, in
+    nanoseconds since the Unix epoch."""
     name_hash: str
     queue_id: str
 
@@ -56,29 +57,35 @@ class EventQueue:
 
     def add(self, event: Event) -> None:
         """Add an event that has happened, durably. Raise StorageError."""
-        self._files.add(_ready(event.name, event.queue_id).key, event.to_bytes())
+        # Not by `PrivateFiles.add`: another process may deliver it before all of it is written.
+        self._files.create(_ready_key(event), event.to_bytes())
 
     def add_pending(self, event: Event) -> None:
         """Add an event that is about to happen, durably. Raise StorageError."""
-        self._files.add(_pending_key(event.name, event.queue_id), event.to_bytes())
+        self._files.add(pending_key(event.name, event.queue_id), event.to_bytes())
 
     def settle(self, event: Event) -> bool:
         """Make a pending event one that has happened; return False if it is not pending.
 
         Raise StorageError.
         """
-        new_key = _ready(event.name, event.queue_id).key
+        if event.replaces:  # then it was not deleted, whoever has tried that
+            key = removal_key(EventKind.DELETED, event.name, event.replaces)
+            self._files.remove(pending_key(event.name, key))
+        new_key = _ready_key(event)
         return self._files.rename(
-            _pending_key(event.name, event.queue_id), new_key, event.to_bytes()
+            pending_key(event.name, event.queue_id), new_key, event.to_bytes()
         )
 
     def settle_stored(self, name: FileName, event_id: str) -> None:
         """Do the same with the event that a file was stored. Raise StorageError."""
-        self._files.rename(_pending_key(name, event_id), _ready(name, event_id).key)
+        event = self.read(pending_key(name, event_id))
+        if event:
+            self.settle(event)
 
     def withdraw(self, event: Event) -> None:
         """Remove a pending event that has not happened. Raise StorageError."""
-        self._files.remove(_pending_key(event.name, event.queue_id))
+        self._files.remove(pending_key(event.name, event.queue_id))
 
     def list(self) -> tuple[list[QueuedEvent], list[str]]:
         """Return the events that have happened, in their order, and the keys of those pending.
@@ -102,12 +109,20 @@ class EventQueue:
         self._files.remove(key)
 
 
-def _ready(name: FileName, queue_id: str) -> QueuedEvent:
-    return QueuedEvent(time.time_ns(), _hash(name), queue_id)
-
-
-def _pending_key(name: FileName, queue_id: str) -> str:
+def pending_key(name: FileName, queue_id: str) -> str:
+    """Return the key of the private file of a pending event."""
     return f"{_FOLDER}/pending-{_hash(name)}-{queue_id}"
+
+
+def name_hash_of(key: str) -> str:
+    """Return the hash of the name that is in the key of a pending event."""
+    return key.split("-")[1]
+
+
+def _ready_key(event: Event) -> str:
+    # A removal comes before what happens to the next file of the name, whenever it is settled.
+    time_ns = event.begun_ns or time.time_ns()
+    return QueuedEvent(time_ns, _hash(event.name), event.queue_id).key
 
 
 def _hash(name: FileName) -> str:

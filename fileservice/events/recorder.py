@@ -11,16 +11,16 @@ file. So if the process dies, the store says whether it has happened:
 A process that dies before 2 leaves a pending event without a file, which is never delivered. One
 that dies after 2 leaves one whose file is there. Whoever repeats the upload, or replaces or removes
 that file, settles the event before, so that it is not lost with the file. Removals are written in
-the same way, and have happened if the file is not there any more.
+the same way, and have happened if the file is not there any more, and was not replaced: the event
+of a file that replaces another withdraws the removals of that one which have failed.
 """
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from fileservice.events.event import Event, EventKind, FileIdentity, new_id
+from fileservice.events.event import Event, EventKind, FileIdentity, id_of, new_id, removal_key
 from fileservice.events.interface import NO_EVENT, PendingEvent
 from fileservice.events.queue import EventQueue
 from fileservice.names import FileName
@@ -67,8 +67,11 @@ class EventRecorder:
         if expires is not None:
             data["expires"] = datetime.fromtimestamp(expires, UTC).isoformat()
         data["replaced"] = replaces is not None
-        event_id = _id_of("upload", upload) if upload else new_id()
-        return self._begin(Event(event_id, EventKind.STORED, self._source, name, data))
+        event_id = id_of("upload", upload) if upload else new_id()
+        identity = FileIdentity.of(replaces) if replaces else None
+        return self._begin(
+            Event(event_id, EventKind.STORED, self._source, name, data, replaces=identity)
+        )
 
     def settle(self, file: StoredFile) -> None:
         if file.event:
@@ -104,14 +107,24 @@ class EventRecorder:
     def _begin_removal(self, kind: EventKind, file: StoredFile, principal: str) -> PendingEvent:
         identity = FileIdentity.of(file)
         # All that try to remove this file write the same pending event, and one of them succeeds.
-        key = _id_of(kind, file.name, identity)
+        key = removal_key(kind, file.name, identity)
         # A file expires once, but another program may put a file there again that was deleted.
         event_id = key if kind is EventKind.EXPIRED else new_id()
         data = _data(file.size, file.content, principal)
-        event = Event(event_id, kind, self._source, file.name, data, removes=identity, key=key)
         try:
             self.settle(file)
-            return self._begin(event)
+            return self._begin(
+                Event(
+                    event_id,
+                    kind,
+                    self._source,
+                    file.name,
+                    data,
+                    removes=identity,
+                    key=key,
+                    begun_ns=time.time_ns(),  # after the time of the event that was settled
+                )
+            )
         except StorageError as error:
             _log.error(
                 "it is not reported that %r is removed (%s): %s",
@@ -160,8 +173,3 @@ def _data(size: int, content: Content, principal: str) -> dict[str, object]:
     if principal.startswith(_LINK):
         data["link"] = principal.removeprefix(_LINK)
     return data
-
-
-def _id_of(*parts: object) -> str:
-    """Return the same id for the same parts."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
