@@ -108,6 +108,7 @@ def test_guest_sends_several_files_with_scripts_and_sees_them_after_a_reload(
     tab.go(made.path)
     tab.page.fill("#password", "correct horse")
     tab.page.click("text=Continue")
+    tab.page.locator("#file[multiple]").wait_for(state="attached")  # the script has run
     tab.choose(make_file("one.txt"), make_file("large.bmp", 9 << 20))
     for name in ("from-ada-one.txt", "from-ada-large.bmp"):
         tab.wait_for(name, "done")
