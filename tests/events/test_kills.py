@@ -78,7 +78,10 @@ def kill_at_every_line(
             return
 
 
-STEPS = [pytest.param(7, id="some"), pytest.param(1, id="all", marks=pytest.mark.thorough)]
+STEPS = [
+    pytest.param(7, id="some"),
+    pytest.param(1, id="all", marks=[pytest.mark.thorough, pytest.mark.timeout(900)]),
+]
 
 
 def size_of_file(queue: Queue) -> int | None:

@@ -27,7 +27,7 @@ def hours(directory: Path) -> list[Path]:
     return list((directory / ".fileservice/expiry").iterdir())
 
 
-EVERY_LINE = pytest.param(1, marks=pytest.mark.thorough)
+EVERY_LINE = pytest.param(1, marks=[pytest.mark.thorough, pytest.mark.timeout(900)])
 
 
 @pytest.mark.parametrize("step", [19, EVERY_LINE])
