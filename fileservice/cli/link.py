@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any
 
 import click
 
@@ -21,6 +21,7 @@ from fileservice.access import (
     open_account,
 )
 from fileservice.cli.link_listing import to_json, to_row
+from fileservice.cli.link_options import given_terms, with_terms
 from fileservice.cli.output import write_result, write_table
 from fileservice.cli.stores import STORE_URL, open_or_exit
 from fileservice.names import BadName
@@ -60,18 +61,7 @@ def link() -> None:
 
 
 @link.command()
-@click.argument("name", required=False)
-@click.option("--upload-prefix", metavar="TEXT", help="Guests upload files whose names begin so.")
-@click.option("--files", type=int, help="How many files guests may have stored.")
-@click.option("--bytes", "size", metavar="SIZE", help="How much they may have stored, as 1GiB.")
-@click.option("--uses", type=int, help="How often the file may be fetched.")
-@click.option("--expires", metavar="DURATION", help="When the link ends, such as 7d or 12h.")
-@click.option("--note", metavar="TEXT", help="What the link is for; only makers see it.")
-@click.option(
-    "--password-file",
-    type=click.File(encoding="utf-8"),
-    help="A file with the password of the link in its first line; - for standard input.",
-)
+@with_terms
 @click.option(
     "--public-url",
     envvar="FILESERVICE_PUBLIC_URL",
@@ -80,30 +70,16 @@ def link() -> None:
 )
 @STORE_URL
 def make(
-    name: str | None,
-    upload_prefix: str | None,
-    files: int | None,
-    size: str | None,
-    uses: int | None,
-    expires: str | None,
-    note: str | None,
-    password_file: TextIO | None,
     public_url: str | None,
     store_url: str,
+    **options: Any,
 ) -> None:
     """Make a link to the file NAME, or for guests, and write its URL to standard output.
 
     The URL is shown this once: the store has only a hash of the secret in it.
     """
-    given: dict[str, object] = {"name": name, "uses": uses, "expires": expires, "note": note}
-    if password_file:
-        given["password"] = password_file.readline().rstrip("\r\n")
-    upload = {"prefix": upload_prefix, "files": files, "bytes": size}
-    if any(value is not None for value in upload.values()):
-        given["upload"] = {key: value for key, value in upload.items() if value is not None}
-    given = {key: value for key, value in given.items() if value is not None}
     with _errors_shown():
-        terms = LinkTerms.parse(given, time.time())
+        terms = LinkTerms.parse(given_terms(options), time.time())
         store = open_or_exit(store_url)
         links = LinkStore(store.private_files)
         made, secret = links.create(

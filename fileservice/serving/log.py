@@ -116,3 +116,4 @@ class Log(BaseLogger):  # type: ignore[misc]  # gunicorn has no types
         record.sent = resp.sent
         record.seconds = request_time.total_seconds()
         self.requests.ended(record)
+        record.forget_environ()
