@@ -19,7 +19,7 @@ from fileservice.integrity import (
 )
 from fileservice.integrity.reading import drop_cache
 from fileservice.names import FileName
-from fileservice.storage import Opened
+from fileservice.storage import Opened, StorageUnavailable
 from tests.integrity.stores import LARGE, OpenStore
 
 UNLIMITED = ReadThrottle()
@@ -122,6 +122,41 @@ def test_file_that_cannot_be_read_is_damaged(
     assert verified.state is FileState.DAMAGED
     assert "Input/output error" in verified.reason
     assert is_marked(directory, "a.txt")
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.ETIMEDOUT, errno.ENOMEM])
+def test_passing_error_is_no_sign_of_damage(
+    directory: OpenStore, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    directory.put("a.txt", b"some text\n")
+
+    def fail(*_: object) -> Iterator[bytes]:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fileservice.integrity.reading.blocks_of", fail)
+    with pytest.raises(StorageUnavailable, match=r"a\.txt"):
+        list(Verification(directory.store, UNLIMITED).verified_files())
+    assert not is_marked(directory, "a.txt")
+
+
+def test_marks_that_were_read_count_while_they_cannot_be_listed(
+    directory: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory.put("a.txt", b"some text\n")
+    file, files = directory.store.stat(FileName.parse("a.txt")), directory.store.private_files
+    marks = DamageMarks(files)
+    marks.mark(file, "a test")
+    with pytest.raises(FileDamaged):
+        marks.require_intact(file)
+
+    def fail(*_: object) -> list[str]:
+        raise StorageUnavailable("it does not answer")
+
+    monkeypatch.setattr(files, "list", fail)
+    with pytest.raises(FileDamaged):
+        marks.require_intact(file)
+    with pytest.raises(StorageUnavailable):  # nothing was read before
+        DamageMarks(files).require_intact(file)
 
 
 def test_file_that_is_replaced_while_it_is_read_is_not_taken_for_damaged(

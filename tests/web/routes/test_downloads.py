@@ -6,6 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import create_environ, run_wsgi_app
 
+from fileservice.request_record import REQUEST_RECORD, RequestRecord
 from fileservice.storage import NotFound
 from fileservice.storage.local import LocalStore
 from fileservice.web.routes import downloads
@@ -177,3 +178,16 @@ def test_a_download_is_redirected_to_the_url_that_the_store_gives(
     client.put("/upload/a.txt", data=TEXT)
     response = client.open("/download/a.txt", method=method)
     assert (response.status_code, response.headers.get("Location")) == (status, location)
+
+
+@pytest.mark.parametrize(
+    ("path", "route"), [("/download/a.txt", "/download/<name>"), ("/files/a.txt", "/files/<name>")]
+)
+def test_each_address_of_a_file_has_a_route_of_its_own(
+    client: FlaskClient, path: str, route: str
+) -> None:
+    """Only what is read by a link counts as that."""
+    environ = create_environ(path)
+    record = environ[REQUEST_RECORD] = RequestRecord("GET", "", environ)
+    run_wsgi_app(client.application, environ)
+    assert record.route == route
