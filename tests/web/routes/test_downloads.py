@@ -189,5 +189,5 @@ def test_each_address_of_a_file_has_a_route_of_its_own(
     """Only what is read by a link counts as that."""
     environ = create_environ(path)
     record = environ[REQUEST_RECORD] = RequestRecord("GET", "", environ)
-    run_wsgi_app(client.application, environ)
+    run_wsgi_app(client.application, environ, buffered=True)  # closes the file
     assert record.route == route
