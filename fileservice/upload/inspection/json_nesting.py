@@ -11,6 +11,8 @@ from fileservice.upload.errors import TooComplex
 MAX_NESTING = 500
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _OTHERS = bytes(set(range(256)) - set(b'[{]}"'))
+_PIECE = 64 * 1024
+"""How many bytes are looked at in a time: few enough to stay in the processor's cache."""
 _SEGMENT = 256
 """How many brackets are counted at once as long as they cannot exceed the depth together."""
 _MAX_DEEP_SEGMENTS = 100_000
@@ -29,20 +31,27 @@ class JsonNesting:
 
     def feed(self, block: bytes | memoryview) -> None:
         """Count the next brackets. Raise TooComplex."""
-        if not block:
-            return
-        data = bytes(block[self._has_escape :])
+        view = memoryview(block)
+        for start in range(0, len(view), _PIECE):
+            outside = self._brackets(bytes(view[start : start + _PIECE]))
+            for first in range(0, len(outside), _SEGMENT):
+                self._count(outside[first : first + _SEGMENT])
+
+    def _brackets(self, data: bytes) -> bytes:
+        """Return the steps of the brackets outside of strings."""
+        data = data[self._has_escape :]
         self._has_escape = False
         if b"\\" in data:
             data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
             self._has_escape = data.endswith(b"\\")
-        # A pair of quotation marks without a bracket between them changes nothing.
-        marks = data.translate(_STEPS, _OTHERS).replace(b'""', b"")
-        pieces = marks.split(b'"')
-        outside = b"".join(pieces[self._is_in_string :: 2])
-        self._is_in_string ^= len(pieces) % 2 == 0
-        for start in range(0, len(outside), _SEGMENT):
-            self._count(outside[start : start + _SEGMENT])
+        # A string that goes on before or after these bytes is taken for one in itself.
+        marks = b'"' * self._is_in_string + data.translate(_STEPS, _OTHERS)
+        brackets = marks.translate(None, b'"')
+        self._is_in_string = (len(marks) - len(brackets)) % 2 == 1
+        marks += b'"' * self._is_in_string
+        if 2 * marks.count(b'""') == len(marks) - len(brackets):
+            return brackets  # no string has a bracket, which is usual, and takes half the time
+        return b"".join(marks.replace(b'""', b"").split(b'"')[::2])
 
     def _count(self, segment: bytes) -> None:
         opening = segment.count(1)

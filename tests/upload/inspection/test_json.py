@@ -1,10 +1,14 @@
 """JSON: a short text is parsed, and of a longer one the first and last character checked."""
 
 import json
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fileservice.upload import TooComplex
+from fileservice.upload.inspection import json_nesting
 from fileservice.upload.inspection.inspector import Verdict
 from tests.upload.inspection.support import MIB, accepts, inspect
 
@@ -50,6 +54,39 @@ def test_nesting_is_bounded(padding: int, block_size: int) -> None:
     with pytest.raises(TooComplex) as raised:
         inspect("json", *blocks(text(500)))
     assert (raised.value.resource, raised.value.limit) == ("nesting", 500)
+
+
+def _is_deep(tokens: list[str], limit: int) -> bool:
+    """Look at one token after the other; a quotation mark that is escaped is another token."""
+    depth, is_in_string = 0, False
+    for token in tokens:
+        if token == '"':
+            is_in_string = not is_in_string
+        elif not is_in_string:
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token, 0)
+        if depth > limit:
+            return True
+    return False
+
+
+@given(
+    st.lists(st.sampled_from(["[", "{", "]", "}", '"', '"', "\\\\", '\\"', "a"]), max_size=40),
+    st.lists(st.integers(0, 60), max_size=4),
+)
+def test_nesting_is_that_of_a_slow_scan(tokens: list[str], cuts: list[int]) -> None:
+    text = "".join(tokens).encode()
+    nesting = json_nesting.JsonNesting()
+    limit = 3
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_nesting, "MAX_NESTING", limit)
+        try:
+            for start, end in pairwise([0, *sorted(cuts), len(text)]):
+                nesting.feed(text[start : max(start, end)])
+            found = False
+        except TooComplex:
+            found = True
+
+    assert found == _is_deep(tokens, limit)
 
 
 def test_deeply_nested_json_raises_no_other_error() -> None:
