@@ -16,6 +16,17 @@ _ALONE = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{43}(?:\.[A-Za-z0-9_-]{43})?(?![\w-
 """A word as long as the secret of a link, or as that with a proof of the password. The name of a
 file has a dot and its extension after such a word."""
 
+_ENCODED = "(?:25)*+(?:3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|2[Dd]|5[Ff])"
+_CHARACTER = f"(?:[A-Za-z0-9_-]|%{_ENCODED})"
+_AFTER_ESCAPE = re.compile(
+    rf"%(?:(?!{_ENCODED})((?:25)*+(?:[0-9A-Fa-f]{{2}})?){_CHARACTER}|(?<![A-Za-z0-9_-]%){_ENCODED})"
+    rf"{_CHARACTER}{{42}}(?:(?:\.|%(?:25)*+2[Ee]){_CHARACTER}{{43}})?(?!{_CHARACTER}|\.\w)"
+)
+"""Such a word after a percent-escape, or one that begins with its first character in one. That and
+its other characters may be encoded once more by each service that redirects."""
+_LONG_AFTER_ESCAPE = re.compile("%[A-Za-z0-9_%-]{42}")
+"""What every such word begins with, and few other texts have."""
+
 _SHORTEST = 43
 """Characters; that of a token has more."""
 
@@ -34,4 +45,10 @@ def without_secrets(text: str) -> str:
     In their place is ``fs_[secret]`` for a token, and ``[secret]`` for a link.
     """
     text = _IN_PATH.sub(r"\1[secret]", _TOKEN.sub("fs_[secret]", text))
+    if "%" in text and _LONG_AFTER_ESCAPE.search(text):
+        text = _AFTER_ESCAPE.sub(_keep_escape, text)
     return _ALONE.sub("[secret]", text)
+
+
+def _keep_escape(match: re.Match[str]) -> str:
+    return "[secret]" if match[1] is None else f"%{match[1]}[secret]"

@@ -59,6 +59,8 @@ CASES: dict[str, Callable[[int], object]] = {
     "address": lambda n: parse_address("[" + ":" * n),
     "path to return to": lambda n: local_path("/" + "a/" * n + "\\", ""),
     "target with a secret": lambda n: without_secrets("%25" * n + "2"),
+    "target of escapes in escapes": lambda n: without_secrets("%" + "25" * n),
+    "target of words after escapes": lambda n: without_secrets(("%3D" + "%41" * 42) * (n // 40)),
     "target of slashes": lambda n: without_secrets("/s/" * n),
     "target of words": lambda n: without_secrets("A" * 43 * (n // 40)),
     "size of a chunk": lambda n: chunks._SIZE_LINE.fullmatch(b"1" + b' ;a="' * n),

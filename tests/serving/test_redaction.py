@@ -6,6 +6,7 @@ from fileservice.serving.redaction import without_secrets
 
 SECRET = "gnLEZ_2bvPOD8wn7FOt7SrShsr1OEWsYE6LBtr00lX0"
 ENCODED = "".join(f"%{ord(character):02x}" for character in SECRET)
+TWICE_ENCODED = ENCODED.replace("%", "%25")
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,19 @@ ENCODED = "".join(f"%{ord(character):02x}" for character in SECRET)
         (f"GET /{SECRET} HTTP/1.1", "GET /[secret] HTTP/1.1"),
         (f"Bearer {SECRET}.{SECRET}", "Bearer [secret]"),
         (f"/upload?link={SECRET}&q=a", "/upload?link=[secret]&q=a"),
+        (f"GET /?x%3D{SECRET} HTTP/1.1", "GET /?x%3D[secret] HTTP/1.1"),
+        (f"GET /x%3d{SECRET}/a HTTP/1.1", "GET /x%3d[secret]/a HTTP/1.1"),
+        (f"/r?u=x%253D{SECRET}%2526y", "/r?u=x%253D[secret]%2526y"),
+        (f"/r?u=x%25253D{SECRET}", "/r?u=x%25253D[secret]"),
+        (f"/?x%3Dfs_{SECRET}", "/?x%3Dfs_[secret]"),
+        (f"/?x%3D{SECRET}.{SECRET}&y", "/?x%3D[secret]&y"),
+        (f"/?x%3D{SECRET}%2E{SECRET}", "/?x%3D[secret]"),
+        (f"/?x%3D{SECRET}%252e{SECRET}&y", "/?x%3D[secret]&y"),
+        (f"/?x={ENCODED}&y", "/?x=[secret]&y"),
+        (f"/?x%3D{ENCODED}", "/?x%3D[secret]"),
+        (f"/?x%3D{SECRET.replace('_', '%5F')}", "/?x%3D[secret]"),
+        (f"/?x%3Df{TWICE_ENCODED}", f"/?x%3Df{TWICE_ENCODED}"),
+        (f"/?x%3D{TWICE_ENCODED}", "/?x%3D[secret]"),
     ],
 )
 def test_secret_is_left_out(text: str, expected: str) -> None:
@@ -43,6 +57,10 @@ def test_secret_is_left_out(text: str, expected: str) -> None:
     "text",
     [
         f"/download/{'x' * 43}.pdf",
+        f"/download/a%20{'x' * 43}.pdf",
+        f"/download/a%20{'x' * 42}",
+        f"/download/a%20{'x' * 44}",
+        f"/download/{'%C3%BC' * 43}",
         "x" * 42,
         "x" * 44,
         "GET /download/s.pdf HTTP/1.1",
