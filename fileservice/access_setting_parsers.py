@@ -20,6 +20,7 @@ _OTHER_FIELDS = frozenset(
     " x-forwarded-proto x-http-method-override".split()
 )
 """Header fields by which no proxy names people: clients send them, or the service uses them."""
+_OF_ANYBODY = (Scope.LIST, Scope.READ, Scope.WRITE, Scope.DELETE)
 _REDIS_SCHEMES = ("redis", "rediss", "redis+unix")
 _RATE_LIMIT_SYNTAX = (
     "must be numbers or sizes for a time, such as 100/minute, 10GiB/day, 1000 per 2 hours"
@@ -28,14 +29,24 @@ _RATE_LIMIT_SYNTAX = (
 _MIN_SECRET_LENGTH = 32
 
 
-def parse_scopes(text: str) -> frozenset[Scope]:
-    """Parse a comma-separated list of scopes, or ``none``."""
+def parse_anonymous_scopes(text: str) -> frozenset[Scope]:
+    """Parse a comma-separated list of scopes, or ``none``.
+
+    Clients without credentials cannot make links, since these last as long as the rights of their
+    makers: nobody would know who has made one. Nor may they end the links of others.
+    """
     if text == "none":
         return frozenset()
-    try:
-        return frozenset(Scope(element) for element in elements(text))
-    except ValueError:
-        raise ValueError(f"must be none, or of {', '.join(Scope)}, separated by commas") from None
+    found = set(elements(text))
+    if named := sorted(found & {Scope.SHARE, Scope.ADMIN}):
+        raise ValueError(
+            f"must not have {' and '.join(named)}: links belong to those who have made them, and"
+            " clients without credentials are nobody; give such scopes to tokens, people or groups"
+            " in FILESERVICE_ACCESS_FILE"
+        )
+    if not found or not found <= set(_OF_ANYBODY):
+        raise ValueError(f"must be none, or of {', '.join(_OF_ANYBODY)}, separated by commas")
+    return frozenset(map(Scope, found))
 
 
 def parse_identity_field(text: str) -> str | None:

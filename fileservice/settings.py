@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from fileservice import filetypes
 from fileservice.access import AccessFileError, Limit, RateLimit, Scope, read_rules
 from fileservice.access_setting_parsers import (
+    parse_anonymous_scopes,
     parse_claim,
     parse_client_credential,
     parse_failure_limit,
@@ -19,7 +20,6 @@ from fileservice.access_setting_parsers import (
     parse_issuer,
     parse_limits_url,
     parse_rate_limit,
-    parse_scopes,
     parse_secret_key,
 )
 from fileservice.addresses import Network, is_loopback
@@ -255,7 +255,7 @@ VARIABLES: Mapping[str, Variable] = {
     "PUBLIC_URL": Variable("", parse_public_url),
     "TRUSTED_PROXIES": Variable("", parse_networks),
     "ALLOWED_HOSTS": Variable("", parse_hosts),
-    "ANONYMOUS": Variable("list,read,write", parse_scopes),
+    "ANONYMOUS": Variable("list,read,write", parse_anonymous_scopes),
     "ACCESS_FILE": Variable("", parse_path),
     "SECRET_KEY": Variable("", parse_secret_key, is_secret=True),
     "OIDC_ISSUER": Variable("", parse_issuer),

@@ -340,6 +340,8 @@ INVALID = [
     ("MAX_STAGED_CHECKS", "0"),
     ("ANONYMOUS", "none,read"),
     ("ANONYMOUS", "reed"),
+    ("ANONYMOUS", "list,share"),
+    ("ANONYMOUS", "admin"),
     ("ANONYMOUS", ","),
     ("ACCESS_FILE", "access\0.toml"),
     ("SECRET_KEY", "k" * 31),

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from fileservice.access import Scope
 from fileservice.storage import NoSuchUpload
 from fileservice.storage.local import LocalStore, layout
+from tests.access.rules import SECRET, token
 from tests.support.tus import BYTES, VERSION, named
 from tests.web.application import TEXT, published
 
@@ -48,8 +50,13 @@ def statuses(client: FlaskClient) -> set[int]:
     return {answer.status_code for answer in answers}
 
 
-def test_no_id_in_any_encoding_is_a_path(client_of: Callable[..., FlaskClient], root: Path) -> None:
-    client = client_of(ANONYMOUS="list,read,write,delete,share,admin")
+def test_no_id_in_any_encoding_is_a_path(
+    client_of: Callable[..., FlaskClient], root: Path, tmp_path: Path
+) -> None:
+    access_file = tmp_path / "access.toml"
+    access_file.write_text(token(scopes=str([*map(str, Scope)])))
+    client = client_of(ACCESS_FILE=str(access_file))
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {SECRET}"
     (root / VICTIM).write_bytes(TEXT)
     assert all(400 <= status < 500 for status in statuses(client))
     assert published(root) == [VICTIM]
