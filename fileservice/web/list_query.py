@@ -33,7 +33,7 @@ class Query:
         if arguments.get("after") and arguments.get("before"):
             raise BadQuery("send after or before, and not both")
         return cls(
-            limit=_parse_limit(arguments["limit"]) if "limit" in arguments else None,
+            limit=parse_limit(arguments["limit"]) if "limit" in arguments else None,
             order=SortOrder.parse(arguments.get("sort", "name")),
             within=within,
             **{
@@ -91,7 +91,8 @@ class Query:
         return urlencode({name: value for name, value in fields.items() if value})
 
 
-def _parse_limit(text: str) -> int:
+def parse_limit(text: str) -> int:
+    """Parse the size of a page. Raises BadQuery."""
     if text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= MAX_PAGE_SIZE:
         return int(text)
     raise BadQuery(f"limit must be a whole number from 1 to {MAX_PAGE_SIZE}")

@@ -19,6 +19,7 @@ ANY = None
 """Stands for all arguments, whatever they are called."""
 OF_FILES = ("inline",)
 OF_LISTS = ("limit", "after", "before", "prefix", "q", "sort")
+OF_LINKS = ("limit", "after")
 OF_ARCHIVES = ("name", "prefix", "q")
 OF_UPLOADS = ("expires",)
 """Beside these, an upload may have what JavaScript uploaders add."""

@@ -102,7 +102,6 @@ def test_it_has_exactly_the_problems_that_there_are(document: dict[str, Any]) ->
             for code in re.findall(r"\(`([a-z-]+)`\)", answer["description"]):
                 described.setdefault(code, set()).add(status)
     table = {row.code: {str(row.status)} for row in TABLE}
-    del table["method-not-allowed"]  # of no operation, but of a path
     assert described == table
 
 
@@ -225,6 +224,37 @@ def test_problems_are_answered_as_described(
     answer = client.open(path, method=method, headers=headers, data=body)
     assert answer.status_code == status
     assert_described(document, call, answer)
+
+
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
+VALUES = {"name": "a.txt", "upload": "0" * 32, "link_id": "0" * 32, "link_secret": "x" * 43}
+
+
+def methods_at(document: dict[str, Any], url: str) -> set[str]:
+    """The methods of every path that a URL may be of: /s/x/password may be that of a file, too."""
+    patterns = {path: re.sub("{.+?}", "[^/]+", path) for path in document["paths"]}
+    found = [m for path, m in document["paths"].items() if re.fullmatch(patterns[path], url)]
+    described = {method.upper() for methods in found for method in methods}
+    return described | ({"HEAD"} if "GET" in described else set()) | {"OPTIONS"}
+
+
+def test_other_methods_of_a_path_are_answered_as_each_of_its_operations_says(
+    client: FlaskClient, document: dict[str, Any]
+) -> None:
+    wrong = []
+    for path, methods in document["paths"].items():
+        url = re.sub("{(.+?)}", lambda match: VALUES.get(match[1], "x"), path)
+        allowed = methods_at(document, url)
+        for method in METHODS - allowed:
+            answer = client.open(url, method=method, data=TEXT if method != "GET" else None)
+            found = answer.status_code, answer.headers.get("Allow")
+            if found != (405, ", ".join(sorted(allowed))):
+                wrong.append((method, url, *found))
+            for described in set(methods) - {"head"}:  # whose answers have no body
+                assert_described(document, f"{described.upper()} {path}", answer)
+                response = methods[described]["responses"]["405"]
+                assert "Allow" in resolved(document, response)["headers"]
+    assert wrong == []
 
 
 def test_the_page_leads_programs_to_the_document(client: FlaskClient) -> None:

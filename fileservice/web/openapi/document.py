@@ -28,6 +28,7 @@ _TAGS = {
     "health": "Whether the service works.",
 }
 _HEADERS: Mapping[str, str] = {
+    "Allow": "The methods that the path takes.",
     "Content-Disposition": "A file name for whoever saves the file (RFC 6266).",
     "Content-Location": "The URL of the file that the upload has become.",
     "Content-Range": "Which bytes of the file these are.",

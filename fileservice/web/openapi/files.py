@@ -48,8 +48,11 @@ _DRAFT = (
     header("Upload-Complete", "`?0` begins an upload that is resumed, by the IETF draft."),
     header("Upload-Length", "The size of the file in bytes, by the IETF draft."),
 )
+LIMIT = argument(
+    "limit", "The size of a page.", {"type": "integer", "minimum": 1, "maximum": 10_000}
+)
 _LIST_ARGUMENTS = (
-    argument("limit", "The size of a page.", {"type": "integer", "minimum": 1, "maximum": 10_000}),
+    LIMIT,
     argument("after", "Begin after this name."),
     argument("before", "End before this name; needs `limit`."),
     argument("prefix", "Only names that begin with this text."),
@@ -67,16 +70,16 @@ RANGE = header("Range", "The ranges of the file that are wanted.")
 FILE_FIELDS = ("ETag", "Last-Modified", "Repr-Digest", "Content-Disposition", "Sunset")
 _FILE = {"*/*": BINARY}
 _OF_FILES = ("not-found", "precondition-failed")
-_NOT_MODIFIED = Answer("The client has it already.", header_fields=("ETag",))
+NOT_MODIFIED = Answer("The client has it already.", header_fields=("ETag",))
 WHOLE_FILE = {
     200: Answer("The file.", _FILE, FILE_FIELDS),
     206: Answer("Ranges of it.", _FILE, (*FILE_FIELDS, "Content-Range")),
-    304: _NOT_MODIFIED,
+    304: NOT_MODIFIED,
     307: Answer("Where the bucket has the file.", header_fields=("Location",)),
 }
 HEAD_OF_FILE = {
     200: Answer("What `GET` would answer.", header_fields=FILE_FIELDS),
-    304: _NOT_MODIFIED,
+    304: NOT_MODIFIED,
 }
 
 
@@ -153,7 +156,7 @@ OPERATIONS = (
             200: Answer(
                 "The list, or a page.", {"application/json": ref("Files")}, ("ETag", "Link")
             ),
-            304: _NOT_MODIFIED,
+            304: NOT_MODIFIED,
         },
         needs=("list",),
         parameters=_LIST_ARGUMENTS,
@@ -175,7 +178,7 @@ OPERATIONS = (
         "/files/",
         "files",
         "An index for tools that follow links",
-        {200: Answer("The index.", {"text/html": TEXT}, ("ETag",)), 304: _NOT_MODIFIED},
+        {200: Answer("The index.", {"text/html": TEXT}, ("ETag",)), 304: NOT_MODIFIED},
         needs=("list",),
     ),
     Operation(

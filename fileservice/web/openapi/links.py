@@ -5,7 +5,9 @@ from fileservice.web.openapi.files import (
     EXPIRES,
     HEAD_OF_FILE,
     INLINE,
+    LIMIT,
     NAME,
+    NOT_MODIFIED,
     OF_FORMS,
     OF_UPLOADS,
     RANGE,
@@ -13,7 +15,15 @@ from fileservice.web.openapi.files import (
     STORED,
     WHOLE_FILE,
 )
-from fileservice.web.openapi.operations import OF_BODIES, TEXT, Answer, Operation, Parameter, ref
+from fileservice.web.openapi.operations import (
+    OF_BODIES,
+    TEXT,
+    Answer,
+    Operation,
+    Parameter,
+    argument,
+    ref,
+)
 
 _LINK_ID = Parameter("link_id", "path", "The id of the link, which is no secret.")
 _SECRET = Parameter("link_secret", "path", "The secret of the link, from its URL.")
@@ -51,8 +61,12 @@ OPERATIONS = (
         "/links",
         "links",
         "List one's links",
-        {200: Answer("The newest first.", {"application/json": ref("Links")})},
+        {
+            200: Answer("The newest first.", {"application/json": ref("Links")}, ("ETag", "Link")),
+            304: NOT_MODIFIED,
+        },
         needs=("share",),
+        parameters=(LIMIT, argument("after", "Begin behind this position of a next page.")),
     ),
     Operation(
         "GET",

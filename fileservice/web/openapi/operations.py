@@ -12,6 +12,8 @@ WHOLE_NUMBER: Schema = {"type": "integer", "minimum": 0}
 OF_ANY = ("bad-request", "unauthenticated", "wrong-host", "too-many-requests", "internal", "busy",
           "storage-unavailable")  # fmt: skip
 """The codes of problems with which every request may be answered."""
+OF_PATHS = ("method-not-allowed",)
+"""What any other method at the path of an operation is answered with."""
 OF_CHANGES = ("cross-site",)
 OF_BODIES = ("incomplete-body", "too-slow", "length-required")
 OF_SCOPES = ("forbidden",)
@@ -85,10 +87,10 @@ class Operation:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The codes of all problems with which it may be answered."""
+        """The codes of all problems with which it, or another method, may be answered."""
         if not self.passes_door:
-            return ("bad-request", "wrong-host", "internal", "busy")
-        codes = OF_ANY + self.problems
+            return ("bad-request", "wrong-host", "internal", "busy", *OF_PATHS)
+        codes = OF_ANY + OF_PATHS + self.problems
         if self.needs and self.needs != ("link",):
             codes += OF_SCOPES
         if self.method not in ("GET", "HEAD"):

@@ -6,6 +6,9 @@ from typing import Any, Protocol
 from fileservice.web.openapi.operations import TEXT
 from fileservice.web.openapi.schemas import MEMBERS, record
 
+_HEADER_FIELDS = {"method-not-allowed": "Allow"}
+"""Code → the header field that a response with this problem always has."""
+
 
 class ProblemKind(Protocol):
     """A row of the table of problems."""
@@ -54,7 +57,13 @@ class ProblemResponses:
 
     def _without_body(self, codes: tuple[str, ...]) -> dict[str, Any]:
         titles = (f"{self._kinds[code].title} (`{code}`)" for code in codes)
-        return {"description": "; ".join(titles)}
+        described: dict[str, Any] = {"description": "; ".join(titles)}
+        fields = [_HEADER_FIELDS[code] for code in codes if code in _HEADER_FIELDS]
+        if fields:
+            described["headers"] = {
+                name: {"$ref": f"#/components/headers/{name}"} for name in fields
+            }
+        return described
 
     def _with_body(self, codes: tuple[str, ...]) -> dict[str, Any]:
         schemas = [{"$ref": f"#/components/schemas/{_schema_name(code)}"} for code in codes]

@@ -13,7 +13,7 @@ from fileservice.access import Action
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import requires
 from fileservice.web.openapi import ProblemKind, document
-from fileservice.web.routes.listing import revalidated
+from fileservice.web.revalidation import revalidated
 from fileservice.web.security_headers import DOCUMENT_HEADERS, LIST_HEADERS
 from fileservice.web.urls import base_url
 

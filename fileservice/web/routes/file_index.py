@@ -18,6 +18,7 @@ from fileservice.storage import StoredFile
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.list_query import Query
+from fileservice.web.revalidation import revalidated
 from fileservice.web.routes import listing
 from fileservice.web.security_headers import DOCUMENT_HEADERS
 
@@ -45,7 +46,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
         first = next(batches)  # read now, since an error can still be reported
         lines = _lines(chain((first,), batches))
         if len(first) < listing.BATCH_SIZE:
-            return listing.revalidated(_response("".join(lines)))
+            return revalidated(_response("".join(lines)))
         return _response(lines)
 
     return blueprint

@@ -22,13 +22,16 @@ from fileservice.access import (
     open_account,
 )
 from fileservice.storage import NotFound, OwnedFile, Store
+from fileservice.web import query_arguments
 from fileservice.web.audit import audit
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.json_body import read_json
+from fileservice.web.link_selection import LinkSelection
 from fileservice.web.qr_code import qr_code
 from fileservice.web.responses import empty
-from fileservice.web.security_headers import JSON_HEADERS
+from fileservice.web.revalidation import revalidated
+from fileservice.web.security_headers import JSON_HEADERS, LIST_HEADERS
 from fileservice.web.urls import base_url, download_url, link_url
 
 MAX_LISTED_FILES = 1000
@@ -75,14 +78,19 @@ def routes(dependencies: Dependencies) -> Blueprint:
         return response
 
     @blueprint.get("/links", strict_slashes=False)
-    @requires(Action.MANAGE_LINKS)
+    @requires(Action.MANAGE_LINKS, query_arguments.OF_LINKS)
     def list_links() -> Response:
         principal = principal_of(request.environ)
         maker = None if Scope.ADMIN in principal.scopes else principal.id
-        found = executor.run_io(lambda: list(links.list(maker)))
-        found.sort(key=lambda link: (-link.created, link.id))
+        selection = LinkSelection.parse(request.args)
+        found, next_query = selection.select(executor.run_io(lambda: list(links.list(maker))))
         present = _with_files(dependencies, found)
-        return _json([_describe(dependencies, link, link.id in present) for link in found])
+        response = _json([_describe(dependencies, link, link.id in present) for link in found])
+        response.headers.update(LIST_HEADERS)
+        if next_query:
+            base = base_url(dependencies.public_url)
+            response.headers["Link"] = f'<{base}/links?{next_query}>; rel="next"'
+        return revalidated(response)
 
     @blueprint.get("/links/<link:link_id>")
     @requires(Action.MANAGE_LINKS)

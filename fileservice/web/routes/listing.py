@@ -1,6 +1,5 @@
 """GET /download: list the stored files, all of them or one page."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -16,6 +15,7 @@ from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import BadQuery
 from fileservice.web.list_query import Query
 from fileservice.web.representations import to_json
+from fileservice.web.revalidation import revalidated
 from fileservice.web.routes.list_pages import read_page
 from fileservice.web.security_headers import LIST_HEADERS
 from fileservice.web.sort_order import BY_NAME
@@ -62,18 +62,6 @@ def _whole_list(dependencies: Dependencies, query: Query, base: str) -> Response
 
 def _list_response(body: str | Iterator[str]) -> Response:
     return Response(body, mimetype="application/json", headers=LIST_HEADERS)
-
-
-def revalidated(response: Response) -> Response:
-    """Return a response with a weak entity tag, or 304 if the client has it (RFC 9110 8.8.3).
-
-    The tag is made of the body and of what the body depends on beside the store.
-    """
-    tag = hashlib.sha256(response.get_data())
-    tag.update(response.headers.get("Link", "").encode())
-    response.set_etag(tag.hexdigest()[:32], weak=True)
-    response.make_conditional(request)
-    return response
 
 
 def read_batches(dependencies: Dependencies, query: Query) -> Iterator[list[StoredFile]]:

@@ -26,7 +26,7 @@ from fileservice.web.door import principal_of, requires
 from fileservice.web.file_kinds import kind_of, preview_of
 from fileservice.web.list_query import Query
 from fileservice.web.responses import empty
-from fileservice.web.routes import listing
+from fileservice.web.revalidation import revalidated
 from fileservice.web.routes.list_pages import Page, read_page
 from fileservice.web.routes.uploads import STORED_COOKIE
 from fileservice.web.security_headers import PAGE_HEADERS
@@ -70,7 +70,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
             )
         description = url_for("description.openapi")
         response.headers["Link"] = f'<{description}>; rel="service-desc"'
-        return listing.revalidated(response)
+        return revalidated(response)
 
     return blueprint
 

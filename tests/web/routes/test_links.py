@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.http import parse_options_header
 from werkzeug.test import TestResponse
 
 from fileservice.names import FileName
@@ -331,3 +332,40 @@ def test_file_that_the_maker_deletes_makes_room_for_another(links: Links) -> Non
     assert links.by_link(made, "PUT", "/upload/from-ada-3.txt", data=TEXT).status_code == 201
     received = links.ask("ada", "GET", "/links").json[0]["received"]
     assert received == {"files": 2, "bytes": 2 * len(TEXT)}
+
+
+def test_list_of_links_is_not_sent_again_while_no_link_has_changed(links: Links) -> None:
+    made = links.make(name="a.pdf")
+    answer = links.ask("ada", "GET", "/links")
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+    known = {"If-None-Match": answer.headers["ETag"]}
+    assert links.ask("ada", "GET", "/links", headers=known).status_code == 304
+    assert links.ask("ada", "DELETE", f"/links/{made['id']}").status_code == 204
+    again = links.ask("ada", "GET", "/links", headers=known)
+    assert (again.status_code, again.json[0]["state"]) == (200, "revoked")
+
+
+def ids(answer: TestResponse) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [link["id"] for link in answer.json]
+
+
+def test_pages_have_every_link_once_even_if_the_last_of_one_is_gone(links: Links) -> None:
+    made = [links.make(name="a.pdf")["id"] for _ in range(5)]
+    everything = ids(links.ask("ada", "GET", "/links"))
+    assert sorted(everything) == sorted(made)
+    seen, url = list[str](), "/links?limit=2"
+    while url:
+        page = links.ask("ada", "GET", url)
+        seen += ids(page)
+        if len(seen) == 2:
+            LocalStore(links.root, fsync=False).private_files.remove(f"links/{seen[1]}")
+        url = parse_options_header(page.headers.get("Link", ""))[0].strip("<>")
+    assert seen == everything
+    assert "Link" not in links.ask("ada", "GET", "/links?limit=4").headers
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "after=x", "after=1/x", "before=1", "q=a"])
+def test_page_of_links_that_cannot_be_is_refused(links: Links, query: str) -> None:
+    answer = links.ask("ada", "GET", f"/links?{query}")
+    assert (answer.status_code, answer.json["code"]) == (400, "bad-request")
