@@ -48,6 +48,7 @@ from fileservice.access.openid import Authorization, person_of
 from fileservice.access.passwords import hash_password, is_password
 from fileservice.access.principals import UNLIMITED, Principal, PrincipalKind, Quota, anonymous
 from fileservice.access.recounts import RecountIntervals
+from fileservice.access.redis_counters import RedisCounters
 from fileservice.access.rules import AccessRules, Grant, Token
 from fileservice.access.rules_parser import check_token_name, parse_prefix, parse_rules
 from fileservice.access.scopes import Action, Scope
@@ -95,6 +96,7 @@ __all__ = [
     "QuotaExceeded",
     "RateLimit",
     "RecountIntervals",
+    "RedisCounters",
     "Scope",
     "SecretKey",
     "Session",

@@ -38,7 +38,8 @@ class RedisCounters(Storage):
 
         super().__init__()
         self._fallback = fallback
-        self._server = _without_password(url)
+        self.server = _without_password(url)
+        """Its URL without the password."""
         self._next_try = 0.0
         self._has_failed = False
         # With a time limit, the pool lets requests wait for a connection rather than open more.
@@ -72,6 +73,17 @@ class RedisCounters(Storage):
     def check(self) -> bool:
         return self._redis.check()
 
+    def verify(self) -> str | None:
+        """Count once in Redis, and nowhere else; return why that fails, None if it does not.
+
+        The reason has no password.
+        """
+        try:
+            self._redis.incr("verification", 1)
+        except self._errors as error:
+            return f"{self.server}: {str(error) or type(error).__name__}"
+        return None
+
     def reset(self) -> int | None:
         """Delete nothing: other services use the counters, too."""
         return None
@@ -91,13 +103,13 @@ class RedisCounters(Storage):
                 _log.error(
                     "%s does not answer (%s): until it does, limits are counted by this service"
                     " alone",
-                    self._server,
+                    self.server,
                     type(error).__name__,
                 )
             return question(self._fallback)
         if self._has_failed:
             self._has_failed, self._next_try = False, 0.0
-            _log.warning("%s answers again: limits are counted there", self._server)
+            _log.warning("%s answers again: limits are counted there", self.server)
         return answer
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from limits.storage import MemoryStorage
+
 from fileservice import libmagic
-from fileservice.access import AccessFileError, read_rules
+from fileservice.access import AccessFileError, RedisCounters, read_rules
 from fileservice.cli.existing_store import NotUsable, check_owner, is_store
 from fileservice.operator_checks import clamd_of, verify_clamd
 from fileservice.quantities import format_size
@@ -122,6 +124,47 @@ def _check_virus_scanner(settings: Settings) -> Iterator[Finding]:
         yield Finding(name, CheckResult.OK, f"it works, and takes files of {size}")
 
 
+def _check_limits(settings: Settings) -> Iterator[Finding]:
+    name = "limits"
+    if not settings.limits_url:
+        detail = f"{PREFIX}LIMITS_URL is not set: each service counts by itself"
+        yield Finding(name, CheckResult.SKIPPED, detail)
+        return
+    counters = RedisCounters(settings.limits_url, MemoryStorage())
+    reason = counters.verify()
+    counters.close()
+    if reason:
+        detail = f"limits are counted by each service alone until this works: {reason}"
+        yield Finding(name, CheckResult.WARNING, detail)
+    else:
+        yield Finding(name, CheckResult.OK, f"{counters.server} counts")
+
+
+def _check_logs(settings: Settings) -> Iterator[Finding]:
+    for name, variable, destination in (
+        ("request log", "REQUEST_LOG", settings.request_log),
+        ("audit log", "AUDIT_LOG", settings.audit_log),
+    ):
+        if destination is None:
+            yield Finding(name, CheckResult.SKIPPED, f"{PREFIX}{variable} is none")
+        elif destination == "-":
+            yield Finding(name, CheckResult.OK, "standard output")
+        else:
+            yield _log_file(name, Path(destination).absolute())
+
+
+def _log_file(name: str, path: Path) -> Finding:
+    """Say whether the service can append to a file, which need not exist."""
+    if path.is_dir():
+        return Finding(name, CheckResult.FAILED, f"{path} is a directory")
+    is_there = path.exists()
+    needed, mode = (path, os.W_OK) if is_there else (path.parent, os.W_OK | os.X_OK)
+    if not os.access(needed, mode):
+        what = "write to" if is_there else "create anything in"
+        return Finding(name, CheckResult.FAILED, f"this user may not {what} {needed}")
+    return Finding(name, CheckResult.OK, f"{path} can be written to")
+
+
 def _check_store(settings: Settings) -> Iterator[Finding]:
     name, directory = "store", directory_of(settings.store_url)
     if directory and not is_store(directory):
@@ -190,6 +233,8 @@ def clock_finding(verification: StoreVerification) -> Finding:
 _CHECKS: Mapping[str, Callable[[Settings], Iterator[Finding]]] = {
     "access file": _check_access_file,
     "virus scanner": _check_virus_scanner,
+    "limits": _check_limits,
+    "logs": _check_logs,
     "store": _check_store,
 }
 """Those that need valid settings, by their subjects."""

@@ -1,5 +1,6 @@
 """`fileservice sweep`: remove what has expired, once and now."""
 
+import json
 import logging
 import os
 from functools import partial
@@ -23,7 +24,8 @@ from fileservice.web import maintenance
 
 
 @click.command()
-def sweep() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON object: what was removed.")
+def sweep(as_json: bool) -> None:
     """Remove expired files, abandoned uploads and what processes that died have left.
 
     A running service does all of this itself, expired files every few seconds and the rest once an
@@ -35,7 +37,7 @@ def sweep() -> None:
     try:
         settings = Settings.from_environ(os.environ)
         store = open_existing(settings.store_url, fsync=settings.fsync, identity=settings.store_id)
-        _sweep(store, settings)
+        counts = _sweep(store, settings)
     except SettingsError as error:
         raise click.ClickException("\n".join(error.problems)) from None
     except NotUsable as error:
@@ -44,11 +46,14 @@ def sweep() -> None:
         raise click.ClickException(describe_error(error)) from None
     finally:
         logging.getLogger("fileservice").removeHandler(problems)
-    if problems.count:
+    if as_json:
+        click.echo(json.dumps({**counts, "problems": problems.messages}, ensure_ascii=False))
+    if problems.messages:
         raise click.ClickException("not everything could be removed")
 
 
-def _sweep(store: Store, settings: Settings) -> None:
+def _sweep(store: Store, settings: Settings) -> dict[str, int]:
+    """Return how much of each kind was removed."""
     executor = InlineExecutor()
     accounts = QuotaAccounts(store, executor, partial(held_reservations, store))
     policy = UploadPolicy(  # nothing is uploaded
@@ -63,17 +68,18 @@ def _sweep(store: Store, settings: Settings) -> None:
         begin_removal=accounts.begin_removal,
     )
     uploads = ResumableUploads(context, expiry=settings.upload_expiry)
-    remove_expired_files(context)
-    maintenance.sweep(store, uploads, LinkStore(store.private_files))
+    files = remove_expired_files(context)
+    swept = maintenance.sweep(store, uploads, LinkStore(store.private_files))
+    return {"files": files, "uploads": swept.uploads, "links": swept.links}
 
 
 class _Problems(logging.Handler):
-    """Writes what the service would log, and counts it."""
+    """Writes what the service would log, and keeps it."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.count = 0
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.count += 1
+        self.messages.append(record.getMessage())
         click.echo(record.getMessage(), err=True)

@@ -12,16 +12,20 @@ from fileservice.upload.context import UploadContext
 _log = logging.getLogger(__name__)
 
 
-def remove_expired_files(context: UploadContext) -> None:
-    """Remove the expired files of the store. Blocks. Raise StorageError if they cannot be found."""
-    failed, latest = 0, None
+def remove_expired_files(context: UploadContext) -> int:
+    """Remove the expired files of the store; return how many. Blocks.
+
+    Raise StorageError if they cannot be found.
+    """
+    removed, failed, latest = 0, 0, None
     for file in context.store.expired.due():
         try:
-            _remove(file, context)
+            removed += _remove(file, context)
         except StorageError as error:
             failed, latest = failed + 1, error
     if latest:
         _log.warning("%d expired files could not be removed: %s", failed, describe_error(latest))
+    return removed
 
 
 def free_name(name: FileName, context: UploadContext) -> bool:
@@ -38,9 +42,14 @@ def free_name(name: FileName, context: UploadContext) -> bool:
     return True
 
 
-def _remove(file: StoredFile, context: UploadContext) -> None:
-    """Remove an expired file, unless another process is faster, which then gives it back."""
+def _remove(file: StoredFile, context: UploadContext) -> bool:
+    """Remove an expired file, and return True.
+
+    If another process is faster, which then gives its bytes back, return False.
+    """
     give_back = context.begin_removal(file)
     with suppress(NotFound):
         remove = partial(context.store.expired.remove, file)
         give_back(context.events.remove(EventKind.EXPIRED, file, "", remove))
+        return True
+    return False

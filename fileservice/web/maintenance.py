@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import dataclass
 
 from fileservice.access import LinkStore
 from fileservice.executor import Executor
@@ -13,12 +14,24 @@ _FULL_SWEEP_INTERVAL = 3600.0
 _EMPTY_UPLOADS_INTERVAL = 300.0
 
 
-def sweep(store: Store, uploads: ResumableUploads, links: LinkStore) -> None:
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How much was removed."""
+
+    uploads: int
+    """Those that were unfinished and have expired."""
+    links: int
+    """Those that have been over for a long time."""
+
+
+def sweep(store: Store, uploads: ResumableUploads, links: LinkStore) -> Swept:
     """Remove what is to be removed now. Blocks. Raise StorageError."""
     store.sweep()
-    uploads.sweep()
-    for principal in links.sweep():
+    expired = uploads.sweep()
+    forgotten = links.sweep()
+    for principal in forgotten:
         store.usage.remove(principal)
+    return Swept(expired, len(forgotten))
 
 
 class Sweeper:

@@ -10,9 +10,13 @@ from fileservice.cli.checks import CheckResult, clock_finding
 from fileservice.storage import StoreVerification, open_store
 from tests.cli.commands import Done, run, run_process
 from tests.support.clamd import ClamdServer
+from tests.support.redis import PASSWORD, RedisServer
 from tests.support.seaweed import SeaweedClient
 
-SUBJECTS = ["settings", "libmagic", "access file", "virus scanner", "store", "clock"]
+SUBJECTS = [
+    *("settings", "libmagic", "access file", "virus scanner", "limits", "request log"),
+    *("audit log", "store", "clock"),
+]
 
 
 @pytest.fixture
@@ -41,6 +45,8 @@ def test_a_service_that_can_start_passes_every_check(store: Path, tmp_path: Path
     assert list(found) == SUBJECTS
     skipped = [("skipped", "FILESERVICE_CLAMD_URL is not set")]
     assert found.pop("virus scanner") == skipped
+    assert found.pop("limits")[0][0] == "skipped"
+    assert found.pop("audit log") == [("skipped", "FILESERVICE_AUDIT_LOG is none")]
     assert {verdict for of_subject in found.values() for verdict, _ in of_subject} == {"ok"}
     assert found["access file"] == [("ok", "tokens: 0, users: 0, groups: 1")]
     ((_, detail),) = found["clock"]
@@ -154,6 +160,32 @@ def test_the_virus_scanner_must_take_the_largest_files(store: Path, tmp_path: Pa
         ((verdict, detail),) = found["virus scanner"]
         assert verdict == "warning"
         assert detail.startswith("uploads are refused (503) until the virus scanner works")
+
+
+def test_redis_must_count_and_its_password_is_not_shown(store: Path, tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as redis:
+        done, found = check(store, LIMITS_URL=redis.url, MIN_FREE_SPACE="0")
+        assert found["limits"] == [("ok", f"redis://127.0.0.1:{redis.port}/0 counts")]
+        wrong = redis.url.replace(PASSWORD, "wrong-password")
+        warned = [check(store, LIMITS_URL=wrong, MIN_FREE_SPACE="0")]
+        redis.stop()
+        warned.append(check(store, LIMITS_URL=redis.url, MIN_FREE_SPACE="0"))
+    for done, found in warned:
+        assert done.returncode == 0  # the service starts, and counts alone
+        ((verdict, detail),) = found["limits"]
+        assert verdict == "warning"
+        assert f"redis://127.0.0.1:{redis.port}/0: " in detail
+        assert PASSWORD not in done.stdout
+        assert "wrong-password" not in done.stdout
+
+
+def test_logs_must_be_files_that_can_be_written_to(store: Path, tmp_path: Path) -> None:
+    new = tmp_path / "audit.log"
+    done, found = check(store, REQUEST_LOG=str(tmp_path), AUDIT_LOG=str(new))
+    assert done.returncode == 1
+    assert found["request log"] == [("failed", f"{tmp_path} is a directory")]
+    assert found["audit log"] == [("ok", f"{new} can be written to")]
+    assert not new.exists()
 
 
 @pytest.mark.parametrize(

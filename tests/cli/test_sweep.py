@@ -21,9 +21,10 @@ def store(tmp_path: Path) -> Path:
     return path
 
 
-def sweep(store: object, **settings: str) -> Done:
+def sweep(store: object, *options: str, **settings: str) -> Done:
     variables = {"STORE_URL": str(store), "FSYNC": "false", **settings}
-    return run("sweep", **{f"FILESERVICE_{name}": value for name, value in variables.items()})
+    environ = {f"FILESERVICE_{name}": value for name, value in variables.items()}
+    return run("sweep", *options, **environ)
 
 
 def test_expired_files_uploads_and_staged_files_are_removed_and_others_stay(store: Path) -> None:
@@ -41,15 +42,19 @@ def test_expired_files_uploads_and_staged_files_are_removed_and_others_stay(stor
     eventually(lambda: time.time() > expired)
     assert (store / "b.txt").exists()
 
-    done = sweep(store)
+    done = sweep(store, "--json")
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {"files": 1, "uploads": 0, "links": 0, "problems": []}
     assert (store / "a.txt").exists()
     assert not (store / "b.txt").exists()
     assert not staged.exists()
     assert upload.exists()
-    assert sweep(store, UPLOAD_EXPIRY="1s").returncode == 0
+    done = sweep(store, "--json", UPLOAD_EXPIRY="1s")
+    assert json.loads(done.stdout)["uploads"] == 1
     assert not upload.exists()
+    done = sweep(store)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_files_that_are_removed_are_reported_when_the_service_runs_again(store: Path) -> None:
@@ -104,9 +109,11 @@ def test_what_cannot_be_removed_is_named_and_the_rest_is_removed(store: Path) ->
     upload = "0" * 32
     (store / ".fileservice" / "uploads" / f"{upload}.json").mkdir()  # no record can be read there
     (staged := store / ".fileservice" / "staging" / upload).write_bytes(b"of a dead process")
-    done = sweep(store)
+    done = sweep(store, "--json")
     assert done.returncode == 1
-    assert f"the upload {upload} could not be swept" in done.stderr
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert problem.startswith(f"the upload {upload} could not be swept")
+    assert problem in done.stderr
     assert "Error: not everything could be removed" in done.stderr
     assert not staged.exists()
 

@@ -101,27 +101,48 @@ class UploadRepository:
         """Return the status with the expiry it has if its bytes, now `size`, just changed."""
         return replace(status, expires=time.time() + self._lifetime(status.record, size))
 
-    def sweep(self) -> None:
-        """Remove the uploads that have expired. Blocks."""
-        self.sweep_all(self._uploads.list_ids())
+    def sweep(self) -> int:
+        """Remove the uploads that have expired; return how many were unfinished. Blocks."""
+        return self.sweep_all(self._uploads.list_ids())
 
-    def sweep_all(self, uploads: Iterable[str]) -> None:
-        """Remove those of `uploads` that have expired. Blocks."""
+    def sweep_all(self, uploads: Iterable[str]) -> int:
+        """Remove those of `uploads` that have expired; return how many were unfinished. Blocks."""
+        removed = 0
         for upload in uploads:
             try:
-                self._sweep(upload)
+                removed += self._sweep(upload)
             except StorageError as error:
                 _log.warning("the upload %s could not be swept: %s", upload, describe_error(error))
+        return removed
 
-    def _sweep(self, upload: str) -> None:
+    def _sweep(self, upload: str) -> bool:
+        """Remove an upload if it has expired; return whether it was unfinished."""
         try:
-            self._read(upload)
-        except UploadGone:
-            pass
+            status, stored = self._load(upload)
+            return (
+                status.expires < time.time()
+                and self._expire(status, stored)
+                and not status.has_ended
+            )
         except NoSuchUpload:
             self._uploads.remove_unreadable(upload, self._expiry)
+            return False
 
     def _read(self, upload: str, owner: str | None = None) -> UploadStatus:
+        status, stored = self._load(upload, owner)
+        record = status.record
+        has_expired = status.expires < time.time() and self._expire(status, stored)
+        if record.state is UploadState.FAILED:
+            raise UploadGone(record.failure)
+        if record.state is UploadState.EXPIRED or has_expired:
+            raise UploadGone(_EXPIRED)
+        return status
+
+    def _load(self, upload: str, owner: str | None = None) -> tuple[UploadStatus, StoredUpload]:
+        """Return the status of an upload, whether it has expired or not, and what is stored of it.
+
+        Raise NoSuchUpload, also if it belongs to another than `owner`.
+        """
         record: UploadRecord | None = None
 
         def belongs_to_owner(data: bytes) -> bool:
@@ -139,13 +160,7 @@ class UploadRepository:
             raise
         assert record
         expires = stored.modified + self._lifetime(record, stored.size)
-        status = UploadStatus(upload, record, _offset(record, stored), expires)
-        has_expired = expires < time.time() and self._expire(status, stored)
-        if record.state is UploadState.FAILED:
-            raise UploadGone(record.failure)
-        if record.state is UploadState.EXPIRED or has_expired:
-            raise UploadGone(_EXPIRED)
-        return status
+        return UploadStatus(upload, record, _offset(record, stored), expires), stored
 
     def _lifetime(self, record: UploadRecord, size: int) -> float:
         is_empty = not record.state.has_ended and not size

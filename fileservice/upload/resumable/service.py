@@ -210,9 +210,9 @@ class ResumableUploads:
         self._scans.drop(status.upload)
         self._repository.remove(status)
 
-    def sweep(self) -> None:
-        """Remove all uploads that have expired. Blocks."""
-        self._repository.sweep()
+    def sweep(self) -> int:
+        """Remove all uploads that have expired; return how many were unfinished. Blocks."""
+        return self._repository.sweep()
 
     def sweep_empty(self) -> None:
         """Remove only uploads that have expired without a byte, which is cheaper. Blocks."""
