@@ -3,6 +3,9 @@
 Only the running service knows them: FILESERVICE_BIND may be overridden by the command line or by
 GUNICORN_CMD_ARGS, which also decide about TLS. gunicorn's master process writes one file in the
 directory for temporary files (gunicorn_config.py), and health checks on the same machine read it.
+
+A process that is killed leaves its file behind, and another one may get its id. So the file says
+when its process has begun, and counts only while a process with this id and this begin runs.
 """
 
 import contextlib
@@ -35,7 +38,14 @@ def write(addresses: Iterable[object], *, tls: bool) -> None:
     descriptor, temporary = tempfile.mkstemp()
     try:
         with os.fdopen(descriptor, "w") as file:
-            json.dump({"tls": tls, "addresses": [_absolute(a) for a in addresses]}, file)
+            json.dump(
+                {
+                    "started": _start_of("self"),
+                    "tls": tls,
+                    "addresses": [_absolute(address) for address in addresses],
+                },
+                file,
+            )
         Path(temporary).replace(_path(os.getpid()))
     except BaseException:
         Path(temporary).unlink()
@@ -51,12 +61,7 @@ def remove() -> None:
 def read_all() -> list[Listener]:
     """Return the listeners of all running services of this user. Raises OSError."""
     paths = Path(tempfile.gettempdir()).glob(_NAME.format(uid=os.getuid(), pid="*"))
-    return [
-        listener
-        for path in paths
-        if _is_owned_by_user(path) and _is_running(path.stem.rpartition("-")[2])
-        for listener in _read(path)
-    ]
+    return [listener for path in paths if _is_owned_by_user(path) for listener in _read(path)]
 
 
 def _absolute(address: object) -> object:
@@ -77,15 +82,28 @@ def _is_owned_by_user(path: Path) -> bool:
     return False
 
 
-def _is_running(pid: str) -> bool:
-    """Return whether this process exists; one that was killed did not remove its file."""
-    return Path(f"/proc/{pid}").exists()
+def _start_of(pid: str) -> int | None:
+    """Return when a process has begun, in clock ticks since the machine has; None if it has ended.
+
+    It is the 22nd field of /proc/PID/stat (proc(5)). One that was killed and has not been waited
+    for still has an entry there.
+    """
+    try:
+        # The name of the program is in parentheses, and may contain spaces and parentheses.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
 
 
 def _read(path: Path) -> list[Listener]:
+    """Return the listeners that a file names; none if its process has ended."""
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:  # the service has just stopped
+        return []
+    started = content.get("started")
+    if started is None or started != _start_of(path.stem.rpartition("-")[2]):
         return []
     return [
         Listener(address if isinstance(address, str) else (address[0], address[1]), content["tls"])

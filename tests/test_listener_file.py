@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from fileservice import healthcheck, listener_file
 from fileservice.listener_file import Listener
+from tests.support.wire import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +75,26 @@ def test_file_of_a_process_that_has_ended_is_ignored(temporary: Path) -> None:
     ended.wait(60)
     path.rename(path.with_name(f"fileservice-{os.getuid()}-{ended.pid}.json"))
     assert listener_file.read_all() == []
+
+
+def test_file_of_a_process_whose_id_another_one_has_now_is_ignored(temporary: Path) -> None:
+    listener_file.write([("127.0.0.1", 8000)], tls=False)
+    [path] = temporary.iterdir()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:  # until the pipe is closed
+        path.rename(path.with_name(f"fileservice-{os.getuid()}-{other.pid}.json"))
+        assert listener_file.read_all() == []
+
+
+def test_file_of_a_process_that_was_killed_and_not_waited_for_is_ignored(temporary: Path) -> None:
+    code = "from fileservice import listener_file as f; f.write([('::1', 80)], tls=False); input()"
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdin=subprocess.PIPE
+    ) as killed:
+        eventually(lambda: listener_file.read_all() == [Listener(("::1", 80), tls=False)])
+        killed.kill()
+        os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)
+        assert listener_file.read_all() == []
 
 
 def test_health_check_without_listeners_raises_runtime_error() -> None:
