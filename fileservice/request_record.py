@@ -59,6 +59,21 @@ after the last byte, with `sync` in it.
 _NO_TIMES = StageTimes()
 
 
+class ReceivedBody(Protocol):
+    """Counts what has been read of the body of a request."""
+
+    received: int
+    """Bytes so far."""
+
+
+class SentBody(Protocol):
+    """Counts what has been sent of the body of a response."""
+
+    @property
+    def delivered(self) -> int:
+        """Bytes that the kernel has taken so far."""
+
+
 class RequestRecord:
     """One request. What is unknown or usual is said by the class, so that a record costs little."""
 
@@ -80,6 +95,8 @@ class RequestRecord:
     """Bytes of the body of the request that were read."""
     sent = 0
     """Bytes of the body of the response that the kernel has taken."""
+    streams: tuple[ReceivedBody, SentBody] | None = None
+    """What counts both while the request runs; `received` and `sent` are known at its end."""
     seconds = 0.0
     """From the first byte of the request to the end of the response."""
     outcome = "-"
@@ -103,9 +120,20 @@ class RequestRecord:
             self.stages = StageTimes()
         return self.stages
 
+    def moved(self) -> tuple[int, int]:
+        """Return how many bytes were received and sent so far."""
+        if self.streams is None:
+            return self.received, self.sent
+        body, response = self.streams
+        return body.received, response.delivered
+
     def forget_environ(self) -> None:
-        """Let go of the environment, which has this record: together they would stay in memory."""
+        """Let go of the environment, which has this record: together they would stay in memory.
+
+        Let go of the connection as well, which `streams` know.
+        """
         self.environ = _NO_ENVIRON
+        self.streams = None
 
 
 class RequestObserver(Protocol):

@@ -23,6 +23,7 @@ from fileservice.observability.request_metrics import (
     COUNT,
     FAILED,
     LOOP,
+    MOVED,
     RECEIVED,
     REQUEST,
     SECONDS,
@@ -99,6 +100,7 @@ def _from_rows(sums: Sums) -> Iterable[Metric]:
         for rest, numbers in by_kind.get(REQUEST, {}).items()
     ]
     yield from _about_requests(requests)
+    yield from _moved_bytes(requests, by_kind.get(MOVED, {}))
     yield _histogram(
         "fileservice_upload_stage_seconds",
         "Durations of the parts of an upload; inspecting and hashing are parts of receiving.",
@@ -134,12 +136,6 @@ def _from_rows(sums: Sums) -> Iterable[Metric]:
 
 def _about_requests(requests: list[_Request]) -> Iterable[Metric]:
     total = _Counter("fileservice_requests", "Requests.", "route", "method", "status")
-    received = _Counter(
-        "fileservice_received_bytes", "Bytes of the bodies of requests that have ended.", "route"
-    )
-    sent = _Counter(
-        "fileservice_sent_bytes", "Bytes of the bodies of responses that have ended.", "route"
-    )
     problems = _Counter("fileservice_problems", "Problems that were answered.", "code")
     decisions = _Counter(
         "fileservice_access_decisions", "Whether principals could act.", "action", "decision"
@@ -149,8 +145,6 @@ def _about_requests(requests: list[_Request]) -> Iterable[Metric]:
     for request in requests:
         numbers = request.numbers
         total.add(numbers[COUNT], request.route, request.method, str(request.status))
-        received.add(numbers[RECEIVED], request.route)
-        sent.add(numbers[SENT], request.route)
         if request.problem:
             problems.add(numbers[COUNT], request.problem)
         if request.action:
@@ -161,13 +155,24 @@ def _about_requests(requests: list[_Request]) -> Iterable[Metric]:
             links.add(numbers[COUNT], event)
         before = durations.get(request.route, [0.0] * len(numbers))
         durations[request.route] = [a + b for a, b in zip(before, numbers, strict=True)]
-    yield from (each.metric() for each in (total, received, sent, problems, decisions, links))
+    yield from (each.metric() for each in (total, problems, decisions, links))
     yield _histogram(
         "fileservice_request_seconds",
         "From the first byte of a request to the end of the response, transfers included.",
         "route",
         durations,
     )
+
+
+def _moved_bytes(requests: list[_Request], moved: Mapping[str, list[float]]) -> Iterable[Metric]:
+    """Return the bytes by route; `moved` are those counted before their requests ended."""
+    received = _Counter("fileservice_received_bytes", "Bytes of the bodies of requests.", "route")
+    sent = _Counter("fileservice_sent_bytes", "Bytes of the bodies of responses.", "route")
+    by_route = [(request.route, request.numbers) for request in requests]
+    for route, numbers in [*by_route, *moved.items()]:
+        received.add(numbers[RECEIVED], route or "other")
+        sent.add(numbers[SENT], route or "other")
+    return received.metric(), sent.metric()
 
 
 def _about_store_calls(calls: Mapping[str, list[float]]) -> Iterable[Metric]:

@@ -1,8 +1,9 @@
 """RequestMetrics: counts the requests of one worker.
 
 All that is known of a request when it has ended is added to one row, of those that have the same
-route, method, status, problem and action. What Prometheus asks for is computed from the rows when
-it asks.
+route, method, status, problem and action. The bytes of a transfer that takes longer are added to
+the row of its route while it runs, and only the rest of them at its end. What Prometheus asks for
+is computed from the rows when it asks.
 """
 
 from bisect import bisect_right
@@ -19,7 +20,7 @@ COUNT, RECEIVED, SENT, SECONDS, BUCKETS = range(5)
 """The columns of a row; the buckets are the last of them, not cumulated."""
 FAILED = RECEIVED
 """Of calls of the store, this column has how many failed."""
-REQUEST, STAGE, STORE, LOOP = "request", "stage", "store", "loop"
+REQUEST, MOVED, STAGE, STORE, LOOP = "request", "moved", "stage", "store", "loop"
 """What the texts of rows begin with, before a vertical bar."""
 TRANSFERS = ("upload", "download")
 
@@ -43,6 +44,8 @@ class RequestMetrics:
         self._slot = slot
         self._ended: list[RequestRecord] = []
         self._under_way: set[RequestRecord] = set()
+        # Bytes received and sent of transfers under way that were counted.
+        self._counted: dict[RequestRecord, tuple[int, int]] = {}
         self._gauges = {kind: slot.row(f"{GAUGE}{kind}") for kind in ("request", *TRANSFERS)}
         slot.row(f"{GAUGE}worker")[0] = 1.0
         self.begun = self._under_way.add  # a method of our own would take twice as long
@@ -60,6 +63,7 @@ class RequestMetrics:
     def flush(self) -> None:
         """Count all that has ended, and what is under way."""
         ended, self._ended = self._ended, []
+        counted = self._counted_of_ended()
         by_key: dict[Key, list[RequestRecord]] = {}
         for record in ended:
             by_key.setdefault(_key_of(record), []).append(record)
@@ -67,8 +71,9 @@ class RequestMetrics:
         for key, records in by_key.items():
             row = self._row_of(key)
             self._observe(row, [record.seconds for record in records])
-            row[RECEIVED] += sum(record.received for record in records)
-            row[SENT] += sum(record.sent for record in records)
+            received, sent = counted.get(key, (0, 0))
+            row[RECEIVED] += sum(record.received for record in records) - received
+            row[SENT] += sum(record.sent for record in records) - sent
             for record in records:
                 if record.stages:
                     for stage, seconds in record.stages.items():
@@ -86,6 +91,31 @@ class RequestMetrics:
         transfers = [record.transfer for record in self._under_way]
         for kind in TRANSFERS:
             self._gauges[kind][0] = transfers.count(kind)
+        for record in self._under_way:
+            if record.transfer:
+                self._count_moved(record)
+
+    def _count_moved(self, record: RequestRecord) -> None:
+        """Count what a transfer has moved since it was counted last."""
+        received, sent = moved = record.moved()
+        received_before, sent_before = self._counted.get(record, (0, 0))
+        row = self._slot.row(f"{MOVED}|{record.route}")
+        row[RECEIVED] += received - received_before
+        row[SENT] += sent - sent_before
+        self._counted[record] = moved
+
+    def _counted_of_ended(self) -> dict[Key, tuple[int, int]]:
+        """Return, by the keys of their rows, what was counted of transfers that have ended since.
+
+        It is not subtracted from where it was counted: a counter must not become less for a moment.
+        """
+        sums: dict[Key, tuple[int, int]] = {}
+        for record in [each for each in self._counted if each not in self._under_way]:
+            received, sent = self._counted.pop(record)
+            key = _key_of(record)
+            others = sums.get(key, (0, 0))
+            sums[key] = others[0] + received, others[1] + sent
+        return sums
 
     def _row_of(self, key: Key) -> Row:
         route, method, status, problem, action = key

@@ -162,6 +162,7 @@ class Connection:
         record = environ[REQUEST_RECORD] = RequestRecord(
             request.method, f"{self._request_line} HTTP/{version[0]}.{version[1]}", environ
         )
+        record.streams = body, response
         worker.count_request()
         for observer in worker.observers:
             observer.begun(record)

@@ -131,6 +131,49 @@ def test_transfers_are_under_way_until_their_requests_end() -> None:
     assert sample(found, "requests_under_way") == 1
 
 
+class Transfer:
+    """The body of a request or of a response, of which so many bytes have been moved."""
+
+    def __init__(self) -> None:
+        self.received = self.delivered = 0
+
+
+def test_bytes_of_a_transfer_are_counted_while_it_runs_and_once() -> None:
+    rows = SharedRows()
+    metrics = RequestMetrics(rows.slot(0))
+    download, body = record(transfer="download"), Transfer()
+    download.streams = body, body
+    metrics.begun(download)
+
+    def counted() -> tuple[float, float]:
+        metrics.waited(0.0)
+        found = samples(rows)
+        route = {"route": "/download/<name>"}
+        directions = ("sent_bytes_total", "received_bytes_total")
+        return sample(found, directions[0], **route), sample(found, directions[1], **route)
+
+    body.delivered = 1000
+    assert counted() == (1000, 0)
+    body.delivered, body.received = 3000, 7
+    assert counted() == counted() == (3000, 7)
+    download.sent, download.received = 3500, 8
+    metrics.ended(download)
+    metrics.ended(record(sent=100, received=1))
+    assert counted() == counted() == (3600, 9)
+
+
+def test_bytes_of_a_transfer_stay_counted_when_its_worker_is_killed() -> None:
+    rows = SharedRows()
+    upload, body = record("/upload/<name>", transfer="upload"), Transfer()
+    upload.streams = body, body
+    body.received = 5
+    killed = RequestMetrics(rows.slot(0))
+    killed.begun(upload)
+    killed.waited(0.0)
+    RequestMetrics(rows.slot(0)).waited(0.0)
+    assert sample(samples(rows), "received_bytes_total", route="/upload/<name>") == 5
+
+
 def test_stages_and_waits_of_the_loop_are_histograms() -> None:
     rows = SharedRows()
     metrics = RequestMetrics(rows.slot(0))
