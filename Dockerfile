@@ -12,11 +12,11 @@ RUN apt-get update \
 # To use a mirror of the package index: --build-arg PIP_INDEX_URL=...
 ARG PIP_INDEX_URL
 
-COPY requirements.txt requirements-fast.txt /tmp/
+COPY requirements.txt requirements-fast.txt requirements-otel.txt /tmp/
 RUN python -m venv --without-pip /opt/venv \
     && python -m pip --python /opt/venv/bin/python install --no-cache-dir \
         --disable-pip-version-check --require-hashes --requirement /tmp/requirements.txt \
-        --requirement /tmp/requirements-fast.txt
+        --requirement /tmp/requirements-fast.txt --requirement /tmp/requirements-otel.txt
 
 # botocore describes every service of AWS, in 28 MB. The bucket and the ways to sign in to it are used.
 RUN find /opt/venv/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \

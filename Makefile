@@ -189,6 +189,7 @@ lock: $(VENV)/dev ## renew requirements*.txt from pyproject.toml, with the newes
 	test -x $(UV)/bin/uv || $(BIN)/pip install --quiet --disable-pip-version-check --target $(UV) uv
 	$(LOCK) --output-file requirements.txt pyproject.toml
 	$(LOCK) --extra fast --constraint requirements.txt --output-file requirements-fast.txt pyproject.toml
+	$(LOCK) --extra otel --constraint requirements.txt --output-file requirements-otel.txt pyproject.toml
 	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 	$(LOCK) --output-file requirements-docs.txt website/requirements.in
 

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 REQUEST_RECORD = "fileservice.request_record"
 trace_parent: ContextVar[str] = ContextVar("trace_parent", default="")
-"""The `traceparent` of the request that this greenlet or thread works for; "" if it has none."""
+"""The `traceparent` that is passed on from the request that this greenlet or thread works for: that
+of its span, or the one that it came with; "" if it has none."""
 AUDIT_LOGGER = "fileservice.audit"
 """The name of the logger of the audit log, whose messages are complete lines."""
 
@@ -79,6 +80,9 @@ class RequestRecord:
 
     parent = ""
     """The `traceparent` of a trusted proxy (W3C Trace Context, section 3.2); else empty."""
+    span = ""
+    """The `traceparent` of the request's own span, for those that it calls; empty if spans are not
+    made."""
     route = ""
     """The path with placeholders, such as ``/download/<name>``; empty if no route has it."""
     action = ""

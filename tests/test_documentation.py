@@ -86,7 +86,8 @@ def test_contract_says_what_every_call_needs() -> None:
 
 def test_every_dependency_has_a_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    dependencies = project["dependencies"] + project["optional-dependencies"]["fast"]
+    extras = project["optional-dependencies"]
+    dependencies = project["dependencies"] + extras["fast"] + extras["otel"]
     names = {re.split(r"[^\w-]", dependency)[0] for dependency in dependencies}
     (table,) = re.findall(
         r"^\| package \|.*\n((?:\|.*\n)+)", DEPENDENCIES.read_text(), re.MULTILINE

@@ -88,7 +88,9 @@ def test_wheel_has_every_file_of_the_package(wheel: Path) -> None:
     assert {"fileservice/gunicorn_config.py", "fileservice/web/templates/upload.html"} <= contained
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-fast", "requirements-dev"])
+@pytest.mark.parametrize(
+    "name", ["requirements", "requirements-fast", "requirements-otel", "requirements-dev"]
+)
 def test_every_locked_requirement_has_hashes(name: str) -> None:
     text = (ROOT / f"{name}.txt").read_text().replace("\\\n", "")
     requirements = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
