@@ -29,7 +29,7 @@ from fileservice.gevent_executor import (
     new_lock,
 )
 from fileservice.integrity import DamageMarks
-from fileservice.observability import count_store_calls, shared_rows
+from fileservice.observability import Sampler, count_store_calls, shared_rows
 from fileservice.operator_checks import (
     clamd_of,
     scanner_health,
@@ -198,7 +198,7 @@ def create_app(
     # What these do before a request, they do in this order. A request passes `proxies` before
     # `method_override` and `request_ids`, and all three before it is dispatched, since WSGI
     # middleware that is registered later is called earlier.
-    request_ids.register(app)
+    request_ids.register(app, Sampler.from_environ(os.environ) if settings.traces else None)
     method_override.register(app)
     proxies.register(app, hooks, settings.trusted_proxies, settings.public_url)
     load_shedding.register(hooks, executor.delay)

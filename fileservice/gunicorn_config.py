@@ -18,7 +18,14 @@ from typing import Any
 from fileservice import libmagic, listener_file
 from fileservice.access import Scope, share_memory
 from fileservice.addresses import parse_address
-from fileservice.observability import RequestMetrics, share_rows
+from fileservice.observability import (
+    RequestMetrics,
+    RequestSpans,
+    Sampler,
+    SpanProcess,
+    check_spans,
+    share_rows,
+)
 from fileservice.serving.balance import free_slot
 from fileservice.serving.certificates import CertificateError, load_certificate
 from fileservice.serving.gunicorn_api import add_settings, set_restart_command
@@ -100,6 +107,15 @@ def _verify_clamd() -> list[tuple[int, str]]:
     return [(logging.WARNING, warning)] if warning else []
 
 
+def _check_traces() -> None:
+    """Raise SettingsError if spans of requests are wanted and can certainly not be sent."""
+    if _settings.traces:
+        try:
+            check_spans(os.environ)
+        except ValueError as error:
+            raise SettingsError([f"{PREFIX}TRACES='otlp': {error}"]) from None
+
+
 def _verify(output: int) -> int:
     """Verify store and clamd; write the store's identity and lines for the log to `output`."""
     try:
@@ -107,6 +123,7 @@ def _verify(output: int) -> int:
             _settings.store_url, fsync=_settings.fsync, identity=_settings.store_id
         )
         lines = [*verification.messages, *_verify_clamd()]
+        _check_traces()
         os.write(output, json.dumps([verification.identity, lines]).encode())
     except SettingsError as error:
         print(error, file=sys.stderr, flush=True)  # noqa: T201
@@ -206,9 +223,13 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(_server: Any, worker: Any) -> None:
-    """Have the requests of the worker counted; gunicorn's own workers do not offer that."""
-    if isinstance(worker, TransferWorker):
-        worker.observers.append(RequestMetrics(_rows.slot(worker.balance_slot)))
+    """Have the requests of the worker observed; gunicorn's own workers do not offer that."""
+    if not isinstance(worker, TransferWorker):
+        return
+    worker.observers.append(RequestMetrics(_rows.slot(worker.balance_slot)))
+    if _settings.traces:
+        sampler = Sampler.from_environ(os.environ)
+        worker.observers.append(RequestSpans(sampler, SpanProcess(os.environ)))
 
 
 def child_exit(_server: Any, worker: Any) -> None:

@@ -150,6 +150,13 @@ def parse_log_format(text: str) -> str:
     return text
 
 
+def parse_traces(text: str) -> bool:
+    """Parse how spans are sent: ``otlp`` is True, ``none`` is False."""
+    if text not in ("otlp", "none"):
+        raise ValueError("must be otlp or none")
+    return text == "otlp"
+
+
 def parse_log_destination(text: str) -> str | None:
     """Parse where a log goes: ``-`` is stdout, ``none`` nowhere (None), all else a path."""
     if text not in ("-", "none") and not Path(text).absolute().parent.is_dir():

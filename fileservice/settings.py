@@ -50,6 +50,7 @@ from fileservice.setting_parsers import (
     parse_signing_secret,
     parse_store_id,
     parse_store_url,
+    parse_traces,
     parse_umask,
     read_secret,
 )
@@ -128,6 +129,7 @@ class Settings:
     log_format: str
     request_log: str | None
     audit_log: str | None
+    traces: bool
 
     @property
     def hosts(self) -> tuple[str | Network, ...]:
@@ -280,6 +282,7 @@ VARIABLES: Mapping[str, Variable] = {
     "LOG_FORMAT": Variable("plain", parse_log_format),
     "REQUEST_LOG": Variable("-", parse_log_destination),
     "AUDIT_LOG": Variable("none", parse_log_destination),
+    "TRACES": Variable("none", parse_traces),
 }
 """Every setting, by the name of its variable without PREFIX."""
 

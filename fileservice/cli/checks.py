@@ -12,6 +12,7 @@ from limits.storage import MemoryStorage
 from fileservice import libmagic
 from fileservice.access import AccessFileError, RedisCounters, read_rules
 from fileservice.cli.existing_store import NotUsable, check_owner, is_store
+from fileservice.observability import check_spans
 from fileservice.operator_checks import clamd_of, verify_clamd
 from fileservice.quantities import format_size
 from fileservice.setting_conflicts import PREFIX
@@ -230,11 +231,25 @@ def clock_finding(verification: StoreVerification) -> Finding:
     return Finding("clock", verdict, detail)
 
 
+def _check_traces(settings: Settings) -> Iterator[Finding]:
+    name = "traces"
+    if not settings.traces:
+        yield Finding(name, CheckResult.SKIPPED, f"{PREFIX}TRACES is none")
+        return
+    try:
+        check_spans(os.environ)
+    except ValueError as error:
+        yield Finding(name, CheckResult.FAILED, str(error))
+    else:
+        yield Finding(name, CheckResult.OK, "spans can be made; the collector was not asked")
+
+
 _CHECKS: Mapping[str, Callable[[Settings], Iterator[Finding]]] = {
     "access file": _check_access_file,
     "virus scanner": _check_virus_scanner,
     "limits": _check_limits,
     "logs": _check_logs,
     "store": _check_store,
+    "traces": _check_traces,
 }
 """Those that need valid settings, by their subjects."""

@@ -15,7 +15,7 @@ from tests.support.seaweed import SeaweedClient
 
 SUBJECTS = [
     *("settings", "libmagic", "access file", "virus scanner", "limits", "request log"),
-    *("audit log", "store", "clock"),
+    *("audit log", "store", "clock", "traces"),
 ]
 
 
@@ -47,6 +47,7 @@ def test_a_service_that_can_start_passes_every_check(store: Path, tmp_path: Path
     assert found.pop("virus scanner") == skipped
     assert found.pop("limits")[0][0] == "skipped"
     assert found.pop("audit log") == [("skipped", "FILESERVICE_AUDIT_LOG is none")]
+    assert found.pop("traces") == [("skipped", "FILESERVICE_TRACES is none")]
     assert {verdict for of_subject in found.values() for verdict, _ in of_subject} == {"ok"}
     assert found["access file"] == [("ok", "tokens: 0, users: 0, groups: 1")]
     ((_, detail),) = found["clock"]
@@ -219,3 +220,16 @@ def test_a_bucket_that_does_not_exist_has_failed(seaweed: SeaweedClient) -> None
     assert done.returncode == 1
     assert found["store"][0][0] == "failed"
     assert "no such bucket" in found["store"][0][1]
+
+
+def test_traces_that_cannot_be_sent_are_a_failure(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, found = check(store, TRACES="otlp", MIN_FREE_SPACE="0")
+    assert found["traces"] == [("ok", "spans can be made; the collector was not asked")]
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    done, found = check(store, TRACES="otlp", MIN_FREE_SPACE="0")
+    assert done.returncode == 1
+    ((verdict, detail),) = found["traces"]
+    assert verdict == "failed"
+    assert detail == "OTEL_EXPORTER_OTLP_PROTOCOL='grpc': must be http/protobuf"

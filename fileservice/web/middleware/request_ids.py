@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from fileservice.request_record import RequestRecord, record_of, trace_parent
+from fileservice.observability import Sampler
+from fileservice.request_record import REQUEST_RECORD, RequestRecord, record_of, trace_parent
 from fileservice.web.requests import has_trusted_peer
 
 if TYPE_CHECKING:
@@ -19,9 +20,12 @@ _TRACE_PARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9
 """W3C Trace Context, section 3.2.2."""
 
 
-def register(app: Flask) -> None:
-    """Have all responses of `app` say the id. To be called before `proxies.register`."""
-    app.wsgi_app = RequestIds(app.wsgi_app)  # type: ignore[method-assign]
+def register(app: Flask, sampler: Sampler | None) -> None:
+    """Have all responses of `app` say the id. To be called before `proxies.register`.
+
+    With a sampler, the requests have spans of their own.
+    """
+    app.wsgi_app = RequestIds(app.wsgi_app, sampler)  # type: ignore[method-assign]
 
 
 class RequestIds:
@@ -31,17 +35,22 @@ class RequestIds:
     anybody could give the requests of others, or its own, ids that are in the log already.
     """
 
-    def __init__(self, app: "WSGIApplication") -> None:
+    def __init__(self, app: "WSGIApplication", sampler: Sampler | None) -> None:
         self._app = app
+        self._sampler = sampler
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
+        is_observed = REQUEST_RECORD in environ
         record = record_of(environ)
         if has_trusted_peer(environ):
             _take_ids(environ, record)
-        if record.parent != trace_parent.get():  # the request before may have left its own
-            trace_parent.set(record.parent)
+        if self._sampler and is_observed:  # a server that observes nothing sends no span
+            record.span = self._sampler.trace_context(record)
+        passed_on = record.span or record.parent
+        if passed_on != trace_parent.get():  # the request before may have left its own
+            trace_parent.set(passed_on)
         field = ("X-Request-Id", record.id)
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:

@@ -1,6 +1,7 @@
 """Every answer has the id of its request, which only a trusted proxy may choose."""
 
 import re
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -108,3 +109,19 @@ def test_the_trace_context_of_one_request_is_not_that_of_the_next(client: FlaskC
     assert trace_parent.get() == PARENT
     client.get("/download")
     assert trace_parent.get() == ""
+
+
+def test_the_trace_context_of_the_own_span_is_passed_on_where_spans_are_made(
+    tmp_path: Path,
+) -> None:
+    client = application(tmp_path, TRUSTED_PROXIES="10.0.0.1", TRACES="otlp").test_client()
+    record = RequestRecord()
+    environ = {"REMOTE_ADDR": "10.0.0.1", "HTTP_TRACEPARENT": PARENT, REQUEST_RECORD: record}
+    client.get("/download", environ_overrides=environ)
+    assert record.parent == PARENT
+    assert record.span[:36] == PARENT[:36]
+    assert record.span[36:52] != PARENT[36:52]
+    assert trace_parent.get() == record.span
+    del environ[REQUEST_RECORD]  # as under a server that observes nothing, and sends no span
+    client.get("/download", environ_overrides=environ)
+    assert trace_parent.get() == PARENT
