@@ -10,7 +10,7 @@ is reported once, in one place, whichever application has answered it, and also 
 import os
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 REQUEST_RECORD = "fileservice.request_record"
 trace_parent: ContextVar[str] = ContextVar("trace_parent", default="")
@@ -75,6 +75,18 @@ class SentBody(Protocol):
         """Bytes that the kernel has taken so far."""
 
 
+class RequestIds(NamedTuple):
+    """By what others know a request: those that it calls, and those that are told what it did."""
+
+    request: str = ""
+    trace_parent: str = ""
+    """See the variable `trace_parent`."""
+
+
+NO_REQUEST = RequestIds()
+"""What the service does by itself."""
+
+
 class RequestRecord:
     """One request. What is unknown or usual is said by the class, so that a record costs little."""
 
@@ -117,6 +129,11 @@ class RequestRecord:
         self.environ: Mapping[str, Any] = _NO_ENVIRON if environ is None else environ
         """The WSGI environment. When the request has ended, the application has put the address
         of the client and the principal there: REMOTE_ADDR, REMOTE_USER."""
+
+    @property
+    def ids(self) -> RequestIds:
+        """By what others know this request."""
+        return RequestIds(self.id, self.span or self.parent)
 
     def upload_stages(self) -> StageTimes:
         """Return the times of this request, to which the parts of its upload are added."""

@@ -36,7 +36,7 @@ class Receiver(Protocol):
     def label(self) -> str:
         """What the log calls it."""
 
-    def post(self, event_id: str, body: bytes) -> Response:
+    def post(self, event_id: str, body: bytes, trace_parent: str) -> Response:
         """Report an event. Raise ReceiverUnavailable."""
 
 
@@ -168,7 +168,7 @@ class EventDelivery:
     def _send(self, queued: QueuedEvent, event: Event) -> bool:
         """Send an event; return whether it can be removed."""
         try:
-            response = self._receiver.post(event.id, event.to_cloud_event())
+            response = self._receiver.post(event.id, event.to_cloud_event(), event.ids.trace_parent)
         except ReceiverUnavailable as error:
             self._note_outage(queued, str(error))
             return False

@@ -10,9 +10,12 @@ from enum import StrEnum
 from typing import Any, Self
 
 from fileservice.names import FileName
+from fileservice.request_record import NO_REQUEST, RequestIds
 from fileservice.storage import StoredFile
 
 _JSON = "application/json"
+_REQUEST_ID, _TRACE_PARENT = "requestid", "traceparent"
+"""Extension attributes; the second is of the Distributed Tracing extension of CloudEvents."""
 
 
 class EventKind(StrEnum):
@@ -58,6 +61,8 @@ class Event:
     """The file whose place another one has taken if this has happened; not sent."""
     key: str = ""
     """Identifies the event in the queue in place of its id: 32 hexadecimal digits; not sent."""
+    ids: RequestIds = NO_REQUEST
+    """Of the request that has caused it."""
     begun_ns: int = 0
     """When the removal began, in nanoseconds since the Unix epoch; 0 for other events; not sent."""
 
@@ -96,12 +101,14 @@ class Event:
                 FileIdentity(*removes) if removes else None,
                 FileIdentity(*replaces) if replaces else None,
                 record["key"],
+                RequestIds(event.get(_REQUEST_ID, ""), event.get(_TRACE_PARENT, "")),
                 record.get("begun", 0),
             )
         except (ValueError, KeyError, TypeError):
             return None
 
     def _cloud_event(self) -> dict[str, object]:
+        ids = {_REQUEST_ID: self.ids.request, _TRACE_PARENT: self.ids.trace_parent}
         return {
             "specversion": "1.0",
             "id": self.id,
@@ -109,6 +116,7 @@ class Event:
             "type": str(self.kind),
             "subject": self.name,
             "time": self.time.isoformat(timespec="milliseconds"),
+            **{name: value for name, value in ids.items() if value},
             "datacontenttype": _JSON,
             "data": dict(self.data),
         }

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from fileservice.events.event import EventKind
 from fileservice.names import FileName
+from fileservice.request_record import NO_REQUEST, RequestIds
 from fileservice.storage import Content, Owner, StoredFile
 
 
@@ -23,7 +24,10 @@ class PendingEvent(Protocol):
 
 
 class Events(Protocol):
-    """What the rest of the service reports. Every call may block."""
+    """What the rest of the service reports. Every call may block.
+
+    `ids` are those of the request that causes an event.
+    """
 
     def begin_storing(
         self,
@@ -36,6 +40,7 @@ class Events(Protocol):
         expires: int | None = None,
         replaces: StoredFile | None = None,
         upload: str = "",
+        ids: RequestIds = NO_REQUEST,
     ) -> PendingEvent:
         """Write that a file is about to be published. Raise StorageError.
 
@@ -49,7 +54,12 @@ class Events(Protocol):
         """
 
     def remove(
-        self, kind: EventKind, file: StoredFile, principal: str, remove: Callable[[], StoredFile]
+        self,
+        kind: EventKind,
+        file: StoredFile,
+        principal: str,
+        remove: Callable[[], StoredFile],
+        ids: RequestIds = NO_REQUEST,
     ) -> StoredFile:
         """Remove a file by `remove`, report it, and return what `remove` returned.
 
@@ -57,7 +67,7 @@ class Events(Protocol):
         not keep a file from being removed.
         """
 
-    def link_used(self, link: str, file: StoredFile) -> None:
+    def link_used(self, link: str, file: StoredFile, ids: RequestIds = NO_REQUEST) -> None:
         """Report that a download by the link with this id begins. Raises nothing."""
 
 
@@ -90,6 +100,7 @@ class _NoEvents:
         expires: int | None = None,  # noqa: ARG002
         replaces: StoredFile | None = None,  # noqa: ARG002
         upload: str = "",  # noqa: ARG002
+        ids: RequestIds = NO_REQUEST,  # noqa: ARG002
     ) -> PendingEvent:
         return NO_EVENT
 
@@ -102,10 +113,11 @@ class _NoEvents:
         file: StoredFile,  # noqa: ARG002
         principal: str,  # noqa: ARG002
         remove: Callable[[], StoredFile],
+        ids: RequestIds = NO_REQUEST,  # noqa: ARG002
     ) -> StoredFile:
         return remove()
 
-    def link_used(self, link: str, file: StoredFile) -> None:
+    def link_used(self, link: str, file: StoredFile, ids: RequestIds = NO_REQUEST) -> None:
         pass
 
 

@@ -70,8 +70,11 @@ class EventReceiver:
         self.label = f"{parts.scheme}://{parts.netloc}"
         """What the log calls it. The rest of its URL may be a secret."""
 
-    def post(self, event_id: str, body: bytes) -> Response:
-        """Report an event. Blocks. Raise ReceiverUnavailable."""
+    def post(self, event_id: str, body: bytes, trace_parent: str = "") -> Response:
+        """Report an event, in the trace of the request that has caused it.
+
+        Blocks. Raise ReceiverUnavailable.
+        """
         fields = {
             "Host": self._authority,
             "Content-Type": "application/cloudevents+json; charset=utf-8",
@@ -79,6 +82,8 @@ class EventReceiver:
             "Connection": "close",
             **signature_fields(self._secret, event_id, int(time.time()), body),
         }
+        if trace_parent:
+            fields["traceparent"] = trace_parent
         try:
             deadline = time.monotonic() + self._seconds
             with self._connection(deadline) as connection:

@@ -24,6 +24,7 @@ from fileservice.events.event import Event, EventKind, FileIdentity, id_of, new_
 from fileservice.events.interface import NO_EVENT, PendingEvent
 from fileservice.events.queue import EventQueue
 from fileservice.names import FileName
+from fileservice.request_record import NO_REQUEST, RequestIds
 from fileservice.storage import (
     Content,
     NameReserved,
@@ -58,6 +59,7 @@ class EventRecorder:
         expires: int | None = None,
         replaces: StoredFile | None = None,
         upload: str = "",
+        ids: RequestIds = NO_REQUEST,
     ) -> PendingEvent:
         if replaces:
             self.settle(replaces)
@@ -70,7 +72,7 @@ class EventRecorder:
         event_id = id_of("upload", upload) if upload else new_id()
         identity = FileIdentity.of(replaces) if replaces else None
         return self._begin(
-            Event(event_id, EventKind.STORED, self._source, name, data, replaces=identity)
+            Event(event_id, EventKind.STORED, self._source, name, data, replaces=identity, ids=ids)
         )
 
     def settle(self, file: StoredFile) -> None:
@@ -78,9 +80,14 @@ class EventRecorder:
             self._queue.settle_stored(file.name, file.event)
 
     def remove(
-        self, kind: EventKind, file: StoredFile, principal: str, remove: Callable[[], StoredFile]
+        self,
+        kind: EventKind,
+        file: StoredFile,
+        principal: str,
+        remove: Callable[[], StoredFile],
+        ids: RequestIds = NO_REQUEST,
     ) -> StoredFile:
-        pending = self._begin_removal(kind, file, principal)
+        pending = self._begin_removal(kind, file, principal, ids)
         try:
             removed = remove()
         except (NotFound, NameReserved):
@@ -92,9 +99,9 @@ class EventRecorder:
             _log.warning("an event is delayed: %s", describe_error(error))
         return removed
 
-    def link_used(self, link: str, file: StoredFile) -> None:
+    def link_used(self, link: str, file: StoredFile, ids: RequestIds = NO_REQUEST) -> None:
         data = _data(file.size, file.content, _LINK + link)
-        event = Event(new_id(), EventKind.LINK_USED, self._source, file.name, data)
+        event = Event(new_id(), EventKind.LINK_USED, self._source, file.name, data, ids=ids)
         try:
             self._queue.add(event)
         except StorageError as error:
@@ -104,7 +111,9 @@ class EventRecorder:
         self._queue.add_pending(event)
         return _Pending(self._queue, event)
 
-    def _begin_removal(self, kind: EventKind, file: StoredFile, principal: str) -> PendingEvent:
+    def _begin_removal(
+        self, kind: EventKind, file: StoredFile, principal: str, ids: RequestIds
+    ) -> PendingEvent:
         identity = FileIdentity.of(file)
         # All that try to remove this file write the same pending event, and one of them succeeds.
         key = removal_key(kind, file.name, identity)
@@ -122,6 +131,7 @@ class EventRecorder:
                     data,
                     removes=identity,
                     key=key,
+                    ids=ids,
                     begun_ns=time.time_ns(),  # after the time of the event that was settled
                 )
             )

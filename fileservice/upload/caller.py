@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fileservice.names import FileName
-from fileservice.request_record import StageTimes
+from fileservice.request_record import NO_REQUEST, RequestIds, StageTimes
 from fileservice.storage import StoredFile
 from fileservice.upload.errors import PreconditionNotMet
 from fileservice.upload.quota import UNLIMITED, QuotaAccount
@@ -53,6 +53,8 @@ class Caller:
     """Is called, in any thread, when a file was stored: whether it has replaced another."""
     stages: StageTimes = field(default_factory=StageTimes, compare=False)
     """Is given the seconds that the parts of the upload take."""
+    ids: RequestIds = field(default=NO_REQUEST, compare=False)
+    """Those of the request."""
     account: QuotaAccount = UNLIMITED
     """The account whose quota the upload is counted against."""
 

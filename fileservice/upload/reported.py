@@ -37,6 +37,7 @@ def publish_and_report(
         expires=request.expires,
         replaces=current,
         upload=request.upload,
+        ids=request.caller.ids,
     )
     try:
         file = writer.publish(

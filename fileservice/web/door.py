@@ -243,6 +243,7 @@ class Door:
             may_see=partial(may_see, principal),
             report_stored=report_stored,
             stages=record_of(environ).upload_stages(),
+            ids=record_of(environ).ids,
             account=account,
         )
 

@@ -19,6 +19,7 @@ from fileservice.events import NO_EVENTS, Events
 from fileservice.executor import Executor
 from fileservice.integrity import DamageMarks
 from fileservice.protocols.ranges import ByteRange
+from fileservice.request_record import RequestIds, record_of
 from fileservice.storage import (
     NotFound,
     Opened,
@@ -99,17 +100,22 @@ class LinkTransfers:
         on_close = None
         if wanted.method == "GET":
             client = self._cookies.client(environ, link_secret_of(environ))
-            on_close = self._begin(link, client, ranges, file)
+            on_close = self._begin(link, client, ranges, file, record_of(environ).ids)
         return send(environ, opened, ranges, inline=wanted.inline, on_close=on_close)
 
     def _begin(
-        self, link: Link, client: str, ranges: tuple[ByteRange, ...], file: StoredFile
+        self,
+        link: Link,
+        client: str,
+        ranges: tuple[ByteRange, ...],
+        file: StoredFile,
+        ids: RequestIds,
     ) -> Callable[[int, bool], None] | None:
         """Take a use; return what is to be told how many bytes were sent, and whether all were."""
         resumes = bool(ranges) and all(part.first > 0 for part in ranges)
         transfer = self._executor.run_io(begin_transfer, self._links, link, client, resumes=resumes)
         if self._events is not NO_EVENTS and (transfer.is_first if transfer else not resumes):
-            self._executor.run_io(self._events.link_used, link.id, file)
+            self._executor.run_io(self._events.link_used, link.id, file, ids)
         if transfer is None:
             return None
         size = file.size

@@ -30,7 +30,7 @@ class KnownReceiver:
     """The bodies of all requests."""
     label: str = "http://receiver.test"
 
-    def post(self, event_id: str, body: bytes) -> Response:
+    def post(self, event_id: str, body: bytes, _trace_parent: str = "") -> Response:
         text = body.decode()
         assert event_id in text
         self.sent.append(text)

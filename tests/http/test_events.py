@@ -41,6 +41,7 @@ def service(start_module_server: START, running: Receiver, tmp_path_factory) -> 
     return start_module_server(
         **running.settings,
         ACCESS_FILE=str(rules),
+        TRUSTED_PROXIES="127.0.0.1",
         WORKERS="2",
     )
 
@@ -113,6 +114,29 @@ def test_all_that_happens_to_a_file_is_reported_in_order(
     assert [event.data["principal"] for event in received] == ["token:ci", *["anonymous"] * 3]
     assert [event.data.get("replaced") for event in received] == [False, True, None, False]
     assert received[2].data["sha256"] == hashlib.sha256(b"new\n").hexdigest()
+
+
+def test_events_have_the_ids_of_the_requests_that_have_caused_them(
+    http: httpx.Client, service: LiveServer, running: Receiver, name: str
+) -> None:
+    def traced(number: int) -> dict[str, str]:
+        return {"traceparent": f"00-{number:032x}-{number:016x}-01"}
+
+    stored = uploads.tus(http, name, FAR)  # by several requests, of which the last one counts
+    answers = [
+        http.put(f"/upload/{name}", content=b"new\n", headers={"If-Match": "*", **traced(1)}),
+        http.get(LinkMaker.of(service).download(name).file, headers=traced(2)),
+        http.delete(f"/download/{name}", headers=traced(3)),
+    ]
+    first, *received = running.wait_for(name, 4)
+    assert first.event["requestid"] == stored.headers["X-Request-Id"]
+    assert "traceparent" not in first.event
+    assert "traceparent" not in first.fields
+    for number, (answer, event) in enumerate(zip(answers, received, strict=True), 1):
+        assert answer.is_success
+        assert event.event["requestid"] == answer.headers["X-Request-Id"]
+        assert event.event["traceparent"] == traced(number)["traceparent"]
+        assert event.fields["traceparent"] == event.event["traceparent"]
 
 
 def test_file_that_expires_is_reported(

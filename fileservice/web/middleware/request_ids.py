@@ -48,7 +48,7 @@ class RequestIds:
             _take_ids(environ, record)
         if self._sampler and is_observed:  # a server that observes nothing sends no span
             record.span = self._sampler.trace_context(record)
-        passed_on = record.span or record.parent
+        passed_on = record.ids.trace_parent
         if passed_on != trace_parent.get():  # the request before may have left its own
             trace_parent.set(passed_on)
         field = ("X-Request-Id", record.id)

@@ -13,6 +13,7 @@ from fileservice.access import Action, PrincipalKind
 from fileservice.events import EventKind
 from fileservice.names import FileName
 from fileservice.protocols.conditional import Outcome, evaluate
+from fileservice.request_record import record_of
 from fileservice.storage import NotFound, Opened, VersionChanged
 from fileservice.web import query_arguments
 from fileservice.web.audit import audit_file
@@ -149,6 +150,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
                         file,
                         principal_of(request.environ).id,
                         partial(store.delete, name, file.version),
+                        record_of(request.environ).ids,
                     ),
                 )
             except NotFound:
