@@ -49,7 +49,7 @@ def call_blocking(function: Callable[[], T]) -> T:
     such as a commit of the journal, they wait for once.
     """
     current = greenlet.getcurrent()
-    return current.block(function) if isinstance(current, _Call) else function()
+    return current.block(function) if isinstance(current, _Caller) else function()
 
 
 class BriefCalls:
@@ -125,55 +125,84 @@ class BriefCalls:
             self._turn.release()
 
     def _work(self) -> None:
+        idle: list[_Caller] = []
         while True:
             tasks, turn = self._batches.get()
-            turn = self._run(tasks, turn or self._wait_for_turn())
+            turn = self._run(tasks, idle, turn or self._wait_for_turn())
             self._working.pop()
             self._report_end(tasks)
             del tasks  # or they would keep their blocks in memory until there are more
             if turn:
                 turn.release()
 
-    def _run(self, tasks: Sequence[Task], turn: Lock | None) -> Lock | None:
-        """Run tasks, waiting together for what blocks; return the turn, if there is one then."""
-        calls = [_Call(task.run) for task in tasks]
+    def _run(self, tasks: Sequence[Task], idle: list["_Caller"], turn: Lock | None) -> Lock | None:
+        """Run tasks, waiting together for what blocks; return the turn, if there is one then.
+
+        `idle` are the callers of this thread that make no call.
+        """
+        callers = []
+        for task in tasks:
+            caller = idle.pop() if idle else _Caller()
+            callers.append(caller)
+            caller.begin(task)
         while True:
-            for call in calls:
-                call.go_on()
-            calls = [call for call in calls if not call.dead]
-            if not calls:
+            idle += [caller for caller in callers if caller.has_ended]
+            callers = [caller for caller in callers if not caller.has_ended]
+            if not callers:
                 return turn
             if turn:
                 turn.release()
-            self._waiting[id(calls)] = time.monotonic(), len(calls)
-            self._wait_for_disk(calls)
-            del self._waiting[id(calls)]
+            self._waiting[id(callers)] = time.monotonic(), len(callers)
+            self._wait_for_disk(callers)
+            del self._waiting[id(callers)]
             turn = self._wait_for_turn()
+            for caller in callers:
+                caller.go_on()
 
-    def _wait_for_disk(self, calls: Sequence["_Call"]) -> None:
+    def _wait_for_disk(self, callers: Sequence["_Caller"]) -> None:
         """Make the blocking calls: in parallel if the second does not profit from the first."""
         began = 0.0
-        for number, call in enumerate(calls):
+        for number, caller in enumerate(callers):
             if number == 2 and time.monotonic() - began > _SHARED_SECONDS:
-                self._helpers.run([rest.make_blocking_call for rest in calls[number:]])
+                self._helpers.run([rest.make_blocking_call for rest in callers[number:]])
                 return
             began = time.monotonic()
-            call.make_blocking_call()
+            caller.make_blocking_call()
 
     def _wait_for_turn(self) -> Lock | None:
         turn = self._turn
         return turn if turn.acquire(True, _TURN_SECONDS) else None
 
 
-class _Call(greenlet.greenlet):
-    """A brief call, which is left while it waits for a disk."""
+class _Caller(greenlet.greenlet):
+    """Makes brief calls, one after the other, in one thread; is left while one waits for a disk.
 
+    It is used again, since each new one maps memory for its frames, which all threads of the
+    process notice when it is unmapped.
+    """
+
+    _task: Task | None = None
     _function: Callable[[], Any] | None = None
     _result: Any = None
     _error: BaseException | None = None
+    has_ended = False
+    """Whether the last call has ended."""
+
+    def begin(self, task: Task) -> None:
+        """Make a call, until it has ended or comes to a function that blocks."""
+        self._task, self.has_ended = task, False
+        self.switch()
+
+    def run(self) -> None:
+        """Make each call that is begun; the caller never ends."""
+        while self._task:
+            self._task.run()
+            self._task, self.has_ended = None, True
+            assert self.parent
+            self.parent.switch()
 
     def go_on(self) -> None:
-        """Run until the call has ended or comes to a function that blocks."""
+        """Go on with the call after the function that blocked."""
         self.switch()
 
     def block(self, function: Callable[[], T]) -> T:
@@ -187,7 +216,8 @@ class _Call(greenlet.greenlet):
                 raise error
             finally:
                 del error  # its traceback refers to this frame
-        return cast(T, self._result)
+        result, self._result = self._result, None
+        return cast(T, result)
 
     def make_blocking_call(self) -> None:
         """Call the function that the call has come to."""
