@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from fileservice.executor import CallBlocking, NewLock, call_directly
 
+_UNKNOWN_ERROR = OSError(errno.EIO, os.strerror(errno.EIO))
+
 
 class GroupCommit:
     """Runs `commit` for many callers at once, by `call_blocking`; it may raise OSError."""
@@ -61,4 +63,4 @@ class _Group:
         self.ended = new_lock()
         """Is held until the commit has ended."""
         self.ended.acquire()
-        self.error: OSError | None = OSError(errno.EIO, os.strerror(errno.EIO))
+        self.error: OSError | None = _UNKNOWN_ERROR

@@ -71,13 +71,14 @@ class Identity:
     def _check(self) -> "Marker | None":
         """Return the marker, or None if there is none and none is expected."""
         try:
-            marker = Marker.of(os.stat(self._path))
+            status = os.stat(self._path)
         except (FileNotFoundError, NotADirectoryError) as error:
             if self.expected:
                 raise _other_store() from error
             os.stat(self._root)  # raises if the root itself does not exist
             return None
-        return marker if marker == self._verified else self._read()
+        is_verified = self._verified == (status.st_dev, status.st_ino, status.st_mtime_ns)
+        return self._verified if is_verified else self._read()
 
     def _read(self) -> "Marker":
         descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)

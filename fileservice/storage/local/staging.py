@@ -5,11 +5,24 @@ ends, for whatever reason. So a process that can lock a staged file may remove i
 """
 
 import fcntl
+import itertools
 import os
 import secrets
 from contextlib import suppress
 
 from fileservice.storage.local import foreign_files, permissions
+
+_process = secrets.token_hex(16).encode()
+"""What the names begin with that this process gives: no other process on any machine has it."""
+_numbers = itertools.count()
+
+
+def _become_another_process() -> None:
+    global _process
+    _process = secrets.token_hex(16).encode()
+
+
+os.register_at_fork(after_in_child=_become_another_process)
 
 
 def create(directory: bytes, mode: int = permissions.PRIVATE) -> tuple[int, bytes]:
@@ -18,7 +31,7 @@ def create(directory: bytes, mode: int = permissions.PRIVATE) -> tuple[int, byte
     It has the permissions `mode`, without those that the umask takes away.
     """
     while True:
-        path = b"%b/%b" % (directory, secrets.token_hex(16).encode())
+        path = b"%b/%b%08x" % (directory, _process, next(_numbers))
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -86,7 +86,7 @@ class LocalWriter:
                 name, content, owner, self._descriptor, expires=expires, event=event
             )
             began = time.perf_counter()
-            self.sync()
+            self._sync()
             self.sync_seconds += time.perf_counter() - began
             if expires is not None:
                 # Before the file is visible, or a process that dies in between leaves it for ever.
@@ -129,8 +129,11 @@ class LocalWriter:
         """Give the file its name; return False if it had that name already."""
         target = self._layout.published(name)
         while True:
-            with suppress(FileExistsError):
+            try:
                 os.link(self._path, target)
+            except FileExistsError:
+                pass
+            else:
                 return True
             with suppress(FileNotFoundError):  # deleted meanwhile, so the name is free
                 # The process that linked this very file may have died before it recorded that.
@@ -141,15 +144,19 @@ class LocalWriter:
     def sync(self) -> None:
         """Return when everything that was written will survive a power failure."""
         with translate_errors(self._path):
-            if self._layout.fsync:
-                # If many files are synced in turn, the first sync then commits all of them.
-                writeback.begin(self._descriptor, self._writeback_offset, 0)
-                self._layout.call_blocking(partial(os.fsync, self._descriptor))
+            self._sync()
+
+    def _sync(self) -> None:
+        if self._layout.fsync:
+            # If many files are synced in turn, the first sync then commits all of them.
+            writeback.begin(self._descriptor, self._writeback_offset, 0)
+            self._layout.call_blocking(partial(os.fsync, self._descriptor))
 
     def close(self) -> None:
         try:
-            with suppress(FileNotFoundError):
-                os.unlink(self._path)
+            os.unlink(self._path)
+        except FileNotFoundError:
+            pass
         except OSError as error:
             # The file may be published. What is left is swept once this descriptor is closed.
             _log.warning("a staged file could not be removed: %s", error)
