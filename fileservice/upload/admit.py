@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fileservice.filetypes import FileType
-from fileservice.storage import NameTaken, NotFound, StorageFull, Store, StoredFile
+from fileservice.storage import NameTaken, NotFound, Store, StoredFile
 from fileservice.upload.caller import may_see
 from fileservice.upload.context import UploadContext
 from fileservice.upload.errors import PreconditionNotMet, TooLarge
@@ -105,9 +105,4 @@ def condition_error(request: UploadRequest) -> NameTaken | PreconditionNotMet:
 
 def check_free_space(context: UploadContext, content_length: int) -> None:
     """Raise StorageFull if there is no space for one more file of `content_length` bytes."""
-    store = context.store
-    free = store.free_space()
-    if free is not None and free - content_length < context.policy.min_free:
-        raise StorageFull("there is not enough space left in the storage for this file")
-    if store.free_files() == 0:
-        raise StorageFull("the storage has space for no more files, however small (inodes)")
+    context.free_space.require(context.store, content_length, context.policy.min_free)

@@ -1,11 +1,12 @@
 """The parts of the service that every upload works with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fileservice.events import NO_EVENTS, Events
 from fileservice.executor import Executor
 from fileservice.storage import Store, StoredFile
+from fileservice.upload.free_space import FreeSpace
 from fileservice.upload.policy import UploadPolicy
 from fileservice.upload.staged_checks import StagedChecks
 
@@ -41,3 +42,5 @@ class UploadContext:
     """What every complete file has to pass before it is published; None for nothing."""
     events: Events = NO_EVENTS
     """Where it is reported that files are stored and removed."""
+    free_space: FreeSpace = field(default_factory=FreeSpace, compare=False)
+    """Whether there is space for one more file."""

@@ -448,6 +448,7 @@ class TestSpace:
             yield TEXT
             monkeypatch.setattr(store, "free_space", lambda: 0)
 
+        monkeypatch.setattr(store, "free_space", lambda: 1 << 30)  # so that it is asked again
         with pytest.raises(StorageFull):
             upload(store, request(), body(), policy(min_free=1))
 
