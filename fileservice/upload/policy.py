@@ -57,11 +57,12 @@ class UploadPolicy:
 
         Raise NoExtension or ExtensionNotAllowed.
         """
-        if not name.extension:
+        extension = name.extension
+        if not extension:
             raise NoExtension(name)
-        if name.extension not in self.types:
-            raise ExtensionNotAllowed(name.extension, self.types)
-        return self.types[name.extension]
+        if extension not in self.types:
+            raise ExtensionNotAllowed(extension, self.types)
+        return self.types[extension]
 
 
 @dataclass(frozen=True, slots=True)

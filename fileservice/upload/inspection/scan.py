@@ -24,7 +24,7 @@ class ContentScan:
     ) -> None:
         self._inspector = Inspector(file_type, policy)
         self._hashes: dict[str, Any] = {
-            name: hashlib.new(name.replace("-", "")) for name in set(algorithms)
+            name: getattr(hashlib, name.replace("-", ""))() for name in set(algorithms)
         }
         self.size = 0
 

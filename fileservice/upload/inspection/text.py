@@ -29,19 +29,22 @@ class TextScan:
 
     def __init__(self) -> None:
         self._start = b""
+        self._is_begun = False
+        """Whether the first bytes have shown how the text is to be scanned."""
         self._decoder: codecs.IncrementalDecoder | None = None
         self._charset: str | None = None
         self._has_utf8_mark = False
 
     def feed(self, block: bytes | memoryview) -> None:
         """Scan the next block. Raise NotText."""
-        if self._decoder is None:
+        if not self._is_begun:
             if len(self._start) + len(block) < _MARK_SIZE:
                 self._start += block
                 return
             start, self._start = self._start, self._start + bytes(block[:_MARK_SIZE])
             self._detect_encoding()
-            self._scan(start)
+            if start:
+                self._scan(start)
         self._scan(block)
 
     def conclude(self) -> str | None:
@@ -49,10 +52,11 @@ class TextScan:
 
         Raise NotText if the text ends inside a character.
         """
-        if self._decoder is None:
+        if not self._is_begun:
             self._detect_encoding()
             self._scan(self._start)
-        self._decode(b"", final=True)
+        if self._decoder:
+            self._decode(b"", final=True)
         return self._charset
 
     def _detect_encoding(self) -> None:
@@ -61,10 +65,9 @@ class TextScan:
         else:
             self._charset = "utf-8"
         self._has_utf8_mark = self._start.startswith(codecs.BOM_UTF8)
-        self._decoder = codecs.getincrementaldecoder(self._charset)()
+        self._is_begun = True
 
     def _scan(self, block: bytes | memoryview) -> None:
-        assert self._decoder is not None
         is_utf_16 = self._charset == "utf-16"
         if not is_utf_16 and stringzilla.find_first_of(block, _CONTROL_BYTES) >= 0:
             raise NotText("not text: it contains control characters")
@@ -72,11 +75,13 @@ class TextScan:
         for start in range(0, len(view), _PIECE):
             piece = view[start : start + _PIECE]
             is_ascii = not is_utf_16 and stringzilla.find_first_of(piece, _NOT_ASCII) < 0
-            if not is_ascii or self._decoder.getstate()[0]:
+            if not is_ascii or (self._decoder and self._decoder.getstate()[0]):
                 self._decode(piece, final=False)
 
     def _decode(self, piece: bytes | memoryview, *, final: bool) -> None:
-        assert self._decoder is not None
+        if self._decoder is None:  # most texts are ASCII, and need none
+            assert self._charset
+            self._decoder = codecs.getincrementaldecoder(self._charset)()
         try:
             if self._charset == "utf-16":
                 if _CONTROL_CHARACTER.search(self._decoder.decode(piece, final)):
