@@ -101,7 +101,9 @@ class Authenticator:
 
     def session(self, environ: "WSGIEnvironment") -> Session | None:
         """Return the session of a request that has no other credentials. Raises StorageError."""
-        if self._session_cookie is None or "HTTP_AUTHORIZATION" in environ:
+        if "HTTP_COOKIE" not in environ or "HTTP_AUTHORIZATION" in environ:
+            return None
+        if self._session_cookie is None:
             return None
         return self._session_cookie.read(environ)
 

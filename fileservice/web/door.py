@@ -219,7 +219,7 @@ class Door:
             # The credentials are looked at again: they may have been revoked meanwhile.
             nonlocal latest
             current = self._authenticator.identify(environ)
-            if current.id != principal.id:
+            if current is not principal and current.id != principal.id:
                 raise Unauthenticated
             decide(current, action, name)
             latest = current

@@ -24,9 +24,9 @@ def requested_expiry(policy: UploadPolicy, environ: "WSGIEnvironment", *values: 
     texts = {text.strip() for text in (*query(environ).getlist(ARGUMENT), *values)} - {""}
     if len(texts) > 1:
         raise BadExpiry("expires is given more than once, and not with the same value")
-    now = time.time()
     if not texts:
         return None
+    now = time.time()
     requested = parse_expiry(texts.pop(), now)
     policy.check_expiry(requested, now)
     return requested

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -18,12 +19,15 @@ from fileservice.web.security_headers import JSON_HEADERS
 from fileservice.web.urls import download_url
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _LOADED_INTO_PAGES = re.compile(
     r"(?:text|application)/(?:x-)?(?:java|ecma|j|live)script[0-9.]*|text/css", re.IGNORECASE
 )
 """The types of JavaScript (MIME Sniffing standard, section 4.6), and that of style sheets."""
+
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make one each time
 
 
 def to_json(file: StoredFile, base: str) -> dict[str, str | int | None]:
@@ -46,16 +50,34 @@ class CompleteResponse(Response):
         return self.headers
 
 
+class _StoredResponse(Response):
+    """A short text, with all of its header fields, that answers a request that is not HEAD."""
+
+    def __call__(
+        self,
+        environ: "WSGIEnvironment",  # noqa: ARG002
+        start_response: "StartResponse",
+    ) -> Iterable[bytes]:
+        start_response(self.status, self.headers.to_wsgi_list())
+        return self.iter_encoded()
+
+
 def stored_response(file: StoredFile, base: str, *, created: bool) -> Response:
     """Return the response to a finished upload: 201 if it created the file, and otherwise 200.
 
     Then it replaced another file, or repeated an earlier upload (RFC 9110 section 9.3.4).
     """
-    text = json.dumps(to_json(file, base), separators=(",", ":")) + "\n"
-    fields = JSON_HEADERS | representation_headers(file)
-    headers = Headers([*fields.items(), ("Location", download_url(base, file.name))])
-    status = 201 if created else 200
-    return CompleteResponse(text, status, headers, content_type="application/json")
+    described = to_json(file, base)
+    data = f"{_encode(described)}\n".encode("ascii")
+    fields = JSON_HEADERS | {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(data)),
+        "ETag": etag(file),
+        "Location": str(described["url"]),
+    }
+    if described["digest"]:
+        fields["Repr-Digest"] = str(described["digest"])
+    return _StoredResponse((data,), "201 CREATED" if created else "200 OK", Headers(fields))
 
 
 def etag(file: StoredFile) -> str:
@@ -111,6 +133,7 @@ def validators(file: StoredFile) -> Validators:
     return Validators(etag=etag(file), modified=file.modified)
 
 
+@lru_cache(maxsize=64)
 def _rfc3339(seconds: int) -> str:
     """Return a time, given in seconds since the Unix epoch, as RFC 3339 has it."""
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

@@ -26,6 +26,7 @@ at full speed needs less for a whole block."""
 _MISSING_IN_CHUNKS = 256
 """A block of a body in chunks counts as full if at most this part of it is missing: it was received
 with the sizes of the chunks in it, and so many bytes are missing when they are taken out."""
+_NO_BUFFERS = (bytearray(),) * _KEPT_BLOCKS
 _NOTHING = memoryview(b"")
 _MIN_BYTES = 1024
 """The client must send this many bytes, or the rest of the body, within each idle timeout."""
@@ -65,7 +66,7 @@ def blocks(environ: "WSGIEnvironment", idle_timeout: float) -> Iterator[memoryvi
     # Small at first: a slow client costs little memory, and a fast one soon has large blocks.
     size = length if length is not None and length <= _SMALL_BODY else _FIRST_BLOCK
     is_slow = False
-    buffers = deque(bytearray() for _ in range(_KEPT_BLOCKS + 1))
+    buffers = deque([bytearray(), *_NO_BUFFERS])
     rate = _MinimumRate(idle_timeout)
     while length is None or received < length:
         may_wait = body.may_wait()

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _TRUSTED_PEER = "fileservice.trusted_peer"
 _BEHIND_PROXIES = "fileservice.behind_proxies"
 _MAX_ACCEPT_LENGTH = 512
+NO_CONDITIONS = Conditions()
+_CONDITIONAL_FIELDS = frozenset(
+    f"HTTP_IF_{name}"
+    for name in ("MATCH", "NONE_MATCH", "MODIFIED_SINCE", "UNMODIFIED_SINCE", "RANGE")
+)
 _NO_ARGUMENTS: ImmutableMultiDict[str, str] = ImmutableMultiDict()
 
 
@@ -70,6 +75,8 @@ def query(environ: "WSGIEnvironment") -> MultiDict[str, str]:
 
 def conditions(environ: "WSGIEnvironment") -> Conditions:
     """Return the conditions of the request (RFC 9110 section 13.1)."""
+    if _CONDITIONAL_FIELDS.isdisjoint(environ):
+        return NO_CONDITIONS
     return Conditions(
         if_match=environ.get("HTTP_IF_MATCH"),
         if_none_match=environ.get("HTTP_IF_NONE_MATCH"),

@@ -1,7 +1,8 @@
 """Requests whose body has a file, all of it: what they declare, and how they are answered."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flask import Response
@@ -10,7 +11,7 @@ from werkzeug.datastructures import EnvironHeaders
 from fileservice.access import Forbidden, Scope, may_see
 from fileservice.names import FileName
 from fileservice.protocols.chunked_uploaders import reject_chunk
-from fileservice.protocols.conditional import Conditions, Outcome, evaluate, required_tags
+from fileservice.protocols.conditional import Outcome, evaluate, required_tags
 from fileservice.protocols.digests import declared_digests
 from fileservice.protocols.errors import PartialUpload
 from fileservice.storage import NotFound
@@ -21,14 +22,13 @@ from fileservice.web.door import principal_of
 from fileservice.web.errors import PreconditionFailed
 from fileservice.web.expiry import requested_expiry
 from fileservice.web.representations import stored_response, validators
-from fileservice.web.requests import conditions, query
+from fileservice.web.requests import NO_CONDITIONS, conditions, query
 from fileservice.web.urls import base_url
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-
-_NO_CONDITIONS = Conditions()
+_NO_DIGESTS: Mapping[str, bytes] = MappingProxyType({})
 
 
 def raw_request(
@@ -41,7 +41,7 @@ def raw_request(
     upload_request = UploadRequest(
         name=name,
         length=request_body.declared_length(environ),
-        digests=declared_digests(EnvironHeaders(environ)),
+        digests=_declared_digests(environ),
         create_only=is_create_only(environ),
         replaces=replaced_versions(environ),
         expires=requested_expiry(dependencies.policy, environ),
@@ -49,6 +49,12 @@ def raw_request(
     )
     refuse_part_of_file(environ)
     return upload_request
+
+
+def _declared_digests(environ: "WSGIEnvironment") -> Mapping[str, bytes]:
+    if "HTTP_REPR_DIGEST" in environ or "HTTP_CONTENT_DIGEST" in environ:
+        return declared_digests(EnvironHeaders(environ))
+    return _NO_DIGESTS
 
 
 def receive_raw(
@@ -103,7 +109,7 @@ def check_conditions(
     see it.
     """
     requested = conditions(environ)
-    if requested == _NO_CONDITIONS:
+    if requested is NO_CONDITIONS:
         return
     requested = replace(requested, if_range=None)  # it has no meaning without Range
     if upload_request.replaces is not None:
@@ -113,7 +119,7 @@ def check_conditions(
         requested = replace(requested, if_match=None, if_unmodified_since=None)
     if upload_request.create_only:
         requested = replace(requested, if_none_match=None)
-    if requested == _NO_CONDITIONS:
+    if requested == NO_CONDITIONS:
         return
     name = upload_request.name
     if not may_see(principal_of(environ), name):
