@@ -18,9 +18,6 @@ _MAX_SMALL = 128 * 1024
 """A file of up to this many bytes is stored by one call when all of it has arrived. For a larger
 one, writing what has arrived while the rest is received saves more than the calls cost."""
 
-_MAX_BRIEF = 32 * 1024
-"""To hash and write more bytes takes so long that other requests had better go on meanwhile."""
-
 
 def receive(
     request: UploadRequest,
@@ -117,10 +114,7 @@ def _store_small_body(
     """
     writer, pipeline = _begin(request, context, scan, stream_to, reservation)
     try:
-        if len(body) > _MAX_BRIEF:
-            context.executor.run_io(pipeline.write, body)
-        else:
-            pipeline.write(body)
+        pipeline.write(body)
         pipeline.check_free_space()
         return _publish(request, context, writer, scan, reservation)
     finally:
