@@ -1,5 +1,6 @@
 """TransferWorker: a gunicorn worker under gevent that moves bytes with few copies."""
 
+import gc
 import logging
 import mmap
 import os
@@ -116,6 +117,8 @@ class TransferWorker(BaseWorker):
 
     def run(self) -> None:
         """Serve until a stop is requested, then drain and finish within graceful_timeout."""
+        gc.collect()
+        gc.freeze()  # what has been loaded stays, so it need not be searched for garbage
         log_loop_errors(self._log_loop_error)
         self._balance = ConnectionBalance(self.balance_slot)
         self._balance.report(0)
