@@ -25,9 +25,11 @@ BOUNDS = {
     "link": 1,
     "unlink": 1,
     "flock": 1,
-    "statfs": 4,
+    "statfs": 2,  # both only if the store was not asked in the last 0.1 s
     "newfstatat": 5,
     "fcntl": 0,
+    "getrandom": 0,
+    "munmap": 0,  # no memory is mapped for the frames of a call
     "lseek": 0,
     "recvfrom": 2,
     "sendto": 1,
@@ -38,6 +40,7 @@ BOUNDS_WITH_EVENTS = BOUNDS | {
     "fsetxattr": 5,  # also the id of the event
     "fsync": 4,
     "rename": 1,
+    "getrandom": 1,  # the id of the event
     "newfstatat": 10,
 }
 
