@@ -115,8 +115,19 @@ class RequestRecord:
     """What counts both while the request runs; `received` and `sent` are known at its end."""
     seconds = 0.0
     """From the first byte of the request to the end of the response."""
+    ended = 0.0
+    """When that was, on the clock of time.monotonic."""
     outcome = "-"
     """How the request ended: whether the client went away, for instance."""
+    client: str | None = None
+    """The address of the client, once the request has ended; what follows likewise."""
+    principal: str | None = None
+    """Who made the request, if that is known."""
+    referer: str | None = None
+    agent: str | None = None
+    scheme: str | None = None
+    protocol: str | None = None
+    """That of the request line, such as HTTP/1.1."""
 
     def __init__(
         self, method: str = "", line: str = "", environ: Mapping[str, Any] | None = None
@@ -127,8 +138,7 @@ class RequestRecord:
         self.line = line
         """The request line, as the client has sent it."""
         self.environ: Mapping[str, Any] = _NO_ENVIRON if environ is None else environ
-        """The WSGI environment. When the request has ended, the application has put the address
-        of the client and the principal there: REMOTE_ADDR, REMOTE_USER."""
+        """The WSGI environment, until the request has ended."""
 
     @property
     def ids(self) -> RequestIds:
@@ -148,13 +158,19 @@ class RequestRecord:
         body, response = self.streams
         return body.received, response.delivered
 
-    def forget_environ(self) -> None:
-        """Let go of the environment, which has this record: together they would stay in memory.
+    def end(self, now: float) -> None:
+        """Keep when the request has ended, and what the log says about its client.
 
-        Let go of the connection as well, which `streams` know.
+        The application has put the address of the client and the principal into the environment.
+        Let go of that, which has this record: together they would stay in memory. Let go of the
+        connection as well, which `streams` know.
         """
-        self.environ = _NO_ENVIRON
+        self.ended = now
         self.streams = None
+        get, self.environ = self.environ.get, _NO_ENVIRON
+        self.client, self.principal = get("REMOTE_ADDR"), get("REMOTE_USER")
+        self.referer, self.agent = get("HTTP_REFERER"), get("HTTP_USER_AGENT")
+        self.scheme, self.protocol = get("wsgi.url_scheme"), get("SERVER_PROTOCOL")
 
 
 class RequestObserver(Protocol):
@@ -164,7 +180,7 @@ class RequestObserver(Protocol):
         """The head of the request has been read."""
 
     def ended(self, record: RequestRecord) -> None:
-        """The response has been sent, or cannot be."""
+        """The response has been sent, or cannot be; the record does not change any more."""
 
     def waited(self, seconds: float) -> None:
         """What was ready to run has waited so long for its turn.

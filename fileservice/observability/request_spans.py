@@ -64,7 +64,6 @@ class RequestSpans:
         context = record.span or self._sampler.trace_context(record)
         if not is_sampled(context):
             return
-        get = record.environ.get
         self._ended.append(
             [
                 context,
@@ -74,9 +73,9 @@ class RequestSpans:
                 record.method,
                 record.route,
                 record.status,
-                get("wsgi.url_scheme"),
-                get("REMOTE_ADDR"),
-                get("SERVER_PROTOCOL"),
+                record.scheme,
+                record.client,
+                record.protocol,
                 record.received,
                 record.sent,
                 record.id,

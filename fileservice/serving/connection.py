@@ -191,7 +191,7 @@ class Connection:
         environ[REQUEST_BODY] = body
         environ[RESPONSE_METER] = None
         # Some proxies, nginx among them, take an interim response for the final one.
-        if request.version >= (1, 1) and _PROXY_FIELDS.isdisjoint(environ):
+        if request.version >= (1, 1) and environ.keys().isdisjoint(_PROXY_FIELDS):
             environ[SEND_INTERIM_RESPONSE] = self._send_interim_response
         if self._worker.stopping:
             environ[STOPPING] = True
@@ -252,10 +252,11 @@ class Connection:
             linger(self._client, self._worker.limits.linger)
 
     def _end(self, record: RequestRecord) -> None:
-        record.seconds = time.monotonic() - self._started
+        now = time.monotonic()
+        record.seconds = now - self._started
+        record.end(now)
         for observer in self._worker.observers:
             observer.ended(record)
-        record.forget_environ()
 
     def _body(self, request: Request) -> Body:
         def send_continue() -> None:

@@ -115,5 +115,5 @@ class Log(BaseLogger):  # type: ignore[misc]  # gunicorn has no types
         record.status = int(str(resp.status)[:3])
         record.sent = resp.sent
         record.seconds = request_time.total_seconds()
+        record.end(time.monotonic())
         self.requests.ended(record)
-        record.forget_environ()

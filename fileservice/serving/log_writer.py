@@ -1,6 +1,9 @@
 """LogWriter: writes lines to a log in a native thread, as a pipe or a disk may not take them."""
 
 import logging
+import os
+import select
+from stat import S_ISREG
 
 from gevent import monkey
 
@@ -8,22 +11,30 @@ MAX_RECORD = 4096
 """What is written to a pipe at once arrives in one piece up to this many bytes (PIPE_BUF)."""
 _MAX_WAITING = 1_000
 """So many calls of `write` may wait; the lines of further ones are counted, and left out."""
+_PLAIN_HANDLERS = (logging.StreamHandler, logging.FileHandler)
+"""Handlers of these types, none derived from them, do nothing but write to their stream."""
 
 _log = logging.getLogger(__name__)
 
 _new_lock = monkey.get_original("_thread", "allocate_lock")
 _new_queue = monkey.get_original("queue", "SimpleQueue")
+_new_poll = monkey.get_original("select", "poll")
 _start_thread = monkey.get_original("_thread", "start_new_thread")
 
 
 class LogWriter:
-    """Writes to `logger` in a thread of its own, which is started with the first line."""
+    """Writes to `logger` in a thread of its own, which is started with the first line.
+
+    It writes to the files of the logger itself. For a LogRecord, its formatting and a flush, some
+    fifteen lines at a time, the thread would hold up the event loop as often.
+    """
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self._queue = _new_queue()
         self._is_started = False
         self._left_out = 0
+        self._is_failing = False
         self._ended = _new_lock()
 
     def write(self, lines: list[str]) -> None:
@@ -38,7 +49,7 @@ class LogWriter:
         if self._left_out:
             _log.warning("%d lines of the request log were left out", self._left_out)
             self._left_out = 0
-        self._queue.put(lines)
+        self._queue.put("\n".join([*lines, ""]).encode(errors="backslashreplace"))
 
     def close(self, seconds: float) -> None:
         """Wait until all lines are written, but not longer than so many seconds."""
@@ -48,19 +59,64 @@ class LogWriter:
 
     def _work(self) -> None:
         while (lines := self._queue.get()) is not None:
-            for record in _records(lines):
-                self._logger.info("%s", record)
+            try:
+                self._write(lines)
+                self._is_failing = False
+            except (OSError, ValueError) as error:  # the file may have been closed meanwhile
+                if not self._is_failing:
+                    _log.error("the request log cannot be written: %s", error)
+                self._is_failing = True
         self._ended.release()
 
+    def _write(self, lines: bytes) -> None:
+        """Write to all handlers of the logger. Raise OSError."""
+        if not all(map(_is_plain, self._logger.handlers)):
+            for piece in _pieces(lines):
+                self._logger.info("%s", piece.decode().removesuffix("\n"))
+            return
+        for handler in self._logger.handlers:
+            assert isinstance(handler, logging.StreamHandler)
+            handler.acquire()  # its file may be opened again meanwhile
+            try:
+                descriptor = handler.stream.fileno()
+                is_file = S_ISREG(os.fstat(descriptor).st_mode)
+                for piece in [lines] if is_file else _pieces(lines):
+                    _write_all(descriptor, piece)
+            finally:
+                handler.release()
 
-def _records(lines: list[str]) -> list[str]:
-    """Join lines as far as they can be written in one piece."""
-    records, size = [list[str]()], 0
-    for line in lines:
-        length = len(line.encode("utf-8", "surrogateescape")) + 1
-        if records[-1] and size + length > MAX_RECORD:
-            records.append([])
-            size = 0
-        records[-1].append(line)
-        size += length
-    return ["\n".join(record) for record in records]
+
+def _is_plain(handler: logging.Handler) -> bool:
+    """Return whether all that a handler does is to write messages to an open file."""
+    if type(handler) not in _PLAIN_HANDLERS or handler.filters:
+        return False
+    formatter = handler.formatter
+    if formatter and (type(formatter) is not logging.Formatter or formatter._fmt != "%(message)s"):
+        return False
+    stream = handler.stream  # type: ignore[attr-defined]
+    try:
+        return stream is not None and stream.fileno() >= 0
+    except (OSError, ValueError):  # it is in memory, or closed
+        return False
+
+
+def _pieces(lines: bytes) -> list[bytes]:
+    """Divide lines into as few pieces as possible that arrive whole; one line is not divided."""
+    pieces, start = [], 0
+    while start < len(lines):
+        end = lines.rfind(b"\n", start, start + MAX_RECORD) + 1
+        end = end or lines.index(b"\n", start) + 1
+        pieces.append(lines[start:end])
+        start = end
+    return pieces
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:  # whoever has started the service has made its pipe so
+            poll = _new_poll()
+            poll.register(descriptor, select.POLLOUT)
+            poll.poll()

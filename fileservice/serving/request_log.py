@@ -1,8 +1,8 @@
 """The request log: one line for each request when it has ended, as text or as JSON.
 
-A line in text is that of the Combined Log Format, and the fields that it has no place for. Lines
-are collected for a moment and written together: a call of the system for each would cost more than
-all else that a line needs.
+A line in text is that of the Combined Log Format, and the fields that it has no place for. Records
+are collected for a moment, and their lines made and written together: a call of the system for each
+would cost more than all else that a line needs.
 """
 
 import logging
@@ -15,8 +15,8 @@ from json.encoder import encode_basestring_ascii as encode
 from fileservice.request_record import RequestRecord
 from fileservice.serving.redaction import may_have_secrets, without_secrets
 
-_MAX_LINES = 256
-"""So many lines are written at once, without waiting for more."""
+_MAX_RECORDS = 256
+"""The lines of so many requests are written at once, without waiting for more."""
 
 # Characters that control terminals or end lines, and lone surrogates, which cannot be encoded.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -35,15 +35,13 @@ def escaped(match: re.Match[str]) -> str:
 class RequestLog:
     """Writes lines about requests to `logger`; a RequestObserver."""
 
-    call_later: Callable[[Callable[[], None]], object] | None = None
-    """Calls a function in a moment; without it, each line is written at once."""
     write: Callable[[list[str]], None] | None = None
-    """Writes lines; without it, the logger does so in the thread of the caller."""
+    """Writes lines; without it, the logger writes each at once, in the thread of the caller."""
 
     def __init__(self, logger: logging.Logger, *, as_json: bool) -> None:
         self._logger = logger
-        self._format: Callable[[RequestRecord], str] = json_line if as_json else plain_line
-        self._lines: list[str] = []
+        self._format = json_line if as_json else plain_line
+        self._ended: list[RequestRecord] = []
         # Only a stream takes several lines as one record; for syslog, each is a message.
         self._is_stream = all(
             isinstance(handler, logging.StreamHandler) for handler in logger.handlers
@@ -52,34 +50,38 @@ class RequestLog:
     def begun(self, record: RequestRecord) -> None:
         """Do nothing: a request has its line when it has ended."""
 
-    def waited(self, seconds: float) -> None:
-        """Do nothing."""
+    def waited(self, seconds: float) -> None:  # noqa: ARG002
+        """Have the lines written that have not been."""
+        self.flush()
 
     def ended(self, record: RequestRecord) -> None:
         """Write a line about a request, at once or in a moment."""
-        self._lines.append(self._format(record))
-        if not self._is_stream or self.call_later is None or len(self._lines) >= _MAX_LINES:
+        self._ended.append(record)
+        if len(self._ended) >= _MAX_RECORDS or not (self.write and self._is_stream):
             self.flush()
-        elif len(self._lines) == 1:
-            self.call_later(self.flush)
 
     def flush(self) -> None:
         """Write the lines that have not been written, or have them written."""
-        if self._lines:
-            lines, self._lines = self._lines, []
-            if self.write:
-                self.write(lines)
-            else:
-                self._logger.info("%s", "\n".join(lines))
+        if not self._ended:
+            return
+        records, self._ended = self._ended, []
+        epoch = time.time() - time.monotonic()
+        lines = [self._format(record, epoch + record.ended) for record in records]
+        if self.write:
+            self.write(lines)
+        else:
+            self._logger.info("%s", "\n".join(lines))
 
 
-def plain_line(record: RequestRecord) -> str:
-    """Return the line of the Combined Log Format, with further fields at its end."""
-    get = record.environ.get
+def plain_line(record: RequestRecord, now: float) -> str:
+    """Return the line of the Combined Log Format, with further fields at its end.
+
+    `now` is when the request ended, in seconds since the Unix epoch.
+    """
     line = (
-        f"{_plain_client(get('REMOTE_ADDR'), get('REMOTE_USER'), int(time.time()))}"
+        f"{_plain_client(record.client, record.principal, int(now))}"
         f'"{_quoted(record.line) or "-"}" {record.status or "-"} {record.sent}'
-        f" {_plain_agent(get('HTTP_REFERER'), get('HTTP_USER_AGENT'))} {record.seconds:.6f}"
+        f" {_plain_agent(record.referer, record.agent)} {record.seconds:.6f}"
         f' "{_plain(record.outcome)}" id={record.id} received={record.received}'
         f"{_plain_facts(record.route, record.action, record.problem)}"
     )
@@ -90,21 +92,20 @@ def plain_line(record: RequestRecord) -> str:
     return line
 
 
-def json_line(record: RequestRecord) -> str:
+def json_line(record: RequestRecord, now: float) -> str:
     """Return an object in JSON, whose strings are ASCII: nothing in them can end a line."""
-    now, get = time.time(), record.environ.get
     stages = ""
     if record.stages:
         stages = ",".join(f'"{stage}":{seconds:.6f}' for stage, seconds in record.stages.items())
     return (
         f'{{"time":"{_rfc3339_second(int(now))}.{int(now % 1 * 1000):03d}Z","event":"request"'
-        f',"request-id":"{record.id}"{_json_client(get("REMOTE_ADDR"), get("REMOTE_USER"))}'
+        f',"request-id":"{record.id}"{_json_client(record.client, record.principal)}'
         f',"request":{_json(record.line)}'
         f"{_json_facts(record.route, record.action, record.problem)}"
         f',"status":{record.status},"received":{record.received},"sent":{record.sent}'
         f',"seconds":{record.seconds:.6f},"outcome":{_json_or_null(record.outcome)}'
         f',"stages":{{{stages}}},"traceparent":{_json_or_null(record.parent)}'
-        f"{_json_agent(get('HTTP_REFERER'), get('HTTP_USER_AGENT'))}}}"
+        f"{_json_agent(record.referer, record.agent)}}}"
     )
 
 

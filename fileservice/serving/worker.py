@@ -50,8 +50,6 @@ _KILL_SECONDS = 2.0
 """The time for requests to clean up after the grace period."""
 CLEANUP_SECONDS = 2 * _KILL_SECONDS
 """The last part of gunicorn's graceful_timeout, in which requests are cancelled."""
-_LOG_SECONDS = 0.1
-"""Lines of the request log are written at the latest after this time."""
 _replaced_age = mmap.mmap(-1, 8)
 """The age of the youngest worker that a reload replaces; the master writes, all workers read."""
 
@@ -126,7 +124,6 @@ class TransferWorker(BaseWorker):
         gevent.spawn(self._loop_delay.measure)
         writer = LogWriter(self.log.access_log)
         if self.log.access_log_enabled:
-            self.log.requests.call_later = partial(gevent.spawn_later, _LOG_SECONDS)
             self.log.requests.write = writer.write
             self.observers.append(self.log.requests)
         try:

@@ -49,6 +49,7 @@ def spans(count: int = 1) -> list[SpanFacts]:
     for _ in range(count):
         record = RequestRecord("GET", "", {"REMOTE_ADDR": "192.0.2.7"})
         record.route, record.status, record.seconds = "/download/<name>", 200, 0.01
+        record.end(time.monotonic())
         of_requests.ended(record)
     of_requests.flush()
     return described

@@ -30,7 +30,9 @@ def logged(formatter: logging.Formatter) -> list[str]:
 
 def accessed(**environ: str) -> str:
     """Return a line of the request log with forged text in the request line and in fields."""
-    return request_log.plain_line(RequestRecord("GET", f"GET /{FORGED}", environ))
+    record = RequestRecord("GET", f"GET /{FORGED}", environ)
+    record.end(0.0)
+    return request_log.plain_line(record, 0.0)
 
 
 def name_that_is_read(disposition: str) -> str | None:

@@ -3,8 +3,11 @@
 import json
 import logging
 import os
+import re
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,23 +31,99 @@ def pipe() -> Iterator[tuple[int, logging.Logger]]:
     os.close(reading)
 
 
+LINES = ["x" * 100] * 256 + ["y" * 5000] + ["z" * 100]
+
+
+def written(strace: str, tmp_path: Path, *, into: str) -> list[int]:
+    """Write LINES in a process whose log is a file, or a pipe; return the sizes of its writes."""
+    trace, script = tmp_path / "trace", tmp_path / "script.py"
+    script.write_text(
+        "import logging, sys\n"
+        "from fileservice.serving.log_writer import LogWriter\n"
+        "logger = logging.Logger('lines')\n"
+        "logger.addHandler(logging.StreamHandler(sys.stdout))\n"
+        "writer = LogWriter(logger)\n"
+        f"writer.write({LINES!r})\n"
+        "writer.close(30)\n"
+    )
+    command = (
+        f"{strace} -f -e trace=write -e write=none -o {trace} {sys.executable} {script} {into}"
+    )
+    subprocess.run(["sh", "-c", command], check=True, cwd=Path(__file__).parent.parent.parent,
+                   env=os.environ | {"PYTHONPATH": "."})  # fmt: skip
+    return [int(size) for size in re.findall(r"write\(1, .* = (\d+)$", trace.read_text(), re.M)]
+
+
 def test_lines_that_share_a_pipe_are_written_in_pieces_that_arrive_whole(
+    tool: Callable[[str], str], tmp_path: Path
+) -> None:
+    lengths = written(tool("strace"), tmp_path, into=f"| cat > {tmp_path / 'log'}")
+    assert [length for length in lengths if length > MAX_RECORD] == [5001], "it is one line"
+    assert len(lengths) < 12
+    assert (tmp_path / "log").read_text().splitlines() == LINES
+
+
+def test_lines_for_a_file_are_written_at_once(tool: Callable[[str], str], tmp_path: Path) -> None:
+    assert len(written(tool("strace"), tmp_path, into=f"> {tmp_path / 'log'}")) == 1
+    assert (tmp_path / "log").read_text().splitlines() == LINES
+
+
+def test_a_handler_of_another_kind_has_records_of_lines_that_arrive_whole(
     pipe: tuple[int, logging.Logger],
 ) -> None:
     _reading, logger = pipe
-    lengths = []
+    records = []
 
     class Recorder(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            lengths.append(len(record.getMessage()) + 1)
+            records.append(record.getMessage())
 
     logger.handlers[:] = [Recorder()]
     writer = LogWriter(logger)
-    writer.write(["x" * 100] * 256 + ["y" * 5000] + ["z" * 100])
+    writer.write(LINES)
     writer.close(30)
-    assert sum(lengths) == 257 * 101 + 5001
-    assert [length for length in lengths if length > MAX_RECORD] == [5001], "it is one line"
-    assert len(lengths) < 12
+    assert "\n".join(records).splitlines() == LINES
+    assert [len(text) for text in records if len(text) >= MAX_RECORD] == [5000], "it is one line"
+
+
+def test_a_formatter_of_an_operator_is_used(tmp_path: Path) -> None:
+    logger = logging.Logger("lines")
+    handler = logging.FileHandler(tmp_path / "log")
+    handler.setFormatter(logging.Formatter("requests: %(message)s"))
+    logger.addHandler(handler)
+    writer = LogWriter(logger)
+    writer.write(["a", "b"])
+    writer.close(30)
+    handler.close()
+    assert (tmp_path / "log").read_text() == "requests: a\nb\n"
+
+
+def test_a_pipe_that_does_not_block_gets_all_lines(pipe: tuple[int, logging.Logger]) -> None:
+    reading, logger = pipe
+    (handler,) = logger.handlers
+    assert isinstance(handler, logging.StreamHandler)
+    os.set_blocking(handler.stream.fileno(), False)
+    writer = LogWriter(logger)
+    lines = [f"{number:04} {'x' * 200}" for number in range(1000)]  # more than the pipe holds
+    writer.write(lines)
+    with os.fdopen(os.dup(reading), "rb", buffering=0) as pieces:
+        received = b""
+        while received.count(b"\n") < len(lines):
+            received += pieces.read(65536)
+    writer.close(30)
+    assert received.decode().splitlines() == lines
+
+
+def test_a_log_that_cannot_be_written_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.Logger("lines")
+    logger.addHandler(logging.FileHandler("/dev/full"))
+    writer = LogWriter(logger)
+    for line in ("a", "b", "c"):
+        writer.write([line])
+    writer.close(30)
+    logger.handlers[0].close()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "No space left" in caplog.text
 
 
 def test_whoever_writes_to_a_pipe_that_nobody_reads_is_not_held_up(

@@ -3,13 +3,19 @@
 import json
 import logging
 import secrets
+import sys
+import time
 from collections.abc import Callable
+from datetime import datetime
+from types import FrameType
 
 import pytest
 
 from fileservice.request_record import RequestRecord, StageTimes
 from fileservice.serving.request_log import RequestLog, json_line, plain_line
 
+LineOf = Callable[[RequestRecord, float], str]
+NOW = 1_800_000_000.0
 FORGED = '"}\r\n{"event":"request"\u2028\x85\x1b[31m\ud800'
 
 
@@ -23,21 +29,22 @@ def record(text: str) -> RequestRecord:
     made = RequestRecord("GET", f"GET {text} HTTP/1.1", environ)
     made.parent, made.status = "00-trace", 200
     made.stages = StageTimes(hash=0.25)
+    made.end(0.0)
     return made
 
 
 @pytest.mark.parametrize("line_of", [plain_line, json_line])
 def test_a_line_is_one_line_whatever_the_client_sends(
-    line_of: Callable[[RequestRecord], str],
+    line_of: LineOf,
 ) -> None:
-    line = line_of(record(FORGED))
+    line = line_of(record(FORGED), NOW)
     assert len(line.splitlines()) == 1
     assert line.isprintable()
 
 
 def test_a_line_in_json_has_what_was_sent_as_it_was() -> None:
     made = record(FORGED)
-    fields = json.loads(json_line(made))
+    fields = json.loads(json_line(made, NOW))
     assert fields["request"] == made.line
     assert fields["principal"] == f"person:{FORGED}"
     assert fields["agent"] == f"agent {FORGED}"
@@ -57,33 +64,108 @@ def test_a_line_in_json_has_what_was_sent_as_it_was() -> None:
         "/?t=fs_{0}",
     ],
 )
-def test_no_line_has_a_secret(line_of: Callable[[RequestRecord], str], where: str) -> None:
+def test_no_line_has_a_secret(line_of: LineOf, where: str) -> None:
     secret = secrets.token_urlsafe(32)
-    assert secret not in line_of(record(where.format(secret)))
+    assert secret not in line_of(record(where.format(secret)), NOW)
 
 
 @pytest.mark.parametrize("line_of", [plain_line, json_line])
 def test_no_line_has_a_short_wrong_secret_of_a_link(
-    line_of: Callable[[RequestRecord], str],
+    line_of: LineOf,
 ) -> None:
     made = RequestRecord("GET", "GET /s/short-guess HTTP/1.1")
-    assert "short-guess" not in line_of(made)
+    assert "short-guess" not in line_of(made, NOW)
 
 
 def test_lines_are_written_together_in_a_moment() -> None:
-    written: list[str] = []
-    scheduled: list[Callable[[], None]] = []
-    logger = logging.getLogger("test.request-log")
-    logger.propagate = False
-    logger.setLevel(logging.INFO)
-    stream = logging.StreamHandler()
-    stream.emit = lambda entry: written.append(entry.getMessage())  # type: ignore[method-assign]
-    logger.handlers[:] = [stream]
+    written: list[list[str]] = []
+    logger = logging.Logger("lines")
+    logger.addHandler(logging.StreamHandler())
     log = RequestLog(logger, as_json=False)
-    log.call_later = scheduled.append
+    log.write = written.append
     for _ in range(3):
         log.ended(record("a"))
-    assert (len(written), len(scheduled)) == (0, 1)
-    scheduled[0]()
-    (text,) = written
-    assert len(text.splitlines()) == 3
+    assert written == []
+    log.waited(0.0)
+    log.waited(0.0)
+    assert [len(lines) for lines in written] == [3]
+
+
+def test_lines_of_many_requests_do_not_wait() -> None:
+    written: list[list[str]] = []
+    logger = logging.Logger("lines")
+    logger.addHandler(logging.StreamHandler())
+    log = RequestLog(logger, as_json=False)
+    log.write = written.append
+    for _ in range(600):
+        log.ended(record("a"))
+    assert [len(lines) for lines in written] == [256, 256]
+
+
+def test_each_line_is_a_message_where_there_is_no_stream() -> None:
+    messages: list[str] = []
+
+    class Messages(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(record.getMessage())
+
+    logger = logging.Logger("lines", logging.INFO)
+    logger.addHandler(Messages())
+    log = RequestLog(logger, as_json=False)
+    for _ in range(3):
+        log.ended(record("a"))
+    assert len(messages) == 3
+    assert all(message.isprintable() for message in messages)
+
+
+def test_a_line_has_the_time_at_which_its_request_ended() -> None:
+    made = record("a")
+    made.end(time.monotonic() - 5)
+    written: list[str] = []
+    log = RequestLog(logging.Logger("lines"), as_json=True)
+    log.write = written.extend
+    before = time.time()
+    log.ended(made)
+    log.flush()
+    (line,) = written
+    logged = datetime.fromisoformat(json.loads(line)["time"]).timestamp()
+    assert before - 6 < logged < time.time() - 4
+
+
+@pytest.mark.parametrize(
+    ("line_of", "expected"),
+    [(plain_line, "[15/Jan/2027:08:00:00 +0000]"), (json_line, '"2027-01-15T08:00:00.500Z"')],
+)
+def test_a_line_has_the_time_in_the_usual_form(
+    monkeypatch: pytest.MonkeyPatch, line_of: LineOf, expected: str
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    try:
+        assert expected in line_of(record("a"), NOW + 0.5)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_the_line_of_a_request_costs_few_calls() -> None:
+    """Of functions in Python and in C, which do not depend on the machine."""
+    written: list[str] = []
+    log = RequestLog(logging.Logger("lines"), as_json=False)
+    log.write = written.extend
+    requests = [record("a") for _ in range(100)]
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        for each in requests:
+            log.ended(each)
+        log.flush()
+    finally:
+        sys.setprofile(None)
+    assert len(written) == len(requests)
+    assert calls <= 15 * len(requests)
