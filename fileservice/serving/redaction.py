@@ -44,10 +44,14 @@ def without_secrets(text: str) -> str:
 
     In their place is ``fs_[secret]`` for a token, and ``[secret]`` for a link.
     """
-    text = _IN_PATH.sub(r"\1[secret]", _TOKEN.sub("fs_[secret]", text))
-    if "%" in text and _LONG_AFTER_ESCAPE.search(text):
-        text = _AFTER_ESCAPE.sub(_keep_escape, text)
-    return _ALONE.sub("[secret]", text)
+    # A search for what each of them begins with takes a tenth of the time of the expressions.
+    if "fs_" in text:
+        text = _TOKEN.sub("fs_[secret]", text)
+    if "%" in text or "/s/" in text or "/S/" in text or not text.isascii():
+        text = _IN_PATH.sub(r"\1[secret]", text)
+        if "%" in text and _LONG_AFTER_ESCAPE.search(text):
+            text = _AFTER_ESCAPE.sub(_keep_escape, text)
+    return _ALONE.sub("[secret]", text) if len(text) >= _SHORTEST else text
 
 
 def _keep_escape(match: re.Match[str]) -> str:
