@@ -11,7 +11,7 @@ from fileservice.observability.request_spans import RequestSpans
 from fileservice.observability.sampling import Sampler
 from fileservice.observability.shared_rows import SharedRows, share_rows, shared_rows
 from fileservice.observability.span_process import SpanProcess, check_spans
-from fileservice.observability.store_calls import StoreCall, count_store_calls, take_store_calls
+from fileservice.observability.store_calls import StoreCalls, count_store_calls, take_store_calls
 
 __all__ = [
     "RequestMetrics",
@@ -19,7 +19,7 @@ __all__ = [
     "Sampler",
     "SharedRows",
     "SpanProcess",
-    "StoreCall",
+    "StoreCalls",
     "check_spans",
     "count_store_calls",
     "share_rows",

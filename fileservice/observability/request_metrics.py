@@ -78,15 +78,12 @@ class RequestMetrics:
                 if record.stages:
                     for stage, seconds in record.stages.items():
                         durations.setdefault(f"{STAGE}|{stage}", []).append(seconds)
-        failures: dict[str, int] = {}
-        for name, seconds, failed in take_store_calls():
-            durations.setdefault(f"{STORE}|{name}", []).append(seconds)
-            if failed:
-                failures[name] = failures.get(name, 0) + 1
         for text, found in durations.items():
             self._observe(self._slot.row(text), found)
-        for name, count in failures.items():
-            self._slot.row(f"{STORE}|{name}")[FAILED] += count
+        for name, calls in take_store_calls().items():
+            row = self._slot.row(f"{STORE}|{name}")
+            self._observe(row, calls.seconds)
+            row[FAILED] += calls.failed
         self._gauges["request"][0] = len(self._under_way)
         transfers = [record.transfer for record in self._under_way]
         for kind in TRANSFERS:

@@ -3,24 +3,44 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 T = TypeVar("T")
 
 _MAX_WAITING = 10_000
-"""Calls that nobody has taken; without a worker of ours, nobody does."""
+"""Calls of each kind that nobody has taken; without a worker of ours, nobody does."""
 
 
-StoreCall = tuple[str, float, bool]
-"""A call that has ended: its name, its seconds, and whether it has failed."""
+class StoreCalls(NamedTuple):
+    """Calls of one kind that have ended."""
 
-_ended: deque[StoreCall] = deque(maxlen=_MAX_WAITING)
-"""Threads may append, and none of them waits for another one."""
+    seconds: list[float]
+    failed: int
+    """How many of them have failed."""
 
 
-def take_store_calls() -> list[StoreCall]:
-    """Return the calls that have ended since this was called before."""
-    return [_ended.popleft() for _ in range(len(_ended))]
+class _Ended(NamedTuple):
+    """What threads may append to, and none of them waits for another one."""
+
+    seconds: deque[float]
+    failures: deque[None]
+
+
+_ended: dict[str, _Ended] = {}
+"""By the name of the call."""
+
+
+def take_store_calls() -> dict[str, StoreCalls]:
+    """Return the calls that have ended since this was called before, by their names."""
+    return {
+        name: StoreCalls(_take(ended.seconds), len(_take(ended.failures)))
+        for name, ended in list(_ended.items())
+        if ended.seconds
+    }
+
+
+def _take(waiting: deque[T]) -> list[T]:
+    return [waiting.popleft() for _ in range(len(waiting))]
 
 
 def count_store_calls(store: T, is_failure: Callable[[BaseException], bool]) -> T:
@@ -51,14 +71,18 @@ class _CountedCalls:
 def _timed(
     name: str, counted: object, is_failure: Callable[[BaseException], bool]
 ) -> Callable[..., Any]:
+    ended = _ended.setdefault(name, _Ended(deque(maxlen=_MAX_WAITING), deque(maxlen=_MAX_WAITING)))
+    add, clock = ended.seconds.append, time.perf_counter
+
     def call(*of: object, **options: object) -> Any:
-        began = time.perf_counter()
+        began = clock()
         try:
-            result = getattr(counted, name)(*of, **options)
+            return getattr(counted, name)(*of, **options)
         except BaseException as error:
-            _ended.append((name, time.perf_counter() - began, is_failure(error)))
+            if is_failure(error):
+                ended.failures.append(None)
             raise
-        _ended.append((name, time.perf_counter() - began, False))
-        return result
+        finally:
+            add(clock() - began)
 
     return call

@@ -1,5 +1,8 @@
 """What is counted of requests, as Prometheus reads it."""
 
+import sys
+from types import FrameType
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from fileservice.observability import (
@@ -221,6 +224,31 @@ def test_calls_of_a_store_are_counted_and_so_are_failures() -> None:
     assert sample(found, "store_call_seconds_count", call="open") == 1
     errors = {call: sample(found, "store_errors_total", call=call) for call in ("open", "check")}
     assert errors == {"open": 0, "check": 1}
+
+
+def test_to_count_a_request_and_its_call_of_the_store_costs_few_calls() -> None:
+    """Of functions in Python and in C, which do not depend on the machine."""
+    metrics = RequestMetrics(SharedRows().slot(0))
+    store = count_store_calls(Failing(), lambda _error: False)
+    store.stat()
+    metrics.waited(0.0)
+    requests = [record() for _ in range(100)]
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        for each in requests:
+            metrics.begun(each)
+            store.stat()
+            metrics.ended(each)
+        metrics.waited(0.0)
+    finally:
+        sys.setprofile(None)
+    assert calls <= 17 * len(requests)
 
 
 def test_what_the_store_does_not_say_is_missing() -> None:
