@@ -1,5 +1,6 @@
 """The WSGI environment of a request (PEP 3333)."""
 
+from functools import lru_cache
 from typing import Any
 from wsgiref.util import FileWrapper
 
@@ -50,6 +51,7 @@ def wrap_file(file: Any, block_size: int = _FILE_BLOCK_SIZE) -> FileRegions | Fi
     return FileWrapper(file, max(block_size, _FILE_BLOCK_SIZE))
 
 
+@lru_cache(maxsize=512)
 def _client_fields(client: Any) -> dict[str, str]:
     if not isinstance(client, tuple):
         return {"REMOTE_ADDR": ""}  # the peer of a Unix socket has no address

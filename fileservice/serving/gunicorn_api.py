@@ -156,12 +156,20 @@ class BaseSource(Unreader):  # type: ignore[misc]
     """What the parsers read from; a subclass reads the connection in `chunk`."""
 
 
+_FRAMING_FIELDS = ("CONTENT-LENGTH", "TRANSFER-ENCODING")
+
+
 class _Request(Request):  # type: ignore[misc]
     def _peer_trusted_for_forwarded(self) -> tuple[Mapping[str, str], list[str]]:
         # To find out whether the peer is trusted takes longer than to parse the head.
         if not self.cfg.secure_scheme_headers and not self.cfg.forwarder_headers:
             return {}, []
         return super()._peer_trusted_for_forwarded()  # type: ignore[no-any-return]
+
+    def set_body_reader(self) -> None:
+        # gunicorn makes two readers for a request without a body (RFC 9112 section 6.3).
+        if any(name in _FRAMING_FIELDS for name, _ in self.headers):
+            super().set_body_reader()
 
 
 def read_request(cfg: Any, source: BaseSource, peer: Any, number: int) -> Request:
@@ -179,6 +187,8 @@ def expects_continue(request: Request) -> bool:
 
 def body_length(request: Request) -> int | None:
     """Return the length of the body in bytes; None if it comes in chunks."""
+    if request.body is None:
+        return 0
     reader = request.body.reader
     if isinstance(reader, ChunkedReader):
         return None

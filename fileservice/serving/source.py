@@ -52,16 +52,15 @@ class Source(BaseSource):
 
         Raises TimeoutError past `deadline`, and LimitRequestHeaders if a head is too long.
         """
-        with self._timeout():
+        if self.deadline is None:
+            return self._receive(size_hint)
+        with self._timeout(self.deadline):
             return self._receive(size_hint)
 
     @contextmanager
-    def _timeout(self) -> Iterator[None]:
+    def _timeout(self, deadline: float) -> Iterator[None]:
         """Let what is read in this context wait until `deadline` at most."""
-        if self.deadline is None:
-            yield
-            return
-        left, timeout = self.deadline - time.monotonic(), self._connection.gettimeout()
+        left, timeout = deadline - time.monotonic(), self._connection.gettimeout()
         if left <= 0:
             raise TimeoutError("the request took too long to arrive")
         self._connection.settimeout(left)
@@ -124,7 +123,9 @@ class Source(BaseSource):
         In another thread than that of the event loop, return None if nothing has arrived.
         """
         if self.may_wait():
-            with self._timeout():
+            if self.deadline is None:
+                return self._connection.recv_into(buffer)
+            with self._timeout(self.deadline):
                 return self._connection.recv_into(buffer)
         timeout = self._connection.gettimeout()
         self._connection.settimeout(0)  # or gevent would wait, in the event loop of this thread

@@ -65,17 +65,23 @@ def send(
 
     Raises TimeoutError if the client takes less than 1 KiB within the connection's timeout.
     """
-    rest, stall = memoryview(data), StallDetector(connection)
     if isinstance(connection, ssl.SSLSocket):
         flags = 0  # the records of TLS take none
+    rest: bytes | memoryview = data
+    stall: StallDetector | None = None
     while rest:
         try:
             count = connection.send(rest, flags)
-            on_sent(count)
-            rest = rest[count:]
-            stall.reset()
         except TimeoutError as timeout:
+            stall = stall or StallDetector(connection)
             stall.check(timeout)
+            continue
+        on_sent(count)
+        if count == len(rest):
+            return
+        rest = memoryview(rest)[count:]
+        if stall:
+            stall.reset()
 
 
 def send_file(
