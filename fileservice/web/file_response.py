@@ -4,8 +4,9 @@ import secrets
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, cast
 
-from werkzeug.utils import send_file
+from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
+from werkzeug.wsgi import wrap_file
 
 from fileservice.filetypes import INLINE_MEDIA_TYPES
 from fileservice.protocols.conditional import format_date
@@ -59,34 +60,27 @@ def send(
         record_of(environ).transfer = "download"
         audit_file(environ, "read", file)
     body = FileRegions(opened.body, pieces, opened.seek_range, on_close)
-    response = send_file(
-        cast("IO[bytes]", body),
-        environ,
-        mimetype=file.content.media_type,
-        conditional=False,
-        etag=False,
-        response_class=CompleteResponse,
-    )
-    if ranges:
-        response.status_code = 206
-    # send_file names a charset for every text; ours may be another, or unknown.
-    response.headers["Content-Type"] = fields.pop("Content-Type")
     digest = repr_digest(file.content.sha256)
-    # All at once: send_file would set and format some of them more slowly, and every small file
-    # takes this path.
-    response.headers.extend(
-        [
-            ("Content-Length", str(body.size)),
-            *fields.items(),
-            ("ETag", etag(file)),
-            ("Last-Modified", format_date(file.modified)),
-            ("Accept-Ranges", "bytes"),
-            *([("Repr-Digest", digest)] if digest else ()),
-            *sunset(file).items(),
-            *_FILE_HEADERS,
-        ]
+    headers = Headers()
+    # All at once: Werkzeug's send_file would set and format some of them more slowly, and `extend`
+    # adds one after the other; and every small file takes this path.
+    headers[:] = [
+        *fields.items(),
+        ("Content-Length", str(body.size)),
+        ("ETag", etag(file)),
+        ("Last-Modified", format_date(file.modified)),
+        ("Cache-Control", "no-cache"),
+        ("Accept-Ranges", "bytes"),
+        *([("Repr-Digest", digest)] if digest else ()),
+        *sunset(file).items(),
+        *_FILE_HEADERS,
+    ]
+    return CompleteResponse(
+        wrap_file(environ, cast("IO[bytes]", body)),
+        status=206 if ranges else 200,
+        headers=headers,
+        direct_passthrough=True,
     )
-    return response
 
 
 def not_modified(file: StoredFile) -> Response:
@@ -96,7 +90,7 @@ def not_modified(file: StoredFile) -> Response:
     service perhaps.
     """
     fields = FILE_HEADERS | {"ETag": etag(file), "Cache-Control": "no-cache"}
-    response = Response(status=304, headers=fields)
+    response = CompleteResponse(status=304, headers=fields)
     del response.headers["Content-Type"]  # Werkzeug's default, which is not that of the file
     return response
 

@@ -23,6 +23,7 @@ from fileservice.web.audit import audit
 from fileservice.web.localization import language_of
 from fileservice.web.other_address import address_for
 from fileservice.web.problem_texts import translate
+from fileservice.web.representations import CompleteResponse
 from fileservice.web.requests import is_by_page, prefers_html
 from fileservice.web.security_headers import JSON_HEADERS, NOT_EMBEDDED
 
@@ -267,7 +268,7 @@ def _detail(error: Exception, row: Row) -> dict[str, object]:
 
 
 def _json(problem: Mapping[str, object]) -> Response:
-    return Response(
+    return CompleteResponse(
         json.dumps(problem) + "\n",
         content_type="application/problem+json",
         headers=JSON_HEADERS,

@@ -31,7 +31,8 @@ def register(hooks: Hooks, executor: Executor) -> None:
         is_stored_file = response.direct_passthrough  # it may have the type of one of our texts
         if is_stored_file or response.mimetype not in _TYPES or not is_read:
             return
-        response.vary.add("Accept-Encoding")
+        fields = response.headers
+        fields["Vary"] = ", ".join(filter(None, (fields.get("Vary"), "Accept-Encoding")))
         if response.status_code == 304 or not accepts_gzip(environ):
             return
         if response.is_streamed:
