@@ -70,7 +70,7 @@ class LogWriter:
 
     def _write(self, lines: bytes) -> None:
         """Write to all handlers of the logger. Raise OSError."""
-        if not all(map(_is_plain, self._logger.handlers)):
+        if not _only_writes(self._logger):
             for piece in _pieces(lines):
                 self._logger.info("%s", piece.decode().removesuffix("\n"))
             return
@@ -86,9 +86,15 @@ class LogWriter:
                 handler.release()
 
 
+def _only_writes(logger: logging.Logger) -> bool:
+    """Return whether all that a logger does with a message is to write it to open files."""
+    is_plain = logger.isEnabledFor(logging.INFO) and not logger.filters
+    is_last = logger.parent is None or not logger.propagate
+    return is_plain and is_last and all(map(_is_plain, logger.handlers))
+
+
 def _is_plain(handler: logging.Handler) -> bool:
-    """Return whether all that a handler does is to write messages to an open file."""
-    if type(handler) not in _PLAIN_HANDLERS or handler.filters:
+    if type(handler) not in _PLAIN_HANDLERS or handler.filters or handler.level > logging.INFO:
         return False
     formatter = handler.formatter
     if formatter and (type(formatter) is not logging.Formatter or formatter._fmt != "%(message)s"):

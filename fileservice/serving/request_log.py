@@ -78,12 +78,20 @@ def plain_line(record: RequestRecord, now: float) -> str:
 
     `now` is when the request ended, in seconds since the Unix epoch.
     """
+    client, agent, outcome, facts = _plain_parts(
+        record.client,
+        record.principal,
+        record.referer,
+        record.agent,
+        record.outcome,
+        record.route,
+        record.action,
+        record.problem,
+    )
     line = (
-        f"{_plain_client(record.client, record.principal, int(now))}"
-        f'"{_quoted(record.line) or "-"}" {record.status or "-"} {record.sent}'
-        f" {_plain_agent(record.referer, record.agent)} {record.seconds:.6f}"
-        f' "{_plain(record.outcome)}" id={record.id} received={record.received}'
-        f"{_plain_facts(record.route, record.action, record.problem)}"
+        f'{client} [{_clf_time(int(now))}] "{_quoted(record.line) or "-"}" {record.status or "-"}'
+        f" {record.sent} {agent} {record.seconds:.6f} {outcome} id={record.id}"
+        f" received={record.received} {facts}"
     )
     if record.parent:
         line += f" parent={record.parent}"
@@ -112,26 +120,25 @@ def json_line(record: RequestRecord, now: float) -> str:
 # What many requests have in common is kept.
 
 
-@lru_cache(maxsize=512)
-def _plain_client(address: str | None, principal: str | None, second: int) -> str:
+@lru_cache(maxsize=1024)
+def _plain_parts(
+    address: str | None,
+    principal: str | None,
+    referer: str | None,
+    agent: str | None,
+    outcome: str,
+    route: str,
+    action: str,
+    problem: str,
+) -> tuple[str, str, str, str]:
     # The name of a principal is not in quotation marks, so it must be one word.
     user = _quoted(principal or "-").replace(" ", "\\x20")
-    return f"{address or '-'} - {user} [{_clf_time(second)}] "
-
-
-@lru_cache(maxsize=512)
-def _plain_agent(referer: str | None, agent: str | None) -> str:
-    return f'"{_plain(referer)}" "{_plain(agent)}"'
-
-
-@lru_cache(maxsize=512)
-def _plain_facts(route: str, action: str, problem: str) -> str:
-    return f" route={route or '-'} action={action or '-'} problem={problem or '-'}"
-
-
-@lru_cache(maxsize=512)
-def _plain(text: str | None) -> str:
-    return _quoted(text or "-")
+    return (
+        f"{address or '-'} - {user}",
+        f'"{_quoted(referer or "-")}" "{_quoted(agent or "-")}"',
+        f'"{_quoted(outcome)}"',
+        f"route={route or '-'} action={action or '-'} problem={problem or '-'}",
+    )
 
 
 @lru_cache(maxsize=512)

@@ -98,6 +98,23 @@ def test_a_formatter_of_an_operator_is_used(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == "requests: a\nb\n"
 
 
+def test_handlers_and_levels_of_an_operator_are_respected(tmp_path: Path) -> None:
+    parent, logger = logging.Logger("all"), logging.Logger("lines")
+    logger.parent = parent
+    parent.addHandler(logging.FileHandler(tmp_path / "all"))
+    for name, level in (("lines", logging.INFO), ("errors", logging.ERROR)):
+        handler = logging.FileHandler(tmp_path / name)
+        handler.setLevel(level)
+        logger.addHandler(handler)
+    writer = LogWriter(logger)
+    writer.write(["a", "b"])
+    writer.close(30)
+    for handler in (*parent.handlers, *logger.handlers):
+        handler.close()
+    written = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert written == {"all": "a\nb\n", "lines": "a\nb\n", "errors": ""}
+
+
 def test_a_pipe_that_does_not_block_gets_all_lines(pipe: tuple[int, logging.Logger]) -> None:
     reading, logger = pipe
     (handler,) = logger.handlers
