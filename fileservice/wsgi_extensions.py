@@ -199,6 +199,8 @@ class FileRegions:
         has received it.
         """
         self.pieces = pieces
+        self.size = sum([len(each) if isinstance(each, bytes) else each.length for each in pieces])
+        """The number of bytes in the body."""
         self._file = file
         self._seek = seek
         self._on_close = on_close
@@ -214,13 +216,6 @@ class FileRegions:
             return self._file.fileno()
         except OSError:
             return None
-
-    @property
-    def size(self) -> int:
-        """The number of bytes in the body."""
-        return sum(
-            len(piece) if isinstance(piece, bytes) else piece.length for piece in self.pieces
-        )
 
     def __iter__(self) -> Iterator[bytes]:
         for block in _blocks(self._file, self.pieces, self._seek):

@@ -184,7 +184,8 @@ class Connection:
         if response.closes or not body.is_reusable():
             self._linger()
             return False
-        return discard(self._client, body.drop_received() or 0, worker.limits.linger)
+        unread = body.drop_received()
+        return not unread or discard(self._client, unread, worker.limits.linger)
 
     def _environ(self, request: Request, body: Body) -> dict[str, Any]:
         environ = self._environs.make(request, self._addr)

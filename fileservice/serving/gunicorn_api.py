@@ -153,7 +153,27 @@ def set_restart_command(server: Any, command: Sequence[str]) -> None:
 
 
 class BaseSource(Unreader):  # type: ignore[misc]
-    """What the parsers read from; a subclass reads the connection in `chunk`."""
+    """What the parsers read from; a subclass reads the connection in `chunk`.
+
+    gunicorn's own makes a file in memory for every call of these methods.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffered = b""
+
+    def take_buffered(self) -> bytes:
+        """Return what was read ahead, and forget it."""
+        data, self._buffered = self._buffered, b""
+        return data
+
+    def unread(self, data: bytes) -> None:
+        """Have `data` read before everything else."""
+        self._buffered = data + self._buffered
+
+    def read(self) -> bytes:
+        """Return what was read ahead, or else the next bytes from the connection."""
+        return self.take_buffered() or self.chunk()
 
 
 _FRAMING_FIELDS = ("CONTENT-LENGTH", "TRANSFER-ENCODING")
