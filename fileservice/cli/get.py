@@ -1,21 +1,29 @@
 """`fileservice get`: fetch files from a service."""
 
+import sys
+from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import click
 
+from fileservice.cli.output import printable
 from fileservice.cli.parameters import AS_JSON
 from fileservice.cli.progress import TerminalProgress, readable_size
-from fileservice.cli.service import Outcomes, ServiceOptions, with_service
+from fileservice.cli.service import Outcomes, ServiceOptions, read_first_line, with_service
 from fileservice.client import (
+    Address,
     ClientError,
     Downloaded,
     Downloader,
+    Refused,
     file_name_in,
     file_of_link,
     is_url,
 )
 from fileservice.names import BadName, FileName
+
+_STANDARD_OUTPUT = Path("-")
 
 
 @click.command()
@@ -24,7 +32,14 @@ from fileservice.names import BadName, FileName
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="The file to write, or the directory to put the files into.  [default: .]",
+    help="The file to write, the directory to put the files into, or - for standard output."
+    "  [default: .]",
+)
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file with the password of the links in its first line."
+    "  [default: a terminal is asked for it]",
 )
 @click.option("--force", is_flag=True, help="Replace files that have another content.")
 @AS_JSON
@@ -33,44 +48,72 @@ def get(
     service: ServiceOptions,
     sources: tuple[str, ...],
     output: Path | None,
+    password_file: Path | None,
     force: bool,
     as_json: bool,
 ) -> None:
     """Fetch files by their URLs, the URLs of links, or their names.
 
     A file appears under its name when all of it has arrived and has the SHA-256 that the service
-    says it has. If the command is interrupted, the same command goes on where it ended.
+    says it has. If the command is interrupted, the same command goes on where it ended. To standard
+    output, it is written while it arrives.
     """
     is_directory = output is None or output.is_dir()
+    is_stream = output == _STANDARD_OUTPUT
     if not is_directory and len(sources) > 1:
         raise click.UsageError("--output must be a directory if there are several files.")
+    if is_stream and as_json:
+        raise click.UsageError("Standard output has the file, and has no place for --json.")
+    place = _Place(output or Path(), is_directory, is_stream, force)
+    password = read_first_line(password_file) if password_file else ""
     outcomes = Outcomes(as_json)
     for source in sources:
         with outcomes.each(source):
-            _get(service, source, output or Path(), is_directory, force, outcomes)
+            try:
+                downloaded = _get(service, source, place, password)
+            except Refused as error:
+                if password or not _can_ask_for_password(source, error):
+                    raise
+                asked = click.prompt(f"Password of {printable(source)}", hide_input=True, err=True)
+                downloaded = _get(service, source, place, asked)
+            _report(outcomes, source, downloaded, is_stream=is_stream)
     outcomes.end()
 
 
-def _get(
-    service: ServiceOptions,
-    source: str,
-    output: Path,
-    is_directory: bool,
-    force: bool,
-    outcomes: Outcomes,
-) -> None:
-    with service.connect(source if is_url(source) else None) as connected:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where files are written to."""
+
+    output: Path
+    is_directory: bool
+    is_stream: bool
+    force: bool
+
+
+def _can_ask_for_password(source: str, error: Refused) -> bool:
+    is_link = is_url(source) and bool(Address.parse(source).link_secret)
+    is_terminal = sys.stdin is not None and sys.stdin.isatty()
+    return is_link and error.status == HTTPStatus.UNAUTHORIZED and is_terminal
+
+
+def _get(service: ServiceOptions, source: str, place: _Place, password: str) -> Downloaded:
+    with service.connect(source if is_url(source) else None, password) as connected:
         if not is_url(source):
             url = connected.address.url("download", _name(source))
         elif connected.address.link_secret and not connected.address.name:
             url = file_of_link(connected.connection, source)
         else:
             url = source
-        target = output / _name(file_name_in(url)) if is_directory else output
+        downloader = Downloader(connected.connection, connected.retry_seconds)
+        if place.is_stream:
+            if sys.stdout is None:
+                raise ClientError("standard output is closed")
+            with TerminalProgress(file_name_in(url)) as progress:
+                return downloader.download_to(url, sys.stdout.buffer, progress)
+        name = _name(file_name_in(url)) if place.is_directory else ""
+        target = place.output / name
         with TerminalProgress(target.name) as progress:
-            downloader = Downloader(connected.connection, connected.retry_seconds)
-            downloaded = downloader.download(url, target, progress, force=force)
-    _report(outcomes, source, downloaded)
+            return downloader.download(url, target, progress, force=place.force)
 
 
 def _name(text: str) -> FileName:
@@ -81,7 +124,7 @@ def _name(text: str) -> FileName:
         raise ClientError(f"{error}; name the file to write with --output") from None
 
 
-def _report(outcomes: Outcomes, source: str, downloaded: Downloaded) -> None:
+def _report(outcomes: Outcomes, source: str, downloaded: Downloaded, *, is_stream: bool) -> None:
     state = "complete" if downloaded.is_new else "was there already"
     digest = f"SHA-256 {downloaded.sha256.hex()}"
     if not downloaded.verified:
@@ -89,6 +132,8 @@ def _report(outcomes: Outcomes, source: str, downloaded: Downloaded) -> None:
     if not outcomes.as_json:
         size = readable_size(downloaded.size)
         click.echo(f"{downloaded.path.name}: {state}, {size}, {digest}", err=True)
+    if is_stream:
+        return
     described = {
         "file": source,
         "state": "fetched" if downloaded.is_new else "unchanged",

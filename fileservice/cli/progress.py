@@ -41,7 +41,7 @@ class TerminalProgress:
     def __exit__(self, *_: object) -> None:
         self._line.write("")
 
-    def move(self, position: int, size: int) -> None:
+    def move(self, position: int, size: int | None) -> None:
         now = time.monotonic()
         if not self._line.is_shown or now < self._next:
             return
@@ -50,8 +50,12 @@ class TerminalProgress:
         self._next = now + _SECONDS
         seconds, first = now - self._begin[0], self._begin[1]
         rate = f"  {readable_size((position - first) / seconds)}/s" if seconds > 1 else ""
-        percent = 100 * position // size if size else 100
-        self._line.write(f"{self._label}  {percent} % of {readable_size(size)}{rate}")
+        if size is None:
+            done = readable_size(position)
+        else:
+            percent = 100 * position // size if size else 100
+            done = f"{percent} % of {readable_size(size)}"
+        self._line.write(f"{self._label}  {done}{rate}")
 
     def say(self, text: str) -> None:
         self._line.write("")

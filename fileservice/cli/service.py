@@ -20,7 +20,8 @@ from fileservice.quantities import parse_duration
 
 _TOKEN = "FILESERVICE_TOKEN"  # noqa: S105  # the name of a variable
 _URL = "FILESERVICE_URL"
-_LONGEST_TOKEN = 4096
+_LONGEST_SECRET = 4096
+"""Characters."""
 _VISIBLE = re.compile("[!-~]+")
 
 
@@ -42,15 +43,16 @@ class ServiceOptions:
     retry_seconds: float
 
     @contextmanager
-    def connect(self, url: str | None = None) -> Iterator[Service]:
+    def connect(self, url: str | None = None, password: str = "") -> Iterator[Service]:
         """Connect to the service at `url`, or otherwise at that of the options.
 
-        The token is for the service of the options, if they name one, and goes to no other.
+        The token is for the service of the options, if they name one, and goes to no other. The
+        `password` is that of the link at `url`.
         """
         address = _parse(url) if url else self.address
         is_theirs = not self.url or self.address.origin == address.origin
         token = address.link_secret or (self._token() if is_theirs else "")
-        with closing(Connection(token)) as connection:
+        with closing(Connection(token, password if address.link_secret else "")) as connection:
             yield Service(address, connection, self.retry_seconds)
 
     @property
@@ -70,12 +72,17 @@ class ServiceOptions:
     def _read_token(self) -> str:
         if not self.token_file:
             return os.environ.get(_TOKEN, "").strip()
-        try:
-            with self.token_file.open(encoding="utf-8") as file:
-                return file.readline(_LONGEST_TOKEN).strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8"
-            raise click.ClickException(f"{self.token_file}: {reason}") from None
+        return read_first_line(self.token_file).strip()
+
+
+def read_first_line(path: Path) -> str:
+    """Return the first line of a file with a secret, without its end. Raise ClickException."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.readline(_LONGEST_SECRET).rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise click.ClickException(f"{path}: {reason}") from None
 
 
 def with_service(command: Callable[..., None]) -> Callable[..., None]:
@@ -125,6 +132,12 @@ class Outcomes:
                 code = getattr(error, "code", "") or None
                 self.report({"file": label, "state": "failed", "code": code, "error": str(error)})
             click.echo(f"{printable(label)}: {printable(str(error))}", err=True)
+
+    def skip(self, label: str, reason: str) -> None:
+        """Report that a file is left out, which is no failure."""
+        if self.as_json:
+            self.report({"file": label, "state": "skipped", "reason": reason})
+        click.echo(f"{printable(label)}: skipped: {reason}", err=True)
 
     def report(self, described: Mapping[str, object], text: str = "") -> None:
         """Write what has come of a file: an object, or a line of text."""

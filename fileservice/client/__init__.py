@@ -18,10 +18,11 @@ from fileservice.client.errors import (
     Unavailable,
 )
 from fileservice.client.files import delete_file, file_of_link, list_files, make_link
+from fileservice.client.folder import FolderEntry, entries_of
 from fileservice.client.progress import Progress
 from fileservice.client.retries import Retries
-from fileservice.client.transfer import Uploaded, UploadTarget
-from fileservice.client.upload import upload_file
+from fileservice.client.upload import upload_file, upload_stream
+from fileservice.client.upload_calls import Uploaded, UploadTarget
 
 __all__ = [
     "Address",
@@ -32,6 +33,7 @@ __all__ = [
     "Downloader",
     "FileChanged",
     "FileExists",
+    "FolderEntry",
     "InUse",
     "LocalFileError",
     "Progress",
@@ -41,10 +43,12 @@ __all__ = [
     "UploadTarget",
     "Uploaded",
     "delete_file",
+    "entries_of",
     "file_name_in",
     "file_of_link",
     "is_url",
     "list_files",
     "make_link",
     "upload_file",
+    "upload_stream",
 ]

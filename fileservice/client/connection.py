@@ -1,5 +1,6 @@
 """Connection: one request and its response, with every failure as an error of the client."""
 
+import base64
 import re
 import ssl
 from collections.abc import Iterator, Mapping
@@ -42,27 +43,33 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(*arguments, blocksize=_BLOCK, **options)
 
 
-class _Bearer(requests.auth.AuthBase):
-    """Sends a token; with an authentication of its own, requests does not look into ~/.netrc."""
+class _Credentials(requests.auth.AuthBase):
+    """Sends Authorization; with an authentication of its own, requests does not look into ~/.netrc.
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    A password has precedence over a token, and is sent in UTF-8 (RFC 7617).
+    """
+
+    def __init__(self, token: str, password: str) -> None:
+        self._value = f"Bearer {token}" if token else ""
+        if password:
+            self._value = f"Basic {base64.b64encode(f':{password}'.encode()).decode()}"
 
     def __call__(self, request: Any) -> Any:
-        if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
+        if self._value:
+            request.headers["Authorization"] = self._value
         return request
 
 
 class Connection:
-    """Makes requests with a token, which goes to no other host if the service redirects."""
+    """Makes requests with credentials, which go to no other host if the service redirects."""
 
-    def __init__(self, token: str = "") -> None:
+    def __init__(self, token: str = "", password: str = "") -> None:
+        """`password` is that of a link."""
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter())
         self._session.headers["User-Agent"] = f"fileservice/{__version__}"
-        self._auth = _Bearer(token)
+        self._auth = _Credentials(token, password)
 
     def close(self) -> None:
         """Close the connections."""

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import BinaryIO
 
 import requests
 
@@ -17,6 +18,7 @@ from fileservice.client.errors import (
     Refused,
     Unavailable,
 )
+from fileservice.client.output_stream import OutputStream
 from fileservice.client.part_file import PartFile
 from fileservice.client.progress import Progress
 from fileservice.client.retries import Retries
@@ -76,6 +78,23 @@ class Downloader:
         self._connection = connection
         self._retry_seconds = retry_seconds
 
+    def download_to(self, url: str, stream: BinaryIO, progress: Progress) -> Downloaded:
+        """Fetch the file at `url`, and write it to a stream while it arrives. Raise ClientError.
+
+        What has been written stays: DigestMismatch is raised after the last byte.
+        """
+        retries = Retries(self._retry_seconds, progress)
+        wanted = retries.call(lambda: self._ask(url))
+        output = OutputStream(stream)
+        try:
+            self._fetch(url, wanted, output, retries, progress)
+        except _VersionChanged:
+            raise ClientError(f"{url} was replaced while it was fetched") from None
+        if wanted.sha256 and output.sha256 != wanted.sha256:
+            raise _mismatch(url, wanted.sha256, output.sha256)
+        verified = wanted.sha256 is not None
+        return Downloaded(Path("-"), output.size, output.sha256, verified, is_new=True)
+
     def download(self, url: str, target: Path, progress: Progress, *, force: bool) -> Downloaded:
         """Fetch the file at `url`, and have it appear as `target` once it is complete.
 
@@ -101,10 +120,7 @@ class Downloader:
                     progress.say("the file was replaced meanwhile; beginning anew")
                     continue
                 if wanted.sha256 and part.sha256 != wanted.sha256:
-                    problem = DigestMismatch(
-                        f"{url} should have the SHA-256 {wanted.sha256.hex()},"
-                        f" and {part.sha256.hex()} has arrived"
-                    )
+                    problem = _mismatch(url, wanted.sha256, part.sha256)
                     part.clear()
                     progress.say(f"{problem}; beginning anew")
                     continue
@@ -129,7 +145,12 @@ class Downloader:
         return _Wanted.of(response)
 
     def _fetch(
-        self, url: str, wanted: _Wanted, part: PartFile, retries: Retries, progress: Progress
+        self,
+        url: str,
+        wanted: _Wanted,
+        part: PartFile | OutputStream,
+        retries: Retries,
+        progress: Progress,
     ) -> None:
         if part.size > wanted.size or not wanted.can_be_resumed:
             part.clear()
@@ -150,7 +171,9 @@ class Downloader:
                     part.clear()
         progress.move(part.size, wanted.size)
 
-    def _fetch_rest(self, url: str, wanted: _Wanted, part: PartFile, progress: Progress) -> None:
+    def _fetch_rest(
+        self, url: str, wanted: _Wanted, part: PartFile | OutputStream, progress: Progress
+    ) -> None:
         """Append what arrives in one response. Raise Unavailable if the connection breaks."""
         fields = {}
         if part.size:
@@ -179,6 +202,12 @@ class Downloader:
                 raise _VersionChanged
             part.write(block)
             progress.move(part.size, wanted.size)
+
+
+def _mismatch(url: str, wanted: bytes, arrived: bytes) -> DigestMismatch:
+    return DigestMismatch(
+        f"{url} should have the SHA-256 {wanted.hex()}, and {arrived.hex()} has arrived"
+    )
 
 
 def _is_same(path: Path, wanted: _Wanted) -> bool:

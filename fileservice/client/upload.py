@@ -9,10 +9,13 @@ declared digest, so a file that another process has changed is not published.
 import os
 from pathlib import Path
 from stat import S_ISREG
+from typing import BinaryIO
 
 from fileservice.client.errors import ClientError, LocalFileError
 from fileservice.client.progress import Progress
-from fileservice.client.transfer import Transfer, Uploaded, UploadTarget
+from fileservice.client.stream_transfer import StreamTransfer
+from fileservice.client.transfer import Transfer
+from fileservice.client.upload_calls import Uploaded, UploadTarget
 
 SMALL = 8 << 20
 """Bytes up to which a file is sent in one request."""
@@ -29,3 +32,13 @@ def upload_file(target: UploadTarget, path: Path, name: str, progress: Progress)
             return transfer.send_small() if status.st_size <= SMALL else transfer.send()
     except OSError as error:
         raise LocalFileError(path, error) from None
+
+
+def upload_stream(
+    target: UploadTarget, stream: BinaryIO, name: str, progress: Progress
+) -> Uploaded:
+    """Send what can be read from a stream, to be stored under a name. Raise ClientError.
+
+    It is read once, up to its end, and `SMALL` bytes are kept in memory.
+    """
+    return StreamTransfer(target, stream, name, progress, SMALL).send()

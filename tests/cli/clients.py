@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,14 +40,19 @@ class Person:
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
-    def start(self, *arguments: object) -> subprocess.Popen[str]:
-        """Start a command as a process of its own."""
+    def start(
+        self,
+        *arguments: object,
+        stdin: int = subprocess.DEVNULL,
+        command: Sequence[str] = (),
+    ) -> subprocess.Popen[str]:
+        """Start a command as a process of its own; `command` is a program that starts it."""
         kept = {key: value for key, value in os.environ.items() if "FILESERVICE" not in key}
         return subprocess.Popen(
-            [sys.executable, "-m", "fileservice", *map(str, arguments)],
+            [*command, sys.executable, "-m", "fileservice", *map(str, arguments)],
             cwd=ROOT,
             env=kept | self.variables,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

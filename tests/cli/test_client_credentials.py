@@ -1,6 +1,8 @@
 """What the client sends to whom: tokens, the secrets of links, and nothing to other hosts."""
 
+import os
 import socket
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +14,7 @@ from fileservice.client import Address
 from tests.cli.clients import Person
 from tests.support.access import EditedAccessFile
 from tests.support.servers import LiveServer
+from tests.support.wire import eventually
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +88,60 @@ def test_link_lets_a_stranger_fetch_the_file(
     (fetched / "a.txt").unlink()
     [link] = owner.json("share", "a.txt", "--note", "for Ada")
     assert link["note"] == "for Ada"
+
+
+@pytest.fixture
+def locked(owner: Person, file: Path, tmp_path: Path) -> str:
+    """The URL of a link with a password."""
+    assert owner.run("put", file).returncode == 0
+    (tmp_path / "password").write_text("pässword of a link \n")
+    options = ("--password-file", tmp_path / "password", "--expires", "1d")
+    return owner.run("share", "a.txt", *options).stdout.strip()
+
+
+def test_password_of_a_link_is_read_from_a_file(
+    stranger: Person, locked: str, guarded: LiveServer, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("password-that-is-wrong")
+    (fetched := tmp_path / "fetched").mkdir()
+    for options in ([], ["--password-file", wrong]):
+        done = stranger.run("get", locked, "-o", fetched, *options)
+        assert done.returncode == 6
+        assert "that-is-wrong" not in done.stdout + done.stderr
+    done = stranger.run("get", locked, "-o", fetched, "--password-file", tmp_path / "password")
+    assert done.returncode == 0, done.stderr
+    assert (fetched / "a.txt").read_text() == "some text\n"
+    assert "of a link " not in done.stdout + done.stderr + guarded.log()
+
+
+def test_password_of_a_link_is_asked_for_without_echo(
+    stranger: Person, locked: str, tool: Callable[[str], str]
+) -> None:
+    setsid = (tool("setsid"), "--ctty", "--wait")
+    controller, terminal = os.openpty()
+    with (
+        stranger.start("get", locked, "-o", "-", stdin=terminal, command=setsid) as process,
+        os.fdopen(controller, "r+b", buffering=0) as keyboard,
+    ):
+        os.close(terminal)
+        shown = b""
+        while b"Password" not in shown:
+            shown += keyboard.read(100)
+        # What is typed before the echo is off would be shown, and then be thrown away.
+        eventually(lambda: not termios.tcgetattr(keyboard)[3] & termios.ECHO)
+        keyboard.write("pässword of a link \n".encode())
+        output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert output == "some text\n"
+    assert "of a link " not in shown.decode() + errors
+
+
+def test_password_is_sent_to_links_alone(owner: Person, file: Path, tmp_path: Path) -> None:
+    assert owner.run("put", file).returncode == 0
+    (tmp_path / "password").write_text("password")
+    done = owner.run("get", "a.txt", "--password-file", tmp_path / "password", "-o", tmp_path)
+    assert done.returncode == 0  # by the token
 
 
 def test_link_lets_a_guest_send_a_file(

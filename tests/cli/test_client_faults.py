@@ -9,6 +9,7 @@ import pytest
 from fileservice.client.transfer import Transfer
 from fileservice.client.upload import SMALL
 from fileservice.client.upload_step import UploadStep
+from tests.cli import commands
 from tests.cli.clients import Person
 from tests.clients.fault_proxy import Fault, FaultProxy, Link, delay, random_plan
 from tests.support.faulty_proxy import FaultyProxy
@@ -70,6 +71,22 @@ def test_upload_survives_every_kind_of_connection_fault(
     server: LiveServer, file: Path, size: int, seed: int
 ) -> None:
     assert_survives(server, file, random_plan(seed, size, *EVERY_FAULT))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("size", [SIZE], indirect=True)
+@pytest.mark.parametrize("seed", range(3))
+def test_standard_input_survives_every_kind_of_connection_fault(
+    server: LiveServer, file: Path, size: int, seed: int
+) -> None:
+    plan = random_plan(seed, size, *EVERY_FAULT)
+    with FaultProxy(server.port, plan) as proxy:
+        variables = Person(proxy.url, file.parent).variables
+        arguments = ("put", "-", "--name", "a.txt")
+        done = commands.run(*arguments, given=file.read_text(), **variables)
+        assert done.returncode == 0, done.stderr
+        assert proxy.fired == len(plan)
+    assert (server.store / "a.txt").read_bytes() == file.read_bytes()
 
 
 def test_client_that_lost_the_last_answer_finds_out_that_the_file_is_stored(

@@ -1,16 +1,21 @@
 """fileservice put, get, ls and rm: transfers that break off go on, and nothing false is kept."""
 
 import hashlib
+import io
 import os
 import random
 import re
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fileservice.client import ClientError, Connection, Downloader
+from fileservice.client.progress import NoProgress
 from fileservice.client.upload import SMALL
 from tests.cli.clients import Person
 from tests.support.faulty_proxy import FaultyProxy
@@ -263,10 +268,46 @@ def test_file_with_another_digest_than_it_should_have_is_not_kept(
     status = stored.stat()
     stored.write_text("some tixt\n")
     os.utime(stored, ns=(status.st_atime_ns, status.st_mtime_ns))
-    done = person.run("get", "a.txt", "-o", fetched)
-    assert done.returncode == 3
-    assert "SHA-256" in done.stderr
+    for place in (fetched, "-"):
+        done = person.run("get", "a.txt", "-o", place)
+        assert done.returncode == 3
+        assert "SHA-256" in done.stderr
     assert names_in(fetched) == []
+
+
+def test_standard_output_has_the_file_whatever_breaks(
+    distant: Person, proxy: FaultyProxy, server: LiveServer, content: bytes
+) -> None:
+    (server.store / "large.txt").write_bytes(content)
+    proxy.reset_after, proxy.resets = HALF, 1
+    done = distant.run("get", "large.txt", "-o", "-")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == content.decode()
+    assert "trying again" in done.stderr
+    assert proxy.resets == 0
+    assert distant.run("get", "large.txt", "-o", "-", "--json").returncode == 2
+
+
+def test_standard_output_of_a_file_that_is_replaced_meanwhile_ends_with_an_error(
+    proxy: FaultyProxy, server: LiveServer, content: bytes
+) -> None:
+    (server.store / "large.txt").write_bytes(content)
+
+    class Output(io.BytesIO):
+        """When an eighth of the file is there, it is replaced, and the connection breaks."""
+
+        def write(self, block: Any) -> int:
+            if self.tell() < SIZE // 8 <= self.tell() + len(block):
+                (server.store / "large.txt").unlink()
+                (server.store / "large.txt").write_bytes(content[::-1])
+                proxy.cut()
+            return super().write(block)
+
+    output, url = Output(), f"http://127.0.0.1:{proxy.port}/download/large.txt"
+    with closing(Connection()) as connection, pytest.raises(ClientError, match="was replaced"):
+        Downloader(connection, 60).download_to(url, output, NoProgress())
+    assert len(output.getvalue()) >= SIZE // 8
+    assert content.startswith(output.getvalue())
 
 
 def test_file_whose_digest_the_service_does_not_know_is_fetched_and_said_to_be_so(

@@ -1,0 +1,42 @@
+"""OutputStream: a file that is being fetched, as the bytes that another program reads."""
+
+import hashlib
+from pathlib import Path
+from typing import BinaryIO
+
+from fileservice.client.errors import ClientError, LocalFileError
+
+_NAME = "standard output"
+
+
+class OutputStream:
+    """The bytes that have been written so far, which cannot be taken back."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self.size = 0
+        """The number of bytes."""
+
+    @property
+    def sha256(self) -> bytes:
+        """The digest of the bytes so far."""
+        return self._digest.digest()
+
+    def write(self, block: bytes) -> None:
+        """Write bytes. Raise LocalFileError."""
+        try:
+            self._stream.write(block)
+            self._stream.flush()
+        except OSError as error:
+            raise LocalFileError(Path(_NAME), error) from None
+        self._digest.update(block)
+        self.size += len(block)
+
+    def clear(self) -> None:
+        """Raise ClientError if there are bytes: a service that sends them again cannot help."""
+        if self.size:
+            raise ClientError(
+                f"the service cannot go on at byte {self.size}, and what was written to {_NAME}"
+                " cannot be taken back"
+            )
