@@ -28,6 +28,7 @@ STORED = {
 TOOLS = ("curl", "jq", "openssl", "rsync", "setfattr", "unzip")
 START = """
 curl() { command curl -sSf "$@"; }
+fileservice() { "$PYTHON" -m fileservice "$@"; }
 python() {
     "$PYTHON" "$@" > output
     cat output
@@ -66,12 +67,17 @@ def directory(sample: Callable[[str], Path], tmp_path: Path) -> Path:
     return directory
 
 
-def blocks(page: str) -> list[str]:
+COMMAND = re.compile(r"^(?:.*\| )?fileservice ", re.M)
+"""A call of the command line, which takes as long as all others of a page."""
+
+
+def blocks(page: str, *, with_command_line: bool = True) -> list[str]:
     """Return the blocks of shell and Python of a page, as commands."""
     found = re.findall(r"^```(sh|python)\n(.+?)^```", (DOCS / page).read_text(), re.M | re.S)
     return [
         text if kind == "sh" else f"\"$PYTHON\" - <<'END_OF_PYTHON'\n{text}END_OF_PYTHON\n"
         for kind, text in found
+        if with_command_line or not COMMAND.search(text)
     ]
 
 
@@ -122,22 +128,38 @@ def run(
     return run
 
 
-def is_slow(page: str) -> bool:
-    """Whether a page calls the command line, which has tests of its own."""
-    return "python -m fileservice" in (DOCS / page).read_text()
+def ways(page: str) -> list[tuple[str, bool, bool]]:
+    """How the commands of a page are run: with the command line or without, and how thoroughly.
+
+    The command line has tests of its own. Where the other commands of a page need none of it, they
+    are run by themselves, too.
+    """
+    text = "".join(blocks(page))
+    if "python -m fileservice" in text:
+        return [(page, True, True)]
+    uses = bool(COMMAND.search(text))
+    return [(page, False, False), *([(page, True, True)] if uses else [])]
 
 
 @pytest.mark.parametrize(
-    "page",
-    [pytest.param(p, marks=pytest.mark.thorough if is_slow(p) else ()) for p in PAGES],
+    ("page", "with_command_line"),
+    [
+        pytest.param(page, uses, marks=pytest.mark.thorough if is_slow else ())
+        for each in PAGES
+        for page, uses, is_slow in ways(each)
+    ],
 )
 def test_commands_of_a_guide_succeed_one_after_the_other(
-    page: str, run: Callable[[str], None], live: LiveServer, directory: Path
+    page: str,
+    with_command_line: bool,
+    run: Callable[[str], None],
+    live: LiveServer,
+    directory: Path,
 ) -> None:
     for name in STORED.get(page, ()):
         with live.client() as client:
             client.put(f"/upload/{name}", content=(directory / name).read_bytes())
-    run("".join(blocks(page)))
+    run("".join(blocks(page, with_command_line=with_command_line)))
 
 
 @pytest.mark.parametrize("way", ["copy-in.sh", "send-in.sh"])
