@@ -8,7 +8,7 @@ is reported once, in one place, whichever application has answered it, and also 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +18,21 @@ trace_parent: ContextVar[str] = ContextVar("trace_parent", default="")
 of its span, or the one that it came with; "" if it has none."""
 AUDIT_LOGGER = "fileservice.audit"
 """The name of the logger of the audit log, whose messages are complete lines."""
+AUDIT_LOG = "fileservice.audit_log"
+"""The AuditLog in the WSGI environment; without one, that logger writes in its caller's thread."""
+
+
+class AuditLog(Protocol):
+    """Has lines written to the audit log, in any thread, without holding up others."""
+
+    def is_blocked(self) -> bool:
+        """Return whether the log takes no lines at present."""
+
+    def add(self, line: str) -> Callable[[], bool]:
+        """Add a line; return what waits until it is written, and returns False if that takes long.
+
+        Lines are written in their order. One that cannot be written is kept until it can.
+        """
 
 
 _IDS_AT_ONCE = 64

@@ -1,6 +1,8 @@
 """The WSGI environment of a request (PEP 3333)."""
 
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from wsgiref.util import FileWrapper
 
@@ -11,11 +13,17 @@ _FILE_BLOCK_SIZE = 256 * 1024
 
 
 class EnvironFactory:
-    """Makes the environments of the requests that arrive by one listener."""
+    """Makes the environments of the requests that arrive by one listener.
 
-    def __init__(self, cfg: Any, server: Any) -> None:
+    All of them have the `extensions` that the worker offers.
+    """
+
+    def __init__(
+        self, cfg: Any, server: Any, extensions: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         name, port = server[:2] if isinstance(server, tuple) else (str(server), "")
         self._shared = shared_environ(cfg) | {
+            **extensions,
             "wsgi.file_wrapper": wrap_file,
             "SERVER_NAME": name,
             "SERVER_PORT": str(port),

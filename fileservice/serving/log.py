@@ -60,6 +60,10 @@ class Log(BaseLogger):  # type: ignore[misc]  # gunicorn has no types
     """Whether every line is an object in JSON; gunicorn's configuration sets it."""
     audit_log: str | None = None
     """Where the audit log goes: a path, or "-" for stdout."""
+    audit_seconds = 5.0
+    """A line of it has so many seconds to be written; after that, requests are refused."""
+    audit_handler: "logging.StreamHandler[Any] | None" = None
+    """Has the file of the audit log, if there is one."""
 
     def setup(self, cfg: Any) -> None:
         """Open the logs that `cfg` names; a `logconfig` of the operator stays in effect."""
@@ -88,15 +92,17 @@ class Log(BaseLogger):  # type: ignore[misc]  # gunicorn has no types
             logger.removeHandler(handler)
             handler.close()
         if self.audit_log == "-":
-            logger.addHandler(logging.StreamHandler(sys.stdout))
+            self.audit_handler = logging.StreamHandler(sys.stdout)
         elif self.audit_log:
             try:
                 # A FileHandler, or SIGUSR1 would not open it again.
-                logger.addHandler(logging.FileHandler(self.audit_log, encoding="ascii"))
+                self.audit_handler = logging.FileHandler(self.audit_log, encoding="ascii")
             except OSError as error:
                 # gunicorn ends with the message of a RuntimeError.
                 text = f"FILESERVICE_AUDIT_LOG={self.audit_log!r}: {error.strerror}"
                 raise RuntimeError(text) from None
+        if self.audit_handler:
+            logger.addHandler(self.audit_handler)
 
     def access(
         self, resp: Any, _req: Any, environ: dict[str, Any], request_time: timedelta

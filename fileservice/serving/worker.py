@@ -18,7 +18,8 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.socket import socket
 
-from fileservice.request_record import RequestObserver
+from fileservice.request_record import AUDIT_LOG, RequestObserver
+from fileservice.serving.audit_writer import AuditWriter
 from fileservice.serving.balance import BalancedServer, ConnectionBalance
 from fileservice.serving.certificates import worker_tls_context
 from fileservice.serving.connection import Connection, TimeLimits
@@ -87,6 +88,7 @@ class TransferWorker(BaseWorker):
         self._begun: deque[float] = deque(maxlen=FEW_REQUESTS + 1)  # when the last requests began
         self._accept_queue = QueueMonitor()
         self._loop_delay = LoopDelay(self._count_requests, self._report_delay)
+        self._audit: AuditWriter | None = None
         self.observers: list[RequestObserver] = []
         """Those that are informed about every request; gunicorn's configuration adds to them."""
 
@@ -120,6 +122,8 @@ class TransferWorker(BaseWorker):
         log_loop_errors(self._log_loop_error)
         self._balance = ConnectionBalance(self.balance_slot)
         self._balance.report(0)
+        if self.log.audit_handler:
+            self._audit = AuditWriter(self.log.audit_handler, self.log.audit_seconds)
         servers = [self._listen(listener) for listener in self.sockets]
         gevent.spawn(self._loop_delay.measure)
         writer = LogWriter(self.log.access_log)
@@ -132,6 +136,8 @@ class TransferWorker(BaseWorker):
             for observer in self.observers:
                 observer.flush()
             writer.close(_KILL_SECONDS)
+            if self._audit:
+                self._audit.close(_KILL_SECONDS)
 
     def _serve_until_stopped(self, servers: Iterable[BalancedServer]) -> None:
         while self.alive:
@@ -198,7 +204,8 @@ class TransferWorker(BaseWorker):
 
     def _listen(self, listener: socket) -> BalancedServer:
         listener.setblocking(True)
-        environs = EnvironFactory(self.cfg, listener.getsockname())
+        extensions = {AUDIT_LOG: self._audit} if self._audit else {}
+        environs = EnvironFactory(self.cfg, listener.getsockname(), extensions)
         tls = worker_tls_context(self.cfg)
         server = BalancedServer(
             self._balance, listener, handle=partial(self.handle, environs, tls), spawn=self._pool

@@ -35,7 +35,7 @@ from fileservice.names import FileName
 from fileservice.request_record import record_of
 from fileservice.storage import StorageError, StoredFile
 from fileservice.upload import Caller
-from fileservice.web.audit import audit_file
+from fileservice.web.audit import audit_files, require_audit_log
 from fileservice.web.authentication import Authenticator
 from fileservice.web.guests import account_of_guest
 from fileservice.web.link_access import secret_in_path
@@ -56,6 +56,8 @@ _UPLOAD = "fileservice.is_upload"
 _METER = "fileservice.byte_meter"
 _ACTIONS_OF_UPLOADS = frozenset({Action.WRITE, Action.RESUME})
 _METHODS_OF_UPLOADS = frozenset({"POST", "PUT", "PATCH"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""What downloads do is audited when it is known which file they are of."""
 
 
 def requires(action: Action, arguments: Collection[str] | None = ()) -> Callable[[_View], _View]:
@@ -112,11 +114,13 @@ class Door:
 
         What anybody may do is let through without a principal if the store cannot say whether a
         session is valid: the page for signing in is not in the store. Raise Unauthenticated,
-        Forbidden, TooManyRequests or TooManyUploads, or a StorageError. `leave` must be called when
-        the request has ended, whether this raised or not.
+        Forbidden, TooManyRequests, TooManyUploads or AuditUnavailable, or a StorageError. `leave`
+        must be called when the request has ended, whether this raised or not.
         """
         record = record_of(environ)
         record.action = action.description
+        if environ["REQUEST_METHOD"] not in _SAFE_METHODS:
+            require_audit_log(environ)
         try:
             principal = self._identify(environ)
         except StorageError:
@@ -222,10 +226,11 @@ class Door:
             if current is not principal and current.id != principal.id:
                 raise Unauthenticated
             decide(current, action, name)
+            require_audit_log(environ)
             latest = current
 
         def report_stored(file: StoredFile, is_replacement: bool) -> None:
-            audit_file(environ, "replaced" if is_replacement else "stored", file)
+            audit_files(environ, "replaced" if is_replacement else "stored", file)
 
         account: QuotaAccount | GuestAccount
         if principal.kind is PrincipalKind.LINK:

@@ -19,6 +19,7 @@ RequestError
 ├── PreconditionFailed      a condition of the request is false (RFC 9110 section 13.1)
 ├── Overloaded              other requests have been waiting for too long
 ├── TooManySearches         other requests search or sort the list
+├── AuditUnavailable        what would be done cannot be written to the audit log
 ├── NotReady                the service should get no requests now
 └── ShuttingDown            the service is about to stop
 
@@ -165,6 +166,13 @@ class TooManySearches(RequestError):
     def __init__(self) -> None:
         super().__init__(
             "other requests are searching or sorting the list just now; try again in a moment"
+        )
+
+
+class AuditUnavailable(RequestError):
+    def __init__(self) -> None:
+        super().__init__(
+            "the service records what is done, and cannot do so at present; try again later"
         )
 
 

@@ -14,7 +14,7 @@ from fileservice.protocols.digests import repr_digest
 from fileservice.protocols.ranges import ByteRange, content_range
 from fileservice.request_record import record_of
 from fileservice.storage import Opened, StoredFile
-from fileservice.web.audit import audit_file
+from fileservice.web.audit import audit_files
 from fileservice.web.representations import (
     CompleteResponse,
     content_disposition,
@@ -58,7 +58,7 @@ def send(
         fields["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
     if environ["REQUEST_METHOD"] == "GET":
         record_of(environ).transfer = "download"
-        audit_file(environ, "read", file)
+        audit_files(environ, "read", file)
     body = FileRegions(opened.body, pieces, opened.seek_range, on_close)
     digest = repr_digest(file.content.sha256)
     headers = Headers()

@@ -101,7 +101,12 @@ class LinkTransfers:
         if wanted.method == "GET":
             client = self._cookies.client(environ, link_secret_of(environ))
             on_close = self._begin(link, client, ranges, file, record_of(environ).ids)
-        return send(environ, opened, ranges, inline=wanted.inline, on_close=on_close)
+        try:
+            return send(environ, opened, ranges, inline=wanted.inline, on_close=on_close)
+        except BaseException:
+            if on_close:
+                on_close(0, False)  # the client gets nothing for its use
+            raise
 
     def _begin(
         self,

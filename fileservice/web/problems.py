@@ -177,6 +177,8 @@ TABLE = (
         {web.SignOutIncomplete: ()}),
     Row("storage-unavailable", 503, "The storage does not answer",
         {storage.StorageUnavailable: ()}, retry_after=10),
+    Row("audit-unavailable", 503, "What is done cannot be recorded at present",
+        {web.AuditUnavailable: ()}, retry_after=10),
     Row("not-ready", 503, "The service is not ready", {web.NotReady: ()}, retry_after=10),
     Row("provider-unavailable", 503, "Signing in does not work at present",
         {web.ProviderUnavailable: ()}, retry_after=30),
@@ -218,7 +220,10 @@ def problem_response(
     record = record_of(environ)
     record.problem = row.code
     if row.code in _REFUSALS:
-        audit(environ, "refused", action=record.action, problem=row.code)
+        try:
+            audit(environ, "refused", action=record.action, problem=row.code)
+        except web.AuditUnavailable as unavailable:  # nobody may try credentials unaudited
+            return problem_response(environ, unavailable, page)
     problem: Mapping[str, object] = {
         "type": row.type_prefix + row.code,
         "title": row.title,

@@ -62,11 +62,11 @@ def test_door_says_who_asks_for_the_access_log_also_if_it_refuses(tmp_path: Path
     path.write_text(token(scopes='["list"]'))
     authenticator = Authenticator(anonymous(Scope), AccessFile(path))
     for action in (Action.LIST, Action.DELETE):
-        environ = {"HTTP_AUTHORIZATION": f"Bearer {SECRET}"}
+        environ = {"REQUEST_METHOD": "GET", "HTTP_AUTHORIZATION": f"Bearer {SECRET}"}
         with suppress(Forbidden):
             door_with(authenticator, root=tmp_path).admit(environ, action)
         assert environ["REMOTE_USER"] == "token:ci"
-    environ = {}
+    environ = {"REQUEST_METHOD": "GET"}
     door_with(authenticator, root=tmp_path).admit(environ, Action.LIST)
     assert "REMOTE_USER" not in environ
 

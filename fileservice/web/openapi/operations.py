@@ -10,7 +10,7 @@ TEXT: Schema = {"type": "string"}
 WHOLE_NUMBER: Schema = {"type": "integer", "minimum": 0}
 
 OF_ANY = ("bad-request", "unauthenticated", "wrong-host", "too-many-requests", "internal", "busy",
-          "storage-unavailable")  # fmt: skip
+          "storage-unavailable", "audit-unavailable")  # fmt: skip
 """The codes of problems with which every request may be answered."""
 OF_PATHS = ("method-not-allowed",)
 """What any other method at the path of an operation is answered with."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from contextlib import nullcontext
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
 
@@ -12,16 +11,13 @@ from fileservice.names import BadName, FileName
 from fileservice.request_record import record_of
 from fileservice.storage import StoredFile
 from fileservice.web import query_arguments
-from fileservice.web.audit import audit_file
+from fileservice.web.audit import audit_files
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.door import principal_of, requires
 from fileservice.web.errors import BadQuery, NoSuchFile
 from fileservice.web.list_query import Query
 from fileservice.web.security_headers import FILE_HEADERS
 from fileservice.web.zip_archive import MAX_FILES, ZipArchive
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 _FIELDS = {
     "Content-Disposition": 'attachment; filename="files.zip"',
@@ -53,7 +49,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
         marks = dependencies.damage_marks
         for file in files:
             marks.require_intact(file)  # a listing of a bucket does not say enough for that
-        dependencies.executor.run_io(_audit, request.environ, files)
+        dependencies.executor.run_io(audit_files, request.environ, "read", *files)
         content = ZipArchive(dependencies.store, dependencies.executor, files, marks)
         response = Response(iter(content), mimetype="application/zip", headers=_FIELDS)
         response.content_length = content.size
@@ -61,11 +57,6 @@ def routes(dependencies: Dependencies) -> Blueprint:
         return response
 
     return blueprint
-
-
-def _audit(environ: "WSGIEnvironment", files: Iterable[StoredFile]) -> None:
-    for file in files:
-        audit_file(environ, "read", file)
 
 
 def _named(

@@ -16,7 +16,7 @@ from fileservice.protocols.conditional import Outcome, evaluate
 from fileservice.request_record import record_of
 from fileservice.storage import NotFound, Opened, VersionChanged
 from fileservice.web import query_arguments
-from fileservice.web.audit import audit_file
+from fileservice.web.audit import audit_files
 from fileservice.web.dependencies import Dependencies
 from fileservice.web.direct_application import DirectApplication, Report
 from fileservice.web.door import principal_of, requires
@@ -99,7 +99,7 @@ class Downloads(DirectApplication):
             url = self._store.presigned_url(opened.file, fields)
             if url:
                 opened.body.close()
-                audit_file(environ, "read", opened.file)
+                audit_files(environ, "read", opened.file)
                 found = {"Location": url, "Cache-Control": "no-store"}
                 return empty(307, FILE_HEADERS | found)
         return send(environ, opened, wanted.begin_ranges(opened), inline=wanted.inline)
@@ -155,7 +155,7 @@ def routes(dependencies: Dependencies) -> Blueprint:
                 )
             except NotFound:
                 continue  # it was deleted or replaced meanwhile, so the conditions count again
-            audit_file(request.environ, "deleted", file)
+            audit_files(request.environ, "deleted", file)
             return empty(204)
 
     return blueprint

@@ -13,8 +13,9 @@ from flask import Blueprint, Response, jsonify, request
 
 from fileservice.access import AccessFile, Action
 from fileservice.storage import StorageError, StorageFull, StorageUnavailable, Store
+from fileservice.web.audit import require_audit_log
 from fileservice.web.door import requires
-from fileservice.web.errors import NotReady, ShuttingDown
+from fileservice.web.errors import AuditUnavailable, NotReady, ShuttingDown
 from fileservice.web.security_headers import JSON_HEADERS
 from fileservice.wsgi_extensions import is_stopping
 
@@ -53,6 +54,10 @@ def routes(
             raise NotReady("ACCESS_FILE cannot be read or has mistakes, which are in the log")
         if scanner:
             _require_scanner(scanner)
+        try:
+            require_audit_log(request.environ)
+        except AuditUnavailable as error:
+            raise NotReady("the audit log takes no lines at present") from error
         return _ok()
 
     return blueprint
