@@ -1,4 +1,7 @@
-"""The profiles of docker-compose.yml fit together. `make image-test` runs the one for Redis."""
+"""The profiles of docker-compose.yml fit together.
+
+`make image-test` runs those for ClamAV and Redis.
+"""
 
 import re
 import subprocess
@@ -7,6 +10,7 @@ from collections.abc import Callable
 from tests.support.servers import ROOT
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
+CLAMD = ROOT / "deploy" / "clamav" / "clamd.conf"
 PROMETHEUS = ROOT / "deploy" / "prometheus" / "prometheus.yml"
 
 
@@ -22,9 +26,19 @@ def test_only_the_service_itself_starts_without_a_profile() -> None:
 
 
 def test_every_service_is_without_capabilities_and_on_a_read_only_file_system() -> None:
-    for name in ("fileservice", "redis", "prometheus"):
+    for name in ("fileservice", "clamav", "redis", "prometheus"):
         for line in ("read_only: true", "- ALL", "- no-new-privileges:true"):
             assert line in service(name)
+
+
+def test_clamd_looks_at_every_file_of_the_size_that_its_profile_allows() -> None:
+    (allowed,) = re.findall(r"FILESERVICE_MAX_FILE_SIZE=(\d+)MiB", COMPOSE)
+    configured = dict(line.split() for line in CLAMD.read_text().splitlines() if line[:1].isalpha())
+    for name in ("StreamMaxLength", "MaxFileSize", "MaxScanSize"):
+        assert configured[name] == f"{allowed}M"
+    assert configured["AlertExceedsMax"] == "yes"
+    assert f"FILESERVICE_CLAMD_URL=tcp://clamav:{configured['TCPSocket']}" in COMPOSE
+    assert f"./{CLAMD.relative_to(ROOT)}:/etc/clamav/clamd.conf:ro" in service("clamav")
 
 
 def test_prometheus_finds_its_configuration_and_its_token_where_they_are_mounted() -> None:
