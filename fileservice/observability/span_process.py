@@ -65,6 +65,7 @@ class SpanProcess:
         self._unsent = b""
         self._left_out = 0
         self._ended = 0.0  # when the process was last found to have ended
+        self._is_closed = False
         self._start()
 
     @property
@@ -78,6 +79,8 @@ class SpanProcess:
         return len(self._unsent)
 
     def send(self, spans: Sequence[SpanFacts]) -> None:
+        if self._is_closed:  # requests end until the worker does
+            return
         if not self._process and time.monotonic() - self._ended >= self._restart_seconds:
             self._start()
         if self._unsent or not self._process:
@@ -91,6 +94,7 @@ class SpanProcess:
             self._left_out = 0
 
     def close(self, seconds: float) -> None:
+        self._is_closed = True
         if not self._process:
             return
         os.close(self._input)
@@ -114,7 +118,8 @@ class SpanProcess:
         with suppress(OSError):  # a user may have pipes of so many bytes, and no more
             fcntl.fcntl(self._input, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         try:
-            self._process = _Popen(  # this is a program of our own
+            # What gevent may have replaced meanwhile is looked up when it is used.
+            self._process = subprocess.Popen(  # noqa: S603  # this is a program of our own
                 [sys.executable, "-P", "-c", _PROGRAM, json.dumps(sys.path)],
                 stdin=its_input,
                 stdout=its_output,
@@ -157,7 +162,3 @@ class SpanProcess:
         os.close(self._input)
         os.close(self._output)
         self._process, self._unsent, self._ended = None, b"", time.monotonic()
-
-
-# Not the class by which gevent replaces it later: that one would take signals of the worker.
-_Popen = subprocess.Popen

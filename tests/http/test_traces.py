@@ -122,6 +122,7 @@ def test_spans_of_a_worker_that_stops_are_received(
     request_id = httpx.get(f"{server.url}/download").headers["X-Request-Id"]
     assert server.stop() == 0
     assert request_id in {span.request_id for span in running.spans()}
+    assert "Traceback" not in server.log()
 
 
 @pytest.mark.usefixtures("over_a_directory")

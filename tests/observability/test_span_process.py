@@ -158,10 +158,43 @@ def test_process_that_was_killed_is_replaced(
     eventually(lambda: process.send(spans()) or process.pid not in (killed, None))
     process.send(spans())
     process.close(60)
+    process.send(spans())  # what ends while the worker does starts no process again
+    assert process.pid is None
     assert len(running.spans()) >= 1
     assert messages(caplog)[0] == (
         "the process that sends spans has ended (-9); another one is started in 0 s"
     )
+
+
+_GREENLETS = """
+import os, signal, sys, time
+from gevent import monkey
+from fileservice.observability import SpanProcess
+
+process = SpanProcess(os.environ, restart_seconds=0.0)  # as before a worker replaces anything
+monkey.patch_all()
+killed = process.pid
+os.kill(killed, signal.SIGKILL)
+while process.pid in (killed, None):
+    process.send([])
+    process.send(%s)
+    time.sleep(0.01)
+process.send(%s)
+process.close(60)
+process.send([])
+assert process.pid is None
+"""
+
+
+def test_process_that_was_killed_is_replaced_where_gevent_has_replaced_the_library(
+    running: Collector, environ: dict[str, str]
+) -> None:
+    program = _GREENLETS % (spans(), spans())
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environ, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(running.spans()) >= 1
 
 
 def test_process_ends_when_its_worker_was_killed(
