@@ -1,10 +1,10 @@
 """Pipeline: the blocks of a body are counted, inspected, hashed and written as they arrive."""
 
 import math
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from threading import get_ident
 
 from fileservice.request_record import StageTimes
 from fileservice.storage import StorageError, Writer
@@ -113,7 +113,7 @@ class Pipeline:
         Raise TooLarge, UnacceptableContent, StorageFull, and whatever the reservation and `blocks`
         raise. After any of these but the last, the scan cannot be used any more.
         """
-        iterator, self._thread = iter(blocks), get_ident()
+        iterator, self._thread = iter(blocks), threading.get_ident()
         began = time.perf_counter()
         try:
             for block in iterator:
@@ -212,7 +212,7 @@ class Pipeline:
             return
         with closing(self._reserve_in_steps(self._length)) as self._steps:
             self._is_reserving = True
-            may_wait_for_client = get_ident() == self._thread
+            may_wait_for_client = threading.get_ident() == self._thread
             if may_wait_for_client:
                 self._reserve_all_steps()
             yield
