@@ -14,6 +14,10 @@ from tests.support.requirements import require
 from tests.support.servers import LiveServer
 
 HERE = Path(__file__).parent
+first_client = pytest.mark.parametrize(
+    "client", ["tus_js", pytest.param("tuspy", marks=pytest.mark.thorough)], indirect=True
+)
+"""For what the other client does in the same way: its process costs more than the upload."""
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import pytest
 
 from tests.clients.checks import assert_kept, assert_survives, assert_whole
 from tests.clients.clients import PERSISTENT, Client
+from tests.clients.conftest import first_client
 from tests.clients.fault_proxy import FaultProxy, Link, random_plan
 from tests.clients.workers import worker_with
 from tests.support.servers import LiveServer
@@ -54,9 +55,7 @@ def test_an_upload_survives_kill_9_of_its_workers(
     assert_swept(server)
 
 
-@pytest.mark.parametrize(
-    "client", ["tus_js", pytest.param("tuspy", marks=pytest.mark.thorough)], indirect=True
-)
+@first_client
 def test_an_upload_survives_kill_9_of_the_server(
     start_server: Callable[..., LiveServer],
     client: Client,

@@ -14,6 +14,7 @@ from tests.clients.checks import (
     assert_whole,
 )
 from tests.clients.clients import PERSISTENT, Client
+from tests.clients.conftest import first_client
 from tests.clients.fault_proxy import Fault, FaultProxy, Link, delay, random_plan
 from tests.support.servers import LiveServer
 
@@ -29,10 +30,15 @@ EVERY_FAULT = (
 CHUNKED = ("--chunk-size", str(MIB))
 
 
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.thorough)])
 def test_uploads_survive_every_kind_of_connection_fault(
-    tus_server: LiveServer, tus_js: Client, tuspy: Client, make_text: Callable[..., Path]
+    tus_server: LiveServer,
+    tus_js: Client,
+    tuspy: Client,
+    make_text: Callable[..., Path],
+    count: int,
 ) -> None:
-    files = [make_text((6 + seed) * MIB + seed, seed) for seed in range(4)]
+    files = [make_text((6 + seed) * MIB + seed, seed) for seed in range(count)]
 
     def survive(client: Client, seed: int) -> None:
         file = files[seed]
@@ -70,6 +76,7 @@ def test_a_client_that_checks_its_chunks_survives_resets(
     assert_survives(tuspy, tus_server, plan, file, "--checksum", *CHUNKED)
 
 
+@first_client
 def test_a_client_that_lost_the_answer_to_its_creation_creates_another_upload(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
 ) -> None:
@@ -78,6 +85,7 @@ def test_a_client_that_lost_the_answer_to_its_creation_creates_another_upload(
     assert len(traffic.uploads()) == 2
 
 
+@first_client
 def test_a_client_that_lost_the_last_answer_learns_that_the_upload_is_complete(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
 ) -> None:
@@ -98,6 +106,7 @@ def test_bytes_that_reached_the_server_before_a_connection_ended_are_kept(
     assert traffic.bytes_sent_again(upload) == 0, traffic
 
 
+@first_client
 def test_a_client_continues_after_a_late_request_of_its_own_took_the_lock(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
 ) -> None:

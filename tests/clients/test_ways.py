@@ -14,6 +14,7 @@ from tests.clients.checks import (
     assert_whole,
 )
 from tests.clients.clients import PERSISTENT, Client
+from tests.clients.conftest import first_client
 from tests.clients.fault_proxy import Fault, FaultProxy, Link, delay, random_plan
 from tests.support.servers import LiveServer
 
@@ -33,6 +34,7 @@ def test_a_client_uploads_a_file_under_any_name(
     assert_whole(tus_server, NOT_TO_BE_GUESSED, file)
 
 
+@first_client
 def test_a_client_uploads_an_empty_file(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
 ) -> None:
@@ -101,6 +103,7 @@ def test_parallel_partial_uploads_become_one_file(
     assert_whole(tus_server, "a.txt", file)
 
 
+@first_client
 def test_a_name_that_is_taken_is_refused_at_once(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
 ) -> None:
@@ -113,6 +116,7 @@ def test_a_name_that_is_taken_is_refused_at_once(
     assert_whole(tus_server, "a.txt", first)
 
 
+@first_client
 def test_a_type_that_is_not_allowed_is_refused_at_once(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
 ) -> None:
@@ -122,6 +126,7 @@ def test_a_type_that_is_not_allowed_is_refused_at_once(
     assert outcome.problem()["code"] == "extension-not-allowed"
 
 
+@first_client
 @pytest.mark.parametrize(
     "options",
     [
@@ -142,6 +147,7 @@ def test_bytes_that_are_not_what_the_name_says_are_refused(
     assert_gone(tus_server, upload)
 
 
+@first_client
 def test_the_first_of_two_uploads_to_one_name_to_end_wins(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
 ) -> None:

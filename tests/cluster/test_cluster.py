@@ -230,7 +230,7 @@ def test_a_download_continues_at_another_replica_after_kill_9(cluster: Cluster) 
     victim.wait()
 
 
-@pytest.mark.parametrize("races", [100, pytest.param(1000, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("races", [30, pytest.param(1000, marks=pytest.mark.thorough)])
 def test_exactly_one_replica_wins_each_race_for_a_name(cluster: Cluster, races: int) -> None:
     urls = [server.url for server in cluster.replicas]
     with httpx.Client(timeout=60) as client, ThreadPoolExecutor(12) as threads:
