@@ -409,7 +409,7 @@ def test_waiting_for_redis_does_not_stop_other_requests(
 
     with ThreadPoolExecutor(1) as pool, httpx.Client(base_url=server.url) as client:
         waiting = pool.submit(wait)
-        while not answered.is_set():
+        while not answered.wait(0.02):
             assert client.get("/healthz").status_code == 200
             health_checks += 1
         waiting.result()

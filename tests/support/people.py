@@ -6,7 +6,7 @@ import httpx
 
 from tests.access.rules import SECRET, token
 from tests.support.servers import LiveServer
-from tests.support.wire import eventually
+from tests.support.wire import ask, eventually, request
 
 ADA = '[users."ada@example.org"]\nscopes = ["list", "read", "write", "delete"]\n'
 STAFF = '[groups.staff]\nscopes = ["list", "read"]\n'
@@ -46,10 +46,9 @@ def sign_out(client: httpx.Client) -> httpx.Response:
 
 def status(server: LiveServer, cookies: httpx.Cookies, times: int = 1) -> set[int]:
     """The statuses of the list, for the owner of these cookies, on connections of their own."""
-    return {
-        httpx.get(f"{server.url}/download", cookies=dict(cookies), timeout=30).status_code
-        for _ in range(times)
-    }
+    cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    asked = request("GET /download", "Accept: */*", f"Cookie: {cookie}")
+    return {ask(server, asked).status for _ in range(times)}
 
 
 def await_status(server: LiveServer, cookies: httpx.Cookies, expected: int) -> None:

@@ -173,11 +173,13 @@ def eventually(holds: Callable[[], object], seconds: float = 30) -> None:
     """Wait until `holds()` is true; AssertionError if it is not within this time.
 
     The time is long for machines that have other work; a test of promptness gives a shorter one.
+    What takes long is looked at less often: to ask a server costs more than to wait.
     """
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.005
     while not holds():
         assert time.monotonic() < deadline, f"the condition does not hold after {seconds} seconds"
-        time.sleep(0.005)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.05)
 
 
 def assert_holds_only(server: LiveServer, names: Iterable[str]) -> None:
