@@ -1,5 +1,6 @@
 """Logs that are written by several threads and processes, to what may not take them."""
 
+import fcntl
 import json
 import logging
 import os
@@ -163,11 +164,12 @@ def test_service_answers_while_nobody_reads_its_request_log(tmp_path: Path) -> N
     fifo = tmp_path / "requests"
     os.mkfifo(fifo)
     reading = os.open(fifo, os.O_RDWR)  # there is a reader, which reads nothing
+    fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, 4096)
     try:
         server = ConfiguredServer({"STORE_URL": str(tmp_path / "store"), "REQUEST_LOG": str(fifo)})
         try:
             with Wire(server) as wire:
-                for _ in range(1000):  # more than the pipe holds
+                for _ in range(200):  # more than the pipe holds
                     assert wire.ask(request("GET /livez")).status == 200
         finally:
             os.set_blocking(reading, False)
@@ -187,7 +189,10 @@ def _read_all(descriptor: int, server: ConfiguredServer) -> None:
             threading.Event().wait(0.01)
 
 
-def test_uploads_and_downloads_at_the_same_time_are_all_in_the_audit_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize("uploads", [10, pytest.param(80, marks=pytest.mark.thorough)])
+def test_uploads_and_downloads_at_the_same_time_are_all_in_the_audit_log(
+    tmp_path: Path, uploads: int
+) -> None:
     """Uploads are reported in native threads, and downloads by greenlets."""
     log = tmp_path / "audit.log"
     server = ConfiguredServer({"STORE_URL": str(tmp_path / "store"), "AUDIT_LOG": str(log)})
@@ -196,13 +201,13 @@ def test_uploads_and_downloads_at_the_same_time_are_all_in_the_audit_log(tmp_pat
 
         def upload(client: int) -> None:
             with Wire(server) as wire:
-                for number in range(80):
+                for number in range(uploads):
                     line = f"PUT /upload/{client}-{number}.txt"
                     assert wire.ask(request(line, body=BODY)).status == 201
 
         def download(_client: int) -> None:
             with Wire(server) as wire:
-                for _ in range(400):
+                for _ in range(5 * uploads):
                     assert wire.ask(request("GET /download/0.txt")).status == 200
 
         with ThreadPoolExecutor(16) as clients:
@@ -213,4 +218,4 @@ def test_uploads_and_downloads_at_the_same_time_are_all_in_the_audit_log(tmp_pat
     finally:
         server.kill()
     events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
-    assert (events.count("stored"), events.count("read")) == (1 + 8 * 80, 8 * 400)
+    assert (events.count("stored"), events.count("read")) == (1 + 8 * uploads, 8 * 5 * uploads)

@@ -185,6 +185,7 @@ def test_requests_on_kept_connections_get_503_too(server: ConfiguredServer) -> N
     eventually(lambda: ask(server, NOTHING).status == 404)
 
 
+@pytest.mark.thorough  # test_queueing.py has the rule
 def test_requests_that_wait_because_other_processes_have_the_cpu_are_served(
     server_without_much_cpu: ConfiguredServer,
 ) -> None:
