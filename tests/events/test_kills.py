@@ -79,7 +79,7 @@ def kill_at_every_line(
 
 
 STEPS = [
-    pytest.param(7, id="some"),
+    pytest.param(15, id="some"),
     pytest.param(1, id="all", marks=[pytest.mark.thorough, pytest.mark.timeout(900)]),
 ]
 
