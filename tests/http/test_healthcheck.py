@@ -42,6 +42,7 @@ class Service:
 
     def becomes_healthy(self) -> None:
         deadline = time.monotonic() + 60
+        eventually(lambda: self.written() or self.process.poll() is not None, 60)
         while (done := self.check()).returncode:
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, done.stderr + self.log.read_text()
