@@ -4,6 +4,7 @@ import pytest
 
 from fileservice.protocols.chunked_uploaders import CHUNK_COUNTS, is_chunk_test, reject_chunk
 from fileservice.protocols.errors import ChunkedUpload, IncompleteBody
+from tests.support.rows import every_row
 
 # The parameters of the second of three chunks, as each uploader sends them.
 REQUESTS = {
@@ -28,7 +29,7 @@ def test_every_known_uploader_is_tested_here() -> None:
     assert set(REQUESTS) == set(CHUNK_COUNTS.values())
 
 
-@pytest.mark.parametrize("uploader", REQUESTS)
+@every_row("uploader", REQUESTS)
 def test_chunk_raises_chunked_upload_with_the_uploader(uploader: str) -> None:
     with pytest.raises(ChunkedUpload, match=uploader) as raised:
         reject_chunk(REQUESTS[uploader])
@@ -36,23 +37,23 @@ def test_chunk_raises_chunked_upload_with_the_uploader(uploader: str) -> None:
     assert isinstance(raised.value, IncompleteBody)
 
 
-@pytest.mark.parametrize("count", ["2", "10", "02", " 2 ", "9" * 5000])
+@every_row("count", ["2", "10", "02", " 2 ", "9" * 5000])
 def test_count_above_one_raises_chunked_upload(count: str) -> None:
     with pytest.raises(ChunkedUpload):
         reject_chunk({"chunks": count})
 
 
-@pytest.mark.parametrize("count", ["1", "01", "0", "-2", "+2", "2.0", "", " ", "two", "²", "٢"])
+@every_row("count", ["1", "01", "0", "-2", "+2", "2.0", "", " ", "two", "²", "٢"])
 def test_count_that_is_not_above_one_is_accepted(count: str) -> None:
     reject_chunk({"chunks": count})
 
 
-@pytest.mark.parametrize("parameters", [{}, {"Chunks": "2"}, {"chunk": "2"}, {"inline": "1"}])
+@every_row("parameters", [{}, {"Chunks": "2"}, {"chunk": "2"}, {"inline": "1"}])
 def test_other_parameters_are_accepted(parameters: dict[str, str]) -> None:
     reject_chunk(parameters)
 
 
-@pytest.mark.parametrize("uploader", REQUESTS)
+@every_row("uploader", REQUESTS)
 def test_only_resumable_js_and_flow_js_test_for_chunks(uploader: str) -> None:
     assert is_chunk_test(REQUESTS[uploader]) is (uploader in ("Resumable.js", "Flow.js"))
 

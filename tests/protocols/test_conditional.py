@@ -3,7 +3,6 @@
 import email.utils
 from datetime import UTC, datetime
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from fileservice.protocols.conditional import (
     range_applies,
     required_tags,
 )
+from tests.support.rows import every_row
 
 NOW = 1_700_000_000
 CURRENT = Validators('"abc"', NOW)
@@ -82,7 +82,7 @@ def test_without_a_representation_only_if_match_fails(match, none_match, date) -
     assert evaluate("PUT", conditions, None) is expected
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("value", "applies"),
     [
         (None, True),
@@ -108,13 +108,13 @@ def test_entity_tag_may_contain_a_comma() -> None:
     assert outcome is Outcome.NOT_MODIFIED
 
 
-@pytest.mark.parametrize("field", ['w/"abc"', '"abc', 'abc"', '"abc" "abc"', "'abc'", '"abc", x'])
+@every_row("field", ['w/"abc"', '"abc', 'abc"', '"abc" "abc"', "'abc'", '"abc", x'])
 def test_malformed_list_of_entity_tags_matches_nothing(field) -> None:
     assert evaluate("GET", Conditions(if_none_match=field), CURRENT) is Outcome.PROCEED
     assert evaluate("GET", Conditions(if_match=field), CURRENT) is Outcome.PRECONDITION_FAILED
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("field", "tags"),
     [
         ('"abc"', ("abc",)),
@@ -133,7 +133,7 @@ def test_if_match_requires_one_of_its_strong_tags_or_any_file(field, tags) -> No
     assert required_tags(field) == tags
 
 
-@pytest.mark.parametrize(
+@every_row(
     "text",
     [
         "Sun, 06 Nov 1994 08:49:37 GMT",
@@ -164,7 +164,7 @@ def test_date_is_formatted_as_the_standard_library_formats_it(seconds) -> None:
     assert format_date(seconds) == email.utils.formatdate(seconds, usegmt=True)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "text",
     [
         "",

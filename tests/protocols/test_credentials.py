@@ -2,11 +2,11 @@
 
 import base64
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fileservice.protocols.credentials import parse_authorization
+from tests.support.rows import every_row
 
 
 def basic(pair: bytes | str) -> str:
@@ -14,7 +14,7 @@ def basic(pair: bytes | str) -> str:
     return f"Basic {base64.b64encode(raw).decode()}"
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("value", "secret"),
     [
         ("Bearer fs_abc-DEF_123", "fs_abc-DEF_123"),
@@ -31,7 +31,7 @@ def test_secret_is_the_token_of_bearer_or_the_password_of_basic(value: str, secr
     assert parse_authorization(value) == secret
 
 
-@pytest.mark.parametrize(
+@every_row(
     "value",
     [
         "",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fileservice.protocols.digests import declared_digests, parse_digests, repr_digest
 from fileservice.protocols.errors import BadDigestHeader
+from tests.support.rows import every_row
 
 # The digests that RFC 9530 appendix B gives for {"hello": "world"} with a line feed at its end.
 HELLO = b'{"hello": "world"}\n'
@@ -36,12 +37,12 @@ def test_unknown_digest_is_formatted_to_none() -> None:
     assert repr_digest(None) is None
 
 
-@pytest.mark.parametrize("value", [None, ""])
+@every_row("value", [None, ""])
 def test_missing_or_empty_field_has_no_digests(value: str | None) -> None:
     assert parse_digests("Repr-Digest", value) == {}
 
 
-@pytest.mark.parametrize(
+@every_row(
     "value",
     [
         f" {SHA_256} ",
@@ -61,7 +62,7 @@ def test_last_digest_of_an_algorithm_counts() -> None:
     assert parse_digests("Repr-Digest", f"{SHA_256}, {OTHER}") == {"sha-256": bytes(32)}
 
 
-@pytest.mark.parametrize(
+@every_row(
     "value",
     [
         "sha-256",
@@ -89,14 +90,14 @@ def test_malformed_field_raises_bad_digest_header_with_its_name(value: str) -> N
         parse_digests("Content-Digest", value)
 
 
-@pytest.mark.parametrize("encoded", ["=", "A", "AAA", "AA=A", "====", "AA==AA=="])
+@every_row("encoded", ["=", "A", "AAA", "AA=A", "====", "AA==AA=="])
 def test_invalid_base64_raises_bad_digest_header_with_the_algorithm(encoded: str) -> None:
     with pytest.raises(BadDigestHeader, match=r"^Repr-Digest: the sha-256 digest is not base64"):
         parse_digests("Repr-Digest", f"sha-256=:{encoded}:")
 
 
-@pytest.mark.parametrize(("algorithm", "size"), [("sha-256", 32), ("sha-512", 64)])
-@pytest.mark.parametrize("difference", [-1, 1])
+@every_row(("algorithm", "size"), [("sha-256", 32), ("sha-512", 64)])
+@every_row("difference", [-1, 1])
 def test_digest_of_another_size_raises_bad_digest_header_with_both_sizes(
     algorithm: str, size: int, difference: int
 ) -> None:

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from fileservice.protocols.errors import BadExpiry
 from fileservice.protocols.expiry_times import parse_expiry
+from tests.support.rows import every_row
 
 NOW = 1_800_000_000.25  # 2027-01-15T08:00:00.25Z
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("text", "expires"),
     [
         ("1s", 1_800_000_002),
@@ -36,7 +37,7 @@ def test_plus_sign_that_a_query_string_made_a_space_is_understood() -> None:
     assert parse_expiry("2027-01-15T09:00:01 01:00", NOW) == 1_800_000_001
 
 
-@pytest.mark.parametrize(
+@every_row(
     "text",
     [
         "",
@@ -70,7 +71,7 @@ def test_anything_else_is_rejected_with_examples(text: str) -> None:
         parse_expiry(text, NOW)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "text",
     ["0s", "0.000s", "2027-01-15T08:00:00Z", "2027-01-15T08:00:00.25Z", "1969-01-01T00:00:00Z"],
 )
@@ -79,9 +80,7 @@ def test_time_that_has_passed_is_rejected(text: str) -> None:
         parse_expiry(text, NOW)
 
 
-@pytest.mark.parametrize(
-    "text", ["999999999d", "9999-12-31T23:59:59.1Z", "9999-12-31T23:59:59-01:00"]
-)
+@every_row("text", ["999999999d", "9999-12-31T23:59:59.1Z", "9999-12-31T23:59:59-01:00"])
 def test_time_that_no_http_date_can_express_is_rejected(text: str) -> None:
     with pytest.raises(BadExpiry, match="before the year 10000"):
         parse_expiry(text, NOW)

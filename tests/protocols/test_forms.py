@@ -15,6 +15,7 @@ from fileservice.protocols.errors import (
     PartialUpload,
 )
 from fileservice.protocols.forms import form_file
+from tests.support.rows import every_row
 
 BOUNDARY = "XboundaryX"
 CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
@@ -94,13 +95,13 @@ def test_truncated_form_raises_an_error(sizes: list[int], cut: int) -> None:
         read_file((file_part(b"x" * 100) + END)[:cut], sizes)
 
 
-@pytest.mark.parametrize("size", [1, 7, 300])
+@every_row("size", [1, 7, 300])
 def test_second_file_raises_multiple_files(size: int) -> None:
     with pytest.raises(MultipleFiles):
         read_file(file_part(b"one") + file_part(b"two") + END, [size])
 
 
-@pytest.mark.parametrize(("declared", "correct"), [("3", True), ("2", False), ("03", False)])
+@every_row(("declared", "correct"), [("3", True), ("2", False), ("03", False)])
 def test_wrong_length_of_the_part_raises_bad_form(declared: str, correct: bool) -> None:
     body = file_part(b"one", f"\r\nContent-Length: {declared}") + END
     if correct:
@@ -110,7 +111,7 @@ def test_wrong_length_of_the_part_raises_bad_form(declared: str, correct: bool) 
             read_file(body, [10])
 
 
-@pytest.mark.parametrize("block", [4096, 1 << 20])
+@every_row("block", [4096, 1 << 20])
 def test_too_many_bytes_before_the_file_raise_bad_form(block: int) -> None:
     with pytest.raises(BadForm, match="before the file"):
         read_file(part('name="note"', b"x" * 70_000) + file_part(b"one") + END, [block])
@@ -146,13 +147,13 @@ def test_boundary_followed_by_other_bytes_belongs_to_the_file(
     assert read_file(file_part(data) + END, sizes) == data
 
 
-@pytest.mark.parametrize("end", [END, END[:-2], END[:-2] + b" \t ", END[:-2] + b"  \r\nmore"])
-@pytest.mark.parametrize("size", [1, 7, 300])
+@every_row("end", [END, END[:-2], END[:-2] + b" \t ", END[:-2] + b"  \r\nmore"])
+@every_row("size", [1, 7, 300])
 def test_last_boundary_may_have_padding_and_no_line_end(end: bytes, size: int) -> None:
     assert read_file(file_part(b"one") + end, [size]) == b"one"
 
 
-@pytest.mark.parametrize(
+@every_row(
     "fields",
     [
         'name="file"; filename="a.txt"; filename="b.exe"',
@@ -168,7 +169,7 @@ def test_part_with_two_names_raises_bad_form(fields: str) -> None:
         read_file(file_part(b"one") + part(fields, b"two") + END, [10])
 
 
-@pytest.mark.parametrize(
+@every_row(
     "content_type",
     [
         "",
@@ -184,7 +185,7 @@ def test_other_content_type_raises_bad_form_with_the_way_to_send_bytes(content_t
         form_file(content_type, divided(file_part(b"one") + END, [10]))
 
 
-@pytest.mark.parametrize("body", [b"", b"name=value", END, part('name="note"', b"x") + END])
+@every_row("body", [b"", b"name=value", END, part('name="note"', b"x") + END])
 def test_form_without_a_file_raises_an_error(body: bytes) -> None:
     with pytest.raises((BadForm, NoFile)):
         form_file(CONTENT_TYPE, divided(body, [10]))
@@ -201,7 +202,7 @@ def test_file_in_another_field_raises_no_file_with_both_names() -> None:
         form_file(CONTENT_TYPE, divided(part('name="upload"; filename="a.txt"', b"x") + END, [10]))
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("sent", "name"),
     [
         ("a.txt", "a.txt"),
@@ -234,12 +235,12 @@ def test_extended_filename_parameter_is_ignored() -> None:
     assert name == "a.txt"
 
 
-@pytest.mark.parametrize("total", ["2", "002", " 3 ", "9" * 30])
-@pytest.mark.parametrize(
+@every_row("total", ["2", "002", " 3 ", "9" * 30])
+@every_row(
     "field",
     ["dztotalchunkcount", "resumableTotalChunks", "flowTotalChunks", "chunks"] + ["qqtotalparts"],
 )
-@pytest.mark.parametrize("size", [1, 300])
+@every_row("size", [1, 300])
 def test_field_with_several_chunks_raises_chunked_upload(field: str, total: str, size: int) -> None:
     count = part(f'name="{field}"', total.encode())
     with pytest.raises(ChunkedUpload):
@@ -248,7 +249,7 @@ def test_field_with_several_chunks_raises_chunked_upload(field: str, total: str,
         read_file(file_part(b"one") + count + END, [size])
 
 
-@pytest.mark.parametrize("total", [b"1", b"0", b"", b"two", b"-2"])
+@every_row("total", [b"1", b"0", b"", b"two", b"-2"])
 def test_file_in_one_chunk_is_returned(total: bytes) -> None:
     count = part('name="chunks"', total)
     assert read_file(count + file_part(b"one") + count + END, [10]) == b"one"
@@ -263,7 +264,7 @@ def expires_part(value: str = "7d") -> bytes:
     return part('name="expires"', value.encode())
 
 
-@pytest.mark.parametrize("size", [1, 7, 300])
+@every_row("size", [1, 7, 300])
 def test_field_about_the_file_is_read_if_it_comes_before_it(size: int) -> None:
     body = part('name="note"', b"hello") + expires_part() + file_part(b"one") + END
 
@@ -278,7 +279,7 @@ def test_empty_field_about_the_file_counts_as_missing() -> None:
     assert file.fields == {}
 
 
-@pytest.mark.parametrize("size", [1, 7, 300])
+@every_row("size", [1, 7, 300])
 def test_field_about_the_file_after_it_raises_bad_form(size: int) -> None:
     """The bytes may be stored before it is read, so it would have no effect."""
     with pytest.raises(BadForm, match="`expires` must come before the file"):

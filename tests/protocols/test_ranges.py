@@ -11,6 +11,7 @@ from fileservice.protocols.ranges import (
     requested_ranges,
     unsatisfied_range,
 )
+from tests.support.rows import every_row
 
 
 def selected_positions(specs: list[tuple[int | None, int | None]], size: int) -> set[int] | None:
@@ -79,7 +80,7 @@ def test_any_text_returns_ranges_or_raises_range_not_satisfiable(text, size) -> 
         assert all(0 <= part.first <= part.last < size for part in parts)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "header",
     [
         None,
@@ -107,7 +108,7 @@ def test_ignored_range_field_stands_for_the_whole_file(header) -> None:
     assert requested_ranges(header, 100) == ()
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("header", "size", "parts"),
     [
         ("bytes=0-0", 10, [(0, 0)]),
@@ -133,7 +134,7 @@ def test_ranges_are_clamped_and_combined_where_they_overlap(header, size, parts)
     assert requested_ranges(header, size) == tuple(ByteRange(*part) for part in parts)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("header", "size"),
     [
         ("bytes=10-", 10),

@@ -1,21 +1,21 @@
 """The header fields of draft-ietf-httpbis-resumable-upload, which are structured fields."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fileservice.protocols.resumable_draft import complete, number
+from tests.support.rows import every_row
 
 LARGEST = 999_999_999_999_999
 """The largest Integer (RFC 9651 section 3.3.1)."""
 
 
-@pytest.mark.parametrize(("value", "expected"), [("?1", True), ("?0", False), ("  ?1  ", True)])
+@every_row(("value", "expected"), [("?1", True), ("?0", False), ("  ?1  ", True)])
 def test_upload_complete_is_a_boolean(value: str, expected: bool) -> None:
     assert complete({"Upload-Complete": value}) is expected
 
 
-@pytest.mark.parametrize(
+@every_row(
     "value", ["", "1", "0", "true", "?2", "?", "?1, ?0", "?1,?1", "? 1", "\t?1", "\xa0?1", "?１"]
 )
 def test_malformed_upload_complete_is_ignored(value: str) -> None:
@@ -31,12 +31,12 @@ def test_integer_is_parsed(value: int) -> None:
     assert number({"Upload-Offset": str(value)}, "Upload-Offset") == value
 
 
-@pytest.mark.parametrize(("value", "expected"), [("007", 7), (" 7 ", 7), ("0" * 15, 0)])
+@every_row(("value", "expected"), [("007", 7), (" 7 ", 7), ("0" * 15, 0)])
 def test_leading_zeros_and_spaces_are_accepted(value: str, expected: int) -> None:
     assert number({"Upload-Length": value}, "Upload-Length") == expected
 
 
-@pytest.mark.parametrize(
+@every_row(
     "value",
     [
         "",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fileservice.protocols import tus
 from fileservice.protocols.errors import BadChecksum, BadField, BadMetadata
+from tests.support.rows import every_row
 
 NOT_INTEGERS = ["", " ", " 1", "1 ", "-1", "+1", "1.0", "0x1", "1,1", "1, 2", "²", "١", "9" * 19]
 
@@ -22,7 +23,7 @@ class TestUploadOffset:
     def test_integer_is_parsed(self, value: int) -> None:
         assert tus.offset({"Upload-Offset": str(value)}) == value
 
-    @pytest.mark.parametrize("value", NOT_INTEGERS)
+    @every_row("value", NOT_INTEGERS)
     def test_other_value_raises_bad_field_with_the_name(self, value: str) -> None:
         with pytest.raises(BadField, match=r"^Upload-Offset must be a whole number"):
             tus.offset({"Upload-Offset": value})
@@ -40,19 +41,17 @@ class TestUploadLength:
     def test_deferred_length_is_none(self) -> None:
         assert tus.length({"Upload-Defer-Length": "1"}) is None
 
-    @pytest.mark.parametrize(
-        "headers", [{}, {"Upload-Length": "1", "Upload-Defer-Length": "1"}], ids=["none", "both"]
-    )
+    @every_row("headers", [{}, {"Upload-Length": "1", "Upload-Defer-Length": "1"}])
     def test_none_or_both_of_the_fields_raise_bad_field(self, headers: dict[str, str]) -> None:
         with pytest.raises(BadField, match="either Upload-Length or Upload-Defer-Length"):
             tus.length(headers)
 
-    @pytest.mark.parametrize("value", ["", "0", "2", "true", " 1", "01"])
+    @every_row("value", ["", "0", "2", "true", " 1", "01"])
     def test_defer_length_other_than_1_raises_bad_field(self, value: str) -> None:
         with pytest.raises(BadField, match="Upload-Defer-Length must be 1"):
             tus.length({"Upload-Defer-Length": value})
 
-    @pytest.mark.parametrize("value", NOT_INTEGERS)
+    @every_row("value", NOT_INTEGERS)
     def test_length_that_is_not_an_integer_raises_bad_field(self, value: str) -> None:
         with pytest.raises(BadField, match=r"^Upload-Length must be a whole number"):
             tus.length({"Upload-Length": value})
@@ -79,11 +78,11 @@ class TestUploadMetadata:
         field = ",".join(f"{key} {encoded(value)}" for key, value in values.items())
         assert tus.metadata({"Upload-Metadata": field}) == values
 
-    @pytest.mark.parametrize("headers", [{}, {"Upload-Metadata": ""}], ids=["missing", "empty"])
+    @every_row("headers", [{}, {"Upload-Metadata": ""}])
     def test_missing_or_empty_field_has_no_values(self, headers: dict[str, str]) -> None:
         assert tus.metadata(headers) == {}
 
-    @pytest.mark.parametrize("value", ["a YQ==, b Yg==", " a YQ==,b Yg== ", "a YQ== ,b Yg=="])
+    @every_row("value", ["a YQ==, b Yg==", " a YQ==,b Yg== ", "a YQ== ,b Yg=="])
     def test_spaces_around_pairs_are_ignored(self, value: str) -> None:
         assert tus.metadata({"Upload-Metadata": value}) == {"a": b"a", "b": b"b"}
 
@@ -94,9 +93,7 @@ class TestUploadMetadata:
         name = "日本語 é.txt".encode()
         assert tus.metadata({"Upload-Metadata": f"filename {encoded(name)}"})["filename"] == name
 
-    @pytest.mark.parametrize(
-        "value", [",", "a YQ==,", ",a YQ==", " ", "é YQ==", "a\tb YQ==", "\x7f"]
-    )
+    @every_row("value", [",", "a YQ==,", ",a YQ==", " ", "é YQ==", "a\tb YQ==", "\x7f"])
     def test_empty_or_unprintable_key_raises_bad_metadata(self, value: str) -> None:
         with pytest.raises(BadMetadata, match="a key is empty or not printable ASCII"):
             tus.metadata({"Upload-Metadata": value})
@@ -106,7 +103,7 @@ class TestUploadMetadata:
         with pytest.raises(BadMetadata, match="the key 'a' occurs more than once"):
             tus.metadata({"Upload-Metadata": "a YQ==,b Yg==,a YQ=="})
 
-    @pytest.mark.parametrize("value", ["Y", "YQ", "YQ=", "Y=Q=", "YQ==YQ==", "YQ== x", "-_==", "é"])
+    @every_row("value", ["Y", "YQ", "YQ=", "Y=Q=", "YQ==YQ==", "YQ== x", "-_==", "é"])
     def test_value_that_is_not_base64_raises_bad_metadata_with_the_key(self, value: str) -> None:
         with pytest.raises(BadMetadata, match="the value of 'filename' is not base64"):
             tus.metadata({"Upload-Metadata": f"filename {value}"})
@@ -127,7 +124,7 @@ class TestUploadConcat:
     def test_partial_upload_has_no_parts(self) -> None:
         assert tus.parts({"Upload-Concat": "partial"}) == ()
 
-    @pytest.mark.parametrize(
+    @every_row(
         ("value", "ids"),
         [
             ("final;/tus/a /tus/b", ("a", "b")),
@@ -148,7 +145,7 @@ class TestUploadConcat:
     def test_url_that_cannot_be_parsed_is_an_id_that_no_upload_has(self) -> None:
         assert tus.parts({"Upload-Concat": "final;http://[::1/tus/a /tus/b"}) == ("", "b")
 
-    @pytest.mark.parametrize(
+    @every_row(
         "value",
         ["", "final", "final;", "final; ", "partial;", "partial;/tus/a", "Final;/tus/a", "x"],
     )
@@ -181,21 +178,17 @@ class TestUploadChecksum:
         field = f"{algorithm} {encoded(digest)}"
         assert tus.Checksum.parse({"Upload-Checksum": field}) == tus.Checksum(algorithm, digest)
 
-    @pytest.mark.parametrize(
-        "value", ["", " ", "crc32 AAAA", "SHA1 AAAA", "sha-256 AAAA", " md5 A"]
-    )
+    @every_row("value", ["", " ", "crc32 AAAA", "SHA1 AAAA", "sha-256 AAAA", " md5 A"])
     def test_unknown_algorithm_raises_bad_checksum_with_the_known_ones(self, value: str) -> None:
         with pytest.raises(BadChecksum, match="must be one of md5, sha1, sha256"):
             tus.Checksum.parse({"Upload-Checksum": value})
 
-    @pytest.mark.parametrize(
-        "value", ["md5 A", "md5 =", "md5  AAAA", "md5 AAAA ", "md5 ä", "md5 -_"]
-    )
+    @every_row("value", ["md5 A", "md5 =", "md5  AAAA", "md5 AAAA ", "md5 ä", "md5 -_"])
     def test_digest_that_is_not_base64_raises_bad_checksum(self, value: str) -> None:
         with pytest.raises(BadChecksum, match="the digest is not base64"):
             tus.Checksum.parse({"Upload-Checksum": value})
 
-    @pytest.mark.parametrize("value", ["md5", "md5 ", "md5 AAAA", f"md5 {encoded(bytes(20))}"])
+    @every_row("value", ["md5", "md5 ", "md5 AAAA", f"md5 {encoded(bytes(20))}"])
     def test_digest_of_another_size_raises_bad_checksum(self, value: str) -> None:
         with pytest.raises(BadChecksum, match="a md5 digest has 16 bytes"):
             tus.Checksum.parse({"Upload-Checksum": value})
