@@ -3,7 +3,9 @@
 import contextlib
 import functools
 import gc
+import itertools
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -80,6 +82,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONGEST_FIRST.index(directory) if directory in LONGEST_FIRST else len(LONGEST_FIRST)
 
     items.sort(key=rank)  # pytest-randomly has shuffled them; those of a rank stay so
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of this test's own.
+
+    The fixture of pytest looks at the directories of all earlier tests to find a free number.
+    """
+    name = re.sub(r"\W", "_", request.node.name)[:20]
+    return tmp_path_factory.mktemp(f"{name}-{next(_numbers)}", numbered=False)
 
 
 @pytest.fixture
