@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from fileservice.settings import PREFIX, Settings
 from fileservice.storage.local import LocalStore
 from fileservice.web.authentication import Authenticator
 from fileservice.web.door import Door
+from fileservice.web.routes import assets
 
 TEXT = b"some text\n"
 
@@ -53,6 +55,7 @@ class CompiledRule(Rule):
 
 Flask.jinja_options["bytecode_cache"] = CompiledTemplates()
 Flask.url_rule_class = CompiledRule
+assets._read = cache(assets._read)  # which compresses them
 
 
 class Client(FlaskClient):

@@ -3,23 +3,22 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 from werkzeug.test import TestResponse
 
-from fileservice.access import Link, LinkStore, Maker, UploadGrant, access_file
+from fileservice.access import Link, LinkStore, Maker, UploadGrant
 from fileservice.access.rules_parser import parse_rules
 from fileservice.names import FileName
 from fileservice.storage.local import LocalStore
-from tests.support.access import EditedAccessFile
 from tests.support.tus import BYTES, VERSION, named
-from tests.web.application import application, published
+from tests.web.application import published
 from tests.web.test_rights_that_change import (
     NAME,
     PARTIAL,
     WAYS,
     WHOLE,
+    Service,
     Uploader,
     draft_patch,
     put,
@@ -77,14 +76,15 @@ CHANGES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Service:
+    return Service(tmp_path_factory.mktemp("guests"))
+
+
 @pytest.fixture
-def guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guest:
-    monkeypatch.setattr(access_file, "_CHECK_SECONDS", 0.0)
-    monkeypatch.setattr(access_file, "_WRITING_SECONDS", 0.0)
-    access = EditedAccessFile(tmp_path / "access.toml")
+def guest(service: Service, monkeypatch: pytest.MonkeyPatch) -> Guest:
+    client, access, root = service.emptied(monkeypatch), service.access, service.root
     access.set("ci", SCOPES)
-    root = tmp_path / "store"
-    client = application(root, ACCESS_FILE=str(access.path), ANONYMOUS="read").test_client()
     links = LinkStore(LocalStore(root, fsync=False).private_files)
     maker = Maker.of_token("ci", parse_rules(access.path.read_text()))
     link, secret = links.create(maker, UploadGrant("a"))

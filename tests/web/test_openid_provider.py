@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,12 +16,19 @@ from fileservice.access import Authorization
 from fileservice.web import openid_provider
 from fileservice.web.errors import ProviderUnavailable, SignInFailed
 from fileservice.web.openid_provider import OpenIDProvider
+from tests.support.rows import every_row
 
 CLIENT = "files"
 BEGUN = Authorization("state", "nonce-of-this-browser", "verifier" * 8, "http://files/callback")
-KEY = RSAKey.generate_key(2048, {"kid": "one"})
-OTHER_KEY = RSAKey.generate_key(2048, {"kid": "one"})
-NEW_KEY = RSAKey.generate_key(2048, {"kid": "two"})
+
+
+@cache
+def key(name: str, key_id: str = "one") -> RSAKey:
+    return RSAKey.generate_key(2048, {"kid": key_id})
+
+
+def signed(claims: dict[str, Any]) -> str:
+    return jwt.encode({"alg": "RS256", "kid": "one"}, claims, key("provider"))
 
 
 class Hostile:
@@ -28,13 +36,11 @@ class Hostile:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str]] = []
-        self.keys = [KEY]
+        self.keys = [key("provider")]
         self.metadata: dict[str, object] = {}
         self.claims: dict[str, object] = {}
         self.userinfo: dict[str, object] = {"sub": "1f3a"}
-        self.sign: Callable[[dict[str, Any]], str] = lambda claims: jwt.encode(
-            {"alg": "RS256", "kid": "one"}, claims, KEY
-        )
+        self.sign: Callable[[dict[str, Any]], str] = signed
         self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
         outer = self
 
@@ -110,9 +116,8 @@ def hostile() -> Iterator[Hostile]:
 
 
 def unsigned(claims: dict[str, Any]) -> str:
-    signed = jwt.encode({"alg": "RS256", "kid": "one"}, claims, KEY)
     header = "eyJhbGciOiJub25lIn0"  # {"alg":"none"}
-    return f"{header}.{signed.split('.')[1]}."
+    return f"{header}.{signed(claims).split('.')[1]}."
 
 
 def signed_by_the_client_secret(claims: dict[str, Any]) -> str:
@@ -120,7 +125,9 @@ def signed_by_the_client_secret(claims: dict[str, Any]) -> str:
 
 
 def signed_by_the_public_key(claims: dict[str, Any]) -> str:
-    return jwt.encode({"alg": "HS256", "kid": "one"}, claims, OctKey.import_key(KEY.as_pem(False)))
+    return jwt.encode(
+        {"alg": "HS256", "kid": "one"}, claims, OctKey.import_key(key("provider").as_pem(False))
+    )
 
 
 def test_what_an_honest_provider_says_is_believed(hostile: Hostile) -> None:
@@ -134,7 +141,7 @@ def test_what_an_honest_provider_says_is_believed(hostile: Hostile) -> None:
     assert "/userinfo" not in dict(hostile.requests)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "claims",
     [
         {"iss": "https://evil.example"},
@@ -151,16 +158,14 @@ def test_what_an_honest_provider_says_is_believed(hostile: Hostile) -> None:
         {"nonce": ""},
         {"nbf": 9_000_000_000},
     ],
-    ids=str,
 )
 def test_id_token_that_is_not_for_this_sign_in_is_refused(
     hostile: Hostile, claims: dict[str, object]
 ) -> None:
     kept = {name: value for name, value in claims.items() if value is not None}
     removed = claims.keys() - kept.keys()
-    sign = hostile.sign
     hostile.claims = kept
-    hostile.sign = lambda all_claims: sign(
+    hostile.sign = lambda all_claims: signed(
         {name: value for name, value in all_claims.items() if name not in removed}
     )
     with pytest.raises(SignInFailed):
@@ -173,9 +178,9 @@ def test_id_token_that_is_not_for_this_sign_in_is_refused(
         unsigned,
         signed_by_the_client_secret,
         signed_by_the_public_key,
-        lambda claims: jwt.encode({"alg": "RS256", "kid": "one"}, claims, OTHER_KEY),
-        lambda claims: jwt.encode({"alg": "RS256", "kid": "unknown"}, claims, OTHER_KEY),
-        lambda claims: jwt.encode({"alg": "RS384", "kid": "one"}, claims, KEY),
+        lambda claims: jwt.encode({"alg": "RS256", "kid": "one"}, claims, key("other")),
+        lambda claims: jwt.encode({"alg": "RS256", "kid": "unknown"}, claims, key("other")),
+        lambda claims: jwt.encode({"alg": "RS384", "kid": "one"}, claims, key("provider")),
         lambda _: "no.token.at all",
         lambda _: "",
     ],
@@ -188,12 +193,13 @@ def test_id_token_without_the_signature_of_the_provider_is_refused(
         hostile.provider().claims("code", BEGUN)
 
 
-@pytest.mark.parametrize("key", [NEW_KEY, OTHER_KEY], ids=["new id", "same id"])
-def test_key_that_the_provider_has_replaced_is_fetched_again(hostile: Hostile, key: RSAKey) -> None:
+@pytest.mark.parametrize("key_id", ["two", "one"], ids=["new id", "same id"])
+def test_key_that_the_provider_has_replaced_is_fetched_again(hostile: Hostile, key_id: str) -> None:
+    new = key("new", key_id)
     provider = hostile.provider()
     provider.claims("code", BEGUN)
-    hostile.keys = [key]
-    hostile.sign = lambda claims: jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key)
+    hostile.keys = [new]
+    hostile.sign = lambda claims: jwt.encode({"alg": "RS256", "kid": key_id}, claims, new)
     assert provider.claims("code", BEGUN)["sub"] == "1f3a"
     assert [path for path, _ in hostile.requests].count("/jwks") == 2
 
@@ -210,7 +216,7 @@ def test_claims_of_somebody_else_are_refused(hostile: Hostile) -> None:
         hostile.provider().claims("code", BEGUN)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "metadata",
     [
         {"issuer": "https://evil.example"},
@@ -222,7 +228,6 @@ def test_claims_of_somebody_else_are_refused(hostile: Hostile) -> None:
         {"userinfo_endpoint": "//evil.example"},
         {"id_token_signing_alg_values_supported": ["none", "HS256"]},
     ],
-    ids=str,
 )
 def test_metadata_that_would_weaken_signing_in_is_refused(
     hostile: Hostile, metadata: dict[str, object]
@@ -242,7 +247,7 @@ def test_endpoint_without_tls_is_refused_if_the_provider_has_it(hostile: Hostile
 METADATA = "/.well-known/openid-configuration"
 
 
-@pytest.mark.parametrize(
+@every_row(
     "answer",
     [
         (200, {}, b"<html>"),
@@ -255,13 +260,12 @@ METADATA = "/.well-known/openid-configuration"
         (200, {}, b" " * (2 << 20)),
         (200, {"Content-Encoding": "gzip"}, b"{}"),
     ],
-    ids=["html", "list", "bytes", "404", "500", "redirect", "cut", "large", "encoded"],
 )
-@pytest.mark.parametrize("path", [METADATA, "/jwks", "/token", "/userinfo"])
+@every_row("path", [METADATA, "/jwks", "/token", "/userinfo"])
 def test_answer_that_is_not_what_it_must_be_is_an_error_of_the_provider(
     hostile: Hostile, path: str, answer: tuple[int, dict[str, str], bytes]
 ) -> None:
-    hostile.answers[path] = answer
+    hostile.answers = {path: answer}
     with pytest.raises((ProviderUnavailable, SignInFailed)):
         hostile.provider().claims("code", BEGUN)
 

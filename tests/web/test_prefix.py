@@ -13,6 +13,7 @@ from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 from werkzeug.wrappers import Response
 
 from fileservice.wsgi_extensions import SEND_INTERIM_RESPONSE
+from tests.support.rows import every_row
 from tests.support.tus import BYTES, VERSION, named
 from tests.web.application import TEXT, application, paths
 
@@ -61,6 +62,7 @@ SET_UPS = {
     "a public URL whose path is not removed": SetUp(PUBLIC_URL=BASE, removed=False),
     "a server that mounts the service": SetUp(script_name=PREFIX),
 }
+THOROUGH = [pytest.mark.thorough]
 
 
 class Tour:
@@ -141,9 +143,7 @@ class Tour:
 
 @pytest.fixture(
     params=[
-        pytest.param(
-            set_up, id=name, marks=[pytest.mark.thorough] if name == "fields of two proxies" else []
-        )
+        pytest.param(set_up, id=name, marks=THOROUGH if name == "fields of two proxies" else [])
         for name, set_up in SET_UPS.items()
     ]
 )
@@ -206,6 +206,14 @@ def test_every_address_in_the_answers_to_uploads_is_below_the_prefix(tour: Tour)
     assert tour.misplaced == []
 
 
+@pytest.mark.parametrize(
+    "tour",
+    [
+        pytest.param(set_up, id=name, marks=[] if name == "a field of a proxy" else THOROUGH)
+        for name, set_up in SET_UPS.items()
+    ],
+    indirect=True,
+)
 def test_every_link_in_every_answer_leads_to_an_answer(tour: Tour) -> None:
     for name in ("a.txt", "b%20b.txt", "c.txt"):
         assert tour.ask("PUT", f"upload/{name}", TEXT).status_code == 201
@@ -224,7 +232,7 @@ def test_every_link_in_every_answer_leads_to_an_answer(tour: Tour) -> None:
     assert len(asked) > 20
 
 
-@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+@every_row("accept", ["text/html", "application/json"])
 def test_no_answer_of_any_route_leads_out_of_the_prefix(tour: Tour, accept: str) -> None:
     for path, methods in paths(tour.app).items():
         for method in methods:

@@ -3,6 +3,7 @@
 import hashlib
 from base64 import b64encode
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from fileservice.access import access_file
+from fileservice.storage.local import LocalStore
 from fileservice.storage.local.resumable import LocalResumableWriter
+from tests.storage.contract.files import publish
 from tests.support.access import EditedAccessFile
+from tests.support.rows import every_row
 from tests.support.tus import BYTES, VERSION, encoded
 from tests.web.application import TEXT, UnreadableBody, application
 from tests.web.bodies import environ_of
@@ -28,8 +32,7 @@ def digest(data: bytes) -> dict[str, str]:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A store with one file, whose owner is nobody."""
-    app = application(tmp_path / "store")
-    assert app.test_client().put(f"/upload/{NAME}", data=OLD).status_code == 201
+    publish(LocalStore(tmp_path / "store", fsync=False), NAME, OLD)
     return tmp_path / "store"
 
 
@@ -52,23 +55,19 @@ def client_with(root: Path, access: EditedAccessFile) -> Callable[..., FlaskClie
 ETAG = f'"{hashlib.sha256(OLD).hexdigest()}"'
 
 
-@pytest.mark.parametrize("scopes", ["write", "delete", "list,read,write", "list,read,delete"])
-@pytest.mark.parametrize("name", [NAME, "none.txt"])
-@pytest.mark.parametrize("if_match", [ETAG, "*"])
-@pytest.mark.parametrize("fields", [{}, {"Upload-Complete": "?0"}])
+@every_row("scopes", ["write", "delete", "list,read,write", "list,read,delete"])
 def test_replacing_needs_write_and_delete(
-    root: Path,
-    client_with: Callable[..., FlaskClient],
-    scopes: str,
-    name: str,
-    if_match: str,
-    fields: dict[str, str],
+    root: Path, client_with: Callable[..., FlaskClient], scopes: str
 ) -> None:
     """The answer does not depend on the file, and comes before the body is read."""
+    client = client_with(scopes)
     environ = {"wsgi.input": UnreadableBody(), "CONTENT_LENGTH": "5"}
-    headers = {"If-Match": if_match} | fields
-    answer = client_with(scopes).put(f"/upload/{name}", headers=headers, environ_overrides=environ)
-    assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+    for name, if_match, complete in product(
+        (NAME, "none.txt"), (ETAG, "*"), ({}, {"Upload-Complete": "?0"})
+    ):
+        headers = {"If-Match": if_match} | complete
+        answer = client.put(f"/upload/{name}", headers=headers, environ_overrides=environ)
+        assert (answer.status_code, answer.json["code"]) == (403, "forbidden"), (name, headers)
     assert (root / NAME).read_bytes() == OLD
 
 

@@ -66,17 +66,37 @@ class Uploader:
         return created.headers["Location"].removeprefix("http://localhost")
 
 
+class Service:
+    """An application that the tests of a module share, its store, and its ACCESS_FILE."""
+
+    def __init__(self, directory: Path) -> None:
+        self.root = directory / "store"
+        self.access = EditedAccessFile(directory / "access.toml")
+        self._app = application(self.root, ACCESS_FILE=str(self.access.path), ANONYMOUS="read")
+
+    def emptied(self, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
+        """Return a client for a store without files and uploads, and without tokens."""
+        # A change is seen by the next request, and not only after some time.
+        monkeypatch.setattr(access_file, "_CHECK_SECONDS", 0.0)
+        monkeypatch.setattr(access_file, "_WRITING_SECONDS", 0.0)
+        self.access.set_all({})
+        for path in (*self.root.iterdir(), *(self.root / ".fileservice/uploads").iterdir()):
+            if path.is_file():
+                path.unlink()
+        return self._app.test_client()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Service:
+    return Service(tmp_path_factory.mktemp("rights"))
+
+
 @pytest.fixture
-def uploader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Uploader:
-    # A change is seen by the next request, and not only after some time.
-    monkeypatch.setattr(access_file, "_CHECK_SECONDS", 0.0)
-    monkeypatch.setattr(access_file, "_WRITING_SECONDS", 0.0)
-    access = EditedAccessFile(tmp_path / "access.toml")
-    credentials = access.set("ci", ALL)
-    root = tmp_path / "store"
-    client = application(root, ACCESS_FILE=str(access.path), ANONYMOUS="read").test_client()
+def uploader(service: Service, monkeypatch: pytest.MonkeyPatch) -> Uploader:
+    client = service.emptied(monkeypatch)
+    credentials = service.access.set("ci", ALL)
     client.environ_base["HTTP_AUTHORIZATION"] = credentials["Authorization"]
-    return Uploader(client, access, root, monkeypatch)
+    return Uploader(client, service.access, service.root, monkeypatch)
 
 
 def put(uploader: Uploader, change: str) -> TestResponse:
