@@ -31,6 +31,7 @@ from fileservice.storage.local import LocalStore
 from fileservice.web.door import declared_action
 from tests.support.access import EditedAccessFile, Rights
 from tests.support.calls import ANY, CALLS, LINK, PUBLIC, TEXT, Call
+from tests.support.rows import every_row
 from tests.web.application import UnreadableBody, application
 
 SCOPE_SETS = [
@@ -456,7 +457,7 @@ def test_uploads_of_others_are_answered_like_those_that_never_existed(
         assert len({str(seen(answer)) for answer in answers}) == 1, call_id
 
 
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+@every_row("call", CALLS.values())
 def test_options_need_no_credentials_and_say_nothing_about_a_file(world: World, call: Call) -> None:
     taken, free = world.name(), world.name()
     world.store(taken)

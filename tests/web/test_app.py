@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 from fileservice.web.path_parameters import CONVERTERS
+from tests.support.rows import every_row
 from tests.web.application import application
 
 CHECKS = [
@@ -23,7 +24,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
     return application(tmp_path_factory.mktemp("app"))
 
 
-@pytest.mark.parametrize("first", range(len(CHECKS)), ids=[code for code, _ in CHECKS])
+@every_row("first", range(len(CHECKS)))
 def test_the_first_check_that_fails_answers_the_request(app: Flask, first: int) -> None:
     environ = {
         f"HTTP_{name.upper().replace('-', '_')}": value
@@ -52,7 +53,7 @@ def test_every_upload_and_download_has_a_parsed_file_name(app: Flask) -> None:
     } <= rules
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+@every_row("method", ["GET", "PUT", "DELETE"])
 def test_an_unknown_path_is_not_found_whatever_the_method(app: Flask, method: str) -> None:
     assert app.test_client().open("/nothing", method=method).status_code == 404
 

@@ -11,6 +11,7 @@ import pytest
 from fileservice.access import AccessFile, Scope, Unauthenticated, anonymous
 from fileservice.web.authentication import Authenticator
 from tests.access.rules import SECRET, token
+from tests.support.rows import every_row
 
 COUNT = 500
 """Tokens of each kind."""
@@ -49,7 +50,7 @@ def test_secret_makes_the_principal_and_nothing_makes_an_anonymous_one(
     assert authenticator.identify({}).id == "anonymous"
 
 
-@pytest.mark.parametrize("value", ["", " ", "Bearer", "Bearer wrong", "Basic Og==", "Negotiate x"])
+@every_row("value", ["", " ", "Bearer", "Bearer wrong", "Basic Og==", "Negotiate x"])
 def test_wrong_or_empty_credentials_are_never_anonymous(
     authenticator: Authenticator, value: str
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fileservice.web.dated_zip_stream import DatedZipStream
+from tests.support.rows import every_row
 
 THEN = 1_234_567_890  # 2009-02-13T23:31:30Z
 GIB = 1 << 30
@@ -68,7 +69,7 @@ def test_unzip_lists_the_time_of_its_user(tmp_path: Path, tool: Callable[[str], 
     assert "2009-02-14 05:01" in listed
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("modified", "shown"),
     [
         (-62_135_596_800, 1980),
@@ -88,7 +89,7 @@ def test_times_that_do_not_fit_are_the_nearest_that_do(modified: int, shown: int
 
 @pytest.mark.thorough
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("missing", [0, *range(110, 131, 2), 300])
+@every_row("missing", [0, *range(110, 131, 2), 300])
 def test_length_is_right_where_an_entry_begins_beyond_two_gigabytes(missing: int) -> None:
     """Two files have almost as much as needs no ZIP64, and their headers may make it more."""
     size = 2 * GIB - 1 - missing

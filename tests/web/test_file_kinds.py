@@ -1,11 +1,10 @@
 """What the page shows of a file: its kind, and a preview."""
 
-import pytest
-
 from fileservice.filetypes import TABLE
 from fileservice.names import FileName
 from fileservice.storage import Content, StoredFile
 from fileservice.web.file_kinds import kind_of, preview_of
+from tests.support.rows import every_row
 
 LARGE = (20 << 20) + 1
 
@@ -15,7 +14,7 @@ def file(extension: str, size: int = 1) -> StoredFile:
     return StoredFile(FileName(f"a.{extension}"), size, 0, content, "v")
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("extension", "size", "preview"),
     [
         ("png", 1, "image"), ("tif", 1, None), ("png", LARGE, None), ("svg", 1, "text"),
@@ -31,7 +30,7 @@ def test_files_that_browsers_show_safely_have_a_preview(
     assert preview_of(file(extension, size)) == preview
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("extension", "kind"),
     [
         ("pdf", "document"), ("csv", "sheet"), ("pptx", "slides"), ("zip", "archive"),

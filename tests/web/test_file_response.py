@@ -14,6 +14,7 @@ from fileservice.serving.environ import wrap_file
 from fileservice.storage import Content, Opened, StoredFile
 from fileservice.web.file_response import not_modified, send
 from fileservice.wsgi_extensions import FileRegion, FileRegions
+from tests.support.rows import every_row
 
 Environ = dict[str, object]
 
@@ -76,7 +77,7 @@ def test_header_fields_come_once_each(environ: Environ) -> None:
         assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("charset", [None, "utf-16"])
+@every_row("charset", [None, "utf-16"])
 def test_charset_is_that_of_the_file(environ: Environ, charset: str | None) -> None:
     response = send_ranges(environ, file=stored(charset=charset))
     expected = "text/plain; charset=utf-16" if charset else "text/plain"

@@ -1,10 +1,10 @@
 """Where a person returns to after signing in: attacks, and what is returned to."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fileservice.web.local_path import local_path
+from tests.support.rows import every_row
 
 FOREIGN = [
     "",
@@ -54,13 +54,13 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize("text", FOREIGN)
+@every_row("text", FOREIGN)
 def test_text_that_may_lead_elsewhere_is_not_returned_to(text: str) -> None:
     assert local_path(text, "") == "/upload"
     assert local_path(text, "/files") == "/files/upload"
 
 
-@pytest.mark.parametrize(
+@every_row(
     "text",
     [
         "/upload",
@@ -76,7 +76,7 @@ def test_path_of_the_service_is_returned_to(text: str) -> None:
     assert local_path(f"/a/b{text}", "/a/b") == f"/a/b{text}"
 
 
-@pytest.mark.parametrize(
+@every_row(
     "text", ["/upload", "/", "/files", "/filesystem/upload", "/other/files/upload", "files/upload"]
 )
 def test_path_of_something_else_on_the_host_is_not_returned_to(text: str) -> None:

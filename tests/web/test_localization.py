@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from fileservice.web import localization
 from fileservice.web.localization import LANGUAGES, Language, Text
 from fileservice.web.problems import TABLE
+from tests.support.rows import every_row
 from tests.web.application import application
 
 WEB = Path(localization.__file__).parent
@@ -39,13 +40,13 @@ def test_there_are_english_and_german() -> None:
     assert {"en", "de"} <= LANGUAGES.keys()
 
 
-@pytest.mark.parametrize("tag", OTHERS)
+@every_row("tag", OTHERS)
 def test_every_language_has_all_texts_with_the_same_placeholders(tag: str) -> None:
     assert shape(LANGUAGES[tag].page) == shape(ENGLISH.page)
     assert shape(LANGUAGES[tag].script) == shape(ENGLISH.script)
 
 
-@pytest.mark.parametrize("tag", OTHERS)
+@every_row("tag", OTHERS)
 def test_every_other_language_has_a_title_and_a_sentence_for_every_problem(tag: str) -> None:
     problems = LANGUAGES[tag].problem
     assert problems.keys() == {row.code for row in TABLE}
@@ -54,7 +55,7 @@ def test_every_other_language_has_a_title_and_a_sentence_for_every_problem(tag: 
     } == set()
 
 
-@pytest.mark.parametrize("tag", sorted(LANGUAGES))
+@every_row("tag", sorted(LANGUAGES))
 def test_plural_forms_include_those_of_the_templates(tag: str) -> None:
     for text in [*LANGUAGES[tag].page.values(), *LANGUAGES[tag].script.values()]:
         if not isinstance(text, str):
@@ -94,7 +95,7 @@ _NO_TEXT = re.compile(
 _ATTRIBUTE = re.compile(r'\b(?:aria-label|title|placeholder|alt)="([^"{]*)"')
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+@every_row("path", TEMPLATES)
 def test_a_template_has_no_text_of_its_own(path: Path) -> None:
     markup = path.read_text().replace('class="brand"', "", 1)
     text = _NO_TEXT.sub(" ", re.sub(r"(?<=</svg>)fileservice", "", markup))
@@ -116,7 +117,7 @@ def is_sentence(text: str) -> bool:
     return bool(_SENTENCE.search(text)) and not other
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+@every_row("path", SCRIPTS)
 def test_a_script_has_no_text_of_its_own(path: Path) -> None:
     if path.name in _ENGLISH_ONLY:
         pytest.skip("its texts are in English only")
@@ -126,7 +127,7 @@ def test_a_script_has_no_text_of_its_own(path: Path) -> None:
     assert texts == []
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("accepted", "tag"),
     [
         (None, "en"), ("de", "de"), ("de-AT", "de"), ("de-CH,de;q=0.9,en;q=0.8", "de"),
@@ -171,7 +172,7 @@ def test_a_problem_is_in_the_language_of_its_reader_and_without_one_in_english(
     assert "accept-language" in in_english.vary
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("size", "english", "german"),
     [
         (0, "0 bytes", "0 Bytes"), (1, "1 byte", "1 Byte"), (1023, "1,023 bytes", "1.023 Bytes"),
@@ -189,7 +190,7 @@ def test_times_are_in_utc() -> None:
     assert LANGUAGES["de"].date(0) == "01.01.1970, 00:00 UTC"
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("seconds", "english", "german"),
     [
         (3 * 86400 + 5, "3 days", "3 Tage"), (86400 + 5, "1 day", "1 Tag"),
@@ -203,7 +204,7 @@ def test_durations_are_rounded_down(seconds: int, english: str, german: str | No
     assert german in (None, LANGUAGES["de"].duration(seconds))
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("said", "shown"),
     [("the name is empty", "The name is empty."), ("Das geht nicht.", "Das geht nicht.")],
 )
@@ -221,7 +222,7 @@ def test_a_language_is_added_as_a_file(tmp_path: Path) -> None:
     assert Language.load(tmp_path / "de-CH.toml").number(1234567) == "1’234’567"
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("seconds", "rounded", "exact"),
     [
         (59, "less than a minute", "less than a minute"),

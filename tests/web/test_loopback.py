@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from tests.support.rows import every_row
 from tests.web.application import application
 
 LOCAL = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "localhost:8000"}
@@ -20,7 +21,7 @@ def status(client: FlaskClient, environ: dict[str, str]) -> int:
     return client.get("/metrics", environ_overrides=environ).status_code
 
 
-@pytest.mark.parametrize(
+@every_row(
     "environ",
     [
         LOCAL,
@@ -35,7 +36,7 @@ def test_a_program_on_this_machine_reads_the_metrics(
     assert status(client, environ) == 200
 
 
-@pytest.mark.parametrize(
+@every_row(
     "environ",
     [
         LOCAL | {"REMOTE_ADDR": "192.0.2.1"},

@@ -9,6 +9,7 @@ from werkzeug.test import create_environ, run_wsgi_app
 from fileservice.names import BadName, FileName
 from fileservice.web.errors import NoSuchFile
 from fileservice.web.path_parameters import CONVERTERS, parse_path_parameters
+from tests.support.rows import every_row
 
 ROUTES = ["/upload/<new_file:value>", "/download/<stored_file:value>", "/tus/<upload:value>"]
 
@@ -35,8 +36,8 @@ def answer_to(app: Flask, path: bytes, method: str = "GET") -> Any:
     return app.json.loads(text) if status.startswith("200") and method != "OPTIONS" else status
 
 
-@pytest.mark.parametrize("prefix", [b"/upload/", b"/download/"])
-@pytest.mark.parametrize(
+@every_row("prefix", [b"/upload/", b"/download/"])
+@every_row(
     ("raw", "name"),
     [
         (b"a.txt", "a.txt"),
@@ -57,40 +58,40 @@ BAD_NAMES = [b"a/b.txt", b"/a.txt", b"a.txt/", b"..", b"../a.txt", b".a", b"a\\b
              b"\xff.txt", b"\xc3.txt", b"a\nb.txt", b"x" * 256]  # fmt: skip
 
 
-@pytest.mark.parametrize("raw", BAD_NAMES)
+@every_row("raw", BAD_NAMES)
 def test_a_bad_name_of_an_upload_raises_bad_name(app: Flask, raw: bytes) -> None:
     error, detail = answer_to(app, b"/upload/" + raw)
     assert error == "BadName"
     assert detail.startswith("the name ")
 
 
-@pytest.mark.parametrize("raw", BAD_NAMES)
+@every_row("raw", BAD_NAMES)
 def test_a_bad_name_of_a_download_raises_no_such_file(app: Flask, raw: bytes) -> None:
     error, detail = answer_to(app, b"/download/" + raw)
     assert error == "NoSuchFile"
     assert detail == f"there is no file named {raw.decode(errors='replace')!r}"
 
 
-@pytest.mark.parametrize("raw", [b"0123456789abcdef" * 2, b"a/b", b"\xff", b".."])
+@every_row("raw", [b"0123456789abcdef" * 2, b"a/b", b"\xff", b".."])
 def test_an_upload_id_reaches_the_view_as_it_is(app: Flask, raw: bytes) -> None:
     assert answer_to(app, b"/tus/" + raw) == ["str", raw.decode("latin-1")]
 
 
-@pytest.mark.parametrize("path", [b"//upload/a.txt", b"//download/a.txt"])
+@every_row("path", [b"//upload/a.txt", b"//download/a.txt"])
 def test_slashes_before_the_path_are_not_removed(app: Flask, path: bytes) -> None:
     assert answer_to(app, path)[0] in ("BadName", "NoSuchFile")
 
 
-@pytest.mark.parametrize("path", [b"/upload", b"/upload/", b"/download/", b"/tus/", b"/other/a"])
+@every_row("path", [b"/upload", b"/upload/", b"/download/", b"/tus/", b"/other/a"])
 def test_a_path_without_a_parameter_does_not_match(app: Flask, path: bytes) -> None:
     assert answer_to(app, path) == "404 NOT FOUND"
 
 
-@pytest.mark.parametrize("raw", BAD_NAMES)
+@every_row("raw", BAD_NAMES)
 def test_options_is_answered_for_any_name(app: Flask, raw: bytes) -> None:
     assert answer_to(app, b"/upload/" + raw, "OPTIONS") == "200 OK"
 
 
-@pytest.mark.parametrize("raw", [b".a", b"\xff"])
+@every_row("raw", [b".a", b"\xff"])
 def test_a_method_that_is_not_allowed_is_refused_before_the_name(app: Flask, raw: bytes) -> None:
     assert answer_to(app, b"/upload/" + raw, "PATCH") == "405 METHOD NOT ALLOWED"

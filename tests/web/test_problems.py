@@ -29,6 +29,7 @@ from fileservice.web import problems
 from fileservice.web.door import requires
 from fileservice.web.localization import LANGUAGES, Language
 from fileservice.web.problem_texts import translate
+from tests.support.rows import every_row
 from tests.web.application import application
 
 NAME = FileName("a.txt")
@@ -198,7 +199,7 @@ def error_classes() -> Iterator[type[Exception]]:
                 yield value
 
 
-@pytest.mark.parametrize("error_class", list(error_classes()), ids=class_name)
+@every_row("error_class", list(error_classes()))
 def test_every_error_class_has_an_example_and_a_row_of_its_own(
     error_class: type[Exception],
 ) -> None:
@@ -207,7 +208,7 @@ def test_every_error_class_has_an_example_and_a_row_of_its_own(
     assert any(issubclass(error_class, raised) for raised in listed)
 
 
-@pytest.mark.parametrize(("error", "members"), MEMBERS.items(), ids=class_name)
+@every_row(("error", "members"), MEMBERS.items())
 def test_an_error_has_exactly_these_members(
     app: Flask, error: Exception, members: Mapping[str, object]
 ) -> None:
@@ -239,7 +240,7 @@ HEADER_FIELDS: dict[Exception, dict[str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("error", "fields"), HEADER_FIELDS.items(), ids=class_name)
+@every_row(("error", "fields"), HEADER_FIELDS.items())
 def test_an_error_has_exactly_these_header_fields(
     app: Flask, error: Exception, fields: Mapping[str, str]
 ) -> None:
@@ -260,7 +261,7 @@ def test_codes_are_unique() -> None:
     assert len(set(codes)) == len(codes)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("error", "status", "code"),
     [
         (BadRequest(), 400, "bad-request"),
@@ -342,10 +343,8 @@ def test_a_problem_in_json_ends_with_a_line_feed(app: Flask) -> None:
     assert json.loads(response.text)["code"] == "locked"
 
 
-@pytest.mark.parametrize("language", OTHER_LANGUAGES, ids=lambda language: language.tag)
-@pytest.mark.parametrize(
-    "error", [*MEMBERS, *ACCESS_ERRORS, *WERKZEUG_ERRORS, ArithmeticError()], ids=class_name
-)
+@every_row("language", OTHER_LANGUAGES)
+@every_row("error", [*MEMBERS, *ACCESS_ERRORS, *WERKZEUG_ERRORS, ArithmeticError()])
 def test_every_error_has_a_sentence_in_every_language(
     app: Flask, error: Exception, language: Language
 ) -> None:
@@ -366,7 +365,7 @@ def test_examples_of_the_errors_of_access_are_complete() -> None:
     assert {type(error) for error in ACCESS_ERRORS} == defined - {access_errors.AccessError}
 
 
-@pytest.mark.parametrize("language", OTHER_LANGUAGES, ids=lambda language: language.tag)
+@every_row("language", OTHER_LANGUAGES)
 def test_a_sentence_for_one_class_of_errors_belongs_to_a_class_of_that_code(
     language: Language,
 ) -> None:
@@ -379,7 +378,7 @@ def test_a_sentence_for_one_class_of_errors_belongs_to_a_class_of_that_code(
             assert code_of.get(name) == code
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("error", "sentence"),
     [
         (access_errors.QuotaExceeded("bytes", limit=5 << 30, used=1 << 20),

@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import replace
 
-import pytest
 from flask import Flask
 
 from fileservice.names import FileName
@@ -19,6 +18,7 @@ from fileservice.web.representations import (
     to_json,
     validators,
 )
+from tests.support.rows import every_row
 
 BASE = "https://files.example/sub"
 DIGEST = hashlib.sha256(b"text\n").digest()
@@ -61,7 +61,7 @@ def test_repr_digest_is_left_out_if_the_digest_is_unknown() -> None:
     assert representation_headers(stored_file())["Repr-Digest"].startswith("sha-256=:")
 
 
-@pytest.mark.parametrize(("created", "status"), [(True, 201), (False, 200)])
+@every_row(("created", "status"), [(True, 201), (False, 200)])
 def test_the_response_to_an_upload_says_whether_it_created_the_file(
     created: bool, status: int
 ) -> None:
@@ -85,7 +85,7 @@ def test_content_type_has_the_charset_if_it_is_known() -> None:
     assert content_type(stored_file(charset=None)) == "text/plain"
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("media_type", "expected"),
     [
         *(
@@ -104,7 +104,7 @@ def test_content_type_is_none_that_a_page_loads(media_type: str, expected: str) 
     assert content_type(replace(stored_file(charset=None), content=content)) == expected
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("name", "expected"),
     [
         ("a.txt", "attachment; filename=\"a.txt\"; filename*=UTF-8''a.txt"),

@@ -11,6 +11,7 @@ from fileservice.web.errors import LengthRequired, TooSlow, WrongContentType
 from fileservice.web.request_body import blocks, declared_length, require_content_type
 from fileservice.wsgi_extensions import REQUEST_BODY
 from tests.support.clock import Clock
+from tests.support.rows import every_row
 
 LINE = b"a line of text\n"
 
@@ -61,7 +62,7 @@ def body(
     return {REQUEST_BODY: Pieces(pieces, fast=fast), **framing}
 
 
-@pytest.mark.parametrize("length", [30, None], ids=["with its length", "chunked"])
+@every_row("length", [30, None])
 def test_body_that_arrives_fast_is_one_block(length: int | None) -> None:
     assert received(body(LINE, LINE, length=length)) == [LINE * 2]
 
@@ -104,7 +105,7 @@ def test_thread_that_may_not_wait_gets_empty_blocks_until_the_event_loop_has_rec
     assert [bytes(block) for block in arriving] == [LINE, LINE]
 
 
-@pytest.mark.parametrize("cause", [None, OSError("reset"), ValueError()])
+@every_row("cause", [None, OSError("reset"), ValueError()])
 def test_body_that_ends_early_raises_incomplete_body_after_what_arrived(
     cause: Exception | None,
 ) -> None:
@@ -136,7 +137,7 @@ def test_time_that_the_reader_of_the_blocks_takes_does_not_count(
         clock.now += 60  # the reader is slow
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("environ", "length"),
     [({"CONTENT_LENGTH": "5"}, 5), ({"HTTP_TRANSFER_ENCODING": "chunked"}, None)],
 )
@@ -149,7 +150,7 @@ def test_body_without_framing_raises_length_required() -> None:
         declared_length({})
 
 
-@pytest.mark.parametrize("sent", ["text/plain", "TEXT/plain; charset=utf-8"])
+@every_row("sent", ["text/plain", "TEXT/plain; charset=utf-8"])
 def test_media_type_is_compared_without_case_and_parameters(sent: str) -> None:
     require_content_type({"CONTENT_TYPE": sent}, "text/plain")
 

@@ -1,15 +1,15 @@
 """Values that several routes read from a request."""
 
-import pytest
 from werkzeug.test import create_environ
 
 from fileservice.protocols.conditional import Conditions
 from fileservice.web.requests import client_address, conditions, prefers_html
+from tests.support.rows import every_row
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("accept", "expected"),
     [
         (FIREFOX, True),
@@ -48,8 +48,6 @@ def test_conditions_are_the_values_of_the_five_fields() -> None:
     assert conditions(environ) == Conditions()
 
 
-@pytest.mark.parametrize(
-    ("environ", "address"), [({"REMOTE_ADDR": "192.0.2.7"}, "192.0.2.7"), ({}, "")]
-)
+@every_row(("environ", "address"), [({"REMOTE_ADDR": "192.0.2.7"}, "192.0.2.7"), ({}, "")])
 def test_a_peer_without_an_address_has_the_empty_one(environ: dict[str, str], address: str) -> None:
     assert client_address(environ) == address

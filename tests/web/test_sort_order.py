@@ -8,6 +8,7 @@ from fileservice.names import FileName
 from fileservice.storage import Content, StoredFile
 from fileservice.web.errors import BadQuery
 from fileservice.web.sort_order import SortOrder
+from tests.support.rows import every_row
 
 FILES = [
     StoredFile(FileName(name), size, modified_ns, Content("text/plain"), "v")
@@ -27,23 +28,23 @@ def in_order(order: SortOrder) -> list[StoredFile]:
     return sorted(FILES, key=order.key, reverse=order.descending)
 
 
-@pytest.mark.parametrize(("text", "names"), ORDERS.items())
+@every_row(("text", "names"), ORDERS.items())
 def test_files_of_one_value_are_sorted_by_name(text: str, names: list[str]) -> None:
     assert [file.name for file in in_order(SortOrder.parse(text))] == names
 
 
-@pytest.mark.parametrize("text", ORDERS)
+@every_row("text", ORDERS)
 def test_an_order_is_written_as_it_is_parsed(text: str) -> None:
     assert str(SortOrder.parse(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "-", "--size", "Name", "type", "name ", "size,name"])
+@every_row("text", ["", "-", "--size", "Name", "type", "name ", "size,name"])
 def test_an_unknown_order_raises_bad_query(text: str) -> None:
     with pytest.raises(BadQuery, match="sort must be"):
         SortOrder.parse(text)
 
 
-@pytest.mark.parametrize("text", ORDERS)
+@every_row("text", ORDERS)
 def test_exactly_the_files_after_a_cursor_follow_it(text: str) -> None:
     order = SortOrder.parse(text)
     files = in_order(order)
@@ -52,7 +53,7 @@ def test_exactly_the_files_after_a_cursor_follow_it(text: str) -> None:
         assert [f for f in files if order.is_after(f, position)] == files[number + 1 :]
 
 
-@pytest.mark.parametrize("cursor", ["", "a.txt", "x/a.txt", "/a.txt", "1.5/a.txt"])
+@every_row("cursor", ["", "a.txt", "x/a.txt", "/a.txt", "1.5/a.txt"])
 def test_a_cursor_of_another_order_raises_bad_query(cursor: str) -> None:
     with pytest.raises(BadQuery, match="after must be"):
         SortOrder.parse("size").parse_cursor(cursor)

@@ -1,14 +1,14 @@
 """The absolute URLs that responses contain."""
 
-import pytest
 from flask import Flask
 
 from fileservice.web.urls import base_url, download_url
+from tests.support.rows import every_row
 
 APP = Flask(__name__)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("environ", "expected"),
     [
         ({}, "http://localhost"),
@@ -29,7 +29,7 @@ def test_a_public_url_takes_precedence_over_the_request() -> None:
         assert base_url("https://b.example/files") == "https://b.example/files"
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("name", "path"),
     [("a.txt", "a.txt"), ("a b?#%.txt", "a%20b%3F%23%25.txt"), ("\u00e4.txt", "%C3%A4.txt")],
 )

@@ -11,9 +11,10 @@ from fileservice.integrity import DamageMarks
 from fileservice.names import FileName
 from fileservice.storage.local import LocalStore
 from fileservice.web.zip_archive import ZipArchive, entry_names
+from tests.support.rows import every_row
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("names", "entries"),
     [
         (["a.txt", "b.txt"], ["a.txt", "b.txt"]),

@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.support.rows import every_row
 from tests.web.application import application
 
 GZIP = {"Accept-Encoding": "gzip, br"}
@@ -37,7 +38,7 @@ def without_id(response: TestResponse) -> bytes:
     return decoded(response).replace(response.headers["X-Request-Id"].encode(), b"id")
 
 
-@pytest.mark.parametrize("path", TEXTS)
+@every_row("path", TEXTS)
 def test_text_is_the_same_with_and_without_compression(client: FlaskClient, path: str) -> None:
     plain, compressed = client.get(path), client.get(path, headers=GZIP)
     assert "Content-Encoding" not in plain.headers
@@ -56,7 +57,7 @@ def test_whole_list_is_compressed_while_it_is_sent(client: FlaskClient) -> None:
     assert len(response.data) < len(decoded(response)) / 5
 
 
-@pytest.mark.parametrize("path", ["/upload", "/download?limit=100"])
+@every_row("path", ["/upload", "/download?limit=100"])
 def test_head_has_the_length_of_the_compressed_text(client: FlaskClient, path: str) -> None:
     head, got = client.head(path, headers=GZIP), client.get(path, headers=GZIP)
     assert head.headers["Content-Length"] == got.headers["Content-Length"] == str(len(got.data))
@@ -75,7 +76,7 @@ def test_stored_files_are_never_compressed(tmp_path: Path, name: str) -> None:
     assert (part.status_code, part.data) == (206, data[1:2001])
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("accepted", "compressed"),
     [
         ("gzip", True),
@@ -105,8 +106,8 @@ def test_assets_are_compressed(client: FlaskClient) -> None:
     assert "Accept-Encoding" in compressed.vary
 
 
-@pytest.mark.parametrize("path", ["/upload", "/download?limit=100", "/download?prefix=00"])
-@pytest.mark.parametrize("headers", [{}, GZIP], ids=["plain", "gzip"])
+@every_row("path", ["/upload", "/download?limit=100", "/download?prefix=00"])
+@every_row("headers", [{}, GZIP])
 def test_what_has_not_changed_is_answered_304(
     client: FlaskClient, root: Path, path: str, headers: dict[str, str]
 ) -> None:

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from fileservice.web.hooks import Hooks
 from fileservice.web.middleware import cors
 from fileservice.web.origins import AllowedOrigins
+from tests.support.rows import every_row
 
 APP = "https://app.example"
 
@@ -40,9 +40,7 @@ def test_an_origin_that_is_named_may_read_the_response() -> None:
     assert response.headers["Vary"] == "Origin"
 
 
-@pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", "http://app.example", APP + "/"]
-)
+@every_row("origin", ["https://evil.example", "null", "http://app.example", APP + "/"])
 def test_another_origin_gets_no_permission_and_the_response_varies_by_origin(origin: str) -> None:
     response = client(APP).get("/file", headers={"Origin": origin})
     assert allowed(response) == {}
@@ -59,7 +57,7 @@ def test_beside_a_star_an_origin_that_is_named_keeps_its_own_permission() -> Non
     assert response.headers["Access-Control-Allow-Origin"] == APP
 
 
-@pytest.mark.parametrize("field", ["Cookie: a=b", "Authorization: Basic YTpi"])
+@every_row("field", ["Cookie: a=b", "Authorization: Basic YTpi"])
 def test_a_star_allows_nobody_to_read_what_the_browser_asks_for_with_its_credentials(
     field: str,
 ) -> None:
@@ -71,7 +69,7 @@ def test_a_star_allows_nobody_to_read_what_the_browser_asks_for_with_its_credent
     assert allowed(client("*").get("/file", headers=token)) != {}
 
 
-@pytest.mark.parametrize("origins", [(APP,), ("*",)])
+@every_row("origins", [(APP,), ("*",)])
 def test_scripts_may_not_send_what_a_proxy_says(origins: tuple[str, ...]) -> None:
     def allowed_fields(requested: str) -> str | None:
         preflight = {
@@ -145,7 +143,7 @@ def test_pages_of_an_origin_that_is_named_may_embed_files() -> None:
     assert policy_for("*") == "cross-origin"
 
 
-@pytest.mark.parametrize(
+@every_row(
     "fields",
     [
         {},

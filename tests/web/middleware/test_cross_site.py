@@ -1,9 +1,8 @@
 """Which requests come from pages of other sites and would change something."""
 
-import pytest
-
 from fileservice.web.middleware.cross_site import is_foreign
 from fileservice.web.origins import AllowedOrigins
+from tests.support.rows import every_row
 
 OWN, OTHER = "http://files.example:8000", "https://evil.example"
 
@@ -19,8 +18,8 @@ def is_refused(
     return is_foreign(environ | sent, AllowedOrigins(origins), public_url)
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "MADEUP"])
-@pytest.mark.parametrize(
+@every_row("method", ["POST", "PUT", "PATCH", "DELETE", "MADEUP"])
+@every_row(
     "fields",
     [
         {"sec_fetch_site": "cross-site", "origin": OTHER},
@@ -39,7 +38,6 @@ def is_refused(
         {"origin": "http://a@files.example:8000"},
         {"origin": "files.example:8000"},
     ],
-    ids=str,
 )
 def test_a_change_from_a_page_of_another_site_is_refused_unless_all_origins_are_allowed(
     method: str, fields: dict[str, str]
@@ -49,12 +47,12 @@ def test_a_change_from_a_page_of_another_site_is_refused_unless_all_origins_are_
     assert not is_refused(method, ("*",), **fields)
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+@every_row("method", ["GET", "HEAD", "OPTIONS"])
 def test_a_method_that_changes_nothing_is_allowed_from_any_page(method: str) -> None:
     assert not is_refused(method, sec_fetch_site="cross-site", origin=OTHER)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "fields",
     [
         {},
@@ -69,13 +67,12 @@ def test_a_method_that_changes_nothing_is_allowed_from_any_page(method: str) -> 
         {"origin": "http://files.example", "host": "Files.Example:80"},
         {"origin": "http://[::1]:8000", "host": "[::1]:8000"},
     ],
-    ids=str,
 )
 def test_pages_of_the_service_and_programs_may_change_something(fields: dict[str, str]) -> None:
     assert not is_refused(**fields)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "public_url", ["https://seen.example", "https://Seen.example:443/files", "http://seen.example"]
 )
 def test_a_page_at_the_public_url_may_change_something(public_url: str) -> None:
@@ -85,7 +82,7 @@ def test_a_page_at_the_public_url_may_change_something(public_url: str) -> None:
     assert is_refused(public_url=public_url, origin="https://seen.example:8443")
 
 
-@pytest.mark.parametrize("fields", [{}, {"sec_fetch_site": "cross-site"}])
+@every_row("fields", [{}, {"sec_fetch_site": "cross-site"}])
 def test_a_page_of_an_origin_that_the_operator_names_may_change_something(
     fields: dict[str, str],
 ) -> None:
@@ -95,7 +92,7 @@ def test_a_page_of_an_origin_that_the_operator_names_may_change_something(
     assert is_refused(origins=origins, origin="http://app.example", **fields)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "credentials",
     [
         {"cookie": "session=a"},
@@ -104,7 +101,6 @@ def test_a_page_of_an_origin_that_the_operator_names_may_change_something(
         {"authorization": "Negotiate YTpi"},
         {"authorization": ""},
     ],
-    ids=str,
 )
 def test_where_all_origins_are_allowed_none_may_use_what_the_browser_adds(
     credentials: dict[str, str],

@@ -2,9 +2,8 @@
 
 import ipaddress
 
-import pytest
-
 from fileservice.web.middleware.hosts import AllowedHosts
+from tests.support.rows import every_row
 
 CONFIGURED = AllowedHosts(
     ["files.example", "*.lan", "XN--a.example", ipaddress.ip_network("10.0.0.0/8")]
@@ -20,19 +19,19 @@ OTHER_NAMES = [
 ]
 
 
-@pytest.mark.parametrize("host", OWN_NAMES)
+@every_row("host", OWN_NAMES)
 def test_the_names_by_which_a_machine_refers_to_itself_are_always_allowed(host: str) -> None:
     assert host in AllowedHosts([])
     assert host in CONFIGURED
 
 
-@pytest.mark.parametrize("host", OTHER_NAMES)
+@every_row("host", OTHER_NAMES)
 def test_other_names_are_not_allowed(host: str) -> None:
     assert host not in AllowedHosts([])
     assert host not in CONFIGURED
 
 
-@pytest.mark.parametrize(
+@every_row(
     "host",
     ["files.example", "Files.Example:8000", "files.example.", "a.lan", "a.b.lan:1", "xn--A.example"]
     + ["10.1.2.3", "10.1.2.3:80"],
@@ -42,6 +41,6 @@ def test_a_configured_name_is_allowed_with_any_port(host: str) -> None:
     assert host not in AllowedHosts([])
 
 
-@pytest.mark.parametrize("host", ["lan", "a.files.example", "evillan", "11.0.0.1"])
+@every_row("host", ["lan", "a.files.example", "evillan", "11.0.0.1"])
 def test_a_name_that_only_resembles_a_configured_one_is_not_allowed(host: str) -> None:
     assert host not in CONFIGURED

@@ -7,6 +7,7 @@ from flask import Flask, request
 from werkzeug.test import create_environ, run_wsgi_app
 
 from fileservice.web.middleware import method_override
+from tests.support.rows import every_row
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +31,14 @@ def answer_to(
     return status, b"".join(body).decode(), headers
 
 
-@pytest.mark.parametrize("override", ["PATCH", "patch", "DELETE"])
+@every_row("override", ["PATCH", "patch", "DELETE"])
 def test_a_post_below_tus_becomes_the_method_that_the_field_names(
     app: Flask, override: str
 ) -> None:
     assert answer_to(app, "POST", override)[:2] == ("200 OK", override.upper())
 
 
-@pytest.mark.parametrize("override", [None, ""])
+@every_row("override", [None, ""])
 def test_without_the_field_the_method_stays(app: Flask, override: str | None) -> None:
     assert answer_to(app, "POST", override)[1] == "POST"
 

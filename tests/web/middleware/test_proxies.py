@@ -11,6 +11,7 @@ from werkzeug.test import create_environ, run_wsgi_app
 from fileservice.addresses import is_authority
 from fileservice.app import create_app
 from fileservice.settings import PREFIX, Settings
+from tests.support.rows import every_row
 from tests.web.application import UnreadableBody
 
 PROXY = "10.0.0.1"
@@ -105,14 +106,14 @@ def peer_is(address: str) -> dict[str, str]:
 
 
 class TestHost:
-    @pytest.mark.parametrize("host", VALID_HOSTS)
+    @every_row("host", VALID_HOSTS)
     def test_a_valid_host_is_part_of_the_urls_in_responses(
         self, client: FlaskClient, host: str
     ) -> None:
         assert url_of_file(client, host=host) == f"http://{host}/download/a.txt"
 
-    @pytest.mark.parametrize("accept", ["text/html", "*/*"])
-    @pytest.mark.parametrize("host", INVALID_HOSTS)
+    @every_row("accept", ["text/html", "*/*"])
+    @every_row("host", INVALID_HOSTS)
     def test_an_invalid_host_is_refused(self, client: FlaskClient, host: str, accept: str) -> None:
         environ = create_environ("/upload") | {"HTTP_HOST": host, "HTTP_ACCEPT": accept}
         body, status, _ = run_wsgi_app(client.application, environ, buffered=True)
@@ -129,12 +130,12 @@ class TestHost:
 
 
 class TestTrustedProxy:
-    @pytest.mark.parametrize("host", VALID_HOSTS)
+    @every_row("host", VALID_HOSTS)
     def test_x_forwarded_host_replaces_host(self, client: FlaskClient, host: str) -> None:
         assert url_of_file(client, Host=host) == f"http://{host}/download/a.txt"
 
-    @pytest.mark.parametrize("proto", ["https", "HTTPS"])
-    @pytest.mark.parametrize("prefix", ["/files", "/files/", "/a/b.c_d-e~f@g:h"])
+    @every_row("proto", ["https", "HTTPS"])
+    @every_row("prefix", ["/files", "/files/", "/a/b.c_d-e~f@g:h"])
     def test_proto_and_prefix_are_part_of_the_urls_in_responses(
         self, client: FlaskClient, proto: str, prefix: str
     ) -> None:
@@ -142,7 +143,7 @@ class TestTrustedProxy:
         expected = prefix.rstrip("/").replace("@", "%40").replace(":", "%3A")
         assert url == f"https://files.example{expected}/download/a.txt"
 
-    @pytest.mark.parametrize(
+    @every_row(
         ("field", "value"),
         [("Host", host) for host in INVALID_HOSTS if "," not in host and host.isascii()]
         + [("Proto", value) for value in ("ftp", "javascript", "https:", "h ttp")]
@@ -190,14 +191,14 @@ class TestTrustedProxy:
         url = url_of_file(client, For="", Host=" ", Proto=",", Prefix="/")
         assert url == "http://inner:8000/download/a.txt"
 
-    @pytest.mark.parametrize("field", ["Host", "Proto", "Prefix", "For"])
+    @every_row("field", ["Host", "Proto", "Prefix", "For"])
     def test_fields_of_other_peers_are_ignored(self, client: FlaskClient, field: str) -> None:
         assert (
             url_of_file(client, peer=CLIENT, **{field: ".."}) == "http://inner:8000/download/a.txt"
         )
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("networks", "peer", "trusted"),
     [
         ("10.0.0.0/8", "10.0.0.1", True),
@@ -284,7 +285,7 @@ CHAINS = {
 }
 
 
-@pytest.mark.parametrize(("chain", "address", "host", "prefix"), CHAINS.values(), ids=CHAINS)
+@every_row(("chain", "address", "host", "prefix"), CHAINS.values())
 def test_the_values_of_the_proxy_next_to_the_client_count(
     client: FlaskClient, chain: str, address: str, host: str, prefix: str
 ) -> None:
@@ -294,7 +295,7 @@ def test_the_values_of_the_proxy_next_to_the_client_count(
         assert flask.request.remote_addr == address
 
 
-@pytest.mark.parametrize(("hops", "status"), [(32, 200), (33, 400), (900, 400)])
+@every_row(("hops", "status"), [(32, 200), (33, 400), (900, 400)])
 def test_a_chain_of_trusted_proxies_ends_somewhere(
     client: FlaskClient, hops: int, status: int
 ) -> None:
@@ -310,7 +311,7 @@ def test_a_single_value_counts_whichever_proxy_appended_it(client: FlaskClient) 
 
 
 class TestPublicUrl:
-    @pytest.mark.parametrize("peer", [PROXY, CLIENT])
+    @every_row("peer", [PROXY, CLIENT])
     def test_a_public_url_takes_precedence_over_the_fields(
         self, applications: Applications, peer: str
     ) -> None:
@@ -330,7 +331,7 @@ class TestPublicUrl:
         )
         assert response.headers["Location"] == "/upload"
 
-    @pytest.mark.parametrize("prefix", ["/inner", "/files", "/download", "/upload"])
+    @every_row("prefix", ["/inner", "/files", "/download", "/upload"])
     def test_the_path_of_the_public_url_may_be_removed_by_the_proxy_or_not(
         self, applications: Applications, prefix: str
     ) -> None:
@@ -340,7 +341,7 @@ class TestPublicUrl:
             assert (answer.status_code, answer.mimetype) == (200, "application/json")
         assert client.get(f"{prefix}x/download").status_code == 404
 
-    @pytest.mark.parametrize("path", ["/inner", "/inner/", "/"])
+    @every_row("path", ["/inner", "/inner/", "/"])
     def test_the_path_of_the_public_url_alone_redirects_to_the_page(
         self, applications: Applications, path: str
     ) -> None:
@@ -354,7 +355,7 @@ class TestPublicUrl:
         assert b"<title>files</title>" in client.get("/files/").data
 
 
-@pytest.mark.parametrize("host", VALID_HOSTS)
+@every_row("host", VALID_HOSTS)
 def test_a_valid_host_that_is_an_ipv6_address_is_valid_to_ipaddress(host: str) -> None:
     assert is_authority(host)
     if host.startswith("["):

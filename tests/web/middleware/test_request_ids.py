@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from fileservice.request_record import REQUEST_RECORD, RequestRecord, trace_parent
+from tests.support.rows import every_row
 from tests.web.application import application
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -28,7 +29,7 @@ PATHS = {
 }
 
 
-@pytest.mark.parametrize("path", PATHS)
+@every_row("path", PATHS)
 def test_every_answer_has_an_id_of_its_own_and_problems_repeat_it(
     client: FlaskClient, path: str
 ) -> None:
@@ -49,7 +50,7 @@ def answered_id(client: FlaskClient, peer: str, request_id: str) -> str:
     ]
 
 
-@pytest.mark.parametrize("request_id", ["f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "01J8ZQ4P"])
+@every_row("request_id", ["f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "01J8ZQ4P"])
 def test_the_id_of_a_trusted_proxy_is_kept(client: FlaskClient, request_id: str) -> None:
     assert answered_id(client, "10.0.0.1", request_id) == request_id
 
@@ -58,7 +59,7 @@ def test_the_id_of_anybody_else_is_ignored(client: FlaskClient) -> None:
     assert answered_id(client, "10.0.0.2", "f81d4fae7dec11d0") != "f81d4fae7dec11d0"
 
 
-@pytest.mark.parametrize(
+@every_row(
     "request_id",
     ["", "short", "x" * 43, "fs_aaaaaaaa", "a b c d e f", "abcdefgh,ijkl", "ä" * 9],
 )
@@ -68,7 +69,7 @@ def test_an_id_that_could_be_something_else_is_replaced(
     assert re.fullmatch("[0-9a-f]{32}", answered_id(client, "10.0.0.1", request_id))
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("peer", "parent", "kept"),
     [
         ("10.0.0.1", PARENT, PARENT),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.support.rows import every_row
 from tests.support.tus import VERSION, named
 from tests.web.application import TEXT, UnreadableBody, application, published
 
@@ -24,13 +25,13 @@ def test_a_form_is_accepted_with_and_without_a_slash(client: FlaskClient, path: 
     assert "a.txt" in client.get(path).text
 
 
-@pytest.mark.parametrize("path", ["/download", "/download/"])
+@every_row("path", ["/download", "/download/"])
 def test_the_list_has_two_addresses(client: FlaskClient, path: str) -> None:
     client.put("/upload/a.txt", data=TEXT)
     assert [record["filename"] for record in client.get(path).json] == ["a.txt"]
 
 
-@pytest.mark.parametrize("path", ["/tus", "/tus/"])
+@every_row("path", ["/tus", "/tus/"])
 def test_tus_is_spoken_with_and_without_a_slash(client: FlaskClient, path: str) -> None:
     options = client.options(path)
     assert (options.status_code, options.headers["Tus-Version"]) == (204, "1.0.0")
@@ -57,7 +58,7 @@ def test_problems_name_a_file_as_its_record_does(client: FlaskClient) -> None:
         assert list(answer.json)[:5] == ["type", "title", "status", "code", "detail"]
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("call", "address"),
     [
         ("PUT /upload", "/upload/<name>"),
@@ -85,7 +86,7 @@ def test_405_names_the_address_that_takes_the_method(
         assert client.open(address, method=method, headers=VERSION).status_code != 405
 
 
-@pytest.mark.parametrize("call", ["PUT /", "POST /healthz", "TRACE /download", "PUT /s/0/a.txt"])
+@every_row("call", ["PUT /", "POST /healthz", "TRACE /download", "PUT /s/0/a.txt"])
 def test_405_names_no_address_where_there_is_none(client: FlaskClient, call: str) -> None:
     method, path = call.split()
     answer = client.open(path, method=method)
@@ -99,7 +100,7 @@ def test_the_address_for_a_method_has_the_prefix_of_the_service(tmp_path: Path) 
     assert answer.json["address"] == "/files/upload/a.txt"
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("call", "known"),
     [
         ("GET /download?limt=5", ["limit", "after", "before", "prefix", "q", "sort"]),
@@ -133,7 +134,7 @@ def test_an_argument_is_refused_before_the_body_is_read(client: FlaskClient) -> 
         assert answer.status_code == 400
 
 
-@pytest.mark.parametrize("path", ["/upload?utm_source=mail", "/?fbclid=x", "/sign-in?x=1"])
+@every_row("path", ["/upload?utm_source=mail", "/?fbclid=x", "/sign-in?x=1"])
 def test_pages_ignore_what_others_add_to_their_addresses(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code in (200, 302)
 

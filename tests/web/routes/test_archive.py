@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.access import EditedAccessFile
+from tests.support.rows import every_row
 from tests.web.application import application
 
 NAMES = ("mine-a.txt", "mine-b.txt", "other.txt")
@@ -23,7 +24,7 @@ def names_in(data: bytes) -> list[str]:
     return zipfile.ZipFile(io.BytesIO(data)).namelist()
 
 
-@pytest.mark.parametrize("query", ["prefix=", "prefix=mine", "q=a"])
+@every_row("query", ["prefix=", "prefix=mine", "q=a"])
 def test_a_search_needs_the_scope_list_as_well(root: Path, query: str) -> None:
     reader = application(root, ANONYMOUS="read").test_client()
     assert reader.get(f"/archive.zip?{query}").status_code == 401

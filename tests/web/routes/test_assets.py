@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from fileservice.web.routes import assets
+from tests.support.rows import every_row
 from tests.web.application import application
 
 STATIC = Path(assets.__file__).parent.parent / "static"
@@ -32,7 +33,7 @@ def without_comment(line: str) -> str:
     return re.sub(r" +(// .*|/\* .* \*/)$", "", line)
 
 
-@pytest.mark.parametrize("path", sorted(STATIC.iterdir()), ids=lambda path: path.name)
+@every_row("path", sorted(STATIC.iterdir()))
 def test_every_asset_is_served_and_kept_for_ever(
     client: FlaskClient, directory: str, path: Path
 ) -> None:
@@ -69,7 +70,7 @@ def test_no_script_has_a_string_of_several_lines_whose_indentation_would_be_lost
         assert [line for line in code.splitlines() if line.count("`") % 2] == []
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("name", "media_type"),
     [("page.js", "text/javascript"), ("page.css", "text/css"), ("icon.svg", "image/svg+xml")],
 )
@@ -85,7 +86,7 @@ def test_an_asset_is_revalidated_by_its_entity_tag(client: FlaskClient, director
     assert response.status_code == 304
 
 
-@pytest.mark.parametrize(
+@every_row(
     "path", ["/assets/0123456789abcdef/page.js", "/assets/page.js", "{}nothing.js", "{}../app.py"]
 )
 def test_other_paths_are_not_found(client: FlaskClient, directory: str, path: str) -> None:

@@ -10,6 +10,7 @@ from fileservice.integrity import DamageMarks
 from fileservice.names import FileName
 from fileservice.storage import open_store
 from tests.support.links import LinkMaker
+from tests.support.rows import every_row
 from tests.web.application import TEXT, Client, application
 
 
@@ -31,7 +32,7 @@ def client(app: Flask, tmp_path: Path) -> Iterator[Client]:
         yield client
 
 
-@pytest.mark.parametrize(
+@every_row(
     "path", ["/download/a.txt", "/archive.zip?name=a.txt&name=b.txt", "/archive.zip?prefix=a"]
 )
 def test_damaged_file_is_not_sent(client: Client, path: str) -> None:

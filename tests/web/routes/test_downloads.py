@@ -10,6 +10,7 @@ from fileservice.request_record import REQUEST_RECORD, RequestRecord
 from fileservice.storage import NotFound
 from fileservice.storage.local import LocalStore
 from fileservice.web.routes import downloads
+from tests.support.rows import every_row
 from tests.web.application import TEXT, application, published
 
 
@@ -61,7 +62,7 @@ def test_several_ranges_are_sent_as_multipart(client: FlaskClient) -> None:
     assert response.headers["Content-Length"] == str(len(response.data))
 
 
-@pytest.mark.parametrize("headers", [{"If-Range": '"other"'}, {"If-Range": "yesterday"}])
+@every_row("headers", [{"If-Range": '"other"'}, {"If-Range": "yesterday"}])
 def test_a_range_of_another_version_is_ignored(
     client: FlaskClient, headers: dict[str, str]
 ) -> None:
@@ -82,7 +83,7 @@ def test_a_version_that_the_client_has_is_not_sent_again(client: FlaskClient) ->
     assert response.headers["ETag"] == etag
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+@every_row("method", ["GET", "HEAD", "DELETE"])
 def test_a_condition_that_is_false_is_answered_412(
     client: FlaskClient, root: Path, method: str
 ) -> None:
@@ -115,15 +116,13 @@ def test_a_file_that_is_replaced_while_it_is_deleted_is_evaluated_again(
     assert client.get("/download/a.txt").data == b"other text\n"
 
 
-@pytest.mark.parametrize("path", ["b.txt", ".a", "a%2Fb", "%FF.txt", ".fileservice"])
-@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+@every_row("path", ["b.txt", ".a", "a%2Fb", "%FF.txt", ".fileservice"])
+@every_row("method", ["GET", "HEAD", "DELETE"])
 def test_a_name_of_no_file_is_not_found(client: FlaskClient, method: str, path: str) -> None:
     assert client.open(f"/download/{path}", method=method).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "path", ["//download/a.txt", "/download//a.txt", "/download//", "//s/x/a.txt"]
-)
+@every_row("path", ["//download/a.txt", "/download//a.txt", "/download//", "//s/x/a.txt"])
 def test_further_slashes_make_it_the_path_of_no_file(client: FlaskClient, path: str) -> None:
     environ = create_environ() | {"PATH_INFO": path}
     assert run_wsgi_app(client.application, environ, buffered=True)[1].startswith("404 ")
@@ -180,7 +179,7 @@ def test_a_download_is_redirected_to_the_url_that_the_store_gives(
     assert (response.status_code, response.headers.get("Location")) == (status, location)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("path", "route"), [("/download/a.txt", "/download/<name>"), ("/files/a.txt", "/files/<name>")]
 )
 def test_each_address_of_a_file_has_a_route_of_its_own(

@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from fileservice.web.routes import list_pages, listing
+from tests.support.rows import every_row
 from tests.web.application import TEXT, application
 
 NAMES = ["B.txt", "a.txt", "ab.txt", "c.txt", "\u00e4.txt"]
@@ -48,7 +49,7 @@ def test_the_list_of_an_empty_store_is_empty(tmp_path: Path) -> None:
     assert response.json == []
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("query", "expected"),
     [
         ("prefix=a", ["a.txt", "ab.txt"]),
@@ -70,8 +71,8 @@ def test_a_query_selects_files(client: FlaskClient, query: str, expected: list[s
     assert names(client.get(f"/download?{query}")) == expected
 
 
-@pytest.mark.parametrize("sort", ["name", "-name", "size", "-size", "modified", "-modified"])
-@pytest.mark.parametrize("limit", [1, 2, 5])
+@every_row("sort", ["name", "-name", "size", "-size", "modified", "-modified"])
+@every_row("limit", [1, 2, 5])
 def test_the_links_lead_through_all_files_once(client: FlaskClient, sort: str, limit: int) -> None:
     url: str | None = f"/download?limit={limit}&sort={sort}"
     seen: list[str] = []
@@ -84,8 +85,8 @@ def test_the_links_lead_through_all_files_once(client: FlaskClient, sort: str, l
     assert sorted(seen) == sorted(NAMES)
 
 
-@pytest.mark.parametrize("sort", ["name", "-name", "size", "-modified"])
-@pytest.mark.parametrize("limit", [1, 2, 5])
+@every_row("sort", ["name", "-name", "size", "-modified"])
+@every_row("limit", [1, 2, 5])
 def test_the_page_leads_back_through_the_same_files(
     client: FlaskClient, sort: str, limit: int
 ) -> None:
@@ -108,7 +109,7 @@ def link(page: str, relation: str) -> str:
     return "/upload" + html.unescape(found[1]) if found else ""
 
 
-@pytest.mark.parametrize(
+@every_row(
     "query",
     ["limit=0", "limit=10001", "limit=-1", "limit=1e3", "limit=", "limit=\u0661", "sort=type",
      "sort=size", "limit=1&sort=size&after=a.txt", "before=a.txt",

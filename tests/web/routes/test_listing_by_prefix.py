@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from fileservice.storage.local.index import NameIndex
 from fileservice.web.routes import list_pages
 from tests.support.access import EditedAccessFile
+from tests.support.rows import every_row
 from tests.web.application import application
 
 PREFIX = "ab-é"
@@ -76,14 +77,14 @@ def expected(query: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("query", QUERIES)
+@every_row("query", QUERIES)
 def test_every_list_has_only_names_with_the_prefix(client: FlaskClient, query: str) -> None:
     assert walk(client, f"/download?{query}") == expected(query)
     for limit in (1, 2, 100):
         assert walk(client, f"/download?{query}&limit={limit}") == expected(query)
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@every_row("order", ORDERS)
 def test_every_order_has_only_names_with_the_prefix(client: FlaskClient, order: str) -> None:
     for query in [query for query in QUERIES if "after" not in query]:
         for limit in (1, 4, 100):
@@ -91,15 +92,15 @@ def test_every_order_has_only_names_with_the_prefix(client: FlaskClient, order: 
             assert sorted(names) == expected(query)
 
 
-@pytest.mark.parametrize("order", ["", *(f"&sort={order}&limit=5" for order in ORDERS)])
-@pytest.mark.parametrize("prefix", OUTSIDE)
+@every_row("order", ["", *(f"&sort={order}&limit=5" for order in ORDERS)])
+@every_row("prefix", OUTSIDE)
 def test_a_prefix_outside_gives_an_empty_list(client: FlaskClient, prefix: str, order: str) -> None:
     response = client.get(f"/download?prefix={quote(prefix)}{order}")
     assert (response.status_code, response.json) == (200, [])
     assert "Link" not in response.headers
 
 
-@pytest.mark.parametrize("query", [*QUERIES, *(f"sort={order}" for order in ORDERS)])
+@every_row("query", [*QUERIES, *(f"sort={order}" for order in ORDERS)])
 def test_the_page_shows_only_names_with_the_prefix(client: FlaskClient, query: str) -> None:
     text = client.get(f"/upload?{query}").text
     shown = re.findall("<th [^>]*rowheader.*?<bdi>(.*?)</bdi>", text)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from tests.support.rows import every_row
 from tests.web.application import TEXT
 
 
@@ -64,7 +65,7 @@ def test_a_limit_makes_pages_that_link_to_each_other(client: FlaskClient, root: 
     assert "Previous files" not in third
 
 
-@pytest.mark.parametrize("start", ["-1", "x", "9" * 10, "٣"])
+@every_row("start", ["-1", "x", "9" * 10, "٣"])
 def test_a_position_that_makes_no_sense_is_ignored(
     client: FlaskClient, root: Path, start: str
 ) -> None:
@@ -72,7 +73,7 @@ def test_a_position_that_makes_no_sense_is_ignored(
     assert "Showing 1–1 of 1</p>" in client.get(f"/upload?after=Z&start={start}").text
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("query", "links", "current"),
     [
         ("", {"name": "sort=-name", "size": "sort=-size", "modified": "sort=-modified"},
@@ -116,7 +117,7 @@ def test_a_cookie_that_names_no_file_is_ignored(client: FlaskClient, value: str)
     assert "Stored: " not in response.text
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("query", "status"),
     [
         ("resumableChunkNumber=1&resumableTotalChunks=1", 204),
@@ -129,7 +130,7 @@ def test_an_uploader_that_tests_for_a_chunk_is_made_to_send_the_whole_file(
     assert client.get(f"/upload?{query}").status_code == status
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "sort=type"])
+@every_row("query", ["limit=0", "limit=x", "sort=type"])
 def test_a_bad_query_is_reported_on_a_page(client: FlaskClient, query: str) -> None:
     response = client.get(f"/upload?{query}", headers={"Accept": "text/html"})
     assert (response.status_code, response.mimetype) == (400, "text/html")

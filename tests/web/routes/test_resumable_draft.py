@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from fileservice.wsgi_extensions import SEND_INTERIM_RESPONSE
+from tests.support.rows import every_row
 from tests.web.application import TEXT, published
 
 PARTIAL = {"Content-Type": "application/partial-upload"}
@@ -88,7 +89,7 @@ def test_an_offset_that_is_not_the_current_one_is_a_conflict_with_both_offsets(
     assert (response.json["expected-offset"], response.json["provided-offset"]) == (4, 6)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("fields", "code"),
     [({"Upload-Offset": ""}, "bad-request"), ({"Upload-Complete": ""}, "bad-request")],
 )
@@ -122,7 +123,7 @@ def test_lengths_that_contradict_each_other_are_refused(client: FlaskClient) -> 
     assert (response.status_code, response.json["code"]) == (400, "inconsistent-upload-length")
 
 
-@pytest.mark.parametrize("complete", ["?0", "?1"])
+@every_row("complete", ["?0", "?1"])
 def test_content_that_is_refused_is_reported_with_upload_complete(
     client: FlaskClient, root: Path, complete: str
 ) -> None:

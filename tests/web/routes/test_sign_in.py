@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from tests.access.rules import SECRET
 from tests.support.people import CI
+from tests.support.rows import every_row
 from tests.web.application import application
 
 OWN = {"Origin": "http://localhost"}
@@ -56,7 +57,7 @@ def challenges(answer: TestResponse) -> list[str]:
     return [value.partition(" ")[0] for value in answer.headers.getlist("WWW-Authenticate")]
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("fields", "expected", "basic"),
     [
         (HTML, 302, False),
@@ -92,7 +93,7 @@ def test_file_that_a_person_opens_is_answered_with_a_challenge(app: Flask) -> No
     assert 'href="/sign-in"' in answer.text
 
 
-@pytest.mark.parametrize("secret", ["hunter2", "", "\0", "\N{SNOWMAN}", "<b>", "token=a&token=b"])
+@every_row("secret", ["hunter2", "", "\0", "\N{SNOWMAN}", "<b>", "token=a&token=b"])
 def test_wrong_token_gives_the_page_again(app: Flask, secret: str) -> None:
     answer = sign_in(app.test_client(), secret, next="/upload?q=a")
     assert answer.status_code == 401
@@ -149,8 +150,8 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/sign-out"])
-@pytest.mark.parametrize("fields", FOREIGN)
+@every_row("path", ["/sign-in", "/sign-out"])
+@every_row("fields", FOREIGN)
 def test_form_that_is_not_from_the_service_signs_nobody_in_or_out(
     app: Flask, path: str, fields: dict[str, str]
 ) -> None:
@@ -163,7 +164,7 @@ def test_form_that_is_not_from_the_service_signs_nobody_in_or_out(
     assert status(app, cookie) == 200
 
 
-@pytest.mark.parametrize(
+@every_row(
     "fields",
     [
         {"Sec-Fetch-Site": "same-origin"},
@@ -180,7 +181,7 @@ def test_form_of_the_service_is_accepted_from_browsers_of_any_age(
     assert answer.status_code == 303
 
 
-@pytest.mark.parametrize(
+@every_row(
     "text",
     ["//evil.example", "/\\evil.example", "https:evil.example", "/%2f%2fevil.example", "/..//evil"],
 )
@@ -191,7 +192,7 @@ def test_signing_in_returns_only_to_paths_of_the_service(app: Flask, text: str) 
     assert sign_in(client, next=text).headers["Location"] == "/upload"
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("body", "content_type", "expected"),
     [
         (b"token=" + SECRET.encode(), "multipart/form-data; boundary=a", 415),

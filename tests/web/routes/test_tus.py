@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.support.rows import every_row
 from tests.web.application import TEXT, published
 
 VERSION = {"Tus-Resumable": "1.0.0"}
@@ -142,7 +143,7 @@ ERRORS = {
 }
 
 
-@pytest.mark.parametrize(("headers", "status", "code"), ERRORS.values(), ids=ERRORS)
+@every_row(("headers", "status", "code"), ERRORS.values())
 def test_a_creation_that_is_refused_creates_nothing(
     client: FlaskClient, root: Path, headers: dict[str, Any], status: int, code: str
 ) -> None:
@@ -163,7 +164,7 @@ def test_a_creation_whose_bytes_are_refused_leaves_no_upload(
     assert [path for path in root.rglob("*") if path.is_file() and path not in before] == []
 
 
-@pytest.mark.parametrize("method", ["PATCH", "POST"])
+@every_row("method", ["PATCH", "POST"])
 def test_bytes_must_have_the_content_type_of_tus(client: FlaskClient, method: str) -> None:
     path = path_of(create(client)) if method == "PATCH" else "/tus/"
     headers = VERSION | metadata("a.txt") | {"Upload-Length": "10", "Upload-Offset": "0"}
@@ -171,7 +172,7 @@ def test_bytes_must_have_the_content_type_of_tus(client: FlaskClient, method: st
     assert (response.status_code, response.json["code"]) == (415, "wrong-content-type")
 
 
-@pytest.mark.parametrize("path", ["/tus/", "/tus/any", "/tus/a/b"])
+@every_row("path", ["/tus/", "/tus/any", "/tus/a/b"])
 def test_options_describe_the_server_without_a_version(client: FlaskClient, path: str) -> None:
     response = client.options(path)
     assert response.status_code == 204
@@ -183,7 +184,7 @@ def test_options_describe_the_server_without_a_version(client: FlaskClient, path
     assert response.headers["Tus-Checksum-Algorithm"] == "md5,sha1,sha256"
 
 
-@pytest.mark.parametrize("path", ["/tus/a", "/tus/a/b", "/tus/%FF"])
+@every_row("path", ["/tus/a", "/tus/a/b", "/tus/%FF"])
 def test_an_unknown_upload_is_not_found_and_has_the_version(client: FlaskClient, path: str) -> None:
     response = head(client, path)
     assert (response.status_code, response.headers["Tus-Resumable"]) == (404, "1.0.0")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.support.rows import every_row
 from tests.web.application import TEXT, published
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
@@ -77,7 +78,7 @@ ERRORS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("path", "options", "status", "code"), ERRORS.values(), ids=ERRORS)
+@every_row(("path", "options", "status", "code"), ERRORS.values())
 def test_an_upload_that_is_refused_stores_nothing(
     client: FlaskClient, root: Path, path: str, options: dict[str, Any], status: int, code: str
 ) -> None:
@@ -97,7 +98,7 @@ class UnreadableBody:
     readinto = readinto1 = readline = __iter__ = read
 
 
-@pytest.mark.parametrize("path", ["/upload/.a", "/upload/a.exe", "/upload/taken.txt"])
+@every_row("path", ["/upload/.a", "/upload/a.exe", "/upload/taken.txt"])
 def test_what_the_path_rules_out_is_refused_before_the_body_is_read(
     client: FlaskClient, root: Path, path: str
 ) -> None:
