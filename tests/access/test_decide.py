@@ -15,6 +15,7 @@ from fileservice.access import (
     decide,
 )
 from fileservice.names import FileName
+from tests.support.rows import every_row
 
 SCOPE_SETS = [
     frozenset(scopes)
@@ -23,7 +24,7 @@ SCOPE_SETS = [
 TOKEN = Principal(PrincipalKind.TOKEN, "ci", frozenset(Scope), prefix="ci-")
 
 
-@pytest.mark.parametrize("action", Action, ids=lambda action: action.name)
+@every_row("action", Action)
 def test_an_action_needs_all_of_its_scopes(action: Action) -> None:
     for scopes in SCOPE_SETS:
         principal = Principal(PrincipalKind.TOKEN, "ci", scopes)
@@ -62,7 +63,7 @@ def test_the_page_is_shown_to_everybody_but_a_stranger_without_any_rights() -> N
         decide(anonymous(()), Action.VIEW_PAGE)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("name", "allowed"),
     [
         ("ci-a.txt", True),

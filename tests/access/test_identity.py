@@ -5,16 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fileservice.access import Identity, InvalidIdentity
+from tests.support.rows import every_row
 
 
-@pytest.mark.parametrize(
+@every_row(
     "name", ["ada", "ada@example.org", "Ada Lovelace", "Ädä", "a;b=c", "\u0430da", "x" * 255]
 )
 def test_name_is_kept_as_it_is(name: str) -> None:
     assert Identity.parse(name.encode()) == Identity(name)
 
 
-@pytest.mark.parametrize("name", [b"", b" ", b"\t "])
+@every_row("name", [b"", b" ", b"\t "])
 def test_without_a_name_there_is_no_person_whatever_the_groups_are(name: bytes) -> None:
     assert Identity.parse(name, b"staff") is None
 
@@ -23,7 +24,7 @@ def test_whitespace_around_a_name_is_not_part_of_it() -> None:
     assert Identity.parse(b" \tada ") == Identity("ada")
 
 
-@pytest.mark.parametrize(
+@every_row(
     "name",
     [
         *(b"ada,bob", b"ada,", b",ada", b",", b"ada, ada"),
@@ -42,7 +43,7 @@ def test_names_that_only_look_the_same_are_of_different_people() -> None:
     assert len({Identity.parse(name.encode()) for name in alike}) == len(alike)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("value", "groups"),
     [
         ("", ()),
@@ -57,7 +58,7 @@ def test_groups_are_separated_by_commas(value: str, groups: tuple[str, ...]) -> 
     assert Identity.parse(b"ada", value.encode()) == Identity("ada", groups)
 
 
-@pytest.mark.parametrize("groups", [b"\xff", b"staff,\x01", "sta\u200bff".encode()])
+@every_row("groups", [b"\xff", b"staff,\x01", "sta\u200bff".encode()])
 def test_groups_that_cannot_be_read_are_refused(groups: bytes) -> None:
     with pytest.raises(InvalidIdentity):
         Identity.parse(b"ada", groups)

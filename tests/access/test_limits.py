@@ -16,6 +16,7 @@ from fileservice.access import (
 from fileservice.access.limits import FailureLimiter, RateLimiter
 from fileservice.addresses import client_key
 from tests.access.processes import in_threads
+from tests.support.rows import every_row
 from tests.support.wire import eventually
 
 RIGHT, WRONG = "Bearer right", "Bearer wrong"
@@ -70,7 +71,7 @@ class TestFailures:
             pass
         assert 3590 < raised.value.retry_after <= 3600
 
-    @pytest.mark.parametrize(
+    @every_row(
         ("client", "said"), [("192.0.2.1", "from this address"), ("link:abc", "by this link")]
     )
     def test_error_says_whose_credentials_were_wrong(self, client: str, said: str) -> None:

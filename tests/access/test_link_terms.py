@@ -4,6 +4,7 @@ import pytest
 
 from fileservice.access import InvalidTerms, LinkTerms, UploadGrant
 from fileservice.names import BadName
+from tests.support.rows import every_row
 
 NOW = 1_800_000_000.0
 DAY = 86400
@@ -35,7 +36,7 @@ def test_prefix_and_note_are_normalised_as_names_are() -> None:
     assert terms.note == "für"
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("text", "seconds"),
     [
         ("30s", 30),
@@ -98,7 +99,7 @@ MISTAKES: list[tuple[object, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("document", "member"), MISTAKES)
+@every_row(("document", "member"), MISTAKES)
 def test_mistake_is_named(document: object, member: str) -> None:
     with pytest.raises(InvalidTerms) as raised:
         LinkTerms.parse(document, NOW)
@@ -106,7 +107,7 @@ def test_mistake_is_named(document: object, member: str) -> None:
     assert str(raised.value).startswith(member)
 
 
-@pytest.mark.parametrize("name", ["", "a/b.txt", "..", "\x00"])
+@every_row("name", ["", "a/b.txt", "..", "\x00"])
 def test_name_must_be_that_of_a_file(name: str) -> None:
     with pytest.raises(BadName):
         LinkTerms.parse({"name": name}, NOW)

@@ -19,6 +19,7 @@ from fileservice.access.link_records import from_bytes, to_bytes
 from fileservice.names import FileName
 from fileservice.storage import Content, StoredFile
 from tests.access.rules import rules, token
+from tests.support.rows import every_row
 
 NAME = FileName.parse("ci-report.pdf")
 FILE = StoredFile(NAME, 5, 1_700_000_000_123_456_789, Content("application/pdf"), "v1")
@@ -56,8 +57,8 @@ def test_link_for_guests_may_write_under_its_prefix_and_nothing_else() -> None:
     assert not principal.covers(FileName.parse("ci-x.txt"))
 
 
-@pytest.mark.parametrize("grant", [DOWNLOAD, UPLOAD], ids=["download", "upload"])
-@pytest.mark.parametrize(
+@every_row("grant", [DOWNLOAD, UPLOAD])
+@every_row(
     "later",
     {
         "revoked": token("other"),
@@ -68,7 +69,6 @@ def test_link_for_guests_may_write_under_its_prefix_and_nothing_else() -> None:
         "with another prefix": token(scopes=MAKER_SCOPES, rest='prefix = "cd-"'),
         "with a longer prefix": token(scopes=MAKER_SCOPES, rest='prefix = "ci-x-"'),
     }.items(),
-    ids=lambda item: item[0],
 )
 def test_link_is_gone_when_its_makers_token_is(
     grant: DownloadGrant | UploadGrant, later: tuple[str, str]
@@ -114,14 +114,13 @@ def test_link_of_the_operator_depends_on_no_rules() -> None:
     assert made.principal(AccessRules.empty())
 
 
-@pytest.mark.parametrize(
+@every_row(
     "other",
     [
         replace(FILE, version="v2"),
         replace(FILE, modified_ns=FILE.modified_ns + 1),
         replace(FILE, name=FileName.parse("ci-report2.pdf")),
     ],
-    ids=["other bytes", "uploaded again", "another name"],
 )
 def test_link_is_for_the_file_as_it_was(other: StoredFile) -> None:
     assert DOWNLOAD.is_for(FILE)
@@ -139,7 +138,7 @@ def test_link_that_was_revoked_or_has_expired_is_over() -> None:
     assert made.revoke(500).revoke(600).revoked == 500
 
 
-@pytest.mark.parametrize("grant", [DOWNLOAD, UPLOAD], ids=["download", "upload"])
+@every_row("grant", [DOWNLOAD, UPLOAD])
 def test_link_is_read_back_as_it_was_written(grant: DownloadGrant | UploadGrant) -> None:
     maker = Maker(MakerKind.PERSON, "Zoë", "f", ("a", "b"))
     rest = {"expires": 9, "note": "ü\n", "password": "scrypt:…", "revoked": 7}

@@ -3,6 +3,7 @@
 import pytest
 
 from fileservice.access import UnusableClaims, person_of
+from tests.support.rows import every_row
 
 VERIFIED = {"sub": "1f3a", "email": "ada@example.org", "email_verified": True}
 
@@ -11,7 +12,7 @@ def test_verified_email_is_the_name() -> None:
     assert person_of(VERIFIED, "groups") == ("ada@example.org", ())
 
 
-@pytest.mark.parametrize(
+@every_row(
     "change",
     [
         {"email_verified": False},
@@ -29,7 +30,7 @@ def test_email_that_is_not_known_to_be_theirs_is_not_the_name(change: dict[str, 
     assert person_of(VERIFIED | change, "groups") == ("1f3a", ())
 
 
-@pytest.mark.parametrize(
+@every_row(
     "subject", [None, "", "ada@example.org", "@", 7, ["1f3a"], "1f\n3a", "a" * 256, "\ud800"]
 )
 def test_identifier_that_may_be_taken_for_something_else_is_not_the_name(subject: object) -> None:
@@ -37,7 +38,7 @@ def test_identifier_that_may_be_taken_for_something_else_is_not_the_name(subject
         person_of({"sub": subject, "email": "ada@example.org"}, "groups")
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("value", "groups"),
     [
         (["staff", "ops"], ("staff", "ops")),

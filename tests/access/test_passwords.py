@@ -3,6 +3,7 @@
 import pytest
 
 from fileservice.access.passwords import hash_password, is_password
+from tests.support.rows import every_row
 
 KEPT = hash_password("correct horse")
 
@@ -26,7 +27,7 @@ def test_lone_surrogates_are_a_wrong_password() -> None:
     assert not is_password("\ud800", KEPT)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "damaged",
     [
         "",
@@ -42,7 +43,7 @@ def test_nothing_fits_a_text_that_is_damaged(damaged: str) -> None:
     assert not is_password("", damaged)
 
 
-@pytest.mark.parametrize("password", ["", "x" * 1025])
+@every_row("password", ["", "x" * 1025])
 def test_password_that_is_empty_or_too_long_is_not_kept(password: str) -> None:
     with pytest.raises(ValueError, match="1 to 1024 characters"):
         hash_password(password)

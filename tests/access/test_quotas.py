@@ -12,6 +12,7 @@ from fileservice.access import Quota, QuotaExceeded
 from fileservice.access.amounts import LEASE, Amount, ReplacedFile
 from fileservice.access.counter_records import counter_of, from_bytes, to_bytes
 from fileservice.access.quotas import UsageCounter
+from tests.support.rows import every_row
 
 NOW = 1_000_000.0
 LATER = NOW + LEASE + 1
@@ -61,7 +62,7 @@ class TestReservations:
             reserve(counter, 0)
         reserve(counter, 1, files=0)  # a part of a file is none
 
-    @pytest.mark.parametrize("quota", [Quota(bytes=10), Quota(files=10)])
+    @every_row("quota", [Quota(bytes=10), Quota(files=10)])
     def test_a_quota_may_limit_bytes_or_files_alone(self, quota: Quota) -> None:
         amount = Amount(1000, 1) if quota.bytes is None else Amount(10, 1)
         counter = EMPTY.hold(quota, "g.1", amount, NOW)
@@ -241,8 +242,8 @@ class TestRecounts:
         with pytest.raises(QuotaExceeded):
             reserve(begun, 41)
 
-    @pytest.mark.parametrize("reserved_before", [True, False])
-    @pytest.mark.parametrize("deleted", [True, False])
+    @every_row("reserved_before", [True, False])
+    @every_row("deleted", [True, False])
     def test_files_committed_during_a_recount_are_left_out_of_it_and_added(
         self, reserved_before: bool, deleted: bool
     ) -> None:
@@ -275,7 +276,7 @@ class TestRecounts:
         assert finished.total == Amount(60, 1)
         assert not finished.exact
 
-    @pytest.mark.parametrize("deleted_at", ["before", "during"])
+    @every_row("deleted_at", ["before", "during"])
     def test_a_deletion_that_is_counted_after_a_recount_leaves_the_counter_too_high_at_most(
         self, deleted_at: str
     ) -> None:
@@ -360,7 +361,7 @@ class TestRecords:
         assert from_bytes(to_bytes(counter)) == counter
         assert from_bytes(to_bytes(EMPTY) + b"   ") == EMPTY
 
-    @pytest.mark.parametrize("record", [None, b"", b"{}", b"[]", b"null", b"\xff", b'{"owner":1}'])
+    @every_row("record", [None, b"", b"{}", b"[]", b"null", b"\xff", b'{"owner":1}'])
     def test_an_unreadable_record_is_a_counter_that_was_never_counted(
         self, record: bytes | None
     ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fileservice.access import AccessFileError, AccessRules, Quota, parse_prefix, parse_rules
 from tests.access.rules import SECRET, hash_of, rules, token
+from tests.support.rows import every_row
 
 
 def problems(text: str) -> list[str]:
@@ -23,7 +24,7 @@ def test_empty_file_names_nobody() -> None:
     assert rules("[tokens]\n[users]\n[groups]\n") == AccessRules.empty()
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("rest", "problem"),
     [
         ('prefix = "a/"', "[tokens.ci] prefix: no file can have a name that begins so: the name"),
@@ -105,13 +106,13 @@ def test_no_text_raises_another_error(text: str) -> None:
         parse_rules(text)
 
 
-@pytest.mark.parametrize("value", ["1" * 5000, "[" * 5000])
+@every_row("value", ["1" * 5000, "[" * 5000])
 def test_value_that_python_does_not_parse_is_reported(value: str) -> None:
     [problem] = problems(f"tokens = {value}")
     assert problem.startswith("it is not TOML: ")
 
 
-@pytest.mark.parametrize("value", [str(1 << 63), '"999999999999TiB"'])
+@every_row("value", [str(1 << 63), '"999999999999TiB"'])
 def test_quota_that_no_store_can_hold_is_reported(value: str) -> None:
     [problem] = problems(token(rest=f"quota = {{ bytes = {value} }}"))
     assert problem.startswith("[tokens.ci] quota bytes: must be less than 2^63")
@@ -135,7 +136,7 @@ def test_name_and_hash_of_a_token_are_unique() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@every_row(
     "value",
     [SECRET, hash_of(SECRET).upper(), hash_of(SECRET)[:-1], hash_of(SECRET)[7:], "sha512:00"],
 )

@@ -4,13 +4,13 @@ import base64
 import dataclasses
 import zlib
 
-import pytest
 from itsdangerous import URLSafeSerializer
 
 from fileservice.access import AccessRules, Scope
 from fileservice.access.rules import Grant, Token
 from fileservice.access.sessions import LIFETIME, Session, seal, unseal
 from fileservice.access.signing import serializer
+from tests.support.rows import every_row
 
 KEY = b"k" * 64
 NOW = 1_800_000_000.0
@@ -28,7 +28,7 @@ def sessions() -> list[Session]:
     ]
 
 
-@pytest.mark.parametrize("session", sessions(), ids=lambda session: session.kind)
+@every_row("session", sessions())
 def test_sealed_session_is_read_until_it_is_over(session: Session) -> None:
     text = seal(session, KEY)
     assert unseal(text, KEY, NOW) == session
@@ -53,7 +53,7 @@ def test_session_with_any_character_changed_is_none() -> None:
         assert unseal(text[:length], KEY, NOW) is None
 
 
-@pytest.mark.parametrize("text", ["", ".", "..", "a.b", "\x00", "\N{EURO SIGN}.a", "." * 5000])
+@every_row("text", ["", ".", "..", "a.b", "\x00", "\N{EURO SIGN}.a", "." * 5000])
 def test_text_that_is_no_session_is_none(text: str) -> None:
     assert unseal(text, KEY, NOW) is None
 
