@@ -36,6 +36,7 @@ from fileservice.upload import (
 from fileservice.upload.inspection.scan import begin_scan
 from fileservice.upload.publish import publish_unchecked
 from fileservice.upload.quota import UNLIMITED
+from tests.support.rows import every_row
 
 NAME = FileName.parse("note.txt")
 TEXT = b"a line of text\n" * 100
@@ -261,7 +262,7 @@ class Elsewhere:
         return None
 
 
-@pytest.mark.parametrize("size", [0, 1000, 8 * MIB, 17 * MIB])
+@every_row("size", [0, 1000, 8 * MIB, 17 * MIB])
 def test_bytes_that_are_elsewhere_are_copied(size: int) -> None:
     check, content = Recorder(), os.urandom(size)
     facts = FileFacts(NAME, size, Content("text/plain"), "")

@@ -16,6 +16,7 @@ from fileservice.upload import (
     TooComplex,
     UploadRejected,
 )
+from tests.support.rows import every_row
 from tests.upload.inspection.support import MIB, SAMPLES, inspect, make_zip, memory_bounded
 from tests.upload.inspection.zip_files import Entry, deflated, write_zip
 
@@ -81,7 +82,7 @@ def test_unpacked_size_of_zip64_is_counted() -> None:
     assert isinstance(refused(content), TooComplex)
 
 
-@pytest.mark.parametrize("extension", ["zip", "odt"])
+@every_row("extension", ["zip", "odt"])
 def test_ratio_of_a_bomb_is_refused(extension: str) -> None:
     member = (SAMPLES / "note.odt").read_bytes()[38:77]
     assert member == b"application/vnd.oasis.opendocument.text"
@@ -96,7 +97,7 @@ def test_small_archive_may_have_any_ratio() -> None:
     inspect("zip", write_zip(deflated(b"a", bytes(10 * MIB))))
 
 
-@pytest.mark.parametrize(
+@every_row(
     "name",
     [b"/etc/passwd", b"../a", b"a/../../b", b"a/..", b"..", b"C:a", b"c:\\a", b"a\\b", b"a\0", b""],
 )  # fmt: skip
@@ -117,23 +118,22 @@ def test_name_that_occurs_twice_is_refused_by_default() -> None:
     assert refused_by(ContentRisk.UNSAFE_NAMES, content) == "two members of the same name"
 
 
-@pytest.mark.parametrize("kind", [0o120000, 0o020000, 0o060000, 0o140000])
+@every_row("kind", [0o120000, 0o020000, 0o060000, 0o140000])
 def test_link_and_device_are_refused_by_default(kind: int) -> None:
     content = write_zip(Entry(b"a", b"/etc/passwd", mode=kind | 0o777))
     refused_by(ContentRisk.LINKS, content)
     assert isinstance(refused(content), ContentRefused)
 
 
-@pytest.mark.parametrize("mode", [0o010600, 0o177777, 0])
+@every_row("mode", [0o010600, 0o177777, 0])
 def test_mode_that_archivers_write_for_a_file_is_accepted(mode: int) -> None:
     """That of a pipe stands for the standard input of zip, and 0o177777 occurs in old jar files."""
     inspect("zip", write_zip(Entry(b"-", b"x", mode=mode)), policy=ALL)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "entry",
     [Entry(b"a", b"x" * 12, flags=1), Entry(b"a", b"x" * 12, 8, flags=65), Entry(b"a", b"x", 99)],
-    ids=["traditional", "strong", "AES"],
 )
 def test_encrypted_member_is_refused_by_policy(entry: Entry) -> None:
     content = write_zip(entry)
@@ -141,7 +141,7 @@ def test_encrypted_member_is_refused_by_policy(entry: Entry) -> None:
     inspect("zip", content)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "entry",
     [
         deflated(b"a.ZIP", b"PK\x03\x04"),
@@ -149,7 +149,6 @@ def test_encrypted_member_is_refused_by_policy(entry: Entry) -> None:
         Entry(b"picture.png", b"PK\x03\x04" + bytes(50)),
         Entry(b"picture.png", b"Rar!\x1a\x07\x01\0"),
     ],
-    ids=lambda entry: entry.name.decode(),
 )
 def test_nested_archive_is_refused_by_policy(entry: Entry) -> None:
     content = write_zip(entry)
@@ -195,7 +194,7 @@ def local_header(entry: Entry, packed: bytes, size: int) -> bytes:
     ) + entry.name  # fmt: skip
 
 
-@pytest.mark.parametrize("bomb", [full_overlap, quoted_overlap])
+@every_row("bomb", [full_overlap, quoted_overlap])
 def test_overlapping_members_are_damaged(bomb: Callable[[], bytes]) -> None:
     content = bomb()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -223,17 +222,18 @@ LIES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("lie", LIES)
+@every_row("lie", LIES)
 def test_archive_that_contradicts_itself_is_damaged_whatever_the_policy(lie: str) -> None:
     assert isinstance(refused(LIES[lie], NONE), ContentMismatch)
 
 
-def test_directory_of_a_million_members_is_not_read_to_its_end() -> None:
+def test_directory_of_too_many_members_is_not_read_to_its_end() -> None:
     content = bytearray(b"PK\x03\x04".ljust(30, b"\0"))
     entry = write_zip(Entry(b"")).partition(b"PK\x01\x02")
-    directory = (entry[1] + entry[2][:42]) * 1_000_000
+    directory = (entry[1] + entry[2][:42]) * 200_000  # 9 MiB
     content += directory
     content += struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 9, 9, len(directory), 30, 0)
     blocks = [bytes(content[offset : offset + MIB]) for offset in range(0, len(content), MIB)]
-    with memory_bounded(16 * MIB), pytest.raises(TooComplex):
-        inspect("zip", *blocks, policy=NONE)
+    policy = ContentPolicy(refused=frozenset(), max_members=10_000)
+    with memory_bounded(4 * MIB), pytest.raises(TooComplex):
+        inspect("zip", *blocks, policy=policy)

@@ -2,11 +2,11 @@
 
 import itertools
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fileservice.filetypes import DEFAULT_EXTENSIONS
+from tests.support.rows import every_row
 from tests.upload.inspection.support import EXTENSIONS, MIB, SAMPLES, accepts, memory_bounded
 
 
@@ -56,7 +56,7 @@ def test_signature_near_the_end_of_the_head_does_not_depend_on_blocks(padding: i
     assert accepts("webm", *small) == accepts("webm", content)
 
 
-@pytest.mark.parametrize("extension", ["txt", "json"])
+@every_row("extension", ["txt", "json"])
 def test_large_block_of_text_is_not_copied_at_once(extension: str) -> None:
     first, rest = b'["text",'.ljust(MIB // 64), b'"text"]'.rjust(2 * MIB)
 

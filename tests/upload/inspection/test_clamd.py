@@ -14,6 +14,7 @@ from fileservice.executor import NativeSockets
 from fileservice.setting_parsers import parse_clamd_url
 from fileservice.upload import Clamd, ClamdError, TooLargeForClamd
 from tests.support.clamd import EICAR, SIGNATURE, ClamdServer, false_clamd, read_stream
+from tests.support.rows import every_row
 
 MIB = 1 << 20
 
@@ -115,7 +116,7 @@ def after_the_stream(answer: bytes) -> Callable[[socket.socket], None]:
     return serve
 
 
-@pytest.mark.parametrize(
+@every_row(
     "answer",
     [
         b"",
@@ -167,7 +168,7 @@ def test_clean_before_the_end_of_the_file_is_an_error() -> None:
         scan(url, bytes(64 * MIB))  # more than fits between the two
 
 
-@pytest.mark.parametrize("answer", [b"", b"stream: OK\0"])
+@every_row("answer", [b"", b"stream: OK\0"])
 def test_connection_that_is_closed_meanwhile_is_an_error(answer: bytes) -> None:
     def serve(connection: socket.socket) -> None:
         connection.recv(10)

@@ -19,6 +19,7 @@ from fileservice.filetypes import TABLE
 from fileservice.upload import ContentPolicy, UploadRejected
 from fileservice.upload.inspection.inspector import Inspector
 from tests.support import ole
+from tests.support.rows import every_row
 from tests.upload.inspection.support import MIB, SAMPLES, OpenStagedFile
 from tests.upload.inspection.test_archive_content import quoted_overlap
 from tests.upload.inspection.zip_files import Entry, write_zip
@@ -144,7 +145,7 @@ def cost_of(extension: str, content: bytes, policy: ContentPolicy) -> tuple[floa
     return total, total - in_threads
 
 
-@pytest.mark.parametrize("name", CORPUS)
+@every_row("name", CORPUS)
 def test_no_file_takes_long(name: str) -> None:
     extension, make = CORPUS[name]
     content = make()

@@ -8,6 +8,7 @@ import pytest
 from fileservice.content_risks import ContentRisk
 from fileservice.upload import ContentMismatch, ContentPolicy, TooComplex
 from fileservice.upload.inspection import compound_file
+from tests.support.rows import every_row
 from tests.upload.inspection.support import SAMPLES, inspect, make_zip, members_of
 from tests.upload.inspection.test_archive_content import ALL, NONE, refused_by
 
@@ -32,22 +33,18 @@ def relation(kind: str, mode: str = ' TargetMode="External"', encoding: str = "u
     ).encode(encoding)
 
 
-@pytest.mark.parametrize(
-    "document", ["note.docx", "t.xlsx", "note.odt", "t.ods", "note.doc", "t.xls"]
-)
+@every_row("document", ["note.docx", "t.xlsx", "note.odt", "t.ods", "note.doc", "t.xls"])
 def test_ordinary_document_is_accepted_by_the_strictest_policy(document: str) -> None:
     inspect(document.rpartition(".")[2], (SAMPLES / document).read_bytes(), policy=ALL)
 
 
-@pytest.mark.parametrize(
-    "part", ["word/vbaProject.bin", "word/VBAPROJECT.BIN", "xl/macrosheets/sheet1.xml"]
-)
+@every_row("part", ["word/vbaProject.bin", "word/VBAPROJECT.BIN", "xl/macrosheets/sheet1.xml"])
 def test_macro_behind_docx_is_a_mismatch_whatever_the_policy(part: str) -> None:
     with pytest.raises(ContentMismatch, match="macros"):
         inspect("docx", with_members("note.docx", **{part: b"x"}), policy=NONE)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "content_type",
     [
         "application/vnd.ms-word.document.macroEnabled.main+xml",
@@ -55,7 +52,7 @@ def test_macro_behind_docx_is_a_mismatch_whatever_the_policy(part: str) -> None:
         "application/vnd.ms-excel.intlmacrosheet+xml",
     ],
 )
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@every_row("encoding", ["utf-8", "utf-16"])
 def test_type_of_macros_behind_docx_is_a_mismatch_whatever_the_part_is_called(
     content_type: str, encoding: str
 ) -> None:
@@ -70,11 +67,7 @@ def test_document_with_macros_is_a_zip_archive() -> None:
     inspect("zip", with_members("note.docx", **{"word/vbaProject.bin": b"x"}))
 
 
-@pytest.mark.parametrize(
-    "types",
-    [b"", b"<Types", b'<!DOCTYPE t [<!ENTITY a "b">]><Types>&a;</Types>'],
-    ids=["empty", "no XML", "entities"],
-)
+@every_row("types", [b"", b"<Types", b'<!DOCTYPE t [<!ENTITY a "b">]><Types>&a;</Types>'])
 def test_types_that_cannot_be_parsed_are_a_mismatch(types: bytes) -> None:
     with pytest.raises(ContentMismatch):
         inspect("docx", with_members("note.docx", **{TYPES: types}))
@@ -101,7 +94,7 @@ def test_tag_of_a_description_is_parsed_up_to_a_limit() -> None:
     assert (raised.value.resource, raised.value.limit) == ("descriptions", 256 << 10)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "part", ["word/embeddings/oleObject1.bin", "word/activeX/activeX1.xml", "xl/Embeddings/a.xlsx"]
 )
 def test_embedded_object_is_refused_by_policy(part: str) -> None:
@@ -110,27 +103,27 @@ def test_embedded_object_is_refused_by_policy(part: str) -> None:
     inspect("docx", content)
 
 
-@pytest.mark.parametrize("kind", ["attachedTemplate", "oleObject", "image", "frame"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@every_row("kind", ["attachedTemplate", "oleObject", "image", "frame"])
+@every_row("encoding", ["utf-8", "utf-16"])
 def test_relation_that_loads_something_is_refused_by_policy(kind: str, encoding: str) -> None:
     content = with_members("note.docx", **{RELATIONS: relation(kind, encoding=encoding)})
     refused_by(ContentRisk.EXTERNAL_RELATIONS, content, "docx")
     inspect("docx", content)
 
 
-@pytest.mark.parametrize("text", [relation("hyperlink"), relation("image", "")])
+@every_row("text", [relation("hyperlink"), relation("image", "")])
 def test_hyperlink_and_internal_relation_are_accepted(text: bytes) -> None:
     inspect("docx", with_members("note.docx", **{RELATIONS: text}), policy=ALL)
 
 
-@pytest.mark.parametrize("part", ["Basic/Standard/Module1.xml", "Scripts/python/a.py"])
+@every_row("part", ["Basic/Standard/Module1.xml", "Scripts/python/a.py"])
 def test_macro_of_an_open_document_is_refused_by_policy(part: str) -> None:
     content = with_members("note.odt", **{part: b"x"})
     refused_by(ContentRisk.MACROS, content, "odt")
     inspect("odt", content)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("entry", "risk"),
     [
         ('media-type="application/vnd.sun.star.oleobject"/>', ContentRisk.EMBEDDED_OBJECTS),
@@ -156,7 +149,7 @@ def renamed(document: str, stream: str, name: str) -> bytes:
     return content[:begin] + entry + content[begin + 66 :]
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("name", "risk"),
     [
         ("Macros", ContentRisk.MACROS),
@@ -174,7 +167,7 @@ def test_name_in_a_compound_file_is_refused_by_policy(name: str, risk: ContentRi
     inspect("doc", content)
 
 
-@pytest.mark.parametrize("chain", ["directory", "DIFAT"])
+@every_row("chain", ["directory", "DIFAT"])
 def test_compound_file_that_leads_in_circles_is_refused(chain: str) -> None:
     content = bytearray((SAMPLES / "note.doc").read_bytes())
     sector = int.from_bytes(content[48:52], "little")

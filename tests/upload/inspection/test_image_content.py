@@ -6,6 +6,7 @@ import pytest
 
 from fileservice.content_risks import ContentRisk
 from fileservice.upload import ContentPolicy, ContentRefused, TooComplex
+from tests.support.rows import every_row
 from tests.upload.inspection.support import SAMPLES, inspect
 from tests.upload.inspection.test_archive_content import ALL
 
@@ -22,13 +23,13 @@ def pieces(content: bytes, size: int) -> list[bytes]:
     return [content[offset : offset + size] for offset in range(0, len(content), size)]
 
 
-@pytest.mark.parametrize("extension", SAMPLE)
-@pytest.mark.parametrize("size", [1, 13, 1 << 20])
+@every_row("extension", SAMPLE)
+@every_row("size", [1, 13, 1 << 20])
 def test_ordinary_image_is_accepted_by_the_strictest_policy(extension: str, size: int) -> None:
     inspect(extension, *pieces(SAMPLE[extension], size), policy=ALL)
 
 
-@pytest.mark.parametrize("extension", ["png", "jpg", "gif", "webp", "bmp"])
+@every_row("extension", ["png", "jpg", "gif", "webp", "bmp"])
 def test_pixels_are_limited(extension: str) -> None:
     inspect(extension, SAMPLE[extension], policy=ContentPolicy(max_pixels=64 * 64))
     with pytest.raises(TooComplex) as raised:
@@ -36,7 +37,7 @@ def test_pixels_are_limited(extension: str) -> None:
     assert (raised.value.resource, raised.value.limit) == ("pixels", 4095)
 
 
-@pytest.mark.parametrize("size", [7, 1 << 20])
+@every_row("size", [7, 1 << 20])
 def test_size_of_a_jpeg_is_found_behind_its_metadata(size: int) -> None:
     content = SAMPLE["jpg"][:2] + METADATA * 3 + SAMPLE["jpg"][2:]
     inspect("jpg", *pieces(content, size), policy=ALL)
@@ -49,9 +50,9 @@ def test_png_of_65535_by_65535_is_refused_by_default() -> None:
         inspect("png", SAMPLE["png"][:16] + struct.pack(">2I", 65535, 65535) + SAMPLE["png"][24:])
 
 
-@pytest.mark.parametrize("extension", ["png", "jpg", "gif"])
-@pytest.mark.parametrize("after", [b"\0", b"<script>", b"PK\x03\x04" + bytes(100_000)])
-@pytest.mark.parametrize("size", [1, 1 << 20])
+@every_row("extension", ["png", "jpg", "gif"])
+@every_row("after", [b"\0", b"<script>", b"PK\x03\x04" + bytes(100_000)])
+@every_row("size", [1, 1 << 20])
 def test_bytes_after_the_end_are_refused_by_policy(extension: str, after: bytes, size: int) -> None:
     content = SAMPLE[extension]
     blocks = [*pieces(content, size), after]
@@ -62,7 +63,7 @@ def test_bytes_after_the_end_are_refused_by_policy(extension: str, after: bytes,
         assert raised.value.risk == "trailing-bytes"
 
 
-@pytest.mark.parametrize("extension", ["png", "jpg", "gif"])
+@every_row("extension", ["png", "jpg", "gif"])
 def test_image_without_its_end_is_refused_by_policy(extension: str) -> None:
     for missing in (1, 2, 5, 20):
         inspect(extension, SAMPLE[extension][:-missing])
@@ -82,14 +83,14 @@ def test_marker_of_the_end_inside_a_segment_of_a_jpeg_is_no_end() -> None:
     inspect("jpg", SAMPLE["jpg"][:2] + comment + SAMPLE["jpg"][2:], policy=TRAILING)
 
 
-@pytest.mark.parametrize("size", [1, 1 << 20])
+@every_row("size", [1, 1 << 20])
 def test_scan_of_a_jpeg_may_have_stuffed_bytes_restarts_and_fill_bytes(size: int) -> None:
     coded = b"\xff\0\xff\xd0\x12\xff\xd7" * 100_000 if size > 1 else b"\xff\0\xff\xd0\x12\xff\xd7"
     content = SAMPLE["jpg"][:-2] + coded + b"\xff\xff\xff\xd9"
     inspect("jpg", *pieces(content, size), policy=TRAILING)
 
 
-@pytest.mark.parametrize("size", [1, 1000, 1 << 20])
+@every_row("size", [1, 1000, 1 << 20])
 def test_sub_blocks_of_a_gif_may_have_any_length(size: int) -> None:
     comment = b"\x21\xfe" + (b"\xff" + b"\x3b" * 255) * 20 + b"\x01\x3b\x05aaaaa\0"
     inspect("gif", *pieces(SAMPLE["gif"][:-1] + comment + b";", size), policy=TRAILING)

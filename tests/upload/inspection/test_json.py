@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from fileservice.upload import TooComplex
 from fileservice.upload.inspection import json_nesting
 from fileservice.upload.inspection.inspector import Verdict
+from tests.support.rows import every_row
 from tests.upload.inspection.support import MIB, accepts, inspect
 
 
-@pytest.mark.parametrize(
+@every_row(
     "text",
     ["{}", "[]", '"text"', "12.5e-3", "true", "null", ' {"a": [{"b": "\\u20ac €"}]} \r\n'],
 )
@@ -26,7 +27,7 @@ def test_number_of_any_length_is_accepted() -> None:
     assert accepts("json", b'{"modulus": ' + b"7" * 5000 + b"}")
 
 
-@pytest.mark.parametrize(
+@every_row(
     "text",
     [" ", "{", "}{", "{'a': 1}", '{"a": 1,}', "[1] [2]", "NaN", "[Infinity]", "word", '"\n"'],
 )
@@ -34,8 +35,8 @@ def test_invalid_json_is_refused(text: str) -> None:
     assert not accepts("json", text.encode())
 
 
-@pytest.mark.parametrize("padding", [0, 2 * MIB], ids=["parsed", "not parsed"])
-@pytest.mark.parametrize("block_size", [1 << 20, 7])
+@every_row("padding", [0, 2 * MIB])
+@every_row("block_size", [1 << 20, 7])
 def test_nesting_is_bounded(padding: int, block_size: int) -> None:
     """RFC 8259 section 9. Brackets in strings are no nesting, whatever is escaped in them."""
 
@@ -101,7 +102,7 @@ def test_large_json_is_accepted() -> None:
     )
 
 
-@pytest.mark.parametrize("cut", [1, 1000])
+@every_row("cut", [1, 1000])
 def test_large_json_without_its_end_is_refused(cut: int) -> None:
     large = json.dumps({"rows": ["x" * 100] * 20_000}).encode()
 
@@ -109,7 +110,7 @@ def test_large_json_without_its_end_is_refused(cut: int) -> None:
     assert not accepts("json", large[:-cut])
 
 
-@pytest.mark.parametrize("items", [10, 300_000])
+@every_row("items", [10, 300_000])
 def test_json_of_any_length_is_accepted_in_utf_8_only(items: int) -> None:
     """RFC 8259 section 8.1."""
     text = json.dumps([1] * items)

@@ -2,12 +2,11 @@
 
 from contextlib import AbstractContextManager
 
-import pytest
-
 from fileservice.filetypes import TABLE
 from fileservice.gevent_executor import InlineExecutor
 from fileservice.upload.inspection.content_policy import ContentPolicy
 from fileservice.upload.inspection.inspector import Inspector
+from tests.support.rows import every_row
 
 SIZE = 9 << 20
 CONTENTS = {
@@ -30,7 +29,7 @@ class UnreadableFile:
         raise AssertionError("the file is read again")
 
 
-@pytest.mark.parametrize("extension", CONTENTS)
+@every_row("extension", CONTENTS)
 def test_large_file_of_a_family_that_is_not_read_again_is_recognised_as_it_passes(
     extension: str,
 ) -> None:

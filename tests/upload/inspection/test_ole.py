@@ -1,14 +1,14 @@
 """Compound files (OLE): the directory that tells their type may be anywhere in the file."""
 
 import olefile
-import pytest
 
 from tests.support import ole
+from tests.support.rows import every_row
 from tests.upload.inspection.support import MIB, SAMPLES, accepts
 
 
-@pytest.mark.parametrize("megabytes", [4, 9, 20])
-@pytest.mark.parametrize("document", ["note.doc", "t.xls"])
+@every_row("megabytes", [4, 9, 20])
+@every_row("document", ["note.doc", "t.xls"])
 def test_enlarged_samples_are_valid_to_olefile(document: str, megabytes: int) -> None:
     original = (SAMPLES / document).read_bytes()
     grown = ole.grow(original, megabytes * MIB)
@@ -22,8 +22,8 @@ def test_enlarged_samples_are_valid_to_olefile(document: str, megabytes: int) ->
         assert large.first_dir_sector * 512 >= megabytes * MIB - 512
 
 
-@pytest.mark.parametrize("megabytes", [4, 9, 20])
-@pytest.mark.parametrize(
+@every_row("megabytes", [4, 9, 20])
+@every_row(
     ("document", "extension", "fits"),
     [
         ("note.doc", "doc", True),
@@ -42,7 +42,7 @@ def test_directory_is_found_at_any_offset(
     assert accepts(extension, grown) == fits
 
 
-@pytest.mark.parametrize("document", ["note.doc", "t.xls"])
+@every_row("document", ["note.doc", "t.xls"])
 def test_truncated_compound_file_raises_no_other_error(document: str) -> None:
     content = (SAMPLES / document).read_bytes()
 

@@ -3,6 +3,7 @@
 import pytest
 
 from fileservice.content_risks import ContentRisk
+from tests.support.rows import every_row
 from tests.upload.inspection.support import SAMPLES, inspect
 from tests.upload.inspection.test_archive_content import ALL, refused_by
 
@@ -28,18 +29,18 @@ def test_ordinary_pdf_is_accepted_by_the_strictest_policy() -> None:
     inspect("pdf", PDF, policy=ALL)
 
 
-@pytest.mark.parametrize(("text", "risk"), FOUND)
+@every_row(("text", "risk"), FOUND)
 def test_name_is_refused_by_policy(text: bytes, risk: ContentRisk) -> None:
     refused_by(risk, PDF + text, "pdf")
     inspect("pdf", PDF + text)
 
 
-@pytest.mark.parametrize("text", OTHERS)
+@every_row("text", OTHERS)
 def test_other_name_is_accepted(text: bytes) -> None:
     inspect("pdf", PDF + text, policy=ALL)
 
 
-@pytest.mark.parametrize("text", [text for text, _ in FOUND])
+@every_row("text", [text for text, _ in FOUND])
 def test_name_is_found_wherever_blocks_end(text: bytes) -> None:
     with pytest.raises(Exception, match="not accepted here"):
         inspect("pdf", PDF, *(bytes([byte]) for byte in text), policy=ALL)

@@ -6,6 +6,7 @@ from fileservice.filetypes import DEFAULT_EXTENSIONS, TABLE
 from fileservice.upload import ContentMismatch
 from fileservice.upload.inspection.content_policy import ContentPolicy
 from fileservice.upload.inspection.inspector import Inspector
+from tests.support.rows import every_row
 from tests.upload.inspection.support import EXTENSIONS, SAMPLES, TEXT, accepts, inspect
 
 
@@ -17,7 +18,7 @@ def extensions_that_accept(content: bytes) -> set[str]:
     return {extension for extension in DEFAULT_EXTENSIONS if accepts(extension, content)}
 
 
-@pytest.mark.parametrize("document", EXTENSIONS)
+@every_row("document", EXTENSIONS)
 def test_sample_is_accepted_under_its_extensions_and_no_other(document: str) -> None:
     content = (SAMPLES / document).read_bytes()
 
@@ -30,7 +31,7 @@ def test_json_is_also_accepted_as_text() -> None:
     assert accepted == (TEXT | {"json"}) & set(DEFAULT_EXTENSIONS)
 
 
-@pytest.mark.parametrize("document", EXTENSIONS)
+@every_row("document", EXTENSIONS)
 def test_sample_gets_the_media_type_of_its_extension(document: str) -> None:
     extension = document.rpartition(".")[2]
 
@@ -54,12 +55,12 @@ def test_wrong_type_is_refused_as_soon_as_the_head_has_arrived() -> None:
         inspector.feed((SAMPLES / "img.bmp").read_bytes()[:4096])
 
 
-@pytest.mark.parametrize("extension", [e for e in DEFAULT_EXTENSIONS if e not in TEXT])
+@every_row("extension", [e for e in DEFAULT_EXTENSIONS if e not in TEXT])
 def test_empty_file_is_refused_as_anything_but_text(extension: str) -> None:
     assert not accepts(extension)
     assert not accepts(extension, b"")
 
 
-@pytest.mark.parametrize("extension", sorted(TEXT))
+@every_row("extension", sorted(TEXT))
 def test_empty_file_is_accepted_as_text(extension: str) -> None:
     assert inspect(extension).charset == "utf-8"

@@ -1,8 +1,7 @@
 """A text is compared with libmagic's signatures if it begins as one of a binary type may."""
 
 import sys
-
-import pytest
+from functools import cache
 
 from fileservice.filetypes import TABLE, Family
 from fileservice.upload.inspection import inspector
@@ -11,6 +10,7 @@ from fileservice.upload.inspection.text_signatures import (
     SIGNATURE_BYTES,
     may_have_signature,
 )
+from tests.support.rows import every_row
 from tests.upload.inspection.magic_database import SIZES, Comparison, signatures_of_binary_files
 from tests.upload.inspection.support import accepts
 
@@ -23,7 +23,7 @@ BINARY = {
     for media_type in file_type.magic
 }
 IGNORES_CASE_OR_SPACES = 0b1111
-SIGNATURES = signatures_of_binary_files()
+signatures = cache(signatures_of_binary_files)
 
 
 def text_that_passes(test: Comparison) -> bytes | None:
@@ -49,7 +49,7 @@ def text_that_passes(test: Comparison) -> bytes | None:
 
 
 def test_every_signature_of_a_binary_type_that_a_text_can_have_is_looked_for() -> None:
-    of_binary_types = [test for test, types in SIGNATURES if types & (BINARY | {"any"})]
+    of_binary_types = [test for test, types in signatures() if types & (BINARY | {"any"})]
     assert len(of_binary_types) > 80
 
     for test in of_binary_types:
@@ -61,7 +61,9 @@ def test_every_signature_of_a_binary_type_that_a_text_can_have_is_looked_for() -
 
 
 def test_a_text_whose_beginning_is_that_of_any_other_type_is_still_no_binary_type() -> None:
-    beginnings = {test.value for test, _ in SIGNATURES if test.kind == "string" and not test.offset}
+    beginnings = {
+        test.value for test, _ in signatures() if test.kind == "string" and not test.offset
+    }
     texts = [beginning + FILLER for beginning in beginnings]
     without = [text for text in texts if not may_have_signature(text)]
     assert len(without) > 500
@@ -69,7 +71,7 @@ def test_a_text_whose_beginning_is_that_of_any_other_type_is_still_no_binary_typ
     assert not {inspector._identify(t, inspector._ONLY_SIGNATURES) for t in without} & BINARY
 
 
-@pytest.mark.parametrize(
+@every_row(
     "text",
     [
         b"%PDF-1.7\n",

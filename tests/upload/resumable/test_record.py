@@ -9,13 +9,14 @@ from fileservice.names import FileName
 from fileservice.storage import Content, StoredFile
 from fileservice.upload.resumable.record import UnreadableRecord, UploadKind, UploadRecord
 from fileservice.upload.resumable.state import UploadState
+from tests.support.rows import every_row
 
 NAME = FileName.parse("naïve.txt")
 FILE = StoredFile(NAME, 10, 123, Content("text/plain", "utf-8", bytes(32)), "version")
 RECORD = UploadRecord(NAME, 10, {"Upload-Metadata": "filename bmFtZQ=="}, client="192.0.2.1")
 
 
-@pytest.mark.parametrize(
+@every_row(
     "record",
     [
         RECORD,
@@ -39,13 +40,13 @@ def test_record_is_read_as_it_was_written(record: UploadRecord) -> None:
     assert UploadRecord.from_bytes(record.to_bytes()) == record
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b"\xff", b'{"name": "a/b"}'])
+@every_row("data", [b"", b"{}", b"[]", b"null", b"\xff", b'{"name": "a/b"}'])
 def test_other_bytes_are_unreadable(data: bytes) -> None:
     with pytest.raises(UnreadableRecord):
         UploadRecord.from_bytes(data)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "changes",
     [
         {"name": "a/b.txt"},
@@ -59,7 +60,6 @@ def test_other_bytes_are_unreadable(data: bytes) -> None:
         {"digests": {"sha-256": "no hexadecimal digits"}},
         {"a field": "of another version"},
     ],
-    ids=str,
 )
 def test_record_with_a_contradiction_is_unreadable(changes: dict[str, object]) -> None:
     fields = json.loads(RECORD.to_bytes()) | changes

@@ -12,6 +12,7 @@ from fileservice.upload.resumable.state import (
     next_state,
 )
 from fileservice.upload.resumable.status import UploadStatus
+from tests.support.rows import every_row
 
 NAME = FileName.parse("note.txt")
 FILE = StoredFile(NAME, 10, 0, Content("text/plain"), "version")
@@ -30,8 +31,8 @@ ALLOWED = {
 }
 
 
-@pytest.mark.parametrize("event", UploadEvent, ids=lambda event: event.name)
-@pytest.mark.parametrize("state", UploadState, ids=lambda state: state.name)
+@every_row("event", UploadEvent)
+@every_row("state", UploadState)
 def test_event_leads_to_the_state_in_the_table_or_raises(
     state: UploadState, event: UploadEvent
 ) -> None:
@@ -43,7 +44,7 @@ def test_event_leads_to_the_state_in_the_table_or_raises(
             next_state(state, event)
 
 
-@pytest.mark.parametrize("state", UploadState, ids=lambda state: state.name)
+@every_row("state", UploadState)
 def test_upload_has_ended_if_nothing_can_happen_to_it(state: UploadState) -> None:
     assert state.has_ended == (state.name not in {name for name, _ in ALLOWED})
 
