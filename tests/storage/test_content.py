@@ -1,9 +1,8 @@
 """The content of a file is read from text that other programs may write, too."""
 
-import pytest
-
 from fileservice.names import FileName
 from fileservice.storage import Content
+from tests.support.rows import every_row
 
 NAME = FileName.parse("a.txt")
 DIGEST = bytes(range(32))
@@ -14,18 +13,18 @@ def test_content_is_read_from_well_formed_text() -> None:
     assert content == Content("text/csv", "utf-8", DIGEST)
 
 
-@pytest.mark.parametrize("media_type", [None, "", "text", "text/html; charset=x", "a/b\r\nX: y"])
+@every_row("media_type", [None, "", "text", "text/html; charset=x", "a/b\r\nX: y"])
 def test_without_a_media_type_that_of_the_extension_is_used(media_type: str | None) -> None:
     content = Content.from_text(NAME, media_type, "utf-8", None)
     assert content == Content("text/plain", charset=None)
 
 
-@pytest.mark.parametrize("charset", [None, "", "utf 8", 'x"', "x\n", "é", "x" * 41])
+@every_row("charset", [None, "", "utf 8", 'x"', "x\n", "é", "x" * 41])
 def test_malformed_charset_is_unknown(charset: str | None) -> None:
     content = Content.from_text(NAME, "text/csv", charset, None)
     assert content == Content("text/csv", charset=None)
 
 
-@pytest.mark.parametrize("digest", [None, "", "00", "é" * 64, DIGEST.hex().upper(), "0" * 65])
+@every_row("digest", [None, "", "00", "é" * 64, DIGEST.hex().upper(), "0" * 65])
 def test_malformed_digest_is_unknown(digest: str | None) -> None:
     assert Content.from_text(NAME, "text/csv", "utf-8", digest).sha256 is None

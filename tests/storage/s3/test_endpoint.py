@@ -21,6 +21,7 @@ from fileservice.storage.s3.timing import Timing
 from tests.storage.s3.conftest import OpenStore
 from tests.storage.store_contract import NAME, publish
 from tests.support.faulty_proxy import FaultyProxy
+from tests.support.rows import every_row
 from tests.support.seaweed import CREDENTIALS, SeaweedClient
 
 WRITTEN = (200, {"ETag": '"e"'})
@@ -146,7 +147,7 @@ def test_session_token_of_a_role_is_sent_and_signed(
     assert request.path == "/files/p/key"
 
 
-@pytest.mark.parametrize("status", [301, 307, 400])
+@every_row("status", [301, 307, 400])
 def test_bucket_of_another_region_is_asked_with_its_signature(status: int) -> None:
     elsewhere = (status, {"x-amz-bucket-region": "there-2"})
     with RecordingServer([elsewhere, WRITTEN]) as server:
@@ -226,7 +227,7 @@ def test_bucket_is_reached_through_the_proxy_of_the_environment(
     assert proxy.passed
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("bucket", "region", "url"),
     [
         ("files", "eu-central-1", "https://files.s3.eu-central-1.amazonaws.com"),

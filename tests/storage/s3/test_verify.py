@@ -5,6 +5,7 @@ import pytest
 from fileservice.storage import StorageUnavailable, open_store
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.location import Location
+from tests.support.rows import every_row
 from tests.support.seaweed import BUCKET, SeaweedClient
 
 
@@ -68,7 +69,7 @@ def test_bucket_that_does_not_exist_is_refused(seaweed: SeaweedClient) -> None:
         open_store(seaweed.url("x").replace(BUCKET, "elsewhere"), fsync=True)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "url",
     ["s3://", "s3:///p", "s3://B/p", "s3://bucket/p?endpoint=ftp://x", "s3://bucket/p?what=1",
      "s3://bucket/p?region=a&region=b", "s3://bucket/p#f", "s3://bucket/p?copy=perhaps"],
