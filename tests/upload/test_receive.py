@@ -31,6 +31,7 @@ from fileservice.upload import (
     receive,
 )
 from fileservice.upload.inspection import inspector
+from tests.support.rows import every_row
 from tests.upload.inspection.support import SAMPLES
 
 TEXT = b"a line of text\n" * 1000
@@ -176,7 +177,7 @@ class TestAccepted:
 
 
 class TestRefusedBeforeBody:
-    @pytest.mark.parametrize(
+    @every_row(
         ("upload_request", "upload_policy", "error"),
         [
             (request("note"), policy(), NoExtension),
@@ -605,7 +606,7 @@ class TestRefusedInBody:
 
         assert directory.is_empty()
 
-    @pytest.mark.parametrize(
+    @every_row(
         ("name", "content"),
         [
             ("a.pdf", TEXT * 1000),
@@ -627,8 +628,8 @@ class TestRefusedInBody:
 
         assert directory.is_empty()
 
-    @pytest.mark.parametrize("digest", [True, False], ids=["with a digest", "without"])
-    @pytest.mark.parametrize("number", range(6))
+    @every_row("digest", [True, False])
+    @every_row("number", range(6))
     def test_large_block_that_is_no_text_leaves_nothing_wherever_it_is(
         self, store: LocalStore, directory: Directory, number: int, digest: bool
     ) -> None:
@@ -641,7 +642,7 @@ class TestRefusedInBody:
 
         assert directory.is_empty()
 
-    @pytest.mark.parametrize("after", [0, 1, 2, 5])
+    @every_row("after", [0, 1, 2, 5])
     def test_body_that_is_cut_leaves_nothing_and_its_error_passes_through(
         self, store: LocalStore, directory: Directory, after: int
     ) -> None:

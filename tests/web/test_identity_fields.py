@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.access.rules import SECRET, token
+from tests.support.rows import every_row
 from tests.web.application import application, published
 
 PROXY, CLIENT = "10.0.0.1", "192.0.2.7"
@@ -107,7 +108,7 @@ def test_groups_count_only_where_a_field_for_them_is_set(app_with: Callable[...,
     assert ask(client, PUT, x_remote_user="ada", x_remote_groups="writers") == 403
 
 
-@pytest.mark.parametrize("peer", [CLIENT, "127.0.0.1", "::1", "11.0.0.1", "::10.0.0.1", "here"])
+@every_row("peer", [CLIENT, "127.0.0.1", "::1", "11.0.0.1", "::10.0.0.1", "here"])
 def test_the_fields_of_others_than_trusted_proxies_change_nothing(
     client: FlaskClient, peer: str
 ) -> None:
@@ -123,7 +124,7 @@ def test_the_fields_of_others_than_trusted_proxies_change_nothing(
         assert ask(client, LIST, peer, **fields) == 401, fields
 
 
-@pytest.mark.parametrize("client_address", [CLIENT, "10.0.0.2", PROXY])
+@every_row("client_address", [CLIENT, "10.0.0.2", PROXY])
 def test_whom_the_proxy_names_does_not_depend_on_the_address_of_the_client(
     client: FlaskClient, client_address: str
 ) -> None:
@@ -132,7 +133,7 @@ def test_whom_the_proxy_names_does_not_depend_on_the_address_of_the_client(
     assert ask(client, LIST, CLIENT, **fields) == 401
 
 
-@pytest.mark.parametrize("name", ["ada,", "ada,ada", "bob,ada", ",ada", "\xff", "a\x01", "x" * 256])
+@every_row("name", ["ada,", "ada,ada", "bob,ada", ",ada", "\xff", "a\x01", "x" * 256])
 def test_a_trusted_proxy_that_does_not_name_one_person_is_refused(
     app_with: Callable[..., Flask], name: str
 ) -> None:

@@ -22,6 +22,7 @@ from tests.storage.s3.conftest import OpenStore
 from tests.storage.s3.requests import Send, around
 from tests.storage.store_contract import NAME, content_of, publish, read
 from tests.support.faulty_proxy import FaultyProxy
+from tests.support.rows import every_row
 from tests.support.seaweed import SeaweedClient
 
 MIB = 1 << 20
@@ -250,7 +251,7 @@ def nonsense(request: pytest.FixtureRequest, seaweed: SeaweedClient) -> Iterator
     server.close()
 
 
-@pytest.mark.parametrize("operation", CALLS)
+@every_row("operation", CALLS)
 def test_error_inside_200_raises_storage_unavailable(nonsense: S3Client, operation: str) -> None:
     with pytest.raises(StorageUnavailable):
         CALLS[operation](nonsense)

@@ -18,6 +18,7 @@ from fileservice.upload import (
     UploadGone,
     UploadState,
 )
+from tests.support.rows import every_row
 from tests.upload.resumable.process import (
     NAME,
     POLICY,
@@ -96,7 +97,7 @@ def test_bytes_that_all_come_to_one_process_are_not_read_again(
     assert process.content() == TEXT
 
 
-@pytest.mark.parametrize("offset", [0, 99, 101, len(TEXT)])
+@every_row("offset", [0, 99, 101, len(TEXT)])
 def test_bytes_at_another_offset_are_refused(process: Process, offset: int) -> None:
     upload = process.create()
     process.append(upload, 0, TEXT[:100])

@@ -20,12 +20,13 @@ from fileservice.upload import (
     UploadRequest,
     UploadState,
 )
+from tests.support.rows import every_row
 from tests.upload.resumable.process import DAY, NAME, POLICY, TEXT, Process, stored_kinds
 
 MIB = 1 << 20
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("name", "length", "error"),
     [
         ("note", 10, NoExtension),

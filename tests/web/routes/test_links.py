@@ -17,6 +17,7 @@ from fileservice.storage.local import LocalStore
 from tests.storage.contract.expiry import FAR
 from tests.support.access import EditedAccessFile, Rights
 from tests.support.request_ids import without_id
+from tests.support.rows import every_row
 from tests.web.application import TEXT, application, published
 
 RIGHTS = {
@@ -118,7 +119,7 @@ def test_secret_is_in_no_other_answer_and_not_in_the_store(links: Links) -> None
         assert not any(text.encode() in data for data in kept)
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("who", "members", "status"),
     [
         ("writer", {"name": "a.pdf"}, 403),
@@ -142,7 +143,7 @@ def test_link_gives_nothing_that_its_maker_does_not_have(
     assert links.ask(who, "POST", "/links", json=members).status_code == status
 
 
-@pytest.mark.parametrize(
+@every_row(
     ("document", "member"),
     [
         ({"name": "a.pdf", "use": 1}, "use"),
@@ -157,7 +158,7 @@ def test_mistake_in_the_body_is_named(links: Links, document: object, member: st
     assert (answer.json["code"], answer.json["member"]) == ("bad-request", member)
 
 
-@pytest.mark.parametrize(
+@every_row(
     "body",
     [
         b"{",
@@ -167,7 +168,6 @@ def test_mistake_in_the_body_is_named(links: Links, document: object, member: st
         b'{"uses": ' + b"9" * 8_000 + b"}",
         b" " * 16_385,
     ],
-    ids=["cut", "twice", "not UTF-8", "deep", "huge number", "long"],
 )
 def test_body_that_is_no_json_is_refused(links: Links, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from tests.support.rows import every_row
 from tests.web.application import TEXT, application
 
 SCOPES = ("list", "read", "write", "delete")
@@ -25,7 +26,7 @@ def of(scopes: frozenset[str]) -> str:
     return "+".join(sorted(scopes))
 
 
-@pytest.mark.parametrize("scopes", SCOPE_SETS, ids=of)
+@every_row("scopes", SCOPE_SETS)
 def test_a_part_of_the_page_is_there_exactly_if_its_reader_may_use_it(
     tmp_path: Path, scopes: frozenset[str]
 ) -> None:
