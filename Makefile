@@ -76,7 +76,9 @@ FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/loca
 	--ignore=tests/storage/local/test_changed_names.py \
 	--ignore=tests/storage/local/test_private_files.py \
 	--ignore=tests/storage/local/test_replacement.py \
+	--ignore=tests/upload/test_staged_command.py \
 	--ignore=tests/web/test_access_table.py --ignore=tests/web/test_access_model.py \
+	--ignore=tests/web/test_openapi.py \
 	$(FEW_EXAMPLES)
 
 # Otherwise each process of the first run would compile all tests.

@@ -251,7 +251,7 @@ def lines(step: int) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("act", "step"),
     [
-        *((act, 211) for act in (one_request, resumed, replaced, swept)),
+        *((act, 401) for act in (one_request, resumed, replaced, swept)),
         *(
             pytest.param(act, 83, marks=[pytest.mark.thorough, pytest.mark.timeout(900)])
             for act in ACTS

@@ -410,7 +410,7 @@ class TestSpace:
         monkeypatch.setattr(store, "reserve_space", record)
         block = b"x" * (4 * MIB)
 
-        upload(store, request(), [block] * 50)  # 200 MiB
+        upload(store, request(), [block] * 35)  # 140 MiB
 
         assert asked == sorted(asked)
         assert asked[-1] == 64 * MIB

@@ -232,6 +232,16 @@ def test_every_link_in_every_answer_leads_to_an_answer(tour: Tour) -> None:
     assert len(asked) > 20
 
 
+@pytest.mark.parametrize(
+    "tour",
+    [
+        pytest.param(
+            set_up, id=name, marks=THOROUGH if name.startswith(("fields", "a public URL,")) else []
+        )
+        for name, set_up in SET_UPS.items()
+    ],
+    indirect=True,
+)
 @every_row("accept", ["text/html", "application/json"])
 def test_no_answer_of_any_route_leads_out_of_the_prefix(tour: Tour, accept: str) -> None:
     for path, methods in paths(tour.app).items():

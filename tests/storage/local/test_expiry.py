@@ -30,7 +30,7 @@ def hours(directory: Path) -> list[Path]:
 EVERY_LINE = pytest.param(1, marks=[pytest.mark.thorough, pytest.mark.timeout(900)])
 
 
-@pytest.mark.parametrize("step", [19, EVERY_LINE])
+@pytest.mark.parametrize("step", [29, EVERY_LINE])
 def test_kill_9_at_any_line_of_a_publication_leaves_no_file_for_ever(
     store: LocalStore, store_at: StoreAt, directory: Path, staged_files: StagedFiles, step: int
 ) -> None:
@@ -51,7 +51,7 @@ def test_kill_9_at_any_line_of_a_publication_leaves_no_file_for_ever(
     assert (entries(directory), hours(directory), staged_files()) == ([], [], [])
 
 
-@pytest.mark.parametrize("step", [19, EVERY_LINE])
+@pytest.mark.parametrize("step", [29, EVERY_LINE])
 def test_kill_9_at_any_line_of_a_removal_leaves_a_file_that_is_removed_later(
     store: LocalStore, store_at: StoreAt, directory: Path, step: int
 ) -> None:
@@ -71,7 +71,7 @@ def test_kill_9_at_any_line_of_a_removal_leaves_a_file_that_is_removed_later(
     assert (entries(directory), hours(directory)) == ([], [])
 
 
-@pytest.mark.parametrize("step", [19, EVERY_LINE])
+@pytest.mark.parametrize("step", [29, EVERY_LINE])
 def test_kill_9_at_any_line_of_a_replacement_leaves_no_file_for_ever(
     store: LocalStore, store_at: StoreAt, directory: Path, staged_files: StagedFiles, step: int
 ) -> None:

@@ -165,7 +165,7 @@ def test_clean_before_the_end_of_the_file_is_an_error() -> None:
         read_stream(connection)
 
     with false_clamd(serve) as url, pytest.raises(ClamdError, match="before"):
-        scan(url, bytes(64 * MIB))  # more than fits between the two
+        scan(url, bytes(20 * MIB))  # more than fits between the two
 
 
 @every_row("answer", [b"", b"stream: OK\0"])
@@ -177,7 +177,7 @@ def test_connection_that_is_closed_meanwhile_is_an_error(answer: bytes) -> None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     with false_clamd(serve) as url, pytest.raises(ClamdError):
-        scan(url, bytes(64 * MIB))
+        scan(url, bytes(20 * MIB))
 
 
 def test_host_without_an_address_is_an_error() -> None:

@@ -104,10 +104,10 @@ def test_the_path_changes_with_the_content_of_any_asset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = set()
-    monkeypatch.setattr(assets, "_DIRECTORY", tmp_path / "static")
-    (tmp_path / "static").mkdir()
     for content in ("first", "other"):
-        (tmp_path / "static" / "page.js").write_text(content)
+        monkeypatch.setattr(assets, "_DIRECTORY", tmp_path / content)
+        (tmp_path / content).mkdir()
+        (tmp_path / content / "page.js").write_text(content)
         page = application(tmp_path / "store").test_client().get("/upload").text
         paths |= set(re.findall(r"/assets/[0-9a-f]{16}/", page))
     assert len(paths) == 2
