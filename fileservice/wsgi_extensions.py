@@ -10,7 +10,7 @@ RESPONSE_METER         the application may set it to a Meter, which is told what
 OVERDUE_SECONDS        how long the request waited for the server, if it should be refused for that
 
 A response body that is a FileRegions may be sent by the kernel. The server's `wsgi.file_wrapper`
-returns it as it is, so Werkzeug's `wrap_file` takes one for a file. When it is closed, it tells the
+returns it as it is, so Werkzeug's `send_file` takes one for a file. When it is closed, it tells the
 application whether all of it was sent.
 """
 

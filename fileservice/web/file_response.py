@@ -4,9 +4,8 @@ import secrets
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, cast
 
-from werkzeug.datastructures import Headers
+from werkzeug.utils import send_file
 from werkzeug.wrappers import Response
-from werkzeug.wsgi import wrap_file
 
 from fileservice.filetypes import INLINE_MEDIA_TYPES
 from fileservice.protocols.conditional import format_date
@@ -61,10 +60,20 @@ def send(
         audit_files(environ, "read", file)
     body = FileRegions(opened.body, pieces, opened.seek_range, on_close)
     digest = repr_digest(file.content.sha256)
-    headers = Headers()
-    # All at once: Werkzeug's send_file would set and format some of them more slowly, and `extend`
-    # adds one after the other; and every small file takes this path.
-    headers[:] = [
+    response = send_file(
+        cast("IO[bytes]", body),
+        environ,
+        mimetype=file.content.media_type,
+        conditional=False,
+        etag=False,
+        response_class=CompleteResponse,
+    )
+    if ranges:
+        response.status_code = 206
+    # All at once, in place of what send_file has set: it would set and format some of them more
+    # slowly, and every small file takes this path. It names a charset for every text; ours may be
+    # another, or unknown.
+    response.headers[:] = [
         *fields.items(),
         ("Content-Length", str(body.size)),
         ("ETag", etag(file)),
@@ -75,12 +84,7 @@ def send(
         *sunset(file).items(),
         *_FILE_HEADERS,
     ]
-    return CompleteResponse(
-        wrap_file(environ, cast("IO[bytes]", body)),
-        status=206 if ranges else 200,
-        headers=headers,
-        direct_passthrough=True,
-    )
+    return response
 
 
 def not_modified(file: StoredFile) -> Response:

@@ -1,4 +1,4 @@
-"""Responses that carry a file: their fields, and what is sent of the file."""
+"""Responses that carry a file: what send_file makes of them, and what is added."""
 
 import io
 from collections.abc import Iterator
