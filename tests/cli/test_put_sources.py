@@ -1,17 +1,21 @@
 """fileservice put: what is sent beside files, which is standard input and directories."""
 
 import hashlib
+import io
 import json
 import os
 import random
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fileservice.client import Address, Connection, UploadTarget, upload_stream
+from fileservice.client.progress import NoProgress
 from fileservice.client.upload import SMALL
 from tests.cli import commands
 from tests.cli.clients import Person
@@ -104,6 +108,27 @@ def test_block_whose_connection_breaks_is_sent_again(
     assert done.returncode == 0, done.stderr
     assert "trying again" in done.stderr
     assert proxy.resets == 0
+    assert (server.store / "a.txt").read_bytes() == content
+
+
+class DamagingConnection(Connection):
+    """Changes a byte of the first block on its way."""
+
+    def request(self, method: str, *given: Any, **options: Any) -> Any:
+        if method == "PATCH" and not hasattr(self, "damaged"):
+            self.damaged = True
+            options["body"] = b"x" + options["body"][1:]
+        return super().request(method, *given, **options)
+
+
+def test_block_that_is_damaged_on_its_way_does_not_count_and_is_sent_again(
+    server: LiveServer, content: bytes
+) -> None:
+    with closing(DamagingConnection()) as connection:
+        target = UploadTarget(connection, Address(server.url), retry_seconds=60)
+        uploaded = upload_stream(target, io.BytesIO(content), "a.txt", NoProgress())
+        assert connection.damaged
+    assert uploaded.sha256 == hashlib.sha256(content).digest()
     assert (server.store / "a.txt").read_bytes() == content
 
 
