@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.reused_page import ReusedPage
 from tests.browser.watched import Watched
 from tests.support.requirements import require
 from tests.support.servers import LiveServer
@@ -16,6 +17,8 @@ if importlib.util.find_spec("playwright"):
     from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 MIB = 1024 * 1024
+REBOUND = "rebound.example"
+"""A name that the browser resolves to the address of this machine."""
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +33,12 @@ def chromium(tool: Callable[[str], str]) -> "Iterator[Browser]":
     executable = shutil.which("chromium-headless-shell") or tool("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
+            executable_path=executable,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1",
+            ],
         )
         yield browser
         browser.close()
@@ -51,11 +59,22 @@ def new_context(chromium: "Browser") -> "Iterator[Callable[..., BrowserContext]]
         context.close()
 
 
+@pytest.fixture(scope="module")
+def reused_page(chromium: "Browser") -> Iterator[ReusedPage]:
+    """The page of the tests of a module that need none of their own."""
+    page = ReusedPage(chromium)
+    yield page
+    page.close()
+
+
 @pytest.fixture
 def open_page(
-    new_context: "Callable[..., BrowserContext]", server: LiveServer
+    new_context: "Callable[..., BrowserContext]", reused_page: ReusedPage, server: LiveServer
 ) -> Iterator[Callable[..., Watched]]:
-    """Open the page in a tab that is watched; nothing it does may be out of order."""
+    """Open the page in a tab that is watched; nothing it does may be out of order.
+
+    The tab is new and empty, or looks so; with a `context` it is new.
+    """
     opened: list[Watched] = []
 
     def open_it(
@@ -65,14 +84,20 @@ def open_page(
         at: LiveServer | None = None,
         **options: object,
     ) -> Watched:
-        tab = (context or new_context(**options)).new_page()
-        opened.append(Watched(tab, (at or server).url))
+        base = (at or server).url
+        if context is None and reused_page.is_free_for(options):
+            opened.append(reused_page.open(base, options))
+        else:
+            opened.append(Watched((context or new_context(**options)).new_page(), base))
         opened[-1].go(f"/upload{query}")
         return opened[-1]
 
     yield open_it
-    for watched in opened:
-        watched.assert_in_order()
+    try:
+        for watched in opened:
+            watched.assert_in_order()
+    finally:
+        reused_page.release()
 
 
 @pytest.fixture
@@ -105,7 +130,7 @@ def scheme(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def assert_accessible() -> Callable[[Watched], None]:
+def assert_accessible() -> Callable[..., None]:
     """axe-core finds nothing wrong, in anything it can check."""
     if not importlib.util.find_spec("axe_playwright_python"):
         require("axe-core is not installed: accessibility was not tested")
@@ -113,8 +138,9 @@ def assert_accessible() -> Callable[[Watched], None]:
 
     axe = Axe()
 
-    def check(tab: Watched) -> None:
-        results = axe.run(tab.page)
+    def check(tab: Watched, part: str | None = None) -> None:
+        """Check the page, or the part of it that has changed since it was checked."""
+        results = axe.run(tab.page, part)
         assert results.response["passes"]
         assert results.violations_count == 0, results.generate_report()
 

@@ -47,6 +47,7 @@ def test_files_are_uploaded_listed_seen_and_deleted(
     assert_all_below(tab, behind.url)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("behind", ["forwarded fields"], indirect=True)
 def test_an_upload_is_resumed_after_the_page_was_closed(
     behind: ProxiedServer,

@@ -12,12 +12,13 @@ import pytest
 
 from cluster.run import nginx as run_nginx
 from tests.access.rules import SECRET, token
+from tests.browser.conftest import REBOUND
 from tests.support.reverse_proxies import behind_sign_in
 from tests.support.servers import LiveServer, free_port
 from tests.support.tus import VERSION, named
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Page
 
 SEND = """
 async ([url, options]) => {
@@ -385,19 +386,12 @@ def test_a_script_beside_the_proxy_cannot_name_a_person(
 
 
 def test_a_page_that_rebinds_its_dns_name_reads_nothing(
-    start_server: Callable[..., LiveServer], chromium: "Browser", tool: Callable[[str], str]
+    start_server: Callable[..., LiveServer], new_context: "Callable[..., BrowserContext]"
 ) -> None:
     server = start_server(ALLOWED_HOSTS="", WORKERS="1")
     (server.store / "secret.txt").write_bytes(b"secret")
-    rules = "--host-resolver-rules=MAP rebound.example 127.0.0.1"
-    browser = chromium.browser_type.launch(
-        executable_path=tool("chromium"), args=["--no-sandbox", rules]
-    )
-    try:
-        page = browser.new_page()
-        answer = page.goto(f"http://rebound.example:{server.port}/download/secret.txt?inline=1")
-        assert answer is not None
-        assert answer.status == 421
-        assert "secret</pre>" not in page.content()
-    finally:
-        browser.close()
+    page = new_context().new_page()
+    answer = page.goto(f"http://{REBOUND}:{server.port}/download/secret.txt?inline=1")
+    assert answer is not None
+    assert answer.status == 421
+    assert "secret</pre>" not in page.content()

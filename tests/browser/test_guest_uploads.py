@@ -41,9 +41,8 @@ def open_link(
         tab.assert_in_order()
 
 
-@pytest.mark.parametrize(
-    "size", [1000, pytest.param(9 * MIB, marks=pytest.mark.thorough)], ids=["small", "large"]
-)
+@pytest.mark.thorough  # test_link_pages.py has both sizes in one test
+@pytest.mark.parametrize("size", [1000, 9 * MIB], ids=["small", "large"])
 def test_the_files_of_a_guest_get_the_prefix_of_the_link(
     open_link: OpenLink, links: LinkMaker, make_file: Make, server: LiveServer, size: int
 ) -> None:

@@ -1,5 +1,6 @@
 """The page of a reader who may not do everything: its scripts cope with what is not there."""
 
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,14 +17,29 @@ Make = Callable[..., Path]
 Start = Callable[..., LiveServer]
 
 
+@pytest.fixture(scope="module")
+def servers(
+    start_module_server: Start, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], LiveServer]:
+    """Return the server where anybody has these scopes."""
+
+    @functools.cache
+    def server(scopes: str) -> LiveServer:
+        directory = tmp_path_factory.mktemp("scopes")
+        return start_module_server(ANONYMOUS=scopes, STORE_URL=str(directory / "store"))
+
+    return server
+
+
 @pytest.fixture
 def start(
-    start_server: Start, tmp_path: Path, sample: Callable[[str], Path]
+    servers: Callable[[str], LiveServer], sample: Callable[[str], Path]
 ) -> Callable[[str], LiveServer]:
-    """Start a server with one picture, where anybody has these scopes."""
+    """Return a server with one picture, where anybody has these scopes."""
 
     def start_it(scopes: str) -> LiveServer:
-        server = start_server(WORKERS="1", ANONYMOUS=scopes, STORE_URL=str(tmp_path / "store"))
+        server = servers(scopes)
+        server.clear()
         shutil.copyfile(sample("img.png"), server.store / "img.png")
         return server
 

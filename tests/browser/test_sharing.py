@@ -1,6 +1,6 @@
 """Links on the page: made, copied, listed and revoked; and for guests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,14 +18,35 @@ Open = Callable[..., Watched]
 NewContext = Callable[..., "BrowserContext"]
 
 
+@pytest.fixture(scope="module")
+def access(tmp_path_factory: pytest.TempPathFactory) -> EditedAccessFile:
+    """People who may share: one for each test, who sees no links of others."""
+    access = EditedAccessFile(tmp_path_factory.mktemp("access") / "access.toml")
+    for number in range(20):
+        access.set(f"ada-{number}", "list,read,write,share")
+    return access
+
+
+@pytest.fixture(scope="module")
+def people(access: EditedAccessFile) -> Iterator[dict[str, str]]:
+    return (access.credentials(f"ada-{number}") for number in range(20))
+
+
+@pytest.fixture(scope="module")
+def private_server(
+    start_module_server: Callable[..., LiveServer], access: EditedAccessFile
+) -> LiveServer:
+    """A server that wants to know who asks."""
+    return start_module_server(ANONYMOUS="none", ACCESS_FILE=str(access.path))
+
+
 @pytest.fixture
 def sharing(
-    open_page: Open, start_server: Callable[..., LiveServer], tmp_path: Path
+    open_page: Open, private_server: LiveServer, people: Iterator[dict[str, str]]
 ) -> tuple[Watched, LiveServer, dict[str, str]]:
     """The page of somebody who may share, with one file."""
-    access = EditedAccessFile(tmp_path / "access.toml")
-    credentials = access.set("ada", "list,read,write,share")
-    server = start_server(WORKERS="1", ANONYMOUS="none", ACCESS_FILE=str(access.path))
+    credentials, server = next(people), private_server
+    server.clear()
     (server.store / "report.txt").write_bytes(b"x")
     tab = open_page(
         at=server,

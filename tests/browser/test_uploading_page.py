@@ -164,7 +164,7 @@ def test_only_two_files_are_uploaded_at_a_time(
     assert_stored(server.url, files)
 
 
-@pytest.mark.parametrize("size", [40 * MIB, pytest.param(200 * MIB, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("size", [12 * MIB, pytest.param(200 * MIB, marks=pytest.mark.thorough)])
 def test_an_upload_survives_kill_9_of_the_server(
     open_page: Open, make_file: Make, start_server: Callable[..., LiveServer], size: int
 ) -> None:
@@ -188,7 +188,7 @@ def test_an_upload_survives_kill_9_of_the_server(
     "size",
     [
         pytest.param(2 * MIB, id="small", marks=pytest.mark.thorough),
-        pytest.param(40 * MIB, id="large"),
+        pytest.param(12 * MIB, id="large"),
     ],
 )
 def test_an_upload_waits_while_there_is_no_network(
@@ -325,7 +325,7 @@ def test_leaving_the_page_in_the_middle_of_an_upload_asks_first(
         asked.append(dialog.type)
         dialog.dismiss()
 
-    tab.page.on("dialog", stay)
+    tab.on("dialog", stay)
     tab.network(MIB)
     tab.page.locator("h1").click()  # browsers ask only those who did something
     tab.choose(make_file("a.txt", 4 * MIB))

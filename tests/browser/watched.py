@@ -1,9 +1,9 @@
 """A tab of Chromium that records what must never happen on the page."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,19 +23,39 @@ connection of the earlier request is gone. The page tries again."""
 
 
 class Watched:
-    """One tab; `expected` holds parts of console messages that the test provokes on purpose."""
+    """One tab; `expected` holds parts of console messages that the test provokes on purpose.
 
-    def __init__(self, page: "Page", base: str) -> None:
+    A page that was watched before is not `is_new`.
+    """
+
+    def __init__(self, page: "Page", base: str, *, is_new: bool = True) -> None:
         self.page = page
         self.base = base
         self.expected: list[str] = []
         self.messages: list[str] = []
         self.requests: list[Request] = []
         self._session: CDPSession | None = None
-        page.add_init_script(_REPORT_VIOLATIONS)
-        page.on("console", self._hear)
-        page.on("pageerror", lambda error: self.messages.append(f"uncaught: {error}"))
-        page.on("request", lambda request: self.requests.append(request))
+        self._listeners: list[tuple[str, Callable[..., Any]]] = []
+        if is_new:
+            page.add_init_script(_REPORT_VIOLATIONS)
+        self.on("console", self._hear)
+        self.on("pageerror", lambda error: self.messages.append(f"uncaught: {error}"))
+        self.on("request", lambda request: self.requests.append(request))
+
+    def on(self, event: str, listener: "Callable[..., Any]") -> None:
+        """Call the listener for each event of the page, until the end of the test."""
+        self._listeners.append((event, listener))
+        self.page.on(event, listener)  # type: ignore[call-overload]
+
+    def release(self) -> None:
+        """Leave the page for another test: without listeners, limits and what is on it."""
+        for event, listener in self._listeners:
+            self.page.remove_listener(event, listener)
+        if self._session:
+            self.network()
+            self._session.detach()
+        self.page.unroute_all()
+        self.page.goto("about:blank")
 
     def _hear(self, message: "ConsoleMessage") -> None:
         if message.type in ("error", "warning"):
