@@ -203,7 +203,10 @@ def test_no_process_is_left_as_a_zombie(checked: LiveServer, client: httpx.Clien
     assert_no_children(checked)
 
 
-def test_end_of_a_program_that_ends_at_once_is_never_missed(start_server: Start) -> None:
+@pytest.mark.parametrize("times", [10, pytest.param(50, marks=pytest.mark.thorough)])
+def test_end_of_a_program_that_ends_at_once_is_never_missed(
+    start_server: Start, times: int
+) -> None:
     """The event loop learns of it before anything can wait for it."""
     server = start_server(ON_STAGED="/bin/false", ON_STAGED_TIMEOUT="1h", IDLE_TIMEOUT="1h")
 
@@ -212,7 +215,7 @@ def test_end_of_a_program_that_ends_at_once_is_never_missed(start_server: Start)
             return [put(client, "note.txt", GOOD).json()["code"] for _ in range(count)]
 
     with ThreadPoolExecutor(4) as threads:
-        assert set(chain.from_iterable(threads.map(codes, [50] * 4))) == {"refused-by-hook"}
+        assert set(chain.from_iterable(threads.map(codes, [times] * 4))) == {"refused-by-hook"}
     assert_no_children(server)
 
 
