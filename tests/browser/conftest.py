@@ -136,10 +136,12 @@ def assert_accessible() -> Callable[..., None]:
         require("axe-core is not installed: accessibility was not tested")
     from axe_playwright_python.sync_playwright import Axe
 
-    axe = Axe()
+    script, axe = Axe().axe_script, Axe("")
 
     def check(tab: Watched, part: str | None = None) -> None:
         """Check the page, or the part of it that has changed since it was checked."""
+        if not tab.page.evaluate("'axe' in window"):
+            tab.page.evaluate(script)
         results = axe.run(tab.page, part)
         assert results.response["passes"]
         assert results.violations_count == 0, results.generate_report()

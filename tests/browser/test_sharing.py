@@ -63,7 +63,7 @@ def links_of(server: LiveServer, credentials: dict[str, str]) -> list[dict[str, 
 
 def test_a_link_is_made_copied_listed_and_revoked(
     sharing: tuple[Watched, LiveServer, dict[str, str]],
-    assert_accessible: Callable[[Watched], None],
+    assert_accessible: Callable[..., None],
 ) -> None:
     tab, server, credentials = sharing
     tab.press("Share", "report.txt")
@@ -81,14 +81,14 @@ def test_a_link_is_made_copied_listed_and_revoked(
     assert words.startswith("until ")
     assert words.endswith(" · 3 downloads left · with a password")
     assert dialog.locator("figure svg path").count() > 0
-    assert_accessible(tab)
+    assert_accessible(tab, "dialog")
     (link,) = links_of(server, credentials)
     assert (link["name"], link["uses"], link["note"]) == ("report.txt", 3, "for Bob")
     tab.page.keyboard.press("Escape")
     assert tab.page.evaluate("document.activeElement.textContent") == "Share report.txt"
     tab.page.get_by_role("button", name="Links", exact=True).click()
     tab.page.get_by_text("for Bob · until").wait_for()
-    assert_accessible(tab)
+    assert_accessible(tab, "dialog")
     tab.page.get_by_role("button", name="Revoke link: report.txt").click()
     tab.page.get_by_text("The link is revoked: report.txt").first.wait_for()
     assert [link["state"] for link in links_of(server, credentials)] == ["revoked"]
@@ -181,7 +181,7 @@ def test_what_its_maker_shares_a_stranger_downloads_and_the_maker_sees_it(
 def test_whom_its_maker_asks_for_files_sends_them_and_the_maker_sees_them(
     sharing: tuple[Watched, LiveServer, dict[str, str]],
     new_context: NewContext,
-    assert_accessible: Callable[[Watched], None],
+    assert_accessible: Callable[..., None],
 ) -> None:
     tab, server, credentials = sharing
     tab.page.get_by_role("button", name="Links", exact=True).click()
@@ -203,7 +203,7 @@ def test_whom_its_maker_asks_for_files_sends_them_and_the_maker_sees_them(
     dialog = tab.page.get_by_role("dialog", name="Links")
     dialog.get_by_text("1 file received").click()
     dialog.get_by_text("in-plan.txt, 7 bytes").wait_for()
-    assert_accessible(tab)
+    assert_accessible(tab, "dialog")
     address = dialog.get_by_role("link", name="in-plan.txt").evaluate("(link) => link.href")
     assert httpx.get(address, headers=credentials).content == b"a plan\n"
     dialog.get_by_role("button", name="Revoke link").click()
