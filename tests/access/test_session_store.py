@@ -125,7 +125,7 @@ def make_key(root: Path, start: object, results: object) -> None:
 
 def test_processes_that_start_at_once_make_one_key(tmp_path: Path) -> None:
     LocalStore(tmp_path, fsync=True)
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     start, results = context.Barrier(PROCESSES), context.Queue()
     processes = [
         context.Process(target=make_key, args=(tmp_path, start, results)) for _ in range(PROCESSES)
