@@ -66,7 +66,7 @@ package: $(VENV)/dev ## build the wheel and the source distribution into dist/
 export PYTHONDONTWRITEBYTECODE :=
 
 # Many tests wait rather than compute, so there are more processes than processors; but each of them
-# needs five seconds of a processor to collect all tests.
+# needs some seconds of a processor to collect all tests.
 TEST_PROCESSES ?= 6
 PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --durations=10
 # Hypothesis tries fewer examples in the profile `fast` (tests/conftest.py).
