@@ -81,7 +81,7 @@ class Inspector:
             self._first = self._first or bytes(block[:HEAD])
             self._last = (self._last + bytes(block[-HEAD:]))[-HEAD:]
         if not self._is_head_checked:
-            self._head += block
+            self._head += block[: HEAD - len(self._head)]
             if len(self._head) >= HEAD:
                 self._check_head()
         if self._passing:
@@ -127,7 +127,7 @@ class Inspector:
         return Verdict(self._type.media_type, charset)
 
     def _check_head(self) -> None:
-        head = bytes(self._head[:HEAD])  # no more, so that the size of blocks does not matter
+        head = bytes(self._head)  # of a fixed size, so that the size of blocks does not matter
         self._is_head_checked = True
         self._head.clear()
         match self._type.family:
