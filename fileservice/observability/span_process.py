@@ -28,8 +28,8 @@ _PROGRAM = (
     " from fileservice.observability.span_exporter import main; main()"
 )
 """It finds the same packages as this process, and none in the current directory."""
-_PRIVATE = "FILESERVICE_"
-"""Variables that the process does not need, and which have secrets."""
+_PRIVATE = ("FILESERVICE_", "AWS_")
+"""How the names of variables begin which have secrets, and which the process does not need."""
 
 
 def check_spans(environ: Mapping[str, str]) -> None:
