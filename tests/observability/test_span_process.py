@@ -134,6 +134,7 @@ def test_process_that_takes_nothing_delays_nobody_and_is_not_waited_for(
     assert messages(caplog) == ["the last spans were not received in time"]
 
 
+@pytest.mark.thorough
 def test_spans_that_were_left_out_are_counted_when_there_is_room_again(
     environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -149,6 +150,7 @@ def test_spans_that_were_left_out_are_counted_when_there_is_room_again(
     assert re.fullmatch(r"1[0-9]000 spans were left out", messages(caplog)[0])
 
 
+@pytest.mark.thorough
 def test_process_that_was_killed_is_replaced(
     running: Collector, environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
