@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving.servers import ConfiguredServer, receives_nothing
+from tests.support.access import EditedAccessFile
 from tests.support.wire import Answer, Wire, ask, eventually, request
 
 TEXT = b"some text\n"
@@ -26,8 +27,14 @@ class AuditedServer(ConfiguredServer):
         self._over = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._received = bytearray()
+        access = EditedAccessFile(directory / "access.toml")
+        self.token = access.set("ci", "read,share")
         super().__init__(
-            {"STORE_URL": str(directory / "store"), "AUDIT_LOG": str(pipe)},
+            {
+                "STORE_URL": str(directory / "store"),
+                "AUDIT_LOG": str(pipe),
+                "ACCESS_FILE": str(access.path),
+            },
             f"Log.audit_seconds = {seconds}",
         )
         self.put("a.txt", TEXT)
@@ -143,6 +150,17 @@ def test_what_was_done_before_its_line_could_be_written_is_audited_later(start: 
     server.read_on()
     eventually(lambda: server.audited() == [id_of(stored)])
     assert ask(server, DOWNLOAD).status == 200
+
+
+def test_a_refused_download_by_a_link_gives_its_use_back(start: Start) -> None:
+    server = start(0.5)
+    with server.client() as client:
+        link = client.post("/links", json={"name": "a.txt", "uses": 1}, headers=server.token).json()
+        path = link["url"].removeprefix(server.url)
+        server.fill_pipe()
+        assert_refused(ask(server, request(f"GET {path}/a.txt")))
+        described = client.get(f"/links/{link['id']}", headers=server.token).json()
+    assert described["uses_left"] == 1
 
 
 def test_lines_that_cannot_be_written_before_the_end_are_counted_in_the_log(start: Start) -> None:
