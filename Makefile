@@ -8,7 +8,7 @@ FUZZ_MINUTES ?= 1
 SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve package deploy-tools manifests test test-fast test-all test-thorough bucket-test cluster cluster-test fuzz check format loadtest soak bench bench-picture screenshots lock docs docs-test image-test clean
+.PHONY: help serve package deploy-tools manifests test test-fast test-all test-thorough bucket-test cluster cluster-test fuzz check format loadtest upgrade-test soak bench bench-picture screenshots lock docs docs-test image-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -127,6 +127,9 @@ image-test: ## build the image, and test with Docker that an upload survives its
 
 loadtest: $(VENV)/dev ## run locust for LOAD_SECONDS (30) against a server that is started for it
 	$(BIN)/python loadtest/run.py --seconds $(LOAD_SECONDS)
+
+upgrade-test: $(VENV)/dev ## reload and replace a server under the load of locust for 150 s
+	$(BIN)/python loadtest/run.py --upgrade --seconds 150
 
 soak: $(VENV)/dev ## serve for SOAK_MINUTES (30) with restarts, and plot memory into docs/soak.svg
 	$(BIN)/python loadtest/soak.py --minutes $(SOAK_MINUTES) --picture docs/soak.svg

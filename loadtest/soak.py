@@ -11,23 +11,18 @@ import argparse
 import contextlib
 import itertools
 import json
-import os
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from service import Service
 from soak_load import SoakLoad
 from soak_picture import draw
 
-ROOT = Path(__file__).parent.parent
 MIB = 1 << 20
 _SAMPLE_SECONDS = 5
 _CUT_SECONDS = 10
@@ -47,106 +42,21 @@ class Sample:
     unfinished: int
 
 
-class Service:
-    """The server, whose process changes when the program is replaced."""
-
-    def __init__(self, directory: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        self._store = directory / "store"
-        self._pid_file = directory / "pid"
-        settings = {
-            "BIND": f"127.0.0.1:{port}",
-            "STORE_URL": str(self._store),
-            "WORKERS": "2",
-            "ANONYMOUS": "list,read,write,delete",
-            "GRACE_PERIOD": "20s",
-        }
-        self._log = (directory / "log").open("ab")
-        self._first = subprocess.Popen(
-            [str(Path(sys.executable).with_name("gunicorn")), "--pid", str(self._pid_file)],
-            cwd=ROOT,
-            env=os.environ | {f"FILESERVICE_{name}": value for name, value in settings.items()},
-            stdout=self._log,
-            stderr=self._log,
-        )
-        _wait_until(self._answers)
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError), urllib.request.urlopen(self.url + "/healthz", timeout=5):
-            return True
-        return False
-
-    @property
-    def pid(self) -> int:
-        return int(self._pid_file.read_text())
-
-    def workers(self) -> list[int]:
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-        return [int(pid) for pid in children.split()]
-
-    def reload(self) -> None:
-        old = set(self.workers())
-        os.kill(self.pid, signal.SIGHUP)
-        _wait_until(lambda: len(self.workers()) == 2 and not old & set(self.workers()))
-
-    def kill_worker(self) -> None:
-        old = self.workers()
-        os.kill(old[0], signal.SIGKILL)
-        _wait_until(lambda: len(self.workers()) == 2 and old[0] not in self.workers())
-
-    def replace_program(self) -> None:
-        old = self.pid
-        os.kill(old, signal.SIGUSR2)
-        second = self._pid_file.with_name(f"{self._pid_file.name}.2")
-        _wait_until(second.exists)
-        new = int(second.read_text())
-        children = Path(f"/proc/{new}/task/{new}/children")
-        _wait_until(lambda: len(children.read_text().split()) == 2)
-        time.sleep(2)  # as an operator, who looks at the log before the old program is ended
-        os.kill(old, signal.SIGTERM)
-        _wait_until(lambda: self.pid == new and not _runs(old))
-
-    def sample(self, seconds: float) -> Sample:
-        memory = descriptors = 0
-        for pid in (self.pid, *self.workers()):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                descriptors += len(list(Path(f"/proc/{pid}/fd").iterdir()))
-                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-                memory += int(rollup.partition("Pss:")[2].split()[0]) * 1024
-        staged, unfinished = (
-            len(list((self._store / ".fileservice" / name).iterdir()))
-            if self._store.exists()
-            else 0
-            for name in ("staging", "uploads")
-        )
-        return Sample(seconds, memory, descriptors, staged, unfinished)
-
-    def stop(self) -> None:
-        pid = self.pid
-        os.kill(pid, signal.SIGTERM)
-        self._first.poll()
-        _wait_until(lambda: not _runs(pid) or self._first.poll() is not None)
-        self._log.close()
-
-
-def _runs(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
-
-
-def _wait_until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 120
-    while True:
-        with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
-            if holds():
-                return
-        if time.monotonic() > deadline:
-            sys.exit("the server did not do within 120 s what it was told")
-        time.sleep(0.1)
+def sample(service: Service, seconds: float) -> Sample:
+    """Return what the service holds now."""
+    memory = descriptors = 0
+    for pid in (service.pid, *service.workers()):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            descriptors += len(list(Path(f"/proc/{pid}/fd").iterdir()))
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            memory += int(rollup.partition("Pss:")[2].split()[0]) * 1024
+    staged, unfinished = (
+        len(list((service.store / ".fileservice" / name).iterdir()))
+        if service.store.exists()
+        else 0
+        for name in ("staging", "uploads")
+    )
+    return Sample(seconds, memory, descriptors, staged, unfinished)
 
 
 def growths(samples: list[Sample]) -> dict[str, float]:
@@ -162,7 +72,7 @@ def growths(samples: list[Sample]) -> dict[str, float]:
 
 def soak(minutes: float, interval: float, directory: Path) -> dict[str, object]:
     """Run the service under load; return the samples, the restarts, and what clients have seen."""
-    service = Service(directory)
+    service = Service(directory, GRACE_PERIOD="20s")
     killed_at = -_CUT_SECONDS
     load = SoakLoad(service.url, lambda: time.monotonic() - killed_at < _CUT_SECONDS)
     actions: Iterator[tuple[str, Callable[[], None]]] = itertools.cycle(
@@ -186,10 +96,10 @@ def soak(minutes: float, interval: float, directory: Path) -> dict[str, object]:
                 events.append((now - began, name))
                 print(f"{now - began:6.0f} s  {name}", flush=True)
                 next_action = now + interval
-            samples.append(service.sample(time.monotonic() - began))
+            samples.append(sample(service, time.monotonic() - began))
             time.sleep(_SAMPLE_SECONDS)
         load.stop()
-        at_rest = service.sample(time.monotonic() - began)
+        at_rest = sample(service, time.monotonic() - began)
     finally:
         load.stop()
         service.stop()
