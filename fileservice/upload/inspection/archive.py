@@ -5,7 +5,6 @@ limits: a few hundred bytes of an archive may inflate to gigabytes. Sections nam
 APPNOTE.TXT, PKWARE's specification of the format.
 """
 
-import re
 import struct
 
 from fileservice.executor import RunCpu
@@ -13,7 +12,8 @@ from fileservice.filetypes import FileType
 from fileservice.storage import StagedFile
 from fileservice.upload.errors import ContentMismatch
 from fileservice.upload.inspection import package
-from fileservice.upload.inspection.archive_scan import ArchiveScan, DocumentParts
+from fileservice.upload.inspection.archive_members import DocumentParts
+from fileservice.upload.inspection.archive_scan import ArchiveScan
 from fileservice.upload.inspection.content_policy import ContentPolicy
 from fileservice.upload.inspection.reading import ReadAt
 from fileservice.upload.inspection.zip_directory import ENCRYPTED, SIZES_FOLLOW, STORED, BadArchive
@@ -28,14 +28,11 @@ _MAX_MIMETYPE = 256
 _UNSPECIFIC = ("application/zip", "application/octet-stream")
 
 _OFFICE_DIRECTORIES = {"docx": b"word/", "xlsx": b"xl/", "pptx": b"ppt/"}
-_OFFICE_MEMBER = re.compile(
-    rb"\A\[Content_Types\]\.xml\Z|\.rels\Z"
-    rb"|vbaProject|vbaData|macrosheets/|embeddings/|activeX/|oleObject",
-    re.IGNORECASE,
-)
-_OPEN_DOCUMENT_MEMBER = re.compile(
-    rb"\AMETA-INF/manifest\.xml\Z|\A(?:Basic|Scripts)/.", re.IGNORECASE
-)
+_OFFICE_PARTS = (
+    b"\0[content_types].xml\0", b".rels\0", b"vbaproject", b"vbadata", b"macrosheets/",
+    b"embeddings/", b"activex/", b"oleobject",
+)  # fmt: skip
+_OPEN_DOCUMENT_PARTS = (b"\0meta-inf/manifest.xml\0", b"\0basic/", b"\0scripts/")
 
 
 def check(
@@ -61,9 +58,9 @@ def check(
         raise ContentMismatch(file_type, detected)
     parts = None
     if prefix:
-        parts = DocumentParts(_OFFICE_MEMBER, prefix)
+        parts = DocumentParts(_OFFICE_PARTS, prefix)
     elif not is_plain:
-        parts = DocumentParts(_OPEN_DOCUMENT_MEMBER)
+        parts = DocumentParts(_OPEN_DOCUMENT_PARTS)
     scan = ArchiveScan(staged.read_at, staged.size, policy, parts)
     try:
         scan.run(run_cpu)

@@ -31,8 +31,9 @@ HEAD = 4096
 _OLE_SIGNATURE = bytes.fromhex("D0CF11E0A1B11AE1")
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _MAX_PARSED_JSON = 1 << 20
-"""A JSON text of up to this many bytes is parsed. Of a longer one, only the first and the last
-character are checked."""
+_MAX_PARSED_VALUES = 100_000
+"""A JSON text of up to this many bytes, with up to so many values, is parsed. Of a longer one, only
+the first and the last character are checked: other threads of Python wait for the parser."""
 _TEXT_FAMILIES = (Family.TEXT, Family.JSON)
 _BINARY_MEDIA_TYPES = frozenset(
     media_type
@@ -155,7 +156,9 @@ class Inspector:
 
     def _is_json(self, staged: StagedFile, run_cpu: RunCpu) -> bool:
         if staged.size <= _MAX_PARSED_JSON:
-            return run_cpu(_parses, staged.read_at(staged.size, 0))
+            text = staged.read_at(staged.size, 0)
+            if sum(map(text.count, (b",", b"[", b"{"))) <= _MAX_PARSED_VALUES:
+                return run_cpu(_parses, text)
         first = self._first.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
         last = self._last.rstrip()[-1:]
         return (first, last) in ((b"{", b"}"), (b"[", b"]"), (b'"', b'"'))

@@ -10,8 +10,9 @@ _ALONE = frozenset((0x01, *range(0xD0, 0xD9)))
 _END, _SCAN = 0xD9, 0xDA
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """SOFn: the segments that give the size."""
-_MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-"""Among the coded bytes of a scan, 255 is followed by 0, and restart markers may come."""
+_MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7]")
+"""Among the coded bytes of a scan, 255 is followed by 0, and restart markers may come. A byte to
+fill up may come before a marker; each counts as a step, as there are only a few."""
 
 
 class JpegScan(ImageWalk):
@@ -59,6 +60,8 @@ class JpegScan(ImageWalk):
 
     def _step_over_scan(self, data: bytes, at: int) -> int | None:
         marker = _MARKER_IN_SCAN.search(data, at)
+        if marker and marker[0] == b"\xff\xff":
+            return marker.start() + 1
         if marker:
             self._is_in_scan = False
             return marker.start()

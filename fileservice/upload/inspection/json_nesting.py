@@ -15,7 +15,7 @@ _PIECE = 64 * 1024
 """How many bytes are looked at in a time: few enough to stay in the processor's cache."""
 _SEGMENT = 256
 """How many brackets are counted at once as long as they cannot exceed the depth together."""
-_MAX_DEEP_SEGMENTS = 100_000
+_MAX_DEEP_SEGMENTS = 20_000
 """How many segments may be so deep that each of their brackets is looked at."""
 
 

@@ -26,10 +26,13 @@ _MAX_TAG = 1 << 18
 """How many bytes may lie between the beginnings of two elements. A parser is not interrupted in the
 middle of a tag, and other threads of Python wait until it has ended."""
 _MAX_DEPTH = 16
-_MAX_ELEMENTS = 100_000
+_MAX_PARSED = 5_000
+"""How many parts are parsed; in a bucket, each is read by a request."""
+_MAX_ELEMENTS = 50_000
 """How many elements the parts that are parsed may have together."""
 _MACRO_PARTS = (b"vbaproject", b"vbadata", b"macrosheets/")
 _MACRO_TYPES = ("macroenabled", "vbaproject", "vbadata", "macrosheet")
+_MACRO_FOLDERS = (b"basic/", b"scripts/")
 _EMBEDDED_PARTS = (b"embeddings/", b"activex/", b"oleobject")
 _HYPERLINK = "/hyperlink"
 CONTENT_TYPES = b"[content_types].xml"
@@ -61,7 +64,7 @@ def check_open_document(
 ) -> None:
     """Check an OpenDocument file or an EPUB. Raise BadArchive, TooComplex or ContentRefused."""
     if ContentRisk.MACROS in policy.refused and any(
-        name.startswith((b"basic/", b"scripts/")) for name in scan.names
+        name.startswith(_MACRO_FOLDERS) and name not in _MACRO_FOLDERS for name in scan.names
     ):
         raise ContentRefused(ContentRisk.MACROS.value, "macros")
     if _MANIFEST not in scan.names:
@@ -126,9 +129,13 @@ class _Parts:
         self._run_cpu = run_cpu
         self._rest = _MAX_DESCRIPTIONS
         self._elements = 0
+        self._parsed = 0
 
     def parse(self, name: bytes, visit: _Visit) -> None:
         """Unpack and parse one part. Raise BadArchive or TooComplex."""
+        self._parsed += 1
+        if self._parsed > _MAX_PARSED:
+            raise TooComplex("descriptions", _MAX_PARSED, "parts that describe others")
         method, offset, size = self._scan.content(name)
         if method not in (STORED, DEFLATED):
             raise BadArchive("a document with parts that are compressed in an unusual way")

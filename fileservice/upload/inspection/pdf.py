@@ -23,8 +23,10 @@ _NAMES = {
 _END_OF_NAME = rb"(?=[\0\t\n\f\r ()<>\[\]{}/%])"
 _LONGEST = 64
 """No name here is longer with all of its characters escaped and what must follow it, in bytes."""
-_MAX_NAMES = 4_000_000
-"""How many names, or bytes that look like the beginning of one, a file may have."""
+_MAX_NAMES = 500_000
+"""How many names that begin like one of these a file may have."""
+_MAX_SLASHES, _BYTES_OF_SLASH = 4_000_000, 64
+"""How many slashes it may have, and one more for so many bytes: pictures have one in 256."""
 
 
 def _pattern(name: bytes) -> bytes:
@@ -51,17 +53,24 @@ class PdfScan:
             for name, risk in _NAMES.items()
             if risk in policy.refused
         ]
-        initials = b"".join(name[:1] for name in _NAMES)
-        self._names = re.compile(rb"/(?=[#%s])(?:%s)" % (initials, rb"|".join(patterns)))
+        beginnings = b"|".join({b"%c[#%c]" % (name[0], name[1]) for name in _NAMES})
+        self._beginning = re.compile(rb"/(?:#|%s)" % beginnings)
+        self._names = re.compile(rb"/(?=#|%s)(?:%s)" % (beginnings, rb"|".join(patterns)))
         self._rest = b""
-        self._count = 0
+        self._size = self._slashes = self._beginnings = 0
 
     def feed(self, block: bytes | memoryview) -> None:
         """Search the next block. Raise ContentRefused or TooComplex."""
-        data = self._rest + bytes(block)
-        self._count += data.count(b"/")
-        if self._count > _MAX_NAMES:
-            raise TooComplex("structure", _MAX_NAMES, "names")
+        content = bytes(block)
+        self._size += len(content)
+        self._slashes += content.count(b"/")
+        limit = _MAX_SLASHES + self._size // _BYTES_OF_SLASH
+        if self._slashes > limit:
+            raise TooComplex("structure", limit, "names")
+        data = self._rest + content
+        self._beginnings += len(self._beginning.findall(data))
+        if self._beginnings > _MAX_NAMES:
+            raise TooComplex("structure", _MAX_NAMES, "names like those of actions")
         self._search(data)
         self._rest = data[-_LONGEST:]
 

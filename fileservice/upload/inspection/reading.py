@@ -12,8 +12,10 @@ class Window:
     def __init__(self, read_at: ReadAt, size: int) -> None:
         self._read_at = read_at
         self._size = size
-        self._offset = 0
-        self._bytes = b""
+        self.offset = 0
+        """Where in the file it begins."""
+        self.content = b""
+        """The bytes that are in memory."""
 
     def read(self, count: int, offset: int) -> bytes:
         """Return `count` bytes from `offset`, or fewer at the end of the file."""
@@ -23,15 +25,15 @@ class Window:
 
     def holds(self, count: int, offset: int) -> bool:
         """Return whether all of these bytes are in memory."""
-        begin = offset - self._offset
-        return begin >= 0 and begin + count <= len(self._bytes)
+        begin = offset - self.offset
+        return begin >= 0 and begin + count <= len(self.content)
 
     def move(self, count: int, offset: int) -> None:
         """Read `count` bytes from `offset`, or more."""
-        self._bytes = self._read_at(max(count, self._size), offset)
-        self._offset = offset
+        self.content = self._read_at(max(count, self._size), offset)
+        self.offset = offset
 
     def held(self, count: int, offset: int) -> bytes:
         """Return those of these bytes that are in memory, to which the window was moved."""
-        begin = offset - self._offset
-        return self._bytes[begin : begin + count]
+        begin = offset - self.offset
+        return self.content[begin : begin + count]

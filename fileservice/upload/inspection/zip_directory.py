@@ -5,9 +5,7 @@ in what they do with a directory that contradicts the members, so such an archiv
 """
 
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from fileservice.upload.inspection.reading import ReadAt
 
@@ -29,8 +27,16 @@ _MAX_COMMENT = 65535
 PIECE = 1 << 18
 """How many bytes of the directory are in memory at a time; any entry fits."""
 _MASK16, _MASK32 = 0xFFFF, 0xFFFFFFFF
+_FIELD = struct.Struct("<2H")
+"""Kind and length of an extra field (section 4.5.1)."""
 _ZIP64_FIELD, _UNICODE_PATH = 0x0001, 0x7075
-_MAX_EXTRA_FIELDS = 8
+_BEFORE_NAME = 5
+"""Version and CRC, which precede the name in the field for it."""
+_MAX_EXTRA_FIELDS, _MAX_AVERAGE_FIELDS = 8, 5
+"""How many fields of one member are looked at, and of all in a piece on average."""
+_TOO_MANY_FIELDS = "a zip archive with too many extra fields"
+_UNIX = (3, 19)
+"""Systems whose files have permissions of Unix (section 4.4.2): Unix itself, and macOS."""
 
 
 class BadArchive(Exception):
@@ -47,25 +53,13 @@ class Directory:
     is_zip64: bool
 
 
-class Member(NamedTuple):
-    """What the directory says of one member; sizes and the offset of its header in bytes."""
+Member = tuple[bytes, bytes, int, int, int, int, int, int, int]
+"""What the directory says of one member: its name; another name that some readers prefer (section
+4.6.9), empty if there is none; its type and permissions on Unix, 0 if they are unknown; flags and
+method; CRC; compressed size, size and the offset of its header in bytes.
 
-    name: bytes
-    unicode_name: bytes
-    """Another name that some readers prefer (section 4.6.9); empty if there is none."""
-    is_unix: bool
-    mode: int
-    """The type and the permissions on Unix, if `is_unix`."""
-    flags: int
-    method: int
-    crc: int
-    compressed: int
-    size: int
-    offset: int
-
-    @property
-    def is_encrypted(self) -> bool:
-        return bool(self.flags & (ENCRYPTED | STRONG_ENCRYPTION)) or self.method == AES
+A class would cost as much time for each of them as to read its entry.
+"""
 
 
 def find_directory(read_at: ReadAt, size: int) -> Directory:
@@ -115,44 +109,50 @@ def _find_zip64(read_at: ReadAt, end: int) -> tuple[int, tuple[int, int, int, in
     return offset, (values[0], values[1], values[2], values[3])
 
 
-def parse_entries(piece: bytes, visit: Callable[[Member], None]) -> int:
-    """Visit the members whose entries are complete in `piece`; return how many bytes they have.
+def read_entries(piece: bytes) -> tuple[list[Member], int]:
+    """Return the members whose entries are complete in `piece`, and how many bytes these have.
 
     Raise BadArchive.
     """
-    at = 0
-    while len(piece) - at >= _ENTRY.size:
-        entry = _ENTRY.unpack_from(piece, at)
-        signature, made_by, flags, method, crc, compressed, size = entry[:7]
-        name_length, extra_length, comment_length, attributes, offset = entry[7:]
+    members: list[Member] = []
+    unpack, header_size = _ENTRY.unpack_from, _ENTRY.size
+    at, last, fields = 0, len(piece) - header_size, 0
+    while at <= last:
+        (
+            signature, made_by, flags, method, crc, compressed, size,
+            name_length, extra_length, comment_length, attributes, offset,
+        ) = unpack(piece, at)  # fmt: skip
         if signature != b"PK\x01\x02":
             raise BadArchive("a zip archive with a directory that cannot be read")
-        name_end = at + _ENTRY.size + name_length
+        name_end = at + header_size + name_length
         end = name_end + extra_length + comment_length
         if end > len(piece):
             break
         unicode_name = b""
         if extra_length:
             extra = piece[name_end : name_end + extra_length]
-            if _MASK32 in (compressed, size, offset):
-                size, compressed, offset = _zip64_values(extra, size, compressed, offset)
-            if b"up" in extra:
-                unicode_name = _extra_field(extra, _UNICODE_PATH)[5:]
-        name = piece[at + _ENTRY.size : name_end]
-        is_unix = made_by >> 8 in (3, 19)
-        visit(
-            Member(
-                name, unicode_name, is_unix, attributes >> 16, flags, method, crc,
-                compressed, size, offset,
+            is_zip64 = size == _MASK32 or compressed == _MASK32 or offset == _MASK32
+            if is_zip64 or b"up" in extra:
+                zip64, unicode_name, seen = _extra_fields(extra, is_zip64)
+                fields += seen
+                if is_zip64:
+                    size, compressed, offset = _zip64_values(zip64, size, compressed, offset)
+        members.append(
+            (
+                piece[at + header_size : name_end],
+                unicode_name,
+                attributes >> 16 if made_by >> 8 in _UNIX else 0,
+                flags, method, crc, compressed, size, offset,
             )
         )  # fmt: skip
         at = end
-    return at
+    if fields > _MAX_AVERAGE_FIELDS * len(members) + _MAX_EXTRA_FIELDS:
+        raise BadArchive(_TOO_MANY_FIELDS)
+    return members, at
 
 
-def _zip64_values(extra: bytes, *values: int) -> list[int]:
+def _zip64_values(field: bytes, *values: int) -> list[int]:
     """Return the size, the compressed size and the offset, of which the field has some."""
-    field = _extra_field(extra, _ZIP64_FIELD)
     result, at = [], 0
     for value in values:
         if value == _MASK32 and at + 8 <= len(field):
@@ -162,14 +162,27 @@ def _zip64_values(extra: bytes, *values: int) -> list[int]:
     return result
 
 
-def _extra_field(extra: bytes, wanted: int) -> bytes:
-    """Return the content of the first extra field of a kind (section 4.5.1); empty if none."""
-    at = 0
-    for _ in range(_MAX_EXTRA_FIELDS):
-        if at + 4 > len(extra):
-            return b""
-        kind, length = struct.unpack_from("<2H", extra, at)
-        if kind == wanted:
-            return extra[at + 4 : at + 4 + length]
-        at += 4 + length
-    raise BadArchive("a zip archive with too many extra fields")
+def _extra_fields(extra: bytes, is_zip64: bool) -> tuple[bytes, bytes, int]:
+    """Return the content of the first field of Zip64, the Unicode name, and how many were seen.
+
+    What is not there is empty. The field of Zip64 is only looked for if `is_zip64`.
+    """
+    zip64 = unicode_path = None
+    at, last = 0, len(extra) - _FIELD.size
+    seen = 0
+    while at <= last:
+        if seen == _MAX_EXTRA_FIELDS:
+            raise BadArchive(_TOO_MANY_FIELDS)
+        seen += 1
+        kind, length = _FIELD.unpack_from(extra, at)
+        begin = at + 4
+        at = begin + length
+        if kind == _UNICODE_PATH and unicode_path is None:
+            unicode_path = extra[begin:at]
+        elif kind == _ZIP64_FIELD and zip64 is None:
+            zip64 = extra[begin:at]
+        else:
+            continue
+        if unicode_path is not None and (zip64 is not None or not is_zip64):
+            break
+    return zip64 or b"", (unicode_path or b"")[_BEFORE_NAME:], seen

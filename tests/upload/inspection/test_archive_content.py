@@ -210,6 +210,28 @@ def test_overlapping_members_are_damaged(bomb: Callable[[], bytes]) -> None:
     assert "overlap" in error.found
 
 
+def test_extra_fields_of_all_members_are_limited() -> None:
+    """Only those count that come before one that is read."""
+    unicode_name = struct.pack("<2HBI", 0x7075, 6, 1, 0) + b"u"
+    for others, accepted in ((4, True), (5, False), (8, False)):
+        extra = b"\xfe\xca\0\0" * others + unicode_name
+        content = write_zip(*(Entry(b"%d" % n, extra=extra) for n in range(20)))
+        if accepted:
+            inspect("zip", content, policy=NONE)
+        else:
+            assert isinstance(refused(content, NONE), ContentMismatch)
+    few = b"\xfe\xca\0\0" * 7 + unicode_name
+    inspect("zip", write_zip(Entry(b"a", extra=few), Entry(b"b")), policy=NONE)
+
+
+def test_names_are_limited_in_sum() -> None:
+    entries = [Entry(b"%d/" % number + b"a" * 400) for number in range(10)]
+    inspect("zip", write_zip(*entries), policy=ContentPolicy(max_members=30))
+    error = refused(write_zip(*entries), ContentPolicy(max_members=20))
+    assert isinstance(error, TooComplex)
+    assert (error.resource, error.limit) == ("directory", 3200)
+
+
 LIES = {
     "another name": write_zip(Entry(b"a.txt", b"x", local_name=b"b.exe")),
     "a longer name": write_zip(Entry(b"a.txt", b"x", local_name=b"a.txt.exe")),

@@ -1,6 +1,6 @@
 """No file takes long to inspect, whatever is in it.
 
-The measure is CPU time, and the bounds are those of the service: 1 s for a file, and 50 ms for what
+The measure is CPU time. The bounds are half of the service's 1 s for a file, and its 50 ms for what
 is not handed to a thread. Machines on which tests run may be four times as slow.
 """
 
@@ -22,7 +22,7 @@ from tests.support import ole
 from tests.support.rows import every_row
 from tests.upload.inspection.support import MIB, SAMPLES, OpenStagedFile
 from tests.upload.inspection.test_archive_content import quoted_overlap
-from tests.upload.inspection.zip_files import Entry, write_zip
+from tests.upload.inspection.zip_files import Entry, write_many, write_zip
 
 pytestmark = pytest.mark.thorough
 STRICTEST = ContentPolicy(refused=frozenset(ContentRisk))
@@ -30,8 +30,11 @@ HARD_TO_REFUSE = ContentPolicy(
     refused=frozenset(ContentRisk) - {ContentRisk.UNSAFE_NAMES, ContentRisk.NESTED_ARCHIVES}
 )
 SLOW = 4
+FILE_SECONDS, LOOP_SECONDS = 0.5, 0.05
 EXTRA = b"\xfe\xca\0\0" * 6 + b"up\0\0" + struct.pack("<2H3Q", 1, 24, 1, 1, 0)
+FIVE_FIELDS = b"\xfe\xca\0\0" * 3 + struct.pack("<2HQ", 1, 8, 0) + b"up\x06\0\1\0\0\0\0u"
 SIZE = 32 * MIB
+LARGE = 4 * SIZE
 
 
 def repeated(text: bytes, size: int = SIZE) -> bytes:
@@ -67,12 +70,32 @@ def circle() -> bytes:
     return bytes(content)
 
 
-def document(types: bytes) -> bytes:
-    return write_zip(Entry(b"[Content_Types].xml", types), Entry(b"word/document.xml", b"x"))
+def document(types: bytes, *more: Entry) -> bytes:
+    text = Entry(b"word/document.xml", b"x")
+    return write_zip(Entry(b"[Content_Types].xml", types), text, *more)
 
 
 CORPUS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "65,000 members": ("zip", lambda: write_zip(*(Entry(b"%d" % n) for n in range(65_000)))),
+    "extra fields and headers": ("zip", lambda: write_many(name=b"%d", extra=FIVE_FIELDS)),
+    "headers far apart": (
+        "zip",
+        lambda: write_zip(*(Entry(b"%d" % n, bytes(4000)) for n in range(30_000))),
+    ),
+    "everything in a document": (
+        "docx",
+        lambda: write_many(
+            Entry(b"[Content_Types].xml", b"<T>" + b'<a b="c"/>' * 49_990 + b"</T>"),
+            name=b"word/%030d",
+            count=99_999,
+            extra=FIVE_FIELDS,
+        ),
+    ),
+    "many descriptions": (
+        "docx",
+        lambda: document(b"<T/>", *(Entry(b"%d.rels" % n, b"<a/>") for n in range(60_000))),
+    ),
+    "names of dots": ("zip", lambda: directory_of(entries(250, b"." * 60_000))),
     "a million entries": ("zip", lambda: directory_of(entries(1_000_000))),
     "entries with extra fields": (
         "zip",
@@ -95,6 +118,11 @@ CORPUS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "JSON of strings": ("json", lambda: b"[" + repeated(b'"",') + b"0]"),
     "JSON of escapes": ("json", lambda: b'["' + repeated(b'\\"') + b'"]'),
     "JSON of one number": ("json", lambda: b"1." + b"1" * (MIB - 2)),
+    "JSON of arrays": ("json", lambda: b"[" + repeated(b"[],", MIB - 9) + b"0]"),
+    "JSON of nested arrays": (
+        "json",
+        lambda: b"[" + repeated(b"[" * 400 + b"]" * 400 + b",", MIB - 900) + b"0]",
+    ),
     "JSON of objects": (
         "json",
         lambda: json.dumps([{f"k{n}": n} for n in range(60_000)]).encode(),
@@ -113,6 +141,11 @@ CORPUS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "PDF of slashes": ("pdf", lambda: b"%PDF-1.7 " + repeated(b"/")),
     "PDF of escapes": ("pdf", lambda: b"%PDF-1.7 " + repeated(b"/#4A#61#76#61#53#63#72#69#70#74x")),
     "PDF of names": ("pdf", lambda: b"%PDF-1.7 " + repeated(b"/JS        ")),
+    "PDF of names that differ at the end": (
+        "pdf",
+        lambda: b"%PDF-1.7 " + repeated(b"/EmbeddedFilesx", LARGE),
+    ),
+    "PDF of numbers": ("pdf", lambda: b"%PDF-1.7 " + repeated(b"/JS        1234567890x", LARGE)),
 }  # fmt: skip
 
 
@@ -152,5 +185,5 @@ def test_no_file_takes_long(name: str) -> None:
     costs = [cost_of(extension, content, policy) for policy in (STRICTEST, HARD_TO_REFUSE)]
     total, outside = map(max, zip(*costs, strict=True))
     print(f"{name}: {total * 1000:.0f} ms, {outside * 1000:.0f} ms outside of threads")  # noqa: T201
-    assert total < SLOW
-    assert outside < SLOW * 0.05
+    assert total < SLOW * FILE_SECONDS
+    assert outside < SLOW * LOOP_SECONDS

@@ -190,3 +190,11 @@ def test_compound_file_that_leads_in_circles_is_refused(chain: str) -> None:
     policy = ContentPolicy(refused=frozenset({ContentRisk.MACROS}))
     with pytest.raises((TooComplex, compound_file.BadCompoundFile)):
         compound_file.check(read_at, len(content), policy)
+
+
+def test_parts_that_are_parsed_are_limited() -> None:
+    many = {f"{number}.rels": b"<a/>" for number in range(5000)}
+    inspect("docx", with_members("note.docx", **many), policy=NONE)
+    with pytest.raises(TooComplex) as raised:
+        inspect("docx", with_members("note.docx", **many), policy=ALL)
+    assert (raised.value.resource, raised.value.limit) == ("descriptions", 5000)

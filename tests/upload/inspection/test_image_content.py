@@ -94,3 +94,12 @@ def test_scan_of_a_jpeg_may_have_stuffed_bytes_restarts_and_fill_bytes(size: int
 def test_sub_blocks_of_a_gif_may_have_any_length(size: int) -> None:
     comment = b"\x21\xfe" + (b"\xff" + b"\x3b" * 255) * 20 + b"\x01\x3b\x05aaaaa\0"
     inspect("gif", *pieces(SAMPLE["gif"][:-1] + comment + b";", size), policy=TRAILING)
+
+
+def test_bytes_to_fill_up_a_scan_are_limited() -> None:
+    scan, end = SAMPLE["jpg"][:-2], SAMPLE["jpg"][-2:]
+    for count in (1, 2, 100_000):
+        inspect("jpg", *pieces(scan + b"\xff" * count + end, 1 << 16), policy=TRAILING)
+    with pytest.raises(TooComplex) as raised:
+        inspect("jpg", scan + b"\xff" * 510_000 + end, policy=TRAILING)
+    assert raised.value.resource == "structure"

@@ -117,3 +117,11 @@ def test_json_of_any_length_is_accepted_in_utf_8_only(items: int) -> None:
 
     assert accepts("json", text.encode())
     assert not accepts("json", text.encode("utf-16"))
+
+
+def test_json_with_too_many_values_is_not_parsed() -> None:
+    """Python's parser would let no other thread run for longer than an inspection may."""
+    assert accepts("json", b"[" + b"[]," * 40_000 + b"0]")
+    assert not accepts("json", b"[" + b"[]," * 40_000 + b"0 0]")
+    assert accepts("json", b"[" + b"[]," * 60_000 + b"0 0]")
+    assert not accepts("json", b"[" + b"[]," * 60_000 + b"0")

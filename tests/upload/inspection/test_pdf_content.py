@@ -3,6 +3,7 @@
 import pytest
 
 from fileservice.content_risks import ContentRisk
+from fileservice.upload import TooComplex
 from tests.support.rows import every_row
 from tests.upload.inspection.support import SAMPLES, inspect
 from tests.upload.inspection.test_archive_content import ALL, refused_by
@@ -44,3 +45,18 @@ def test_other_name_is_accepted(text: bytes) -> None:
 def test_name_is_found_wherever_blocks_end(text: bytes) -> None:
     with pytest.raises(Exception, match="not accepted here"):
         inspect("pdf", PDF, *(bytes([byte]) for byte in text), policy=ALL)
+
+
+def test_names_that_begin_like_one_that_is_refused_are_limited() -> None:
+    inspect("pdf", PDF + b"/JSx" * 490_000, policy=ALL)
+    with pytest.raises(TooComplex) as raised:
+        inspect("pdf", PDF + b"/JSx" * 500_001, policy=ALL)
+    assert (raised.value.resource, raised.value.limit) == ("structure", 500_000)
+
+
+@pytest.mark.thorough
+def test_slashes_are_limited_unless_the_file_is_large() -> None:
+    sparse = [b"/".rjust(64) * (1 << 14)] * 260  # 4.2 million in 260 MiB
+    inspect("pdf", PDF, *sparse, policy=ALL)
+    with pytest.raises(TooComplex):
+        inspect("pdf", PDF, b"/" * 4_100_000, policy=ALL)

@@ -32,6 +32,37 @@ def deflated(name: bytes, content: bytes) -> Entry:
     return Entry(name, packed, 8, len(content), crc=zlib.crc32(content))
 
 
+def write_many(*first: Entry, name: bytes, extra: bytes = b"", count: int = 100_000) -> bytes:
+    """Return an archive that also has `count` members named `name % number`, each as it should be.
+
+    Those have these extra fields, which are to say that a size is 0, as the header does not.
+    """
+    body = write_zip(*first)
+    begin = int.from_bytes(body[-6:-2], "little")
+    headers, entries = [body[:begin]], [body[begin:-22]]
+    size, offset = 0xFFFFFFFF if extra else 0, begin
+    header = struct.Struct("<4s5H3I2H")
+    for number in range(count):
+        named = name % number
+        headers.append(
+            header.pack(b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, size, len(named), 0) + named
+        )
+        entries.append(
+            struct.pack(
+                "<4s6H3I5H2I", b"PK\x01\x02", 3 << 8 | 20, 20, 0, 0, 0, 0, 0, 0, size, len(named),
+                len(extra), 0, 0, 0, 0o100644 << 16, offset,
+            ) + named + extra
+        )  # fmt: skip
+        offset += len(headers[-1])
+    directory, members = b"".join(entries), len(first) + count
+    end64 = struct.pack(
+        "<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, members, members, len(directory), offset
+    )
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, offset + len(directory), 1)
+    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    return b"".join((*headers, directory, end64, locator, end))
+
+
 def write_zip(
     *entries: Entry,
     count: int | None = None,
