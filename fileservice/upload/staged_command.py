@@ -24,6 +24,10 @@ _MAX_OUTPUT = 4096
 """How many bytes are kept of what the command writes to each of its outputs."""
 _READ_SIZE = 64 * 1024
 _MAX_REASON = 300
+_KILL_SECONDS = 2.0
+"""How long a program is waited for that was killed, or that could not be killed."""
+_MAX_LEFT = 8
+"""How many programs that could not be killed may go on before no other is started."""
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ")
 _FACTS = "STAGED_FILE"
 
@@ -34,7 +38,8 @@ class StagedCommand:
     The program has the file as its standard input, for reading only, and the facts as JSON in the
     environment variable STAGED_FILE. It has nothing else of this process: no other variables but
     those that name paths and languages, and no other descriptors. It has `timeout` seconds. Then,
-    and also when it has ended, all processes of its process group are killed.
+    and also when it has ended, all processes of its process group are killed. Those that have
+    changed their user, as by sudo, cannot be: they are left alone, and bounded in number.
     """
 
     def __init__(
@@ -46,10 +51,13 @@ class StagedCommand:
         self._command = tuple(command)
         self._timeout = timeout
         self._environ = {name: environ[name] for name in _INHERITED if name in environ}
+        self._left: list[subprocess.Popen[bytes]] = []
+        """Programs that have not ended although they should have been killed."""
 
     def __call__(self, descriptor: int, facts: FileFacts, /) -> None:
         """Raise RefusedByHook, or HookUnavailable."""
         deadline = time.monotonic() + self._timeout
+        self._require_few_left(facts)
         try:
             os.lseek(descriptor, 0, os.SEEK_SET)
             with closing(_Pipe()) as output, closing(_Pipe()) as errors:
@@ -99,8 +107,33 @@ class StagedCommand:
             # is free. It is not given to another process before all other ids have been.
             with suppress(ProcessLookupError, PermissionError):  # it has changed its user
                 os.killpg(process.pid, signal.SIGKILL)
-            status = process.wait()
+            status = self._await_end(process)
         return status if has_ended else None
+
+    def _await_end(self, process: subprocess.Popen[bytes]) -> int | None:
+        """Return the status of a program that should have ended; None if it goes on."""
+        try:
+            return process.wait(_KILL_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._left.append(process)
+            _log.error(
+                "ON_STAGED could not be killed, and goes on as process %d: if it changes its user,"
+                " it has to limit its time itself",
+                process.pid,
+            )
+            return None
+
+    def _require_few_left(self, facts: FileFacts) -> None:
+        """Raise HookUnavailable if too many programs that could not be killed have not ended."""
+        self._left = [process for process in self._left if process.poll() is None]
+        if len(self._left) >= _MAX_LEFT:
+            _log.error(
+                "the file %r was not checked: %d programs of ON_STAGED that could not be killed"
+                " have not ended",
+                facts.name,
+                len(self._left),
+            )
+            raise HookUnavailable
 
     def _read_until_end(self, process: int, outputs: Sequence["_Pipe"], deadline: float) -> bool:
         """Return whether the program ends in time."""

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pytest
 from fileservice.names import FileName
 from fileservice.storage import Content
 from fileservice.upload import FileFacts, HookUnavailable, RefusedByHook, StagedCommand
+from tests.support.requirements import require
 from tests.support.rows import every_row
 from tests.support.wire import eventually
 
@@ -52,6 +55,34 @@ for _ in range(4):
         run()
     statuses.append(os.waitpid(process, 0)[1])
 print(statuses)
+"""
+
+
+PROGRAM_OF_ANOTHER_USER = """
+import os, signal, sys
+program, sys.path[:] = sys.argv[1], sys.argv[2:]
+from pathlib import Path
+from fileservice.upload import HookUnavailable, StagedCommand, staged_command
+from tests.upload.test_staged_command import ENVIRON, children, descriptor_of, facts
+
+signal.alarm(100)
+staged_command._KILL_SECONDS = 0.1
+staged_command._MAX_LEFT = 2
+command = StagedCommand([program, "--reuid=1", "sleep", "300"], 0.5, ENVIRON)
+with descriptor_of() as descriptor:
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+    for calls in (3, 1):
+        for _ in range(calls):
+            try:
+                command(descriptor, facts())
+            except HookUnavailable:
+                continue
+            sys.exit("the file was accepted")
+        print(children(), flush=True)
+        sys.stdin.readline()
+    os._exit(0)  # this user may not remove the file
 """
 
 
@@ -206,6 +237,45 @@ def test_program_that_takes_too_long_is_killed_with_its_group(tmp_path: Path) ->
     with pytest.raises(HookUnavailable):
         check(script, str(tmp_path / "ids"), timeout=1.5)
     for process in (tmp_path / "ids").read_text().split():
+        eventually(lambda process=process: not is_running(process))  # type: ignore[misc]
+
+
+def test_program_of_another_user_cannot_be_killed_and_holds_up_nothing() -> None:
+    """As by sudo: a program with the set-user-ID bit that takes on another user altogether."""
+    if os.geteuid() != 0:
+        require("only root can make programs with the set-user-ID bit")
+    found = shutil.which("setpriv")
+    if found is None:
+        require("setpriv is not installed (Debian's util-linux)")
+    assert found
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:  # into which others may look
+        Path(directory).chmod(0o755)
+        program = shutil.copy(found, directory)
+        Path(program).chmod(0o4755)
+        run = [sys.executable, "-c", PROGRAM_OF_ANOTHER_USER, program, *sys.path]
+        with subprocess.Popen(
+            run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdin
+            assert process.stdout
+            assert process.stderr
+            left = process.stdout.readline().split()
+            end(left)
+            process.stdin.write("\n")
+            process.stdin.flush()
+            others = process.stdout.readline().split()
+            end(others)
+            _, errors = process.communicate("\n")
+    assert process.returncode == 0, errors
+    assert len(left) == 2, "the third is not started"
+    assert len(others) == 1, "when these have ended, another one is"
+    assert errors.count("could not be killed, and goes on") == 3
+    assert "2 programs of ON_STAGED that could not be killed have not ended" in errors
+
+
+def end(processes: Iterable[str]) -> None:
+    for process in processes:
+        os.kill(int(process), signal.SIGKILL)
         eventually(lambda process=process: not is_running(process))  # type: ignore[misc]
 
 
