@@ -3,6 +3,7 @@
 See also tests/serving/test_framing.py, tests/protocols/test_tus.py and test_resumable_draft.py.
 """
 
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -69,10 +70,16 @@ def test_content_length_that_is_no_number_stores_nothing(server: LiveServer, len
 
 
 def test_a_length_below_nothing_gives_no_quota_back(
-    client_of: Callable[..., FlaskClient], root: Path
+    client_of: Callable[..., FlaskClient], root: Path, tmp_path: Path
 ) -> None:
-    client = client_of(MAX_FILE_SIZE="1KiB")
+    secret, access = "fs_" + "A" * 43, tmp_path / "access.toml"
+    access.write_text(
+        f'[tokens.owner]\nhash = "sha256:{hashlib.sha256(secret.encode()).hexdigest()}"\n'
+        'scopes = ["write"]\nquota = { bytes = "1KiB" }\n'
+    )
+    client = client_of(ACCESS_FILE=str(access))
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {secret}"
     for length in ("-1000000", "-1"):
         created(client, length)
-    assert client.put("/upload/c.txt", data=b"x" * 1025).status_code == 413
+    assert client.put("/upload/c.txt", data=b"x" * 1025).status_code == 507
     assert published(root) == []
