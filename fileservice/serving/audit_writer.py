@@ -44,7 +44,8 @@ class AuditWriter:
         self._is_added_by_loop = False
         self._woken: deque[_Line] = deque()
         loop = get_hub().loop
-        self._before_wait = loop.prepare()
+        # After gevent's own, which runs greenlets: they may add lines, and nothing may follow.
+        self._before_wait = loop.prepare(priority=-1)
         self._before_wait.start(self._hand_over)
         self._wake_up = loop.async_()
         self._wake_up.start(self._wake_greenlets)

@@ -1,13 +1,16 @@
 """The audit log, when what it is written to takes nothing."""
 
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import gevent
 import pytest
 
+from fileservice.serving.audit_writer import AuditWriter
 from tests.serving.servers import ConfiguredServer, receives_nothing
 from tests.support.access import EditedAccessFile
 from tests.support.wire import Answer, Wire, ask, eventually, request
@@ -181,3 +184,12 @@ def test_a_full_disk_refuses_what_would_not_be_audited_and_the_log_says_why(tmp_
         assert "No space left on device" in line
     finally:
         server.kill()
+
+
+def test_a_greenlet_that_has_just_been_started_need_not_wait_for_another_event(
+    tmp_path: Path,
+) -> None:
+    """As for the first request of a connection, after which nothing may happen for long."""
+    writer = AuditWriter(logging.FileHandler(tmp_path / "audit"), 10.0)
+    assert gevent.spawn(lambda: writer.add("line")()).get()
+    writer.close(10.0)
