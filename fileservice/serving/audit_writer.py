@@ -15,7 +15,7 @@ from typing import Any
 from gevent import get_hub, monkey
 from gevent.event import Event
 
-from fileservice.serving.log_writer import MAX_RECORD
+from fileservice.serving.log_writer import MAX_RECORD, wait_for_room
 
 _RETRY_SECONDS = 1.0
 
@@ -197,8 +197,12 @@ class _File:
         descriptor = self._current_descriptor()
         rest = memoryview(b"\n" + data if self._is_torn else data)
         while rest:
-            rest = rest[os.write(descriptor, rest) :]
-            self._is_torn = bool(rest)
+            try:
+                rest = rest[os.write(descriptor, rest) :]
+            except BlockingIOError:
+                wait_for_room(descriptor)
+            else:
+                self._is_torn = bool(rest)
 
     def _current_descriptor(self) -> int:
         self._handler.acquire()  # gunicorn replaces the stream with it

@@ -122,7 +122,15 @@ def _write_all(descriptor: int, data: bytes) -> None:
     while rest:
         try:
             rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:  # whoever has started the service has made its pipe so
-            poll = _new_poll()
-            poll.register(descriptor, select.POLLOUT)
-            poll.poll()
+        except BlockingIOError:
+            wait_for_room(descriptor)
+
+
+def wait_for_room(descriptor: int) -> None:
+    """Wait in a native thread until a pipe takes something that does not block.
+
+    Whoever has started the service may have made its standard output so.
+    """
+    poll = _new_poll()
+    poll.register(descriptor, select.POLLOUT)
+    poll.poll()

@@ -1,14 +1,17 @@
 """The audit log, when what it is written to takes nothing."""
 
+import fcntl
 import json
 import logging
 import os
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gevent
 import pytest
+from gevent import get_hub
 
 from fileservice.serving.audit_writer import AuditWriter
 from tests.serving.servers import ConfiguredServer, receives_nothing
@@ -193,3 +196,21 @@ def test_a_greenlet_that_has_just_been_started_need_not_wait_for_another_event(
     writer = AuditWriter(logging.FileHandler(tmp_path / "audit"), 10.0)
     assert gevent.spawn(lambda: writer.add("line")()).get()
     writer.close(10.0)
+
+
+def test_a_pipe_that_does_not_block_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever starts the service may have made its standard output so."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading, "rb") as pipe:
+        writer = AuditWriter(logging.StreamHandler(stream), 30.0)
+        lines = ["x" * 1000 for _ in range(100)]
+        written = [gevent.spawn(lambda line=line: writer.add(line)()) for line in lines]
+        while fcntl.ioctl(reading, termios.FIONREAD, bytes(4)) == bytes(4):
+            gevent.sleep(0.001)
+        data = get_hub().threadpool.apply(pipe.read, (100 * 1001,))
+        assert [each.get() for each in written] == [True] * 100
+        writer.close(30.0)
+    assert data.decode().split() == lines
+    assert not caplog.records
