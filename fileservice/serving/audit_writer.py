@@ -205,13 +205,17 @@ class _File:
                 self._is_torn = bool(rest)
 
     def _current_descriptor(self) -> int:
-        self._handler.acquire()  # gunicorn replaces the stream with it
+        handler = self._handler
+        handler.acquire()  # gunicorn replaces the stream with it
         try:
-            if self._handler.stream is not self._stream:
-                descriptor = os.dup(self._handler.stream.fileno())
+            # If gunicorn cannot open the file again, it leaves none, and does not try once more.
+            if isinstance(handler, logging.FileHandler) and not handler.stream:
+                handler.stream = handler._open()
+            if handler.stream is not self._stream:
+                descriptor = os.dup(handler.stream.fileno())
                 if self._descriptor >= 0:
                     os.close(self._descriptor)
-                self._descriptor, self._stream = descriptor, self._handler.stream
+                self._descriptor, self._stream = descriptor, handler.stream
         finally:
-            self._handler.release()
+            handler.release()
         return self._descriptor

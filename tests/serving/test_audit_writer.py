@@ -214,3 +214,22 @@ def test_a_pipe_that_does_not_block_is_waited_for(caplog: pytest.LogCaptureFixtu
         writer.close(30.0)
     assert data.decode().split() == lines
     assert not caplog.records
+
+
+def test_a_file_that_could_not_be_opened_again_is_opened_once_it_can_be(tmp_path: Path) -> None:
+    """The log was rotated while its directory was away, so gunicorn has closed it and no more."""
+    directory = tmp_path / "log"
+    directory.mkdir()
+    handler = logging.FileHandler(directory / "audit")
+    writer = AuditWriter(handler, 10.0)
+    assert gevent.spawn(lambda: writer.add("first")()).get()
+    directory.rename(tmp_path / "away")
+    handler.close()
+    assert not gevent.spawn(lambda: writer.add("refused")()).get()
+    assert writer.is_blocked()
+    directory.mkdir()
+    eventually(lambda: not writer.is_blocked())
+    assert gevent.spawn(lambda: writer.add("last")()).get()
+    writer.close(10.0)
+    handler.close()
+    assert (directory / "audit").read_text() == "refused\nlast\n"
