@@ -6,6 +6,7 @@ takes from sockets, threads and locks nothing that gevent would have to replace 
 `fileservice.serving` is not: its modules keep memory that the workers of one server share.
 """
 
+import gc
 import importlib.metadata
 import multiprocessing
 import os
@@ -95,6 +96,7 @@ def _run(command: list[str], directory: str, environ: dict[str, str], log: str) 
     os.environ.clear()
     os.environ.update(magic | environ)
     warnings.simplefilter("error", ResourceWarning)
+    gc.freeze()  # what has been imported stays, and gevent looks for no lock in it that is held
     _do_once_what_each_worker_would_do()
     sys.argv = command
     from gunicorn.app.wsgiapp import run
