@@ -36,6 +36,7 @@ def calls(
 ) -> int:
     """Return how many calls of Python functions a request makes, when others have been made.
 
+    The least of several counts: where seconds have passed, a request also sweeps expired files.
     {} in the path is another number for each of them.
     """
     count = 0
@@ -45,7 +46,8 @@ def calls(
         count += event == "call"
 
     started: list[str] = []
-    for number in range(2):
+    counts: list[int] = []
+    for number in range(5):
         environ = create_environ(path.format(number), method=method, headers=fields, data=body)
         count = 0
         sys.setprofile(profile)
@@ -55,7 +57,8 @@ def calls(
             sys.setprofile(None)
         response.close()
         assert started.pop().startswith(f"{expected} ")
-    return count
+        counts.append(count)
+    return min(counts[1:])
 
 
 def test_costs_of_a_small_download_are_bounded(app: Flask) -> None:
