@@ -9,6 +9,7 @@ _CONTROL = frozenset((*range(0x07), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x7F
 """The control characters that do not occur in text; libmagic has the same list."""
 _CONTROL_BYTES = bytes(sorted(_CONTROL))
 _NOT_ASCII = bytes(range(0x80, 0x100))
+_NOT_PLAIN = _CONTROL_BYTES + _NOT_ASCII
 _MARK_SIZE = 3
 """The length of the longest byte order mark."""
 _PIECE = 64 * 1024
@@ -69,6 +70,9 @@ class TextScan:
 
     def _scan(self, block: bytes | memoryview) -> None:
         is_utf_16 = self._charset == "utf-16"
+        is_inside = bool(self._decoder and self._decoder.getstate()[0])  # of a character
+        if not is_utf_16 and not is_inside and stringzilla.find_first_of(block, _NOT_PLAIN) < 0:
+            return
         if not is_utf_16 and stringzilla.find_first_of(block, _CONTROL_BYTES) >= 0:
             raise NotText("not text: it contains control characters")
         view = memoryview(block)
