@@ -4,10 +4,12 @@ import fcntl
 import json
 import logging
 import os
+import signal
 import termios
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
@@ -189,11 +191,18 @@ def test_a_full_disk_refuses_what_would_not_be_audited_and_the_log_says_why(tmp_
         server.kill()
 
 
+def audit_writer(handler: "logging.StreamHandler[Any]", seconds: float) -> AuditWriter:
+    """Return a writer that the event loop knows: as from its next iteration on."""
+    writer = AuditWriter(handler, seconds)
+    gevent.sleep(0.001)
+    return writer
+
+
 def test_a_greenlet_that_has_just_been_started_need_not_wait_for_another_event(
     tmp_path: Path,
 ) -> None:
     """As for the first request of a connection, after which nothing may happen for long."""
-    writer = AuditWriter(logging.FileHandler(tmp_path / "audit"), 10.0)
+    writer = audit_writer(logging.FileHandler(tmp_path / "audit"), 10.0)
     assert gevent.spawn(lambda: writer.add("line")()).get()
     writer.close(10.0)
 
@@ -204,7 +213,7 @@ def test_a_pipe_that_does_not_block_is_waited_for(caplog: pytest.LogCaptureFixtu
     os.set_blocking(writing, False)
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     with os.fdopen(writing, "w") as stream, os.fdopen(reading, "rb") as pipe:
-        writer = AuditWriter(logging.StreamHandler(stream), 30.0)
+        writer = audit_writer(logging.StreamHandler(stream), 30.0)
         lines = ["x" * 1000 for _ in range(100)]
         written = [gevent.spawn(lambda line=line: writer.add(line)()) for line in lines]
         while fcntl.ioctl(reading, termios.FIONREAD, bytes(4)) == bytes(4):
@@ -221,7 +230,7 @@ def test_a_file_that_could_not_be_opened_again_is_opened_once_it_can_be(tmp_path
     directory = tmp_path / "log"
     directory.mkdir()
     handler = logging.FileHandler(directory / "audit")
-    writer = AuditWriter(handler, 10.0)
+    writer = audit_writer(handler, 10.0)
     assert gevent.spawn(lambda: writer.add("first")()).get()
     directory.rename(tmp_path / "away")
     handler.close()
@@ -233,3 +242,21 @@ def test_a_file_that_could_not_be_opened_again_is_opened_once_it_can_be(tmp_path
     writer.close(10.0)
     handler.close()
     assert (directory / "audit").read_text() == "refused\nlast\n"
+
+
+def test_an_audit_log_that_was_rotated_is_continued_in_a_new_file(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    server = ConfiguredServer({"STORE_URL": str(tmp_path / "store"), "AUDIT_LOG": str(log)})
+    try:
+        server.put("a.txt", TEXT)
+        before = id_of(ask(server, DOWNLOAD))
+        rotated = log.rename(tmp_path / "audit.log.1")
+        server.process.send_signal(signal.SIGUSR1)
+        eventually(lambda: ask(server, DOWNLOAD).status == 200 and log.exists() and log.read_text())
+        assert before in rotated.read_text()
+        assert before not in log.read_text()
+        after = id_of(ask(server, DOWNLOAD))
+        assert after in log.read_text()
+        assert after not in rotated.read_text()
+    finally:
+        server.kill()
