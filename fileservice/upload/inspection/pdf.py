@@ -54,8 +54,9 @@ class PdfScan:
             if risk in policy.refused
         ]
         beginnings = b"|".join({b"%c[#%c]" % (name[0], name[1]) for name in _NAMES})
-        self._beginning = re.compile(rb"/(?:#|%s)" % beginnings)
-        self._names = re.compile(rb"/(?=#|%s)(?:%s)" % (beginnings, rb"|".join(patterns)))
+        beginnings += b"|#[45]"  # with which all of their initials are escaped
+        self._beginning = re.compile(b"/(?:%s)" % beginnings)
+        self._names = re.compile(b"/(?=%s)(?:%s)" % (beginnings, b"|".join(patterns)))
         self._rest = b""
         self._size = self._slashes = self._beginnings = 0
 
@@ -68,10 +69,12 @@ class PdfScan:
         if self._slashes > limit:
             raise TooComplex("structure", limit, "names")
         data = self._rest + content
-        self._beginnings += len(self._beginning.findall(data))
-        if self._beginnings > _MAX_NAMES:
-            raise TooComplex("structure", _MAX_NAMES, "names like those of actions")
-        self._search(data)
+        beginnings = self._beginning.findall(data)
+        if beginnings:
+            self._beginnings += len(beginnings)
+            if self._beginnings > _MAX_NAMES:
+                raise TooComplex("structure", _MAX_NAMES, "names like those of actions")
+            self._search(data)
         self._rest = data[-_LONGEST:]
 
     def conclude(self) -> None:
