@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from fileservice.observability.request_spans import SpanFacts
@@ -111,13 +111,15 @@ class SpanProcess:
         self._process = None
 
     def _start(self) -> None:
-        its_input, self._input = os.pipe()
-        self._output, its_output = os.pipe()
-        for descriptor in (self._input, self._output):
-            os.set_blocking(descriptor, False)
-        with suppress(OSError):  # a user may have pipes of so many bytes, and no more
-            fcntl.fcntl(self._input, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        opened: list[int] = []
         try:
+            for _ in range(2):
+                opened += os.pipe()
+            its_input, self._input, self._output, its_output = opened
+            for descriptor in (self._input, self._output):
+                os.set_blocking(descriptor, False)
+            with suppress(OSError):  # a user may have pipes of so many bytes, and no more
+                fcntl.fcntl(self._input, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
             # What gevent may have replaced meanwhile is looked up when it is used.
             self._process = subprocess.Popen(  # noqa: S603  # this is a program of our own
                 [sys.executable, "-P", "-c", _PROGRAM, json.dumps(sys.path)],
@@ -127,10 +129,10 @@ class SpanProcess:
                 start_new_session=True,  # a terminal sends its signals to the worker alone
             )
         except OSError as error:
+            _close(opened)
             self._give_up(f"cannot be started: {error.strerror}")
-        finally:
-            os.close(its_input)
-            os.close(its_output)
+        else:
+            _close((its_input, its_output))
 
     def _write(self) -> None:
         while self._process and self._unsent:
@@ -140,8 +142,11 @@ class SpanProcess:
                 return
             except BrokenPipeError:
                 self._log_output()
-                self._process.kill()  # it has ended, unless it has closed its standard input
-                self._give_up(f"has ended ({self._process.wait()})")
+                # Another greenlet may call close() while this waits.
+                process, self._process = self._process, None
+                _close((self._input, self._output))
+                process.kill()  # it has ended, unless it has closed its standard input
+                self._give_up(f"has ended ({process.wait()})")
                 return
             self._unsent = self._unsent[count:]
 
@@ -159,6 +164,9 @@ class SpanProcess:
             reason,
             self._restart_seconds,
         )
-        os.close(self._input)
-        os.close(self._output)
         self._process, self._unsent, self._ended = None, b"", time.monotonic()
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -253,3 +254,25 @@ def test_package_that_is_missing_is_an_error_that_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "fileservice.observability.span_exporter", None)
     with pytest.raises(ValueError, match=re.escape("pip install 'fileservice[otel]'")):
         check_spans({})
+
+
+def test_a_process_that_cannot_be_started_for_want_of_descriptors_is_started_later(
+    environ: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    process = SpanProcess(environ, restart_seconds=0.0)
+    assert process.pid
+    os.kill(process.pid, signal.SIGKILL)
+    eventually(lambda: process.send(spans()) or process.pid is None)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        process.send(spans())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert process.pid is None
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    process.send([])
+    assert process.pid
+    process.close(60)
+    assert "cannot be started: Too many open files" in messages(caplog)[1]
