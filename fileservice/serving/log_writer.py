@@ -40,16 +40,24 @@ class LogWriter:
     def write(self, lines: list[str]) -> None:
         """Have the lines written in a moment."""
         if not self._is_started:
-            self._is_started = True
-            self._ended.acquire()
-            _start_thread(self._work, ())
-        if self._queue.qsize() >= _MAX_WAITING:
+            self._start()
+        if not self._is_started or self._queue.qsize() >= _MAX_WAITING:
             self._left_out += len(lines)
             return
         if self._left_out:
             _log.warning("%d lines of the request log were left out", self._left_out)
             self._left_out = 0
         self._queue.put("\n".join([*lines, ""]).encode(errors="backslashreplace"))
+
+    def _start(self) -> None:
+        """Start the thread, unless the system allows no more at present."""
+        self._ended.acquire()
+        try:
+            _start_thread(self._work, ())
+        except RuntimeError:
+            self._ended.release()
+        else:
+            self._is_started = True
 
     def close(self, seconds: float) -> None:
         """Wait until all lines are written, but not longer than so many seconds."""

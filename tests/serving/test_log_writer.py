@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from fileservice.serving import log_writer
 from fileservice.serving.log_writer import MAX_RECORD, LogWriter
 from tests.serving.servers import ConfiguredServer
 from tests.support.wire import Wire, ask, request
@@ -219,3 +220,26 @@ def test_uploads_and_downloads_at_the_same_time_are_all_in_the_audit_log(
         server.kill()
     events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
     assert (events.count("stored"), events.count("read")) == (1 + 8 * uploads, 8 * 5 * uploads)
+
+
+def test_lines_are_left_out_and_counted_until_the_thread_can_be_started(
+    pipe: tuple[int, logging.Logger],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reading, logger = pipe
+    writer = LogWriter(logger)
+
+    def start_none(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as without_threads:
+        without_threads.setattr(log_writer, "_start_thread", start_none)
+        writer.write(["a", "b"])
+        writer.close(10)
+    writer.write(["c"])
+    writer.close(10)
+    assert os.read(reading, 100) == b"c\n"
+    assert [record.getMessage() for record in caplog.records] == [
+        "2 lines of the request log were left out"
+    ]
