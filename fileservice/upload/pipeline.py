@@ -239,8 +239,10 @@ class Pipeline:
             size, ahead = self.size, min(self.size, _MAX_AHEAD)
         else:
             size, ahead = self._length, 0
-        reserved = self._store.reserve_space(
-            self._writer, size, ahead=ahead, min_free=self._min_free
+        # By run_io, since it waits for uploads that reserve space, and a small file is written by a
+        # brief call.
+        reserved = self._executor.run_io(
+            self._store.reserve_space, self._writer, size, ahead=ahead, min_free=self._min_free
         )
         self._reserved = math.inf if reserved is None else reserved
         self._is_reserved_ahead = reserved is not None and ahead > 0

@@ -555,6 +555,33 @@ def test_small_file_is_handed_over_to_a_thread_once(
     assert content_of(store) == b"".join(blocks)
 
 
+def test_small_file_waits_for_scarce_space_where_it_holds_up_no_other(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another upload holds the lock as long as the disk takes to reserve all of its space."""
+    depths, is_reserved_at = [0], list[int]()
+    reserve = store.reserve_space
+
+    class Executor(InlineExecutor):
+        def run_io(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+            depths[0] += 1
+            try:
+                return super().run_io(function, *args, **kwargs)
+            finally:
+                depths[0] -= 1
+
+    def reserved(*args: Any, **kwargs: Any) -> int | None:
+        is_reserved_at.append(depths[0])
+        return reserve(*args, **kwargs)
+
+    monkeypatch.setattr(store, "reserve_space", reserved)
+    monkeypatch.setattr(store, "free_space", lambda: 1 << 30)
+    receive(
+        request(length=128 * 1024), [b"x" * 128 * 1024], UploadContext(store, policy(), Executor())
+    )
+    assert is_reserved_at == [1]
+
+
 def test_small_file_whose_bytes_come_in_several_blocks_is_received_as_a_large_one(
     store: LocalStore,
 ) -> None:
