@@ -7,6 +7,8 @@ than a block is sent in one request, and anything else by the IETF draft for res
 """
 
 import hashlib
+import os
+import select
 from pathlib import Path
 from typing import BinaryIO
 
@@ -119,9 +121,35 @@ class StreamTransfer:
     def _read(self) -> bytes:
         """Return the next block, which is shorter only at the end of the stream."""
         try:
-            block = self._stream.read(self._block_size)
+            block = _read(self._stream, self._block_size)
         except OSError as error:
             raise LocalFileError(Path(_SOURCE), error) from None
         self._digest.update(block)
         self._size += len(block)
         return block
+
+
+def _read(stream: BinaryIO, size: int) -> bytes:
+    """Read so many bytes, or as many as there are before the end. Raise OSError.
+
+    Another program that has the same pipe may have made it one that does not block. Then fewer
+    bytes, or None for none, do not mean that the stream has ended.
+    """
+    block = stream.read(size)
+    if block is not None and (len(block) == size or _is_blocking(stream)):
+        return block
+    buffer = bytearray(block or b"")
+    while len(buffer) < size:
+        select.select([stream], [], [])
+        block = stream.read(size - len(buffer))
+        if block == b"":
+            break
+        buffer += block or b""
+    return bytes(buffer)
+
+
+def _is_blocking(stream: BinaryIO) -> bool:
+    try:
+        return os.get_blocking(stream.fileno())
+    except OSError:  # it has no descriptor
+        return True

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -130,6 +131,26 @@ def test_block_that_is_damaged_on_its_way_does_not_count_and_is_sent_again(
         assert connection.damaged
     assert uploaded.sha256 == hashlib.sha256(content).digest()
     assert (server.store / "a.txt").read_bytes() == content
+
+
+def test_pipe_that_does_not_block_is_read_to_its_end(server: LiveServer, content: bytes) -> None:
+    """Another program that has the pipe, such as ssh, may have made it so."""
+    given, (reading, writing) = content[: 1 << 20], os.pipe()
+    os.set_blocking(reading, False)
+
+    def write() -> None:
+        with os.fdopen(writing, "wb", buffering=0) as pipe:
+            for start in range(0, len(given), 1000):
+                pipe.write(given[start : start + 1000])
+
+    writer = threading.Thread(target=write)
+    with closing(Connection()) as connection, os.fdopen(reading, "rb") as pipe:
+        target = UploadTarget(connection, Address(server.url), retry_seconds=60)
+        writer.start()
+        uploaded = upload_stream(target, pipe, "a.txt", NoProgress())
+    writer.join()
+    assert uploaded.size == len(given)
+    assert (server.store / "a.txt").read_bytes() == given
 
 
 def test_content_that_is_refused_leaves_nothing_behind(
