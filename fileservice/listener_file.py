@@ -89,11 +89,11 @@ def _start_of(pid: str) -> int | None:
     for still has an entry there.
     """
     try:
-        # The name of the program is in parentheses, and may contain spaces and parentheses.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # The name of the program is in parentheses, and may contain any bytes, these as well.
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
 def _read(path: Path) -> list[Listener]:

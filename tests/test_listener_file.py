@@ -100,3 +100,18 @@ def test_file_of_a_process_that_was_killed_and_not_waited_for_is_ignored(tempora
 def test_health_check_without_listeners_raises_runtime_error() -> None:
     with pytest.raises(RuntimeError, match="no service runs here, or it is not ready yet"):
         healthcheck.check()
+
+
+def test_name_of_the_program_need_not_be_text(temporary: Path) -> None:
+    """The kernel keeps its first 15 bytes, which may end in the middle of a character."""
+    script = (
+        "from pathlib import Path; from fileservice import listener_file;"
+        " Path('/proc/self/comm').write_bytes('файлы-и-папки'.encode());"
+        " listener_file.write(['/run/socket'], tls=False);"
+        " print(listener_file.read_all() == [listener_file.Listener('/run/socket', False)])"
+    )
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "True\n", done.stderr
