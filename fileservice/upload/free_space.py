@@ -37,10 +37,11 @@ class FreeSpace:
         if content_length <= _SMALL and now < self._plenty_until:
             return
         free, free_files = store.free_space(), store.free_files()
-        if free is not None and free - content_length < min_free:
+        left = None if free is None else free - content_length - min_free
+        has_plenty = left is None or left >= _PLENTY
+        has_plenty_of_files = free_files is None or free_files >= _PLENTY_OF_FILES
+        self._plenty_until = now + _SECONDS if has_plenty and has_plenty_of_files else 0.0
+        if left is not None and left < 0:
             raise StorageFull("there is not enough space left in the storage for this file")
         if free_files == 0:
             raise StorageFull("the storage has space for no more files, however small (inodes)")
-        has_plenty = free is None or free - min_free >= _PLENTY
-        has_plenty_of_files = free_files is None or free_files >= _PLENTY_OF_FILES
-        self._plenty_until = now + _SECONDS if has_plenty and has_plenty_of_files else 0.0

@@ -26,7 +26,7 @@ class Space:
 @pytest.mark.parametrize(
     ("free", "files", "length", "is_asked_again"),
     [
-        (MIN_FREE + 8 * GIB, 100_000, 1 << 20, False),
+        (MIN_FREE + 8 * GIB + (1 << 20), 100_000, 1 << 20, False),
         (None, None, 1 << 20, False),
         (MIN_FREE + 8 * GIB, None, 0, False),
         (MIN_FREE + 8 * GIB - 1, 100_000, 0, True),
@@ -60,3 +60,21 @@ def test_space_that_ends_is_noticed_a_moment_later(free: int, files: int) -> Non
     for _ in range(2):
         with pytest.raises(StorageFull):
             require_until_asked()
+
+
+def test_small_file_after_a_large_one_has_only_what_that_one_leaves() -> None:
+    space, free_space = Space(MIN_FREE + 8 * GIB, 100_000), FreeSpace()
+    free_space.require(space, 0, MIN_FREE)
+    free_space.require(space, 8 * GIB, MIN_FREE)
+    space.free = MIN_FREE - 1
+    with pytest.raises(StorageFull):
+        free_space.require(space, 0, MIN_FREE)
+
+
+def test_small_file_is_refused_at_once_after_a_large_one_was() -> None:
+    space, free_space = Space(MIN_FREE + 8 * GIB, 100_000), FreeSpace()
+    free_space.require(space, 0, MIN_FREE)
+    space.free = MIN_FREE - 1
+    for length in (8 * GIB, 0):
+        with pytest.raises(StorageFull):
+            free_space.require(space, length, MIN_FREE)
