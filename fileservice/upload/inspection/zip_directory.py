@@ -27,12 +27,13 @@ _MAX_COMMENT = 65535
 PIECE = 1 << 18
 """How many bytes of the directory are in memory at a time; any entry fits."""
 _MASK16, _MASK32 = 0xFFFF, 0xFFFFFFFF
+_LONG = struct.Struct("<Q")
 _FIELD = struct.Struct("<2H")
 """Kind and length of an extra field (section 4.5.1)."""
 _ZIP64_FIELD, _UNICODE_PATH = 0x0001, 0x7075
 _BEFORE_NAME = 5
 """Version and CRC, which precede the name in the field for it."""
-_MAX_EXTRA_FIELDS, _MAX_AVERAGE_FIELDS = 8, 5
+_MAX_EXTRA_FIELDS, _MAX_AVERAGE_FIELDS = 8, 4
 """How many fields of one member are looked at, and of all in a piece on average."""
 _TOO_MANY_FIELDS = "a zip archive with too many extra fields"
 _UNIX = (3, 19)
@@ -135,8 +136,13 @@ def read_entries(piece: bytes) -> tuple[list[Member], int]:
             if is_zip64 or b"up" in extra:
                 zip64, unicode_name, seen = _extra_fields(extra, is_zip64)
                 fields += seen
-                if is_zip64:
-                    size, compressed, offset = _zip64_values(zip64, size, compressed, offset)
+                # It has those of these values that are masked, in this order (section 4.5.3).
+                if size == _MASK32 and len(zip64) >= 8:
+                    size, zip64 = _LONG.unpack_from(zip64)[0], zip64[8:]
+                if compressed == _MASK32 and len(zip64) >= 8:
+                    compressed, zip64 = _LONG.unpack_from(zip64)[0], zip64[8:]
+                if offset == _MASK32 and len(zip64) >= 8:
+                    (offset,) = _LONG.unpack_from(zip64)
         members.append(
             (
                 piece[at + header_size : name_end],
@@ -149,17 +155,6 @@ def read_entries(piece: bytes) -> tuple[list[Member], int]:
     if fields > _MAX_AVERAGE_FIELDS * len(members) + _MAX_EXTRA_FIELDS:
         raise BadArchive(_TOO_MANY_FIELDS)
     return members, at
-
-
-def _zip64_values(field: bytes, *values: int) -> list[int]:
-    """Return the size, the compressed size and the offset, of which the field has some."""
-    result, at = [], 0
-    for value in values:
-        if value == _MASK32 and at + 8 <= len(field):
-            value = int.from_bytes(field[at : at + 8], "little")
-            at += 8
-        result.append(value)
-    return result
 
 
 def _extra_fields(extra: bytes, is_zip64: bool) -> tuple[bytes, bytes, int]:
