@@ -17,6 +17,7 @@ from tests.clients.clients import PERSISTENT, Client
 from tests.clients.conftest import first_client
 from tests.clients.fault_proxy import Fault, FaultProxy, Link, delay, random_plan
 from tests.support.servers import LiveServer
+from tests.support.wire import eventually
 
 MIB = 1024 * 1024
 EVERY_FAULT = (
@@ -112,13 +113,19 @@ def test_a_client_continues_after_a_late_request_of_its_own_took_the_lock(
 ) -> None:
     """A request that its client gave up can reach the server late, and find the upload quiet."""
 
-    def overtake(link: Link) -> None:
+    def overtake(_link: Link) -> None:
         (upload,) = proxy.traffic.uploads()
-        link.delay(0.5)  # until what was forwarded has been taken in
         fields = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
-        with tus_server.client() as late:
-            answer = late.patch(upload, content=b"late", headers=fields | {"Upload-Offset": "0"})
-        assert answer.status_code == 409, answer.text  # it had the upload, and nothing to add
+        fields["Upload-Offset"] = "0"
+
+        def has_had_the_upload() -> bool:  # it has nothing to add
+            with tus_server.client() as late:
+                answer = late.patch(upload, content=b"late", headers=fields)
+            # It is locked until what was forwarded has been taken in.
+            assert answer.status_code in (409, 423), answer.text
+            return answer.status_code == 409
+
+        eventually(has_had_the_upload)
 
     file = make_text(6 * MIB)
     with FaultProxy(tus_server.port, [Fault(3 * MIB, overtake)]) as proxy:
