@@ -93,8 +93,10 @@ class AuditWriter:
             return False
 
     def _work(self) -> None:
-        while not self._is_closing:
+        is_closing = False
+        while not is_closing:
             self._added.get()
+            is_closing = self._is_closing  # before the lines: none is added after it is set
             while self._lines:
                 batch = self._next_batch()
                 if not self._write(b"".join(line.data for line in batch)):

@@ -133,11 +133,11 @@ class TransferWorker(BaseWorker):
         try:
             self._serve_until_stopped(servers)
         finally:
+            if self._audit:  # before others that may wait, and have the worker killed meanwhile
+                self._audit.close(_KILL_SECONDS)
             for observer in self.observers:
                 observer.flush()
             writer.close(_KILL_SECONDS)
-            if self._audit:
-                self._audit.close(_KILL_SECONDS)
 
     def _serve_until_stopped(self, servers: Iterable[BalancedServer]) -> None:
         while self.alive:
