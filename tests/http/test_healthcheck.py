@@ -150,15 +150,17 @@ def test_a_killed_service_is_not_found(start) -> None:
 def test_a_service_that_listens_elsewhere_after_a_reload_is_found(start, tmp_path: Path) -> None:
     configuration = tmp_path / "more.conf.py"
 
-    def listen(port: int) -> None:
-        lines = ["import runpy", "globals().update(runpy.run_path('gunicorn.conf.py'))"]
+    def listen(port: int, comment: str) -> None:
+        # The comments differ in length: Python takes a file that was changed within a second for
+        # the one that it has compiled, if it is as long.
+        lines = ["import runpy", "globals().update(runpy.run_path('gunicorn.conf.py'))", comment]
         configuration.write_text("\n".join([*lines, f"bind = '127.0.0.1:{port}'", ""]))
 
     first, second = free_port(), free_port()
-    listen(first)
+    listen(first, "# here")
     service = start("-c", str(configuration))
     service.becomes_healthy()
-    listen(second)
+    listen(second, "# elsewhere")
     service.process.send_signal(signal.SIGHUP)
     [path] = service.written()
     eventually(lambda: str(second) in path.read_text())

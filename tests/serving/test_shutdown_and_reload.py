@@ -129,7 +129,7 @@ def test_grace_period_is_a_setting(start: Start) -> None:
 
 
 def test_draining_server_serves_requests_and_fails_health_checks(start: Start) -> None:
-    server = start(DRAIN_DELAY="60s", WORKERS="2")
+    server = start(DRAIN_DELAY="60s", WORKERS="1")  # others are told a moment later
     with Wire(server) as kept:
         assert kept.ask(PROBE).status == 200
         server.process.terminate()
