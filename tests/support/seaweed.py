@@ -115,8 +115,7 @@ class Seaweed(SeaweedClient):
         binary = _binary()
         directory.mkdir(parents=True, exist_ok=True)
         shutil.copy(FILER, directory)
-        if any(directory.glob("*.dat")):
-            subprocess.run([binary, "fix", str(directory)], check=True, capture_output=True)
+        _rebuild_indexes(binary, directory)
         with contextlib.ExitStack() as stack:
             probes = [stack.enter_context(socket.socket()) for _ in _PORTS]
             for probe in probes:
@@ -178,6 +177,24 @@ def _write_identities(directory: Path) -> Path:
     path = directory / "identities.json"
     path.write_text(json.dumps({"identities": [identity]}))
     return path
+
+
+def _rebuild_indexes(binary: str, directory: Path) -> None:
+    """Rebuild the indexes of all volumes.
+
+    A power cut may leave a volume without its head, if nothing in it was ever synced: then
+    `weed fix` ends with that volume, so each other one is rebuilt by itself.
+    """
+    volumes = [path.stem.rpartition("_") for path in directory.glob("*.dat")]
+    if not volumes or _fix(binary, directory):
+        return
+    for collection, _, number in volumes:
+        _fix(binary, directory, f"-collection={collection}", f"-volumeId={number}")
+
+
+def _fix(binary: str, directory: Path, *options: str) -> bool:
+    command = [binary, "fix", *options, str(directory)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _binary() -> str:
