@@ -26,6 +26,7 @@ from fileservice.observability import (
     check_spans,
     share_rows,
 )
+from fileservice.serving import held_signals
 from fileservice.serving.balance import free_slot
 from fileservice.serving.certificates import CertificateError, load_certificate
 from fileservice.serving.gunicorn_api import add_settings, set_restart_command
@@ -220,11 +221,13 @@ def pre_fork(server: Any, worker: Any) -> None:
         listener_file.write(addresses, tls=server.cfg.is_ssl)
     except OSError as error:
         server.log.warning("health checks on this machine will fail: %s", error)
+    held_signals.hold()
 
 
 def post_fork(_server: Any, worker: Any) -> None:
     """Have the requests of the worker observed; gunicorn's own workers do not offer that."""
     if not isinstance(worker, TransferWorker):
+        held_signals.release()
         return
     worker.observers.append(RequestMetrics(_rows.slot(worker.balance_slot)))
     if _settings.traces:

@@ -19,6 +19,7 @@ from gevent.pool import Pool
 from gevent.socket import socket
 
 from fileservice.request_record import AUDIT_LOG, RequestObserver
+from fileservice.serving import held_signals
 from fileservice.serving.audit_writer import AuditWriter
 from fileservice.serving.balance import BalancedServer, ConnectionBalance
 from fileservice.serving.certificates import worker_tls_context
@@ -96,6 +97,11 @@ class TransferWorker(BaseWorker):
         """Load the application, which starts threads, and run."""
         keep_freed_memory()
         super().init_process()
+
+    def init_signals(self) -> None:
+        """Handle signals, also those that came before."""
+        super().init_signals()
+        held_signals.release()
 
     def patch(self) -> None:
         """Let gevent replace what waits in the standard library, but not os.close and log locks.

@@ -17,6 +17,7 @@ from fileservice.observability import RequestSpans, Sampler, SpanProcess, check_
 from fileservice.observability.request_spans import FIELDS, SpanFacts
 from fileservice.request_record import RequestRecord
 from tests.support.collector import Collector, collector
+from tests.support.descriptors import count_descriptors
 from tests.support.memory import resident
 from tests.support.servers import ROOT, free_port
 from tests.support.wire import eventually
@@ -264,14 +265,14 @@ def test_a_process_that_cannot_be_started_for_want_of_descriptors_is_started_lat
     os.kill(process.pid, signal.SIGKILL)
     eventually(lambda: process.send(spans()) or process.pid is None)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = count_descriptors()
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
     try:
         process.send(spans())
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert process.pid is None
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert count_descriptors() == before
     process.send([])
     assert process.pid
     process.close(60)

@@ -76,6 +76,28 @@ def test_sigterm_ends_idle_connections_and_lets_transfers_finish(
     assert "Traceback" not in server.log()
 
 
+SLOW_START = """
+import time
+begin = post_fork
+
+def post_fork(server, worker):
+    with open({path!r}, "a") as file:
+        file.write(".")
+    time.sleep(1)
+    begin(server, worker)
+"""
+
+
+def test_worker_that_gets_a_signal_while_it_starts_handles_it(start: Start, tmp_path: Path) -> None:
+    """Its first signals came to handlers of gunicorn's master, and were lost."""
+    begun = tmp_path / "begun"
+    server = start(SLOW_START.format(path=str(begun)), WORKERS="1", GRACE_PERIOD="200s")
+    server.kill_workers()
+    eventually(lambda: begun.read_text() == "..")
+    server.process.terminate()
+    assert server.process.wait(60) == 0
+
+
 def test_server_with_only_idle_connections_stops_at_once(start: Start) -> None:
     server = start("keepalive = 200", "head_timeout = 200", WORKERS="2", GRACE_PERIOD="200s")
     with contextlib.ExitStack() as stack:

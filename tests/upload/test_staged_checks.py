@@ -36,6 +36,7 @@ from fileservice.upload import (
 from fileservice.upload.inspection.scan import begin_scan
 from fileservice.upload.publish import publish_unchecked
 from fileservice.upload.quota import UNLIMITED
+from tests.support.descriptors import count_descriptors
 from tests.support.rows import every_row
 
 NAME = FileName.parse("note.txt")
@@ -166,11 +167,11 @@ def test_check_can_neither_write_nor_hold_the_lock(store: LocalStore) -> None:
 
 
 def test_no_descriptor_is_left(store: LocalStore) -> None:
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    before = count_descriptors()
     upload(context(store, Recorder()))
     with pytest.raises(RefusedByHook):
         upload(context(store, Recorder(refuses=True)), replaces=("*",))
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert count_descriptors() == before
 
 
 def test_only_so_many_files_are_checked_at_once_and_no_thread_is_held(

@@ -13,6 +13,7 @@ from fileservice.storage import Busy, StorageFull, StorageUnavailable
 from fileservice.storage.local import LocalStore, attributes
 from tests.storage.local.conftest import Mount
 from tests.storage.store_contract import NAME, names, publish, read
+from tests.support.descriptors import count_descriptors
 
 
 def remount(path: Path, *options: str) -> None:
@@ -164,12 +165,12 @@ def test_check_on_a_disk_that_removes_nothing_leaks_no_descriptor(
     def fail(path: bytes) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = count_descriptors()
     monkeypatch.setattr(os, "unlink", fail)
     for _ in range(5):
         with pytest.raises(StorageUnavailable):
             store.check()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert count_descriptors() == before
 
 
 def test_file_that_cannot_be_described_is_closed(
@@ -179,12 +180,12 @@ def test_file_that_cannot_be_described_is_closed(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     publish(store, NAME)
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = count_descriptors()
     monkeypatch.setattr(attributes, "read", fail)
     for call in (lambda: store.open(NAME), lambda: store.stat(NAME)):
         with pytest.raises(StorageUnavailable):
             call()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert count_descriptors() == before
 
 
 def test_process_without_file_descriptors_raises_busy(store: LocalStore) -> None:
