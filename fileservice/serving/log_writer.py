@@ -86,6 +86,8 @@ class LogWriter:
             assert isinstance(handler, logging.StreamHandler)
             handler.acquire()  # its file may be opened again meanwhile
             try:
+                if handler.stream is None:  # gunicorn could not open the file again just now
+                    raise ValueError("its file is not open")
                 descriptor = handler.stream.fileno()
                 is_file = S_ISREG(os.fstat(descriptor).st_mode)
                 for piece in [lines] if is_file else _pieces(lines):

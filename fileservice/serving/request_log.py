@@ -15,6 +15,8 @@ from json.encoder import encode_basestring_ascii as encode
 from fileservice.request_record import RequestRecord
 from fileservice.serving.redaction import may_have_secrets, without_secrets
 
+_MAX_KEPT = 512
+"""Characters that a client has chosen."""
 _MAX_RECORDS = 256
 """The lines of so many requests are written at once, without waiting for more."""
 
@@ -78,7 +80,9 @@ def plain_line(record: RequestRecord, now: float) -> str:
 
     `now` is when the request ended, in seconds since the Unix epoch.
     """
-    client, agent, outcome, facts = _plain_parts(
+    is_short = len(f"{record.referer}{record.agent}{record.outcome}") <= _MAX_KEPT
+    parts_of = _plain_parts if is_short else _plain_parts.__wrapped__
+    client, agent, outcome, facts = parts_of(
         record.client,
         record.principal,
         record.referer,
@@ -105,6 +109,8 @@ def json_line(record: RequestRecord, now: float) -> str:
     stages = ""
     if record.stages:
         stages = ",".join(f'"{stage}":{seconds:.6f}' for stage, seconds in record.stages.items())
+    is_short = len(f"{record.referer}{record.agent}") <= _MAX_KEPT
+    agent_of = _json_agent if is_short else _json_agent.__wrapped__
     return (
         f'{{"time":"{_rfc3339_second(int(now))}.{int(now % 1 * 1000):03d}Z","event":"request"'
         f',"request-id":"{record.id}"{_json_client(record.client, record.principal)}'
@@ -113,11 +119,11 @@ def json_line(record: RequestRecord, now: float) -> str:
         f',"status":{record.status},"received":{record.received},"sent":{record.sent}'
         f',"seconds":{record.seconds:.6f},"outcome":{_json_or_null(record.outcome)}'
         f',"stages":{{{stages}}},"traceparent":{_json_or_null(record.parent)}'
-        f"{_json_agent(record.referer, record.agent)}}}"
+        f"{agent_of(record.referer, record.agent)}}}"
     )
 
 
-# What many requests have in common is kept.
+# What many requests have in common is kept, but nothing long, with which clients fill the memory.
 
 
 @lru_cache(maxsize=1024)
@@ -159,7 +165,6 @@ def _json_facts(route: str, action: str, problem: str) -> str:
     )
 
 
-@lru_cache(maxsize=512)
 def _json_or_null(text: str | None) -> str:
     return _json(text) if text else "null"
 

@@ -17,7 +17,7 @@ import pytest
 from fileservice.serving import log_writer
 from fileservice.serving.log_writer import MAX_RECORD, LogWriter
 from tests.serving.servers import ConfiguredServer
-from tests.support.wire import Wire, ask, request
+from tests.support.wire import Wire, ask, eventually, request
 
 BODY = b"a line of text\n" * 10_000
 
@@ -243,3 +243,35 @@ def test_lines_are_left_out_and_counted_until_the_thread_can_be_started(
     assert [record.getMessage() for record in caplog.records] == [
         "2 lines of the request log were left out"
     ]
+
+
+def test_log_whose_file_was_closed_a_moment_ago_is_written_once_it_is_open(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SIGUSR1 has gunicorn close the file, which it cannot always open again."""
+
+    class Closing:
+        """A lock with which somebody else has closed the file before it is given, once."""
+
+        def acquire(self) -> bool:
+            handler.stream, self.stream = self.stream, handler.stream
+            return True
+
+        def release(self) -> None:
+            handler.stream = self.stream or handler.stream
+
+        stream: object = None
+
+    logger = logging.Logger("lines")
+    handler = logging.FileHandler(tmp_path / "log")
+    logger.addHandler(handler)
+    handler.lock = Closing()  # type: ignore[assignment]
+    writer = LogWriter(logger)
+    writer.write(["lost"])
+    eventually(lambda: caplog.messages)
+    handler.lock = threading.RLock()
+    writer.write(["written"])
+    writer.close(30)
+    assert caplog.messages == ["the request log cannot be written: its file is not open"]
+    assert (tmp_path / "log").read_text() == "written\n"
+    handler.close()

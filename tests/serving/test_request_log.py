@@ -5,6 +5,7 @@ import logging
 import secrets
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from datetime import datetime
 from types import FrameType
@@ -75,6 +76,20 @@ def test_no_line_has_a_short_wrong_secret_of_a_link(
 ) -> None:
     made = RequestRecord("GET", "GET /s/short-guess HTTP/1.1")
     assert "short-guess" not in line_of(made, NOW)
+
+
+@pytest.mark.parametrize("line_of", [plain_line, json_line])
+def test_long_texts_of_clients_are_not_kept_in_memory(line_of: LineOf) -> None:
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            made = record("a")
+            made.referer = made.agent = f"{number}{8000 * 'x'}"
+            line_of(made, NOW)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1 << 20  # all of them are 16 MB
 
 
 def test_lines_are_written_together_in_a_moment() -> None:

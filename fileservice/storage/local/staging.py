@@ -32,7 +32,10 @@ def create(directory: bytes, mode: int = permissions.PRIVATE) -> tuple[int, byte
     """
     while True:
         path = b"%b/%b%08x" % (directory, _process, next(_numbers))
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        except FileExistsError:  # of the clone of a machine that had this process in its memory
+            continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             swept = os.fstat(descriptor).st_nlink == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fileservice.storage import open_store
-from fileservice.storage.local import LocalStore
+from fileservice.storage.local import LocalStore, staging
 from tests.storage.local.conftest import StagedFiles
 from tests.storage.local.processes import StartChild
 from tests.storage.store_contract import NAME, content_of, publish, read
@@ -42,6 +42,20 @@ def test_sweep_removes_the_file_of_a_killed_writer_and_spares_that_of_a_live_one
     live.kill()
     store.sweep()
     assert staged_files() == []
+
+
+def test_name_that_the_clone_of_a_machine_has_given_is_left_to_it(tmp_path: Path) -> None:
+    """Processes that are copied with their memory go on with the same names."""
+    directory = os.fsencode(tmp_path)
+    descriptor, path = staging.create(directory)
+    name, number = path[:-8], int(path[-8:], 16)
+    other = Path(os.fsdecode(b"%b%08x" % (name, number + 1)))
+    other.write_bytes(b"of the other")
+    another, another_path = staging.create(directory)
+    os.close(descriptor)
+    os.close(another)
+    assert another_path == b"%b%08x" % (name, number + 2)
+    assert other.read_bytes() == b"of the other"
 
 
 def test_opening_a_store_sweeps_it(
