@@ -7,7 +7,7 @@ import random
 import re
 import secrets
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,6 @@ SIZE = SMALL + (4 << 20)
 HALF = SIZE // 2
 FIELDS = 256 << 10
 """More bytes than the heads of the requests and responses have, and a block of the proxy."""
-
-
-@pytest.fixture
-def person(server: LiveServer, tmp_path: Path) -> Person:
-    return Person(server.url, tmp_path)
-
-
-@pytest.fixture
-def proxy(server: LiveServer) -> Iterator[FaultyProxy]:
-    with FaultyProxy(server.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture

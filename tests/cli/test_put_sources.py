@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -26,17 +25,6 @@ from tests.support.servers import LiveServer
 from tests.support.wire import eventually
 
 SIZE = SMALL + (4 << 20)
-
-
-@pytest.fixture
-def person(server: LiveServer, tmp_path: Path) -> Person:
-    return Person(server.url, tmp_path)
-
-
-@pytest.fixture
-def proxy(server: LiveServer) -> Iterator[FaultyProxy]:
-    with FaultyProxy(server.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture(scope="module")

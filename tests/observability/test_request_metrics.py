@@ -1,8 +1,5 @@
 """What is counted of requests, as Prometheus reads it."""
 
-import sys
-from types import FrameType
-
 from prometheus_client.parser import text_string_to_metric_families
 
 from fileservice.observability import (
@@ -13,6 +10,7 @@ from fileservice.observability import (
 )
 from fileservice.observability.exposition import StoreFigures, text
 from fileservice.request_record import RequestRecord, StageTimes
+from tests.support.counted_calls import counted_calls
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -233,22 +231,13 @@ def test_to_count_a_request_and_its_call_of_the_store_costs_few_calls() -> None:
     store.stat()
     metrics.waited(0.0)
     requests = [record() for _ in range(100)]
-    calls = 0
-
-    def count(_frame: FrameType, event: str, _argument: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
+    with counted_calls(in_c=True) as calls:
         for each in requests:
             metrics.begun(each)
             store.stat()
             metrics.ended(each)
         metrics.waited(0.0)
-    finally:
-        sys.setprofile(None)
-    assert calls <= 17 * len(requests)
+    assert calls.count <= 17 * len(requests)
 
 
 def test_what_the_store_does_not_say_is_missing() -> None:

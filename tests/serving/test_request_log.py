@@ -3,17 +3,16 @@
 import json
 import logging
 import secrets
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable
 from datetime import datetime
-from types import FrameType
 
 import pytest
 
 from fileservice.request_record import RequestRecord, StageTimes
 from fileservice.serving.request_log import RequestLog, json_line, plain_line
+from tests.support.counted_calls import counted_calls
 
 LineOf = Callable[[RequestRecord, float], str]
 NOW = 1_800_000_000.0
@@ -169,18 +168,9 @@ def test_the_line_of_a_request_costs_few_calls() -> None:
     log = RequestLog(logging.Logger("lines"), as_json=False)
     log.write = written.extend
     requests = [record("a") for _ in range(100)]
-    calls = 0
-
-    def count(_frame: FrameType, event: str, _argument: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
+    with counted_calls(in_c=True) as calls:
         for each in requests:
             log.ended(each)
         log.flush()
-    finally:
-        sys.setprofile(None)
     assert len(written) == len(requests)
-    assert calls <= 15 * len(requests)
+    assert calls.count <= 15 * len(requests)

@@ -1,12 +1,10 @@
 """What small requests cost: calls of Python functions, which do not depend on the machine."""
 
-import sys
-from types import FrameType
-
 import pytest
 from flask import Flask
 from werkzeug.test import create_environ
 
+from tests.support.counted_calls import counted_calls
 from tests.web.application import application
 
 KIB = 1024
@@ -39,25 +37,15 @@ def calls(
     The least of several counts: where seconds have passed, a request also sweeps expired files.
     {} in the path is another number for each of them.
     """
-    count = 0
-
-    def profile(_frame: FrameType, event: str, _argument: object) -> None:
-        nonlocal count
-        count += event == "call"
-
     started: list[str] = []
     counts: list[int] = []
     for number in range(5):
         environ = create_environ(path.format(number), method=method, headers=fields, data=body)
-        count = 0
-        sys.setprofile(profile)
-        try:
+        with counted_calls() as counted:
             response = app.wsgi_app(environ, lambda status, _fields: started.append(status))
-        finally:
-            sys.setprofile(None)
         response.close()
         assert started.pop().startswith(f"{expected} ")
-        counts.append(count)
+        counts.append(counted.count)
     return min(counts[1:])
 
 
