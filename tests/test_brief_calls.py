@@ -21,6 +21,15 @@ def run_at_once(executor: ThreadExecutor, calls: list[Callable[[], object]]) -> 
     return [greenlet.exception or greenlet.value for greenlet in greenlets]
 
 
+def begun_call(executor: ThreadExecutor, may_end: threading.Event) -> gevent.Greenlet:
+    """Return a call that a thread is making, until it may end; others are in later batches."""
+    begun = threading.Event()
+    greenlet = gevent.spawn(executor.run_brief, lambda: begun.set() or may_end.wait(60))
+    while not begun.is_set():
+        gevent.sleep(0.001)
+    return greenlet
+
+
 def test_calls_that_come_together_run_one_after_the_other_in_one_thread() -> None:
     executor, done = ThreadExecutor(threads=4), list[int]()
 
@@ -109,8 +118,7 @@ def test_more_calls_than_a_batch_has_are_all_made() -> None:
 
 def test_event_loop_goes_on_beside_a_call_that_does_not_end() -> None:
     executor, may_end = ThreadExecutor(threads=2), threading.Event()
-    greenlets = [gevent.spawn(executor.run_brief, may_end.wait, 60)]
-    gevent.sleep(0.01)
+    greenlets = [begun_call(executor, may_end)]
     for number in range(100):
         gevent.sleep(0)
         if number % 50 == 0:
@@ -164,8 +172,7 @@ def test_event_loop_mostly_waits_while_a_call_is_made() -> None:
 
 def test_calls_that_wait_for_a_thread_are_delayed() -> None:
     executor, may_end = ThreadExecutor(threads=1), threading.Event()
-    greenlets = [gevent.spawn(executor.run_brief, may_end.wait, 60)]
-    gevent.sleep(0.01)
+    greenlets = [begun_call(executor, may_end)]
     assert executor.delay() == 0.0
     greenlets.append(gevent.spawn(executor.run_brief, lambda: None))
     while executor.delay() < 0.01:
