@@ -48,14 +48,18 @@ class Watched:
         self.page.on(event, listener)  # type: ignore[call-overload]
 
     def release(self) -> None:
-        """Leave the page for another test: without listeners, limits and what is on it."""
+        """Leave the page for another test: without listeners, limits and what is on it.
+
+        What is on it goes first, and its uploads with it: when a limit ends, the rest of an upload
+        is sent at once.
+        """
         for event, listener in self._listeners:
             self.page.remove_listener(event, listener)
+        self.page.goto("about:blank")
+        self.page.unroute_all()
         if self._session:
             self.network()
             self._session.detach()
-        self.page.unroute_all()
-        self.page.goto("about:blank")
 
     def _hear(self, message: "ConsoleMessage") -> None:
         if message.type in ("error", "warning"):
