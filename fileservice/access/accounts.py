@@ -64,14 +64,16 @@ class QuotaAccounts:
         counter = counter_of(owner, self._records.read(owner))
         return None if counter.counted is None else counter.stored
 
-    def release(self, uploader: str, reservation: str) -> None:
+    def release(self, uploader: str, reservation: str, may_have_been_published: bool) -> None:
         """Release what was reserved for an upload that was removed. Blocks. Raise nothing.
 
-        `uploader` is whom the upload belonged to, see `storage.Owner.of_upload`.
+        `uploader` is whom the upload belonged to, see `storage.Owner.of_upload`. There is no file
+        of the upload, or no longer.
         """
+        release = _withdraw if may_have_been_published else _release
         for owner, name in Owner.of_upload(uploader, reservation).accounts:
             try:
-                self.change(owner, partial(_release, name))
+                self.change(owner, partial(release, name))
             except StorageError as error:
                 _log.warning("a reservation stays until it lapses: %s", describe_error(error))
 
@@ -203,3 +205,7 @@ def _delete(
 
 def _release(reservation: str, counter: UsageCounter) -> UsageCounter:
     return counter.release(reservation)
+
+
+def _withdraw(reservation: str, counter: UsageCounter) -> UsageCounter:
+    return counter.withdraw(reservation, time.time())

@@ -8,6 +8,7 @@ and what is reserved is never less than what the principal's files have, wheneve
     hold        while bytes arrive: the reservation grows, and is renewed
     commit      once the file is visible: its size takes the place of the reservation
     release     once it is certain that no file becomes visible
+    withdraw    once it is certain that no file is visible any more
 
 An upload that replaces a file of the same owner reserves the difference. Once that file is gone, by
 whichever request, the reservation grows by what the file had, in the same step in which the file is
@@ -150,6 +151,18 @@ class UsageCounter:
     def release(self, name: str) -> Self:
         """Return the counter without this reservation, of which there is no file."""
         return self._without(name)._without_file(name)
+
+    def withdraw(self, name: str, now: float) -> Self:
+        """Return the counter after an upload was removed whose file may have been published.
+
+        If there was a file, it was deleted or replaced, and may have yet to be given back. So the
+        reservation stays with nothing until it lapses (see `delete`).
+        """
+        held = self.reservations.get(name)
+        if not held:
+            return self
+        spent = Reserved(Amount(), now + LEASE)
+        return self._with(name, spent)._without_file(name)
 
     def _without(self, name: str) -> Self:
         kept = {other: held for other, held in self.reservations.items() if other != name}

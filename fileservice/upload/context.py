@@ -11,7 +11,7 @@ from fileservice.upload.policy import UploadPolicy
 from fileservice.upload.staged_checks import StagedChecks
 
 
-def _keep(_owner: str, _reservation: str) -> None:
+def _keep(_owner: str, _reservation: str, _may_have_been_published: bool) -> None:
     """Release nothing, where there are no quotas."""
 
 
@@ -27,8 +27,9 @@ class UploadContext:
     store: Store
     policy: UploadPolicy
     executor: Executor
-    release_reservation: Callable[[str, str], None] = _keep
-    """Releases what was reserved for an upload, given its owner and the name of the reservation.
+    release_reservation: Callable[[str, str, bool], None] = _keep
+    """Releases what was reserved for an upload, given its owner, the name of the reservation, and
+    whether a file may have been published, which is then gone.
 
     It is called for uploads that are removed, on whoever's behalf. It blocks, and raises nothing.
     """

@@ -286,7 +286,7 @@ class TestReservationsOfUploads:
                 process.put("a.txt", 31)
         process.put("a.txt", 30)
 
-        process.accounts.release(CI, reservation.name)
+        process.accounts.release(CI, reservation.name, False)
         assert used(store) == Amount(30, 1)
 
     def test_reservations_of_unfinished_uploads_are_restored_with_a_lost_counter(
@@ -372,7 +372,7 @@ def test_a_store_that_fails_when_an_upload_ends_fails_no_upload(
 
     monkeypatch.setattr(store.usage, "update", fail)
     reservation.commit(60)
-    process.accounts.release(CI, "x")
+    process.accounts.release(CI, "x", False)
 
 
 def test_the_attribute_names_the_owner_and_the_reservation(root: Path, store: LocalStore) -> None:

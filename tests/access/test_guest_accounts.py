@@ -121,7 +121,7 @@ def test_reservations_are_resumed_by_the_name_of_both(process: Process) -> None:
     resumed = process.account().reserve(40, name=begun.name)
     assert resumed.name == begun.name
     assert process.amounts() == (Amount(40, 1), Amount(40, 1))
-    process.accounts.release(GUEST, begun.name)
+    process.accounts.release(GUEST, begun.name, False)
     assert process.amounts() == (Amount(), Amount())
 
 

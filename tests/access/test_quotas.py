@@ -129,7 +129,23 @@ class TestReservations:
         counter, name = reserve(counter, 60)
         counter = counter.delete(name, 60, counter.basis)
         assert counter.total == Amount(40, 1)
-        assert counter.release(name).total == Amount(40, 1)  # its upload has expired
+        assert counter.withdraw(name, NOW).total == Amount(40, 1)  # its upload has expired
+
+    def test_an_upload_is_removed_after_its_file_was_replaced_and_before_that_is_given_back(
+        self,
+    ) -> None:
+        """Its process died after it had published the file, and the upload expires."""
+        counter, old = reserve(EMPTY, 60)
+        basis, replaces = counter.basis, ReplacedFile(old, 60)
+        new = counter.new_reservation()
+        counter = counter.hold(QUOTA, new, Amount(80, 1), NOW, replaces=replaces)
+
+        counter = counter.withdraw(old, NOW)
+        assert counter.total == Amount(80, 1)
+        counter = counter.delete(old, 60, basis).commit(new, 80)
+
+        assert counter.total == Amount(80, 1)
+        assert recounted(counter, Amount(80, 1), LATER).reservations == {}
 
     def test_more_deletions_than_files_do_not_raise_the_quota(self) -> None:
         counter = EMPTY.delete("", 1000, EMPTY.basis)
@@ -481,7 +497,7 @@ def test_the_files_never_exceed_the_quota_and_the_counter_never_misses_a_byte(
         elif step == "expire":  # the upload of a process that died, and of which no file is left
             dead = ordered(counter.reservations.keys() - running.keys() - files.keys())
             if dead:
-                counter = counter.release(dead[number % len(dead)])
+                counter = counter.withdraw(dead[number % len(dead)], now)
         elif step == "recount":
             if seen is None:
                 now += number * 10  # some reservations may have lapsed

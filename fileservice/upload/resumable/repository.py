@@ -67,7 +67,8 @@ class UploadRepository:
         """Remove the bytes and keep the record, for clients that ask how the upload ended."""
         self._executor.run_io(writer.end, status.record.to_bytes())
         if status.record.reservation and not status.file:
-            self._executor.run_io(self._release_quota, status.record)
+            # An earlier attempt may have published it, and somebody deleted the file since.
+            self._executor.run_io(self._release_quota, status.record, True)
 
     def end_published(self, writer: ResumableWriter, status: UploadStatus) -> bool:
         """End an upload whose file is published; return False if the record cannot be written.
@@ -199,7 +200,7 @@ class UploadRepository:
         Then the reservation counts until it lapses, and a recount finds the file.
         """
         if not (status.record.reservation and status.is_publishable and self._is_stored(status)):
-            self._release_quota(status.record)
+            self._release_quota(status.record, status.is_publishable)
 
     def _is_stored(self, status: UploadStatus) -> bool:
         record = status.record
@@ -212,9 +213,9 @@ class UploadRepository:
             return True  # for all that is known
         return stored.owner == Owner.of_upload(record.owner, record.reservation)
 
-    def _release_quota(self, record: UploadRecord) -> None:
+    def _release_quota(self, record: UploadRecord, may_have_been_published: bool) -> None:
         if record.reservation:
-            self._release(record.owner, record.reservation)
+            self._release(record.owner, record.reservation, may_have_been_published)
 
 
 def _offset(record: UploadRecord, stored: StoredUpload) -> int:
