@@ -12,9 +12,9 @@ from tests.clients.checks import assert_kept, assert_survives, assert_whole
 from tests.clients.clients import PERSISTENT, Client
 from tests.clients.conftest import first_client
 from tests.clients.fault_proxy import FaultProxy, Link, random_plan
-from tests.clients.workers import worker_with
 from tests.support.servers import LiveServer
 from tests.support.wire import eventually
+from tests.support.workers import worker_with
 
 MIB = 1024 * 1024
 

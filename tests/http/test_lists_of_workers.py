@@ -1,14 +1,13 @@
 """Lists while files come and go: each worker sees at once what others have done."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.clients.workers import worker_with
 from tests.support.servers import LiveServer
-from tests.support.wire import Wire, eventually, request
+from tests.support.wire import Wire, request
+from tests.support.workers import wires_to_both_workers
 
 pytestmark = pytest.mark.usefixtures("over_a_directory")
 
@@ -19,24 +18,6 @@ def server(start_server: Callable[..., LiveServer]) -> LiveServer:
     return start_server(WORKERS="2")
 
 
-@contextlib.contextmanager
-def wires_to_all_workers(server: LiveServer) -> Iterator[list[Wire]]:
-    """One connection to each worker."""
-    with contextlib.ExitStack() as stack:
-        wires: dict[int, Wire] = {}
-
-        def connect() -> bool:
-            wire = stack.enter_context(Wire(server))
-            assert wire.ask(request("GET /healthz")).status == 200
-            pid = worker_with(server, wire.socket.getsockname()[1])
-            assert pid
-            wires.setdefault(pid, wire)
-            return len(wires) == 2
-
-        eventually(connect)
-        yield list(wires.values())
-
-
 def listed(wire: Wire, prefix: str = "") -> list[str]:
     answer = wire.ask(request(f"GET /download?limit=100&prefix={prefix}"))
     assert answer.status == 200
@@ -44,7 +25,7 @@ def listed(wire: Wire, prefix: str = "") -> list[str]:
 
 
 def test_what_one_worker_has_acknowledged_is_in_the_list_of_the_other(server: LiveServer) -> None:
-    with wires_to_all_workers(server) as wires:
+    with wires_to_both_workers(server) as wires:
         assert [listed(wire) for wire in wires] == [[], []]
         for number in range(40):
             here, there = wires[number % 2], wires[1 - number % 2]
@@ -60,7 +41,7 @@ def test_what_one_worker_has_acknowledged_is_in_the_list_of_the_other(server: Li
 def test_what_another_program_does_is_in_the_list_of_every_worker(
     server: LiveServer, tmp_path: Path
 ) -> None:
-    with wires_to_all_workers(server) as wires:
+    with wires_to_both_workers(server) as wires:
         assert [listed(wire) for wire in wires] == [[], []]
         for number in range(10):
             aside = tmp_path / "aside"
@@ -81,12 +62,12 @@ def test_workers_that_replace_killed_ones_list_what_those_have_acknowledged(
 ) -> None:
     expected = []
     for turn in range(2):
-        with wires_to_all_workers(server) as wires:
+        with wires_to_both_workers(server) as wires:
             for number, wire in enumerate(wires):
                 name = f"{turn}-{number}.txt"
                 assert wire.ask(request(f"PUT /upload/{name}", body=b"text")).status == 201
                 expected.append(name)
                 assert [listed(each) for each in wires] == [expected, expected]
         server.kill_workers()
-    with wires_to_all_workers(server) as wires:
+    with wires_to_both_workers(server) as wires:
         assert [listed(wire) for wire in wires] == [expected, expected]

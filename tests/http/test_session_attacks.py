@@ -1,6 +1,5 @@
 """Attacks on sessions of a running service with two workers; each test is one of them."""
 
-import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,10 +10,10 @@ import pytest
 
 from fileservice.access.signing import serializer
 from tests.access.rules import SECRET, token
-from tests.clients.workers import worker_with
 from tests.support.people import ADA, CI, AccessFileOnDisk, browser, sign_in, sign_out
 from tests.support.servers import LiveServer
 from tests.support.wire import Wire, eventually, request
+from tests.support.workers import wires_to_both_workers
 
 Start = Callable[..., LiveServer]
 COOKIE = "fileservice-session"
@@ -43,20 +42,6 @@ def session(server: LiveServer, secret: str = SECRET) -> str:
     with browser(server) as client:
         assert sign_in(client, secret).status_code == 303
         return client.cookies[COOKIE]
-
-
-@contextlib.contextmanager
-def each_worker(server: LiveServer) -> Iterator[list[Wire]]:
-    """A connection to each of the two workers."""
-    with contextlib.ExitStack() as stack:
-        found: dict[int, Wire] = {}
-        while len(found) < 2:
-            wire = stack.enter_context(Wire(server))
-            assert wire.ask(request("GET /healthz")).status == 200
-            worker = worker_with(server, wire.socket.getsockname()[1])
-            assert worker
-            found.setdefault(worker, wire)
-        yield list(found.values())
 
 
 def status(wire: Wire, cookie: str) -> int:
@@ -91,7 +76,7 @@ def test_session_with_any_change_is_nobodys_at_every_worker(start: Start) -> Non
         f"{text}{text}", f"{text},{text}", f"x{text}", text.replace(".", "%2E"), "." * 50, "",
         "x" * 5000,
     ]  # fmt: skip
-    with each_worker(server) as wires:
+    with wires_to_both_workers(server) as wires:
         for wire in wires:
             assert status(wire, f"{COOKIE}={text}") == 200
             accepted = [each for each in texts if status(wire, f"{COOKIE}={each}") != 401]
@@ -105,7 +90,7 @@ def test_text_that_was_signed_for_another_purpose_or_by_another_key_is_no_sessio
 ) -> None:
     server = start()
     text = session(server)
-    with each_worker(server) as wires:
+    with wires_to_both_workers(server) as wires:
         fields = serializer(KEY.encode(), "session 1").loads(text)
         for key, purpose, expected in (
             (KEY, "session 1", 200),  # so only the purpose or the key makes the difference
@@ -121,7 +106,7 @@ def test_text_that_was_signed_for_another_purpose_or_by_another_key_is_no_sessio
 
 def test_session_that_was_ended_at_one_worker_is_worthless_at_the_other(start: Start) -> None:
     server = start()
-    with each_worker(server) as wires:
+    with wires_to_both_workers(server) as wires:
         for one, other in (wires, reversed(wires)):
             text = session(server)
             # Some bits of the last character mean nothing, so these are the same session.
@@ -144,7 +129,7 @@ def test_services_with_keys_of_their_own_over_one_store_have_sessions_of_their_o
     texts = {server.url: session(server) for server in (one, other)}
 
     def seen(text: str) -> list[int]:
-        with each_worker(one) as first, each_worker(other) as second:
+        with wires_to_both_workers(one) as first, wires_to_both_workers(other) as second:
             return [status(wire, f"{COOKIE}={text}") for wire in first + second]
 
     assert seen(texts[one.url]) == [200, 200, 401, 401]

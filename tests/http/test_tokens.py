@@ -3,7 +3,6 @@
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -11,11 +10,11 @@ import pytest
 
 from fileservice.cli.access_edit import remove_token
 from tests.cli.commands import new_token
-from tests.clients.workers import worker_with
 from tests.support.request_ids import without_id
 from tests.support.servers import LiveServer
 from tests.support.tus import Tus
 from tests.support.wire import Answer, Wire, ask, chunked, eventually, request
+from tests.support.workers import wires_to_both_workers
 
 LINE = b"some text\n"
 PROMISED_SECONDS = 2
@@ -329,8 +328,7 @@ def test_change_counts_in_every_worker_within_the_promised_time(
     access: Access, start_server: Start
 ) -> None:
     server = start_server(ACCESS_FILE=str(access.path), ANONYMOUS="none", WORKERS="2")
-    with ExitStack() as stack:
-        wires = _one_for_each_worker(server, stack)
+    with wires_to_both_workers(server) as wires:
         ask_all = request("GET /download", access.field("all"))
         assert [wire.ask(ask_all).status for wire in wires] == [200, 200]
 
@@ -349,22 +347,6 @@ def test_change_counts_in_every_worker_within_the_promised_time(
 def _await_statuses(wires: list[Wire], asked: bytes, status: int) -> None:
     """Wait until all workers give this answer, for no longer than is promised."""
     eventually(lambda: {wire.ask(asked).status for wire in wires} == {status}, PROMISED_SECONDS)
-
-
-def _one_for_each_worker(server: LiveServer, stack: ExitStack) -> list[Wire]:
-    """Open connections until each of two workers has one."""
-    found: dict[int, Wire] = {}
-
-    def all_have_one() -> bool:
-        wire = stack.enter_context(Wire(server))
-        assert wire.ask(request("GET /healthz")).status == 200
-        worker = worker_with(server, wire.socket.getsockname()[1])
-        assert worker
-        found.setdefault(worker, wire)
-        return len(found) == len(server.workers()) == 2  # the second begins a little later
-
-    eventually(all_have_one)
-    return list(found.values())
 
 
 def test_broken_edit_keeps_the_rules_is_logged_once_and_makes_the_service_unready(

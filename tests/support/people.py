@@ -7,6 +7,7 @@ import httpx
 from tests.access.rules import SECRET, token
 from tests.support.servers import LiveServer
 from tests.support.wire import ask, eventually, request
+from tests.support.workers import wires_to_both_workers
 
 ADA = '[users."ada@example.org"]\nscopes = ["list", "read", "write", "delete"]\n'
 STAFF = '[groups.staff]\nscopes = ["list", "read"]\n'
@@ -44,13 +45,22 @@ def sign_out(client: httpx.Client) -> httpx.Response:
     return client.post("/sign-out", headers=own)
 
 
-def status(server: LiveServer, cookies: httpx.Cookies, times: int = 1) -> set[int]:
-    """The statuses of the list, for the owner of these cookies, on connections of their own."""
-    cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    asked = request("GET /download", "Accept: */*", f"Cookie: {cookie}")
-    return {ask(server, asked).status for _ in range(times)}
+def status(server: LiveServer, cookies: httpx.Cookies) -> int:
+    """The status of the list, for the owner of these cookies, on a connection of its own."""
+    return ask(server, _list_for(cookies)).status
+
+
+def statuses(server: LiveServer, cookies: httpx.Cookies) -> set[int]:
+    """The statuses of the list from both workers."""
+    with wires_to_both_workers(server) as wires:
+        return {wire.ask(_list_for(cookies)).status for wire in wires}
 
 
 def await_status(server: LiveServer, cookies: httpx.Cookies, expected: int) -> None:
-    """Wait until every worker answers a request for the list with this status."""
-    eventually(lambda: status(server, cookies, times=8) == {expected})
+    """Wait until both workers answer a request for the list with this status."""
+    eventually(lambda: statuses(server, cookies) == {expected})
+
+
+def _list_for(cookies: httpx.Cookies) -> bytes:
+    cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return request("GET /download", "Accept: */*", f"Cookie: {cookie}")

@@ -1,15 +1,36 @@
-"""Which worker process has a connection."""
+"""Which worker process has a connection, and a connection to each of two workers."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.processes import open_files
 from tests.support.servers import LiveServer
+from tests.support.wire import Wire, eventually, request
 
 
 def worker_with(server: LiveServer, port: int) -> int | None:
     """The process id of the worker with the connection from this port, once it has taken it."""
     connection = f"socket:[{_inode(server.port, port)}]"
     return next((pid for pid in server.workers() if connection in open_files(pid)), None)
+
+
+@contextlib.contextmanager
+def wires_to_both_workers(server: LiveServer) -> Iterator[list[Wire]]:
+    """A connection to each of the two workers of a server."""
+    with contextlib.ExitStack() as stack:
+        found: dict[int, Wire] = {}
+
+        def both_have_one() -> bool:
+            wire = stack.enter_context(Wire(server))
+            assert wire.ask(request("GET /healthz")).status == 200
+            worker = worker_with(server, wire.socket.getsockname()[1])
+            assert worker
+            found.setdefault(worker, wire)
+            return len(found) == 2
+
+        eventually(both_have_one)
+        yield list(found.values())
 
 
 def _inode(local: int, remote: int) -> int:
