@@ -7,7 +7,6 @@ takes from sockets, threads and locks nothing that gevent would have to replace 
 """
 
 import gc
-import importlib.metadata
 import multiprocessing
 import os
 import subprocess
@@ -31,6 +30,8 @@ _context.set_forkserver_preload(
         "gunicorn.app.wsgiapp",
         "gunicorn.glogging",
         "gunicorn.workers.ggevent",
+        "tests.support.forked",
+        "tests.support.done_once",
     ]
 )
 
@@ -97,18 +98,7 @@ def _run(command: list[str], directory: str, environ: dict[str, str], log: str) 
     os.environ.update(magic | environ)
     warnings.simplefilter("error", ResourceWarning)
     gc.freeze()  # what has been imported stays, and gevent looks for no lock in it that is held
-    _do_once_what_each_worker_would_do()
     sys.argv = command
     from gunicorn.app.wsgiapp import run
 
     run()
-
-
-def _do_once_what_each_worker_would_do() -> None:
-    from flask import Flask
-    from jinja2 import FileSystemBytecodeCache
-
-    # Compiled templates are kept in the directory for temporary files, which is that of the run.
-    Flask.jinja_options["bytecode_cache"] = FileSystemBytecodeCache()
-    # gevent reads the metadata of all installed packages 25 times to find plugins.
-    importlib.metadata.entry_points = importlib.metadata.entry_points().select
