@@ -60,6 +60,7 @@ def test_axe_finds_nothing_wrong_in_any_state_of_the_page(
     assert_accessible(tab)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [320, pytest.param(768, marks=pytest.mark.thorough)])
 def test_axe_finds_nothing_wrong_on_small_screens(
     open_page: Open,
@@ -103,6 +104,7 @@ def test_without_javascript_the_page_lists_uploads_and_explains(
     assert tab.page.get_by_role("button", name="Delete").count() == 0
 
 
+@pytest.mark.thorough
 def test_an_error_page_is_accessible_too(
     open_page: Open, assert_accessible: Callable[[Watched], None], scheme: str
 ) -> None:
@@ -113,6 +115,7 @@ def test_an_error_page_is_accessible_too(
     assert_accessible(tab)
 
 
+@pytest.mark.thorough
 def test_the_description_of_the_api_is_accessible_too(
     open_page: Open, assert_accessible: Callable[[Watched], None], scheme: str
 ) -> None:

@@ -332,6 +332,7 @@ def test_a_script_of_an_allowed_origin_uses_a_token_and_never_the_password_of_th
     assert challenge.startswith("Bearer")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("who", [thorough("with_password"), "named_by_a_proxy"])
 def test_where_all_origins_are_allowed_no_page_gets_what_its_reader_may(
     request: pytest.FixtureRequest, who: str
@@ -351,6 +352,7 @@ def test_where_all_origins_are_allowed_no_page_gets_what_its_reader_may(
     visited.assert_unchanged()
 
 
+@pytest.mark.thorough
 def test_where_all_origins_are_allowed_every_page_may_do_what_strangers_may(
     strangers: Visit,
 ) -> None:

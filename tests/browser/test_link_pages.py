@@ -138,6 +138,7 @@ def test_browser_sends_no_referer_from_the_page_of_a_link(
     assert not [one for one in tab.requests if made.secret in one.headers.get("referer", "")]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [320, pytest.param(1280, marks=pytest.mark.thorough)])
 def test_pages_of_links_are_accessible(
     server: LiveServer,

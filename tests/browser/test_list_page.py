@@ -142,6 +142,7 @@ def test_the_first_of_ten_thousand_files_are_painted_as_soon_as_a_hundred(
     assert fastest[1] <= 2 * fastest[0], painted
 
 
+@pytest.mark.thorough
 def test_the_list_does_not_shift_while_it_loads(
     open_page: Open, new_context: Callable[..., "BrowserContext"], many: Callable[[int], None]
 ) -> None:
@@ -249,6 +250,7 @@ def test_text_is_previewed_as_text_in_which_nothing_runs(
     assert text.text_content() == shown
 
 
+@pytest.mark.thorough
 def test_a_table_is_previewed_as_a_table(open_page: Open, server: LiveServer) -> None:
     (server.store / "a.csv").write_text('name;note\r\n"Ada ""A""";"one\ntwo; three"\r\nBob;\n')
     (server.store / "b.csv").write_text("n\n" + "x\n" * 600)
@@ -376,6 +378,7 @@ def test_a_file_that_was_replaced_meanwhile_is_not_deleted(
     assert server.published() == ["a.txt"]
 
 
+@pytest.mark.thorough
 def test_a_failed_deletion_is_shown_and_the_file_again(open_page: Open, server: LiveServer) -> None:
     (server.store / "a.txt").write_bytes(b"x")
     tab = open_page()

@@ -96,6 +96,7 @@ def origin() -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "break_at",
     [

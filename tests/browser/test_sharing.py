@@ -113,6 +113,7 @@ def test_guests_are_asked_for_files(
     assert link["upload"] == {"prefix": "from-ada-", "files": 5, "bytes": 512 * 1024 * 1024}
 
 
+@pytest.mark.thorough
 def test_a_link_for_guests_has_no_limits_unless_they_are_filled_in(
     sharing: tuple[Watched, LiveServer, dict[str, str]],
 ) -> None:
@@ -178,6 +179,7 @@ def test_what_its_maker_shares_a_stranger_downloads_and_the_maker_sees_it(
     stranger.assert_in_order()
 
 
+@pytest.mark.thorough
 def test_whom_its_maker_asks_for_files_sends_them_and_the_maker_sees_them(
     sharing: tuple[Watched, LiveServer, dict[str, str]],
     new_context: NewContext,

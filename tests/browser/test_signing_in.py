@@ -110,6 +110,7 @@ def test_person_signs_in_at_the_provider(new_context: NewContext, member: LiveSe
     assert "ada@example.org" in page.get_by_role("banner").inner_text()
 
 
+@pytest.mark.thorough
 def test_person_without_rights_reads_that_it_has_none(
     new_context: NewContext, member: LiveServer
 ) -> None:
@@ -138,6 +139,7 @@ def test_link_of_an_attacker_does_not_sign_in_a_browser_that_did_not_begin(
     assert victim.url.startswith(f"{member.url}/sign-in?")
 
 
+@pytest.mark.thorough
 def test_removed_group_changes_the_page_at_once(
     new_context: NewContext, member: LiveServer, access_file: AccessFileOnDisk
 ) -> None:
@@ -213,6 +215,7 @@ SIGN_IN_FORM = """
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "policy", ["unsafe-url", pytest.param("no-referrer", marks=pytest.mark.thorough)]
 )
@@ -236,6 +239,7 @@ def test_page_of_another_site_signs_nobody_in_as_somebody_else(
     assert context.cookies(member.url) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [320, pytest.param(1440, marks=pytest.mark.thorough)])
 def test_axe_finds_nothing_wrong_with_signing_in(
     open_page: Open,

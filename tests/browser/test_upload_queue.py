@@ -311,6 +311,7 @@ def test_all_uploads_are_paused_and_resumed_together_and_their_list_is_folded(
     assert_stored(server.url, files)
 
 
+@pytest.mark.thorough
 def test_uploads_that_run_stand_above_those_that_are_done(open_page: Open, make_file: Make) -> None:
     tab = open_page()
     tab.choose(make_file("a.txt"))
@@ -354,6 +355,7 @@ def test_a_form_that_is_refused_without_scripts_says_so_in_german(
     assert tab.page.locator("[lang=en]").count() == 0
 
 
+@pytest.mark.thorough
 def test_the_upload_side_fits_on_narrow_screens_with_large_targets(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
@@ -413,6 +415,7 @@ def test_a_file_that_is_chosen_before_the_scripts_run_is_uploaded(
     assert server.published() == ["a.txt"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [320, pytest.param(1280, marks=pytest.mark.thorough)])
 def test_axe_finds_nothing_wrong_in_any_state_of_the_queue(
     open_page: Open,

@@ -254,6 +254,7 @@ def test_nothing_runs_that_a_page_of_the_same_origin_embeds(
     assert tries(page, f"{server.url}/download/", EVERYTHING) == set()
 
 
+@pytest.mark.thorough
 def test_nothing_runs_that_a_page_of_another_origin_embeds(
     new_context: "Callable[..., BrowserContext]", server: LiveServer, permissive: str
 ) -> None:

@@ -208,6 +208,7 @@ def test_an_upload_waits_while_there_is_no_network(
     assert_stored(server.url, [file])
 
 
+@pytest.mark.thorough
 def test_an_upload_waits_while_the_server_still_holds_its_earlier_request(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
@@ -299,6 +300,7 @@ def test_the_page_may_be_reached_by_another_name_than_the_public_one(
     assert_stored(server.url, [file])
 
 
+@pytest.mark.thorough
 def test_a_download_in_the_middle_of_an_upload_does_not_end_it(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:

@@ -31,6 +31,7 @@ EVERY_FAULT = (
 CHUNKED = ("--chunk-size", str(MIB))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.thorough)])
 def test_uploads_survive_every_kind_of_connection_fault(
     tus_server: LiveServer,

@@ -186,6 +186,7 @@ def test_a_resumable_upload_continues_at_another_replica_after_kill_9(cluster: C
     assert httpx.get(f"{second.url}/download/resumed.bmp", timeout=60).content == DATA
 
 
+@pytest.mark.thorough
 def test_an_upload_in_one_request_is_whole_or_absent_after_kill_9(cluster: Cluster) -> None:
     victim, other, _ = cluster.replicas
 
@@ -284,6 +285,7 @@ def test_a_refusal_passes_the_proxy_before_the_body_is_sent(
     assert '"extension-not-allowed"' in done.stdout
 
 
+@pytest.mark.thorough
 def test_addresses_in_answers_are_those_of_the_proxy(cluster: Cluster) -> None:
     answer = httpx.put(f"{cluster.url}/upload/where.txt", content=b"here")
     assert answer.headers["Location"] == f"{cluster.url}/download/where.txt"

@@ -106,6 +106,7 @@ def test_upload_is_reported_if_the_file_is_there(tmp_path: Path, step: int) -> N
     assert outcomes == {(False, False), (True, False), (True, True)}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("step", STEPS)
 def test_upload_that_is_repeated_and_deleted_is_reported_once(tmp_path: Path, step: int) -> None:
     def check(queue: Queue, _acknowledged: bool) -> None:
@@ -116,6 +117,7 @@ def test_upload_that_is_repeated_and_deleted_is_reported_once(tmp_path: Path, st
     kill_at_every_line(tmp_path, lambda _queue: None, lambda queue: upload(queue, NEW), check, step)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("step", STEPS)
 def test_upload_that_is_acknowledged_as_repeated_is_reported_even_if_the_file_is_moved(
     tmp_path: Path, step: int
@@ -156,6 +158,7 @@ def test_replacement_is_reported_if_the_new_file_is_there(tmp_path: Path, step: 
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("step", STEPS)
 def test_deletion_is_reported_if_the_file_is_gone(tmp_path: Path, step: int) -> None:
     def check(queue: Queue, acknowledged: bool) -> None:

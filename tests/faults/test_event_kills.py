@@ -54,6 +54,7 @@ def test_every_acknowledged_upload_is_reported_whoever_is_killed(
         assert len({received.id for received in running.requests}) == len(reported)
 
 
+@pytest.mark.thorough
 def test_two_services_over_one_store_report_each_upload_once(
     start_server: Callable[..., LiveServer],
 ) -> None:

@@ -81,6 +81,7 @@ def html_page_from(number: int) -> bytes:
     return request(f"GET /upload?after={number:06}.txt")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "page",
     [

@@ -121,6 +121,7 @@ def test_session_that_was_ended_at_one_worker_is_worthless_at_the_other(start: S
             assert {status(other, cookie) for cookie in cookies} == {401}
 
 
+@pytest.mark.thorough
 def test_services_with_keys_of_their_own_over_one_store_have_sessions_of_their_own(
     start: Start, tmp_path: Path
 ) -> None:

@@ -266,6 +266,7 @@ for turn in range(100):
     assert list(index_of(root).names(b"")) == names_in(root)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "step", [29, *(pytest.param(step, marks=pytest.mark.thorough) for step in (7, 11))]
 )
