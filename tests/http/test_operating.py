@@ -379,6 +379,7 @@ def test_health_checks_share_one_probe_of_the_disk_a_second(
             while asked < 10 or time.monotonic() < begin + 2.5:
                 assert is_healthy(server)
                 asked += 1
+                time.sleep(0.05)  # strace makes each request costly
             return asked
 
         with ThreadPoolExecutor(8) as threads:

@@ -94,7 +94,7 @@ def test_one_of_many_that_lock_an_upload_succeeds(store: S3Store, another_store:
     store.locker.lock(upload).close()
 
 
-@pytest.mark.parametrize("copy", ["true", "false"])
+@pytest.mark.parametrize("copy", ["true", pytest.param("false", marks=pytest.mark.thorough)])
 def test_small_pieces_are_joined_in_their_order(open_s3: OpenStore, copy: str) -> None:
     store = open_s3(copy=copy)
     upload = store.uploads.create(b"record", None)
