@@ -21,7 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.support.seaweed import CREDENTIALS, Seaweed  # noqa: E402  # the tests' own
+from tests.support.ports import free_port  # noqa: E402  # the tests' own
+from tests.support.seaweed import CREDENTIALS, Seaweed  # noqa: E402
 
 _REPLICAS = 3
 _PREFIX = "store"
@@ -108,7 +109,7 @@ def running(directory: Path, *, replicas: int = _REPLICAS, workers: int = 1) -> 
     with contextlib.ExitStack() as stack:
         seaweed = Seaweed(directory / "seaweedfs", volumes=100, volume_mib=256)
         stack.callback(seaweed.stop)
-        port, *ports = _free_ports(1 + replicas)
+        port, *ports = [free_port() for _ in range(1 + replicas)]
         members = [
             Replica(seaweed.url(_PREFIX), directory / f"replica-{n}.log", n, workers) for n in ports
         ]
@@ -173,14 +174,6 @@ def _wait_for_port(port: int, process: "subprocess.Popen[bytes]") -> None:
         if process.poll() is not None:
             raise RuntimeError("nginx did not start")
         time.sleep(0.05)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 def main() -> None:

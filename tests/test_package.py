@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 from fileservice import __version__
-from tests.support.servers import ROOT, free_port
+from tests.support.ports import free_port
+from tests.support.servers import ROOT
 from tests.support.wire import eventually
 
 pytestmark = pytest.mark.timeout(300)  # building and installing are many processes

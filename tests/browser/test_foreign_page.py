@@ -13,8 +13,9 @@ import pytest
 from cluster.run import nginx as run_nginx
 from tests.access.rules import SECRET, token
 from tests.browser.conftest import REBOUND
+from tests.support.ports import free_port
 from tests.support.reverse_proxies import behind_sign_in
-from tests.support.servers import LiveServer, free_port
+from tests.support.servers import LiveServer
 from tests.support.tus import VERSION, named
 
 if TYPE_CHECKING:

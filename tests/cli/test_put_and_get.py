@@ -19,8 +19,9 @@ from fileservice.client.progress import NoProgress
 from fileservice.client.upload import SMALL
 from tests.cli.clients import Person
 from tests.support.faulty_proxy import FaultyProxy
+from tests.support.ports import free_port
 from tests.support.seaweed import SeaweedClient
-from tests.support.servers import LiveServer, S3LiveServer, free_port
+from tests.support.servers import LiveServer, S3LiveServer
 from tests.support.wire import eventually
 
 SIZE = SMALL + (4 << 20)

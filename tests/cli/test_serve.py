@@ -14,7 +14,8 @@ import pytest
 
 from tests.cli.commands import Done, run
 from tests.support.forked import ForkedProcess
-from tests.support.servers import ROOT, free_port
+from tests.support.ports import free_port
+from tests.support.servers import ROOT
 from tests.support.wire import eventually
 
 SERVE = ("fileservice", "serve")

@@ -11,7 +11,8 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 import pytest
 
 from cluster.run import proxy
-from tests.support.servers import ROOT, free_port
+from tests.support.ports import free_port
+from tests.support.servers import ROOT
 from tests.support.wire import Wire, ask, chunked, eventually, request
 
 BODY = b"a small body"

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from tests.support.links import LinkMaker
-from tests.support.servers import ROOT, LiveServer, free_port
+from tests.support.ports import free_port
+from tests.support.servers import ROOT, LiveServer
 from tests.support.wire import eventually
 
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "dashboard.json").read_text())

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from cluster.run import nginx as run_nginx
-from tests.support.servers import ROOT, LiveServer, free_port
+from tests.support.ports import free_port
+from tests.support.servers import ROOT, LiveServer
 from tests.support.wire import eventually
 
 DATA = b"".join(b"line %d\n" % number for number in range(100_000))

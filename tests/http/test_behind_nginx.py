@@ -8,8 +8,9 @@ from urllib.parse import urljoin
 import httpx
 
 from cluster.run import nginx as run_nginx
+from tests.support.ports import free_port
 from tests.support.reverse_proxies import ProxiedServer, documented_location
-from tests.support.servers import LiveServer, free_port
+from tests.support.servers import LiveServer
 from tests.support.tus import Tus, named
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}

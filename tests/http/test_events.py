@@ -16,8 +16,9 @@ import pytest
 
 from tests.http import test_expiry as uploads
 from tests.support.links import LinkMaker
+from tests.support.ports import free_port
 from tests.support.receiver import SECRET, Received, Receiver, receiver
-from tests.support.servers import ROOT, LiveServer, free_port
+from tests.support.servers import ROOT, LiveServer
 from tests.support.wire import Wire, eventually, request
 
 TEXT = uploads.TEXT

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from tests.support.forked import ForkedProcess
-from tests.support.servers import ROOT, free_port
+from tests.support.ports import free_port
+from tests.support.servers import ROOT
 from tests.support.wire import eventually
 
 CHECK = [sys.executable, "-m", "fileservice.healthcheck"]

@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.identity_provider import CLIENT, IdentityProvider, identity_provider
 from tests.support.people import ADA, CI, STAFF, AccessFileOnDisk, browser, sign_in
-from tests.support.servers import LiveServer, free_port
+from tests.support.ports import free_port
+from tests.support.servers import LiveServer
 from tests.support.wire import eventually
 
 Start = Callable[..., LiveServer]

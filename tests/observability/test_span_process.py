@@ -19,7 +19,8 @@ from fileservice.request_record import RequestRecord
 from tests.support.collector import Collector, collector
 from tests.support.descriptors import count_descriptors
 from tests.support.memory import resident
-from tests.support.servers import ROOT, free_port
+from tests.support.ports import free_port
+from tests.support.servers import ROOT
 from tests.support.wire import eventually
 
 LOGGER = "fileservice.observability.span_process"

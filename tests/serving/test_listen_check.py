@@ -9,7 +9,7 @@ import pytest
 from gunicorn.config import Config
 
 from fileservice.serving.listen_check import CannotListen, check_listeners
-from tests.support.servers import free_port
+from tests.support.ports import free_port
 
 FIRST_PORT_OF_ALL = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 """The first port that every user may have (ip(7)); Docker sets it to 0 in containers."""

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
+from tests.support.ports import free_port
 from tests.support.requirements import require
-from tests.support.servers import free_port
 from tests.support.wire import eventually
 
 # The test file of EICAR (European Institute for Computer Anti-Virus Research), in pieces, so that

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import httpx
 
-from tests.support.servers import ROOT, free_port
+from tests.support.ports import free_port
+from tests.support.servers import ROOT
 from tests.support.wire import eventually
 
 CLIENT = {"OIDC_CLIENT_ID": "files", "OIDC_CLIENT_SECRET": "a secret of the client"}

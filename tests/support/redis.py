@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
+from tests.support.ports import free_port
 from tests.support.requirements import require
-from tests.support.servers import free_port
 from tests.support.wire import eventually
 
 PASSWORD = "hunter2-of-redis"

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cluster.run import nginx
-from tests.support.servers import ROOT, LiveServer, free_port
+from tests.support.ports import free_port
+from tests.support.servers import ROOT, LiveServer
 from tests.support.sign_in import sign_in_server
 
 SET_UPS = ("forwarded fields", "public URL", "public URL, path not removed")

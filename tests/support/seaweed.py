@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.support.ports import free_port
 from tests.support.shared import end_with_the_run, made_once
 
 BUCKET = "files"
@@ -116,12 +116,7 @@ class Seaweed(SeaweedClient):
         directory.mkdir(parents=True, exist_ok=True)
         shutil.copy(FILER, directory)
         _rebuild_indexes(binary, directory)
-        with contextlib.ExitStack() as stack:
-            probes = [stack.enter_context(socket.socket()) for _ in _PORTS]
-            for probe in probes:
-                probe.bind(("127.0.0.1", 0))
-            numbers = [probe.getsockname()[1] for probe in probes]
-        self.ports = dict(zip(_PORTS, numbers, strict=True))
+        self.ports = {name: free_port() for name in _PORTS}
         super().__init__(self.ports)
         command = [binary, "-logtostderr=true", "server", f"-dir={directory}", "-s3", "-filer"]
         command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-volume.max={volumes}"]

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.forked import ForkedProcess
+from tests.support.ports import free_port
 from tests.support.seaweed import BucketPath, SeaweedClient
 
 ROOT = Path(__file__).parents[2]
@@ -27,14 +28,6 @@ DEFAULTS = {
 """Settings of every server for which a test gives no others."""
 _START_SECONDS = 60
 _STOP_SECONDS = 60
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class LiveServer:
