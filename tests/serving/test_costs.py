@@ -1,8 +1,8 @@
 """What requests cost, in system calls of the worker, which do not depend on what else runs.
 
-The bounds are what was counted when they were written, and about a tenth more; those of calls that
-wait are twice as high. Lower them when a request becomes cheaper, so that what was won is not lost
-unnoticed.
+The bounds are what was counted when they were written, and about a tenth more. Lower them when a
+request becomes cheaper, so that what was won is not lost unnoticed. Those of calls that wait are
+many times as high: how often a thread waits for another one depends on what else runs.
 """
 
 import itertools
@@ -47,7 +47,7 @@ class Kind:
     calls: float
     """System calls but for those that wait."""
     futex: float
-    """Those for which a thread may wait for another one; their number varies by half."""
+    """Those for which a thread may wait for another one."""
     fields: tuple[str, ...] = ()
     body: bytes | None = None
 
@@ -56,14 +56,14 @@ class Kind:
 
 
 KINDS = {
-    "GET 1 KiB": Kind("GET /download/small.txt", 200, 10, 2),
-    "HEAD": Kind("HEAD /download/small.txt", 200, 9, 2),
-    "404": Kind("GET /download/absent.txt", 404, 4, 2),
-    "304": Kind("GET /download/small.txt", 304, 9, 4, ("If-None-Match: *",)),
-    "range": Kind("GET /download/small.txt", 206, 10, 2, ("Range: bytes=9-99",)),
-    "page of 100": Kind("GET /download?limit=100", 200, 1150, 150),
-    "PUT 1 KiB": Kind("PUT /upload/{}.txt", 201, 21, 200, body=KIB),
-    "PUT 100 KiB": Kind("PUT /upload/{}.txt", 201, 22, 200, body=100 * KIB),
+    "GET 1 KiB": Kind("GET /download/small.txt", 200, 10, 20),
+    "HEAD": Kind("HEAD /download/small.txt", 200, 9, 20),
+    "404": Kind("GET /download/absent.txt", 404, 4, 20),
+    "304": Kind("GET /download/small.txt", 304, 9, 20, ("If-None-Match: *",)),
+    "range": Kind("GET /download/small.txt", 206, 10, 20, ("Range: bytes=9-99",)),
+    "page of 100": Kind("GET /download?limit=100", 200, 1150, 600),
+    "PUT 1 KiB": Kind("PUT /upload/{}.txt", 201, 21, 800, body=KIB),
+    "PUT 100 KiB": Kind("PUT /upload/{}.txt", 201, 22, 800, body=100 * KIB),
 }
 
 
@@ -119,7 +119,7 @@ def test_the_body_of_an_upload_is_written_in_few_large_pieces(
             body = KIB * (LARGE // len(KIB))
             assert wire.ask(request("PUT /upload/large.txt", body=body)).status == 201
     assert calls["write"] <= 2 * LARGE / MIB, calls
-    assert calls["futex"] <= 60 * LARGE / MIB, calls
+    assert calls["futex"] <= 200 * LARGE / MIB, calls
 
 
 def test_a_chunked_body_is_received_in_few_large_pieces(
@@ -134,7 +134,7 @@ def test_a_chunked_body_is_received_in_few_large_pieces(
             )
             assert answer.status == 201
     assert calls["write"] <= 2 * LARGE / MIB, calls
-    assert calls["futex"] <= 60 * LARGE / MIB, calls
+    assert calls["futex"] <= 200 * LARGE / MIB, calls
 
 
 def test_a_patch_of_tus_costs_few_system_calls(
@@ -160,7 +160,7 @@ def test_a_patch_of_tus_costs_few_system_calls(
                 append(number)
     work = {call: count for call, count in calls.items() if call not in _WAITS}
     assert sum(work.values()) <= 92 * REQUESTS, work
-    assert calls.get("futex", 0) <= 300 * REQUESTS, calls
+    assert calls.get("futex", 0) <= 1200 * REQUESTS, calls
 
 
 def test_the_buffers_of_a_body_are_used_again_for_the_next_one(server: ConfiguredServer) -> None:
