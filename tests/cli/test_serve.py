@@ -98,6 +98,7 @@ def test_serve_listens_and_stores_where_its_options_say(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.thorough
 def test_an_upgrade_repeats_the_command(tmp_path: Path) -> None:
     port, pid_file = free_port(), tmp_path / "pid"
     options = ("--bind", f"127.0.0.1:{port}", "--", "--pid", str(pid_file))

@@ -413,6 +413,7 @@ def test_failed_write_leaves_the_file_as_it_was_and_no_other(path: Path) -> None
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", [3, pytest.param(6, marks=pytest.mark.thorough)])
 def test_commands_at_the_same_time_lose_no_edit(path: Path, count: int) -> None:
     path.write_text(TEXT)

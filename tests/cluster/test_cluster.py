@@ -252,6 +252,7 @@ def test_exactly_one_replica_wins_each_race_for_a_name(cluster: Cluster, races: 
             list(threads.map(race, range(races)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("races", [2, pytest.param(8, marks=pytest.mark.thorough)])
 def test_exactly_one_large_file_wins_each_race_for_a_name(cluster: Cluster, races: int) -> None:
     clients = [httpx.Client(base_url=replica.url, timeout=60) for replica in cluster.replicas]

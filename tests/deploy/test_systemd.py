@@ -162,6 +162,7 @@ def listener() -> Iterator[socket.socket]:
         yield listener
 
 
+@pytest.mark.thorough
 def test_requests_that_arrive_while_the_service_is_restarted_wait_for_it(
     listener: socket.socket, tmp_path: Path
 ) -> None:

@@ -324,6 +324,7 @@ def test_an_acknowledged_offset_survives_a_power_cut(
     server.stop()
 
 
+@pytest.mark.thorough
 def test_the_list_is_complete_after_a_power_cut_that_damaged_its_index(
     disk: Disk, start_server: Callable[..., LiveServer]
 ) -> None:

@@ -143,6 +143,7 @@ def test_concatenations_leave_the_minimum_of_free_space(server: LiveServer, disk
     assert set(statuses) <= {201, 507}  # by when the parts of the first are gone
 
 
+@pytest.mark.thorough
 def test_a_file_that_fits_is_stored_and_takes_no_more_space_than_its_bytes(
     server: LiveServer, disk: Disk
 ) -> None:

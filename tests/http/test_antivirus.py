@@ -104,6 +104,7 @@ def test_archive_is_unpacked_by_the_scanner(client: httpx.Client, method: int) -
     assert put(client, "files.zip", zipped(zipped(CLEAN))).status_code == 201
 
 
+@pytest.mark.thorough
 def test_file_that_a_bucket_gets_in_parts_is_scanned_to_its_end(client: httpx.Client) -> None:
     """A JPEG is sent to its final object while it arrives, unless there is a scanner."""
     picture = (ROOT / "tests/samples/img.jpg").read_bytes() + os.urandom(20 * MIB)

@@ -232,6 +232,7 @@ def test_one_of_many_that_want_the_name_of_an_expired_file_gets_it(
     assert client.get("/download/a.txt").content == winner
 
 
+@pytest.mark.thorough
 def test_lists_during_expiry_have_every_file_that_stays(
     client: httpx.Client, server: LiveServer
 ) -> None:

@@ -204,6 +204,7 @@ def test_uploads_of_replaced_workers_count_until_they_end(start_server: Start) -
     eventually(lambda: ask(server, put()).status == 201)
 
 
+@pytest.mark.thorough
 def test_refusing_uploads_costs_little(start_server: Start) -> None:
     server = start_server(MAX_UPLOADS="1", WORKERS="1")
     [worker] = server.workers()

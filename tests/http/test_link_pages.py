@@ -123,6 +123,7 @@ def test_passwords_cannot_be_tried_for_long(start_server: Callable[..., LiveServ
     assert attempt(made, "192.0.2.9", RIGHT) == 200
 
 
+@pytest.mark.thorough
 def test_passwords_that_are_sent_at_the_same_time_are_limited_as_well(
     start_server: Callable[..., LiveServer],
 ) -> None:

@@ -146,6 +146,7 @@ def test_a_page_of_the_list_opens_only_its_own_files(
     assert not re.findall(rf"getdents64\(\d+<{re.escape(str(full_server.store))}>", trace)
 
 
+@pytest.mark.thorough
 def test_the_whole_list_is_streamed_without_memory_growth(full_server: LiveServer) -> None:
     with Wire(full_server) as wire:
         wire.ask(page_from(0))

@@ -101,6 +101,7 @@ def test_command_decides_on_every_way_in(client: httpx.Client, way: Way) -> None
     assert client.get("/download/note.txt").content == GOOD
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("way", WAYS)
 def test_command_decides_on_every_way_of_replacing(client: httpx.Client, way: Way) -> None:
     etag = put(client, "note.txt", GOOD).headers["ETag"]
@@ -234,6 +235,7 @@ def test_upload_that_could_not_be_checked_is_checked_again(
         assert names(client) == ["note.txt"]
 
 
+@pytest.mark.thorough
 def test_upload_is_checked_again_after_a_kill_in_the_middle_of_its_check(
     start_server: Start, tmp_path: Path
 ) -> None:

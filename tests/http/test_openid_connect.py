@@ -328,6 +328,7 @@ def test_group_that_is_named_later_counts_after_signing_in_again(
         access_file.write(CI + ADA + STAFF)
 
 
+@pytest.mark.thorough
 def test_provider_that_is_down_prevents_nothing_but_signing_in_with_it(
     start_server: Start, access_file: AccessFileOnDisk
 ) -> None:

@@ -420,6 +420,7 @@ def test_uploads_that_compete_for_the_last_bytes_over_two_workers_fill_them_exac
     assert sorted(server.published()) == sorted(stored)
 
 
+@pytest.mark.thorough
 def test_uploads_that_compete_for_the_last_bytes_over_two_replicas_fill_them_exactly(
     seaweed: SeaweedClient, tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ def test_new_certificate_is_served_after_a_reload_and_transfers_go_on(
     assert "MonkeyPatchWarning" not in server.log()  # of modules that keep what gevent replaces
 
 
+@pytest.mark.thorough
 def test_reload_with_a_broken_certificate_keeps_the_one_that_was_served(
     server: TlsServer, issue: Callable[[], tuple[Path, Path]]
 ) -> None:

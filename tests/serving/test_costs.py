@@ -93,7 +93,10 @@ def counted(strace: str, server: ConfiguredServer) -> Iterator[dict[str, int]]:
     calls |= {name: int(count) for count, name in re.findall(r"^\s*(\d+)\s+(\w+)$", table, re.M)}
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(kind, marks=pytest.mark.thorough) if "page" in kind else kind for kind in KINDS],
+)
 def test_a_small_request_costs_few_system_calls(
     tool: Callable[[str], str], server: ConfiguredServer, name: str
 ) -> None:

@@ -312,6 +312,7 @@ def test_program_is_run_without_a_shell(tmp_path: Path) -> None:
         StagedCommand([str(program), "a b", "$HOME", ";", "rm *"], 60, ENVIRON)(descriptor, facts())
 
 
+@pytest.mark.thorough
 def test_first_program_of_a_process_with_gevent_may_end_at_once() -> None:
     """gevent only handles the ends of children from its first one on."""
     run = [sys.executable, "-c", FIRST_PROGRAM, *sys.path]

@@ -40,7 +40,12 @@ def replace_by_a_resumable_upload(root: Path, version: str) -> None:
     "step", [31, pytest.param(1, marks=[pytest.mark.thorough, pytest.mark.timeout(900)])]
 )
 @pytest.mark.parametrize(
-    "act", [replace_in_one_request, replace_durably, replace_by_a_resumable_upload]
+    "act",
+    [
+        pytest.param(replace_in_one_request, marks=pytest.mark.thorough),
+        replace_durably,
+        pytest.param(replace_by_a_resumable_upload, marks=pytest.mark.thorough),
+    ],
 )
 def test_a_process_killed_at_any_line_leaves_the_old_file_or_the_new_one(
     tmp_path: Path, act: Callable[[Path, str], None], step: int

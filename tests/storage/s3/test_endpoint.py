@@ -179,6 +179,7 @@ def test_requests_at_the_same_time_all_learn_of_another_region() -> None:
     assert regions == ["here-1", "here-1", "there-2", "there-2"]
 
 
+@pytest.mark.thorough
 def test_bucket_may_take_a_large_body_slowly() -> None:
     """The time limit is for each of its bytes, and not for all of them."""
     with RecordingServer([WRITTEN], pause=0.15) as server:
@@ -227,6 +228,7 @@ def test_bucket_is_reached_through_the_proxy_of_the_environment(
     assert proxy.passed
 
 
+@pytest.mark.thorough
 @every_row(
     ("bucket", "region", "url"),
     [

@@ -89,6 +89,7 @@ def test_process_that_dies_at_any_request_of_a_publication_leaves_no_file_for_ev
     assert index_of(client) == []
 
 
+@pytest.mark.thorough
 def test_process_that_dies_at_any_request_of_a_removal_leaves_a_file_that_is_removed_later(
     open_s3: OpenStore, store_at: StoreAt, client: S3Client
 ) -> None:
@@ -148,6 +149,7 @@ def test_expired_file_is_removed_from_a_full_bucket_unless_it_is_being_replaced(
     assert (names(store), store.is_taken(NAME)) == ([], is_locked)
 
 
+@pytest.mark.thorough
 def test_entries_outlive_a_removed_file_so_that_no_list_shows_it(
     store: S3Store, store_at: StoreAt, client: S3Client
 ) -> None:
@@ -172,6 +174,7 @@ def test_entry_without_a_file_is_looked_at_once(open_s3: OpenStore, client: S3Cl
     assert not dies_at(1, sweeping, lambda: due(sweeping))  # one request lists the entries
 
 
+@pytest.mark.thorough
 def test_metadata_of_a_large_file_is_removed_with_it(
     store: S3Store, store_at: StoreAt, client: S3Client
 ) -> None:
