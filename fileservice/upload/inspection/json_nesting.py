@@ -6,13 +6,23 @@ RFC 8259 section 9 lets a reader limit the depth, and many fail where it is larg
 from array import array
 from itertools import accumulate
 
+import stringzilla
+
 from fileservice.upload.errors import TooComplex
 
 MAX_NESTING = 500
-_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
-_OTHERS = bytes(set(range(256)) - set(b'[{]}"'))
+_CLOSING, _QUOTE, _OPENING = b"\0", b"\1", b"\2"
+"""Each of these marks is 1 more than the step that it makes in depth."""
+_MARKS = bytes.maketrans(b'[{"]}', 2 * _OPENING + _QUOTE + 2 * _CLOSING)
+_BRACKETS = b"[{]}"
+_OTHERS = bytes(set(range(256)) - set(b'"' + _BRACKETS))
+_TO_QUOTES = bytes(byte == ord('"') for byte in range(256))
+_TO_OPENINGS = bytes.maketrans(_OPENING + _QUOTE, b"\1\0")
+_TO_STEPS = bytes.maketrans(_CLOSING + _OPENING, b"\xff\1")
 _PIECE = 64 * 1024
 """How many bytes are looked at in a time: few enough to stay in the processor's cache."""
+_MAX_PARTS = 32
+"""Into how many parts a piece is divided at most, to find that none can exceed the depth."""
 _SEGMENT = 256
 """How many brackets are counted at once as long as they cannot exceed the depth together."""
 _MAX_DEEP_SEGMENTS = 20_000
@@ -33,25 +43,51 @@ class JsonNesting:
         """Count the next brackets. Raise TooComplex."""
         view = memoryview(block)
         for start in range(0, len(view), _PIECE):
-            outside = self._brackets(bytes(view[start : start + _PIECE]))
-            for first in range(0, len(outside), _SEGMENT):
-                self._count(outside[first : first + _SEGMENT])
+            marks = self._marks(bytes(view[start : start + _PIECE]))
+            if not self._count_in_parts(marks):
+                steps = marks.translate(_TO_STEPS, _QUOTE)
+                for first in range(0, len(steps), _SEGMENT):
+                    self._count(steps[first : first + _SEGMENT])
 
-    def _brackets(self, data: bytes) -> bytes:
-        """Return the steps of the brackets outside of strings."""
+    def _marks(self, data: bytes) -> bytes:
+        """Return the brackets outside of strings, and any number of quotation marks."""
         data = data[self._has_escape :]
         self._has_escape = False
         if b"\\" in data:
             data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
             self._has_escape = data.endswith(b"\\")
+        if stringzilla.find_first_of(data, _BRACKETS) < 0:
+            quotes = stringzilla.bytesum(stringzilla.translate(data, _TO_QUOTES))
+            self._is_in_string = (self._is_in_string + quotes) % 2 == 1
+            return b""
         # A string that goes on before or after these bytes is taken for one in itself.
-        marks = b'"' * self._is_in_string + data.translate(_STEPS, _OTHERS)
-        brackets = marks.translate(None, b'"')
-        self._is_in_string = (len(marks) - len(brackets)) % 2 == 1
-        marks += b'"' * self._is_in_string
-        if 2 * marks.count(b'""') == len(marks) - len(brackets):
-            return brackets  # no string has a bracket, which is usual, and takes half the time
-        return b"".join(marks.replace(b'""', b"").split(b'"')[::2])
+        marks = _QUOTE * self._is_in_string + data.translate(_MARKS, _OTHERS)
+        openings = stringzilla.bytesum(stringzilla.translate(marks, _TO_OPENINGS))
+        quotes = stringzilla.bytesum(marks) - 2 * openings
+        self._is_in_string = quotes % 2 == 1
+        marks += _QUOTE * self._is_in_string
+        if 2 * marks.count(2 * _QUOTE) == quotes + self._is_in_string:
+            return marks  # no string has a bracket, which is usual, and takes half the time
+        return b"".join(marks.replace(2 * _QUOTE, b"").split(_QUOTE)[::2])
+
+    def _count_in_parts(self, marks: bytes) -> bool:
+        """Count brackets if no part has so many openings that it may exceed the depth.
+
+        Return whether this was so.
+        """
+        is_opening = memoryview(stringzilla.translate(marks, _TO_OPENINGS))
+        left = MAX_NESTING - self._depth
+        parts = stringzilla.bytesum(is_opening) // max(left, 1) * 5 // 4 + 1
+        if parts > _MAX_PARTS:
+            return False
+        depth, size, view = self._depth, len(marks) // parts + 1, memoryview(marks)
+        for first in range(0, len(marks), size):
+            part = view[first : first + size]
+            if depth + stringzilla.bytesum(is_opening[first : first + size]) > MAX_NESTING:
+                return False
+            depth += stringzilla.bytesum(part) - len(part)
+        self._depth = depth
+        return True
 
     def _count(self, segment: bytes) -> None:
         opening = segment.count(1)

@@ -70,24 +70,54 @@ def _is_deep(tokens: list[str], limit: int) -> bool:
     return False
 
 
-@given(
-    st.lists(st.sampled_from(["[", "{", "]", "}", '"', '"', "\\\\", '\\"', "a"]), max_size=40),
-    st.lists(st.integers(0, 60), max_size=4),
-)
-def test_nesting_is_that_of_a_slow_scan(tokens: list[str], cuts: list[int]) -> None:
-    text = "".join(tokens).encode()
+def _scans_as_deep(text: bytes, cuts: list[int], *, limit: int, piece: int) -> bool:
     nesting = json_nesting.JsonNesting()
-    limit = 3
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_nesting, "MAX_NESTING", limit)
+        patch.setattr(json_nesting, "_PIECE", piece)
         try:
             for start, end in pairwise([0, *sorted(cuts), len(text)]):
                 nesting.feed(text[start : max(start, end)])
-            found = False
         except TooComplex:
-            found = True
+            return True
+    return False
 
-    assert found == _is_deep(tokens, limit)
+
+@given(
+    st.lists(st.sampled_from(["[", "{", "]", "}", '"', '"', "\\\\", '\\"', "a"]), max_size=40),
+    st.lists(st.integers(0, 60), max_size=4),
+    st.integers(1, 70),
+)
+def test_nesting_is_that_of_a_slow_scan(tokens: list[str], cuts: list[int], piece: int) -> None:
+    text = "".join(tokens).encode()
+
+    assert _scans_as_deep(text, cuts, limit=3, piece=piece) == _is_deep(tokens, 3)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["[", "]", '{"a":[1]},', '"b",', "12,", '"[{",', '"}]",', "[[],", "]"]),
+            st.integers(1, 40),
+        ),
+        max_size=20,
+    ),
+    st.integers(1, 200),
+)
+def test_nesting_of_longer_texts_is_that_of_a_slow_scan(
+    repeated: list[tuple[str, int]], piece: int
+) -> None:
+    text = "".join(part * count for part, count in repeated)
+
+    is_deep = _is_deep(list(text), 40)
+    assert _scans_as_deep(text.encode(), [], limit=40, piece=piece) == is_deep
+
+
+def test_nesting_that_is_too_deep_by_one_level_is_found_at_every_place() -> None:
+    for before in range(200):
+        for depth in (40, 41):
+            text = b"[" + b"[]," * before + b"[" * (depth - 1) + b"]" * depth + b"[]," * 200
+            assert _scans_as_deep(text, [], limit=40, piece=4096) == (depth == 41)
 
 
 def test_deeply_nested_json_raises_no_other_error() -> None:
