@@ -117,6 +117,12 @@ CORPUS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "wide and deep JSON": ("json", lambda: b"[" * 499 + repeated(b"[],")),
     "JSON of strings": ("json", lambda: b"[" + repeated(b'"",') + b"0]"),
     "JSON of escapes": ("json", lambda: b'["' + repeated(b'\\"') + b'"]'),
+    "JSON of brackets in strings": ("json", lambda: b"[" + repeated(b'"[{",') + b"0]"),
+    "JSON of quotation marks and brackets": ("json", lambda: b"[" + repeated(b'"[""]",') + b"0]"),
+    "text in UTF-8": ("txt", lambda: repeated("日本語 é ".encode())),
+    "text in UTF-8 with emoji": ("txt", lambda: repeated("日本語 é 😀".encode())),
+    "text of characters that are cut": ("txt", lambda: repeated(b"\xe3\x81\xc3\xa9")),
+    "text of leading bytes": ("txt", lambda: repeated(b"\xe3\xc3")),
     "JSON of one number": ("json", lambda: b"1." + b"1" * (MIB - 2)),
     "JSON of arrays": ("json", lambda: b"[" + repeated(b"[],", MIB - 9) + b"0]"),
     "JSON of nested arrays": (
