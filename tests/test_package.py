@@ -99,6 +99,7 @@ def test_every_locked_requirement_has_hashes(name: str) -> None:
     assert [line for line in requirements if "==" not in line or "--hash=sha256:" not in line] == []
 
 
+@pytest.mark.thorough
 def test_installed_command_has_the_version_of_the_package(command: Path, tmp_path: Path) -> None:
     assert run(command, "--version", cwd=tmp_path) == f"fileservice, version {__version__}\n"
 
@@ -140,6 +141,7 @@ def answers(address: str) -> bool:
     return False
 
 
+@pytest.mark.thorough
 def test_installed_service_works_in_a_directory_with_foreign_modules(
     url: str, tmp_path: Path
 ) -> None:

@@ -55,6 +55,7 @@ def test_an_upload_survives_kill_9_of_its_workers(
     assert_swept(server)
 
 
+@pytest.mark.thorough
 @first_client
 def test_an_upload_survives_kill_9_of_the_server(
     start_server: Callable[..., LiveServer],
