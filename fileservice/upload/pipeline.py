@@ -30,8 +30,9 @@ _SCARCE = 8 << 30
 """Space in bytes that a few thousand uploads cannot use up before they reserve any."""
 _RESERVED_AT_ONCE = 16 << 20
 """A longer file is reserved in steps."""
-_MAX_AHEAD = 64 << 20
-"""How many bytes are reserved at most beyond those that have arrived."""
+_MAX_AHEAD = 8 << 20
+"""How many bytes are reserved at most beyond those that have arrived. Nothing is received
+meanwhile, and for more of them a tmpfs takes so long that the client has to wait."""
 
 
 class Pipeline:
