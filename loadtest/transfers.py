@@ -78,7 +78,8 @@ def _forms(bench: Bench, ours: Contender) -> dict[str, Callable[[], None]]:
         path = f"{ours.put}put-1.{extension}"
         forms[name] = partial(wire.put, ours.port, path, text, size)
     path = f"{ours.put}put-1.bmp"
-    forms["in chunks"] = partial(wire.put_chunked, ours.port, path, picture, size)
+    chunks = wire.chunked_file(bench.base / "source.chunks", picture)
+    forms["in chunks"] = partial(wire.put_chunked, ours.port, path, chunks, size)
     forms["as a form"] = partial(
         wire.post_form, ours.port, ours.form, ours.field, "put-1.bmp", picture, size
     )

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 _BUFFER = bytearray(1 << 20)
 _CHUNK = 64 * 1024
+"""The size of a chunk, which is that of curl's."""
+_CHUNK_START = b"%x\r\n" % _CHUNK
 _TIMEOUT = struct.pack("ll", 300, 0)
 """Seconds and microseconds."""
 _BOUNDARY = "fileservice-load-boundary"
@@ -50,17 +52,12 @@ def put(port: int, path: str, source: Path, size: int | None = None) -> None:
         _expect(connection, f"PUT {path}", (201, 200, 204))
 
 
-def put_chunked(port: int, path: str, source: Path, size: int) -> None:
-    """Upload as much in chunks of 64 KiB, as curl does."""
-    with _connect(port) as connection, source.open("rb") as file:
+def put_chunked(port: int, path: str, chunks: Path, size: int) -> None:
+    """Upload as much in chunks; `chunks` is what `chunked_file` has written, again and again."""
+    with _connect(port) as connection, chunks.open("rb") as file:
         connection.sendall(head("PUT", path, "Transfer-Encoding: chunked\r\n"))
-        between = b""
-        for offset in range(0, size, _CHUNK):
-            count = min(_CHUNK, size - offset)
-            connection.send(between + b"%x\r\n" % count, socket.MSG_MORE)
-            _send_file(connection, file, count, offset)
-            between = b"\r\n"
-        connection.sendall(between + b"0\r\n\r\n")
+        _send_file(connection, file, size // _CHUNK * (len(_CHUNK_START) + _CHUNK + 2))
+        connection.sendall(b"0\r\n\r\n")
         _expect(connection, f"chunked PUT {path}", (201, 200, 204))
 
 
@@ -226,6 +223,17 @@ def sample_file(path: Path, size: int) -> Path:
         file.write(head)
         while file.tell() < size:
             file.write(block[: size - file.tell()])
+    return path
+
+
+def chunked_file(path: Path, source: Path) -> Path:
+    """Write a file in chunks without the last one, and return its path.
+
+    Chunks that are made while they are sent cost the client more than all of its other work.
+    """
+    with source.open("rb") as file, path.open("wb") as chunks:
+        while data := file.read(_CHUNK):
+            chunks.write(_CHUNK_START + data + b"\r\n")
     return path
 
 
