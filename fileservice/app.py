@@ -311,9 +311,11 @@ def _limits(settings: Settings) -> Limits:
 
 def _health(settings: Settings, store: Store, executor: Executor) -> SharedCheck:
     # All workers together check a bucket once in a second.
-    run_io = _executor_of_checks(executor).run_io
-    check = partial(run_io, check_store, store, settings.min_free_space)
-    return SharedCheck(check, interval=float(settings.workers) if store.remote else 1.0)
+    return SharedCheck(
+        partial(check_store, store, settings.min_free_space),
+        interval=float(settings.workers) if store.remote else 1.0,
+        run=_executor_of_checks(executor).run_io,
+    )
 
 
 def _executor_of_checks(executor: Executor) -> Executor:

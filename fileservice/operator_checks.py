@@ -72,7 +72,7 @@ def scanner_health(settings: Settings, clamd: Clamd | None) -> SharedCheck | Non
         return None
     run = _threads(1)
     check = _logged(lambda: clamd.require_ready(settings.max_file_size))
-    return SharedCheck(lambda: run(check), interval=1.0, what="the virus scanner")
+    return SharedCheck(check, interval=1.0, what="the virus scanner", run=run)
 
 
 def _threads(count: int) -> RunCpu:

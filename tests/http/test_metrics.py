@@ -57,13 +57,15 @@ def test_an_upload_is_under_way_until_its_worker_is_killed(server: LiveServer) -
 
 def test_bytes_of_an_upload_are_counted_while_they_arrive_and_once(server: LiveServer) -> None:
     route = {"route": "/upload/<name>"}
+    stored = route | {"method": "PUT", "status": "201"}
+    ended = value(server, "requests_total", **stored)
     before = value(server, "received_bytes_total", **route)
     with Wire(server) as wire:
         wire.send(request("PUT /upload/long.txt", f"Content-Length: {2 * len(TEXT)}") + TEXT)
         eventually(lambda: value(server, "received_bytes_total", **route) == before + len(TEXT))
         wire.send(TEXT)
         assert wire.answer().status == 201
-    eventually(lambda: value(server, "transfers_under_way", direction="upload") == 0)
+    eventually(lambda: value(server, "requests_total", **stored) == ended + 1)
     assert value(server, "received_bytes_total", **route) == before + 2 * len(TEXT)
 
 
@@ -72,13 +74,15 @@ def test_bytes_of_a_download_are_counted_while_they_are_sent_and_once(server: Li
     with (server.store / "long.bin").open("wb") as file:
         file.truncate(size)
     route = {"route": "/download/<name>"}
+    sent = route | {"method": "GET", "status": "200"}
+    ended = value(server, "requests_total", **sent)
     before = value(server, "sent_bytes_total", **route)
     with Wire(server) as wire:
         wire.send(request("GET /download/long.bin"))
         eventually(lambda: value(server, "sent_bytes_total", **route) > before)
         assert value(server, "transfers_under_way", direction="download") == 1
         assert len(wire.answer().body) == size
-    eventually(lambda: value(server, "transfers_under_way", direction="download") == 0)
+    eventually(lambda: value(server, "requests_total", **sent) == ended + 1)
     assert value(server, "sent_bytes_total", **route) == before + size
 
 

@@ -5,6 +5,7 @@ All clients that ask share one check of the store, and one of the virus scanner.
 a check that hangs.
 """
 
+import operator
 import threading
 import time
 from collections.abc import Callable
@@ -86,14 +87,20 @@ class SharedCheck:
 
     One check runs at a time, and the next begins at the earliest `interval` seconds after the
     last one began, however many clients ask. `check` may hang, as it does on a disk that hangs;
-    no client waits for it longer than three seconds. It must not share threads with other work.
+    no client waits for it longer than three seconds. `run` calls it in a thread that no other work
+    shares; the result counts as soon as it is there, however late a busy event loop passes it on.
     """
 
     def __init__(
-        self, check: Callable[[], None], interval: float, what: str = "the storage"
+        self,
+        check: Callable[[], None],
+        interval: float,
+        what: str = "the storage",
+        run: Callable[[Callable[[], None]], None] = operator.call,
     ) -> None:
         self._check = check
         self._what = what
+        self._run = run
         self._interval = interval
         self._lock = threading.Lock()
         self._last: _Check | None = None
@@ -101,10 +108,11 @@ class SharedCheck:
     def require(self) -> None:
         """Raise what was wrong at the last check, StorageUnavailable while a check hangs."""
         check = self._recent_check()
-        if not check.ended.wait(max(0.0, check.began + _CHECK_SECONDS - time.monotonic())):
-            raise StorageUnavailable(
-                f"{self._what} has not answered for {_CHECK_SECONDS:.0f} seconds"
-            )
+        while not (check.ended.wait(check.seconds_left()) or check.has_answer):
+            if check.seconds_left() <= 0:
+                raise StorageUnavailable(
+                    f"{self._what} has not answered for {_CHECK_SECONDS:.0f} seconds"
+                )
         if check.error:
             # Without the traceback of the request for which it was raised before.
             raise check.error.with_traceback(None)
@@ -113,26 +121,41 @@ class SharedCheck:
         with self._lock:
             last = self._last
             if not last or (last.ended.is_set() and last.began + self._interval < time.monotonic()):
-                last = self._last = _Check()
-                threading.Thread(target=last.run, args=(self._check,), daemon=True).start()
+                last = self._last = _Check(self._check)
+                threading.Thread(target=last.run, args=(self._run,), daemon=True).start()
             return last
 
 
 class _Check:
     """One check and its result."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
         self.began = time.monotonic()
+        self.has_answer = False
+        """Whether `error` is known; `ended` may be set later, as that needs the event loop."""
         self.ended = threading.Event()
         self.error: Exception | None = None
 
-    def run(self, check: Callable[[], None]) -> None:
+    def run(self, run: Callable[[Callable[[], None]], None]) -> None:
         try:
-            check()
+            run(self._ask)
         except Exception as error:  # noqa: BLE001  # raised again in each request
             self.error = error
         finally:
             self.ended.set()
+
+    def _ask(self) -> None:
+        self.began = time.monotonic()
+        try:
+            self._check()
+        except Exception as error:  # noqa: BLE001  # raised again in each request
+            self.error = error
+        self.has_answer = True
+
+    def seconds_left(self) -> float:
+        """Return how long clients may still wait for it."""
+        return max(0.0, self.began + _CHECK_SECONDS - time.monotonic())
 
 
 def check_store(store: Store, min_free: int) -> None:

@@ -42,7 +42,7 @@ class StoreMeasurements:
         """The executor must not share threads with other work: measuring a disk may hang."""
         self._latest = StoreFigures()
         self._store = store
-        self._health = SharedCheck(lambda: executor.run_io(self._measure), interval=_SECONDS)
+        self._health = SharedCheck(self._measure, interval=_SECONDS, run=executor.run_io)
 
     def figures(self) -> StoreFigures:
         """Return what was measured last. Raise StorageError if it could not be."""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -92,6 +92,22 @@ def test_while_a_check_hangs_nobody_waits_long_and_no_other_begins(
             store_health.require()
     assert time.monotonic() - begin < 20  # only the first client waits, so not 40 seconds
     assert check.count == 1
+
+
+def test_a_result_counts_although_the_event_loop_has_not_passed_it_on(check: Check) -> None:
+    is_passed_on = threading.Event()
+
+    def run(call: Callable[[], None]) -> None:
+        call()
+        assert is_passed_on.wait(30)
+
+    store_health = SharedCheck(check, interval=60, run=run)
+    try:
+        store_health.require()
+        check.error = StorageFull("no room")  # of no later check
+        store_health.require()
+    finally:
+        is_passed_on.set()
 
 
 def test_a_check_that_hung_is_followed_by_another_one(check: Check, clock: Clock) -> None:
