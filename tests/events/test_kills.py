@@ -142,6 +142,7 @@ def test_upload_that_loses_a_race_for_the_name_leaves_no_event(tmp_path: Path) -
     assert queue.keys() == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("step", STEPS)
 def test_replacement_is_reported_if_the_new_file_is_there(tmp_path: Path, step: int) -> None:
     def check(queue: Queue, acknowledged: bool) -> None:

@@ -168,6 +168,7 @@ def test_names_that_stay_are_listed_once_by_a_reader_who_began_before_the_change
     ]
 
 
+@pytest.mark.thorough
 def test_all_changes_are_seen_if_there_are_more_than_the_kernel_keeps(root: Path) -> None:
     index = index_of(root)
     (root / "stays").touch()
