@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,10 +15,10 @@ from tests.support.wire import Wire, eventually, request
 TEXT = b"some text\n"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    store = tmp_path_factory.mktemp("measured") / "store"
-    server = LiveServer({"STORE_URL": str(store), "WORKERS": "2"})
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[LiveServer]:
+    """A server of each test's own: what was done in others may be counted a little later."""
+    server = LiveServer({"STORE_URL": str(tmp_path / "store"), "WORKERS": "2"})
     yield server
     server.kill()
 
