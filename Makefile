@@ -68,8 +68,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # Many tests wait rather than compute, so there are more processes than processors; but each of them
 # needs some seconds of a processor to collect all tests.
 TEST_PROCESSES ?= 6
-PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --durations=10
-# Hypothesis tries fewer examples in the profile `fast` (tests/conftest.py).
+# What decides the order of the tests: a run can be repeated, and another number finds other faults.
+TEST_SEED ?= 1
+PYTEST = $(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --randomly-seed=$(TEST_SEED) --durations=10
+# Hypothesis tries fewer examples in the profile `fast`, always the same (tests/conftest.py).
 FEW_EXAMPLES = --hypothesis-profile=fast
 FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/local tests/web \
 	--ignore=tests/storage/local/test_processes.py \
@@ -89,7 +91,7 @@ test: $(VENV)/dev | tests/__pycache__ ## run at least one test of every behaviou
 	$(PYTEST) -m "not thorough" $(FEW_EXAMPLES)
 
 test-fast: $(VENV)/dev ## run the tests that need no server, in half a minute
-	$(BIN)/pytest --numprocesses=2 -m "not thorough" $(FAST_TESTS)
+	$(BIN)/pytest --numprocesses=2 --randomly-seed=$(TEST_SEED) -m "not thorough" $(FAST_TESTS)
 
 # What checks deploy/ is no part of the service, so it has an environment of its own.
 DEPLOY := $(VENV)/deploy
