@@ -57,7 +57,7 @@ class EqualChunks:
         if equal < framings:
             rest = b"".join(
                 bytes(buffer)
-                for number in range(equal, chunks + (tail > 0))
+                for number in range(equal, chunks + 1)
                 for buffer in (
                     self._slots[number],
                     view[data + number * self._size : data + (number + 1) * self._size],

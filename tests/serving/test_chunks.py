@@ -141,17 +141,6 @@ class TestRunOfEqualChunks:
             assert seen == parts_of(trailers.removesuffix(b"\r\n"))
             assert source.take_buffered() + b"".join(parts) == FOLLOWING
 
-    @every_row("count", [496, 498, 500, 502, 1001])
-    def test_chunk_of_another_size_may_be_among_as_many_as_one_call_receives(
-        self, count: int
-    ) -> None:
-        run, last = [b"xy"] * count, [b"abc", *[b"xy"] * 600]
-        sent = chunked(*run, *last)
-        parts = [sent[:3], sent[3:40], sent[40:] + FOLLOWING]
-        body, source = body_of(Parts(parts))
-        assert read(body, 1 << 16) == b"".join(run + last)
-        assert source.take_buffered() + b"".join(parts) == FOLLOWING
-
     @every_row(
         "between",
         [b"\n\na\r\n", b"\r\na\n\n", b"\r\na\r\r", b"\r\n\na\n", b"X\r\na\n", b"\r\ng\r\n",
