@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from fileservice.serving.body import TruncatedBody
 from fileservice.serving.chunks import InvalidChunk
 from tests.support.arriving import IDLE_SECONDS, Parts, body_of, read
-from tests.support.rows import every_row
 from tests.support.wire import chunked
 
 FOLLOWING = b"GET /next HTTP/1.1\r\n"
@@ -99,14 +98,14 @@ class TestRunOfEqualChunks:
     DATA = b"".join(CHUNKS)
     SENT = chunked(*CHUNKS) + FOLLOWING
 
-    @every_row("size", range(1, 121))
+    @pytest.mark.parametrize("size", range(1, 121))
     def test_chunk_may_end_at_any_offset_of_the_buffer(self, size: int) -> None:
         parts = [self.SENT]
         body, source = body_of(Parts(parts))
         assert read(body, size) == self.DATA
         assert source.take_buffered() + b"".join(parts) == FOLLOWING
 
-    @every_row("cut", range(4, len(SENT)))
+    @pytest.mark.parametrize("cut", range(4, len(SENT)))
     def test_what_is_left_in_the_buffer_of_an_earlier_read_is_not_read_again(
         self, cut: int
     ) -> None:
@@ -122,8 +121,8 @@ class TestRunOfEqualChunks:
         assert data == self.DATA
         assert source.take_buffered() + b"".join(parts) == FOLLOWING
 
-    @every_row("trailers", [b"", b"A: 1\r\nB: 2\r\n"])
-    @every_row(
+    @pytest.mark.parametrize("trailers", [b"", b"A: 1\r\nB: 2\r\n"])
+    @pytest.mark.parametrize(
         "other", [b"9\r\nABCDEFGHI", b"A\r\nABCDEFGHIJ", b"0a\r\nABCDEFGHIJ", b"b\r\nABCDEFGHIJK",
                   b"a;b=c\r\nABCDEFGHIJ", b"a ; b\r\nABCDEFGHIJ", b"aa\r\n" + b"x" * 170]
     )  # fmt: skip
@@ -141,7 +140,7 @@ class TestRunOfEqualChunks:
             assert seen == parts_of(trailers.removesuffix(b"\r\n"))
             assert source.take_buffered() + b"".join(parts) == FOLLOWING
 
-    @every_row(
+    @pytest.mark.parametrize(
         "between",
         [b"\n\na\r\n", b"\r\na\n\n", b"\r\na\r\r", b"\r\n\na\n", b"X\r\na\n", b"\r\ng\r\n",
          b"\r\n-a\r\n", b"\r\n a\r\n", b"\r\na \r\n", b"\r\n\r\n", b"a\r\n"],
@@ -156,7 +155,7 @@ class TestRunOfEqualChunks:
             assert body.failed
             assert not source.take_buffered()
 
-    @every_row("end", range(3, len(SENT) - len(FOLLOWING)))
+    @pytest.mark.parametrize("end", range(3, len(SENT) - len(FOLLOWING)))
     def test_body_that_ends_after_some_of_them_raises_an_error(self, end: int) -> None:
         for size in (25, 4096):
             body, _ = body_of(Parts([self.SENT[:3], *parts_of(self.SENT[3:40], self.SENT[40:end])]))
