@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 
 from fileservice.serving.body import Body, TruncatedBody
-from fileservice.serving.equal_chunks import EqualChunks
 from fileservice.serving.source import Source
 
 _MAX_LINE = 8 * 1024
@@ -53,11 +52,6 @@ class ChunkedBody(Body):
         self._left = 0
         """Bytes of the current chunk that have not been read."""
         self._is_after_data = self._is_in_trailers = False
-        self._framing = b""
-        """What was last between the data of two chunks."""
-        self._equal_chunks: EqualChunks | None = None
-        """What is expected after two chunks of one size, until something else has arrived. The
-        buffer then has at most the beginning of the framing."""
 
     def drop_received(self) -> int | None:
         return 0 if self.at_end else None
@@ -78,10 +72,6 @@ class ChunkedBody(Body):
         while filled < len(view) and not self.at_end:
             if self._left and self._start < self._end:
                 filled += self._take_data(view[filled:])
-            elif self._equal_chunks:
-                received = self._receive_equal(view, self._equal_chunks)
-                if received != 0:
-                    return received
             elif self._left:
                 return filled or self._receive_data(view)
             elif not self._parse_framing() and (filled or not self._receive_framing()):
@@ -108,12 +98,10 @@ class ChunkedBody(Body):
         self._require(received)
         filled = position = min(received, self._left)
         self._left -= filled
-        is_repeated, size = False, 0
         while match := _PLAIN_SIZE.match(view, position, received):
-            framing, size = match[0], int(match[1], 16)
+            size = int(match[1], 16)
             if not size:
                 break
-            is_repeated, self._framing = framing == self._framing, framing
             position = match.end()
             count = min(size, received - position)
             view[filled : filled + count] = view[position : position + count]
@@ -121,25 +109,6 @@ class ChunkedBody(Body):
             position += count
             self._left = size - count
         self._keep(view[position:received])
-        if is_repeated and size and self._source.can_scatter:
-            self._expect(EqualChunks(self._framing, size))
-        return filled
-
-    def _expect(self, chunks: EqualChunks) -> None:
-        """Expect more of these chunks, if what has been received allows them."""
-        begun = self._buffer[self._start : self._end]
-        self._equal_chunks = chunks if chunks.begins_with(begun) else None
-
-    def _receive_equal(self, view: memoryview, chunks: EqualChunks) -> int | None:
-        """Receive more chunks of one size into `view`. There may be only framing yet: return 0."""
-        begun = bytes(self._buffer[self._start : self._end])
-        received = self._source.readinto_all(chunks.buffers(view, self._left, begun))
-        if received is None:
-            return None
-        self._require(received)
-        filled, self._left, rest = chunks.received(view, self._left, len(begun) + received)
-        self._keep(rest)
-        self._expect(chunks)
         return filled
 
     def _receive_framing(self) -> bool:

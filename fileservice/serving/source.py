@@ -3,7 +3,7 @@
 import select
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gevent import monkey
@@ -34,8 +34,6 @@ class Source(BaseSource):
         self._buffer: bytearray | None = None
         self._poll = _poll()
         self._poll.register(connection.fileno(), select.POLLIN)
-        self.can_scatter = not isinstance(connection, ssl.SSLSocket)
-        """Whether one read may fill several buffers."""
         self.deadline: float | None = None
         self._head_left: int | None = None
 
@@ -124,22 +122,15 @@ class Source(BaseSource):
 
         In another thread than that of the event loop, return None if nothing has arrived.
         """
-        return self._read(lambda: self._connection.recv_into(buffer))
-
-    def readinto_all(self, buffers: Sequence[memoryview]) -> int | None:
-        """Fill `buffers` in turn, as `readinto` fills one; only if `can_scatter`."""
-        return self._read(lambda: self._connection.recvmsg_into(buffers)[0])
-
-    def _read(self, receive: Callable[[], int]) -> int | None:
         if self.may_wait():
             if self.deadline is None:
-                return receive()
+                return self._connection.recv_into(buffer)
             with self._timeout(self.deadline):
-                return receive()
+                return self._connection.recv_into(buffer)
         timeout = self._connection.gettimeout()
         self._connection.settimeout(0)  # or gevent would wait, in the event loop of this thread
         try:
-            return receive()
+            return self._connection.recv_into(buffer)
         except (BlockingIOError, ssl.SSLWantReadError):
             return None
         finally:

@@ -1,6 +1,6 @@
 """A connection whose bytes arrive in given parts, and the body in chunks that is read from it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from fileservice.serving.chunks import ChunkedBody
 from fileservice.serving.source import Source
@@ -26,16 +26,6 @@ class Parts:
         if part[count:]:
             self._parts.insert(0, part[count:])
         return count
-
-    def recvmsg_into(self, buffers: Sequence[memoryview]) -> tuple[int, list[object], int, None]:
-        data = bytearray(sum(len(buffer) for buffer in buffers))
-        count = self.recv_into(memoryview(data))
-        position = 0
-        for buffer in buffers:
-            filled = min(len(buffer), count - position)
-            buffer[:filled] = data[position : position + filled]
-            position += filled
-        return count, [], 0, None
 
     def gettimeout(self) -> float:
         return IDLE_SECONDS
