@@ -9,12 +9,15 @@ import re
 import secrets
 import shutil
 import subprocess
+import zlib
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import httpx
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.disk import Disk
 from tests.support.mounts import have_mounts_of_our_own
@@ -63,8 +66,26 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(stack.close)
 
 
-LONGEST_FIRST = ("cluster", "storage/s3", "browser", "clients", "faults", "serving", "http")
+LONGEST_FIRST = ("browser", "cluster", "storage/s3", "clients", "faults", "serving", "http")
 """The directories whose modules take long."""
+
+
+class _FewBrowsers(LoadScopeScheduling):
+    """Runs the tests of each module in one process, and those with a browser in two in all.
+
+    To start a browser, and to compile the scripts of the page, takes longer than most tests.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        if module.startswith("tests/browser/"):
+            return f"browser {zlib.crc32(module.encode()) % 2}"
+        return super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _FewBrowsers:
+    """Say which process runs which tests."""
+    return _FewBrowsers(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

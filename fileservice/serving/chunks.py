@@ -73,7 +73,12 @@ class ChunkedBody(Body):
             if self._left and self._start < self._end:
                 filled += self._take_data(view[filled:])
             elif self._left:
-                return filled or self._receive_data(view)
+                if filled:
+                    return filled
+                received = self._receive_data(view)
+                if received is None:
+                    return None
+                filled = received  # the last chunk may have come with it
             elif not self._parse_framing() and (filled or not self._receive_framing()):
                 return filled or None
         return filled

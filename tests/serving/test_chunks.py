@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fileservice.serving.body import TruncatedBody
 from fileservice.serving.chunks import InvalidChunk
 from tests.support.arriving import IDLE_SECONDS, Parts, body_of, read
+from tests.support.rows import every_row
 from tests.support.wire import chunked
 
 FOLLOWING = b"GET /next HTTP/1.1\r\n"
@@ -50,6 +51,19 @@ def test_data_of_any_chunks_is_read_and_what_follows_is_left(
     assert read(body, size) == b"".join(chunks)
     assert body.at_end
     assert source.take_buffered() + b"".join(parts) == FOLLOWING
+
+
+@every_row("size", [16_000, 16_384, 20_000, 81_000])
+def test_last_chunk_that_arrives_with_data_ends_the_body_at_once(size: int) -> None:
+    sent = chunked(b"x" * size)
+    parts = [sent[: 1 << 14], sent[1 << 14 :]] if size >= 1 << 14 else [sent]
+    body, _ = body_of(Parts(parts))
+    buffer, count = memoryview(bytearray(1 << 20)), 0
+    while count < size:
+        received = body.readinto(buffer)
+        assert received
+        count += received
+    assert body.at_end, "otherwise more is waited for"
 
 
 @given(cut=st.integers(1, len(chunked(b"x" * 50, b"y" * 20)) - 1), size=st.integers(1, 100))
