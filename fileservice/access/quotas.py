@@ -156,13 +156,17 @@ class UsageCounter:
         """Return the counter after an upload was removed whose file may have been published.
 
         If there was a file, it was deleted or replaced, and may have yet to be given back. So the
-        reservation stays with nothing until it lapses (see `delete`).
+        reservation stays with nothing until it lapses (see `delete`). Those that have are dropped.
         """
-        held = self.reservations.get(name)
-        if not held:
+        if name not in self.reservations:
             return self
+        kept = {
+            other: held
+            for other, held in self.reservations.items()
+            if held.amount != Amount() or held.expires > now
+        }
         spent = Reserved(Amount(), now + LEASE)
-        return self._with(name, spent)._without_file(name)
+        return replace(self, reservations={**kept, name: spent})._without_file(name)
 
     def _without(self, name: str) -> Self:
         kept = {other: held for other, held in self.reservations.items() if other != name}
@@ -275,7 +279,9 @@ class UsageCounter:
 
     def has_lapsed_reservations(self, now: float) -> bool:
         """Return whether reservations count that a recount would drop."""
-        return any(held.expires <= now for held in self.reservations.values())
+        return any(
+            held.expires <= now and held.amount != Amount() for held in self.reservations.values()
+        )
 
 
 def _require(quota: Quota, others: Amount, amount: Amount) -> None:

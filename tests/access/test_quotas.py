@@ -147,6 +147,15 @@ class TestReservations:
         assert counter.total == Amount(80, 1)
         assert recounted(counter, Amount(80, 1), LATER).reservations == {}
 
+    def test_what_stays_of_removed_uploads_is_dropped_once_it_has_lapsed(self) -> None:
+        counter, names = EMPTY, []
+        for now in (NOW, NOW, LATER):
+            counter, name = reserve(counter, 10, now=now)
+            names.append(name)
+            counter = counter.withdraw(name, now)
+        assert list(counter.reservations) == names[2:]
+        assert not counter.has_lapsed_reservations(2 * LATER), "a recount would drop no amount"
+
     def test_more_deletions_than_files_do_not_raise_the_quota(self) -> None:
         counter = EMPTY.delete("", 1000, EMPTY.basis)
         assert counter.total == Amount()

@@ -587,3 +587,10 @@ def test_a_type_that_is_refused_after_the_concatenation_gives_back_its_parts(
         process.concatenate("a.png", part)
     process.uploads.cancel(part, process.caller)
     assert process.used() == Amount()
+
+
+def test_an_upload_that_is_refused_leaves_nothing_in_the_counter(process: Process) -> None:
+    upload = process.create("a.png", 30_000)
+    with pytest.raises(Exception, match="content is"):
+        process.append(upload, 0, 30_000)
+    assert counter_of(CI, process.store.usage.read(CI)).reservations == {}

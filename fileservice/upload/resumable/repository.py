@@ -63,12 +63,21 @@ class UploadRepository:
         """Replace the record, and reserve space for `length` bytes if that is given."""
         self._executor.run_io(writer.update, record.to_bytes(), length)
 
-    def end(self, writer: ResumableWriter, status: UploadStatus) -> None:
-        """Remove the bytes and keep the record, for clients that ask how the upload ended."""
+    def end(
+        self,
+        writer: ResumableWriter,
+        status: UploadStatus,
+        *,
+        may_have_been_published: bool = False,
+    ) -> None:
+        """Remove the bytes and keep the record, for clients that ask how the upload ended.
+
+        An earlier attempt of an upload that failed may have published its file, which somebody has
+        deleted or replaced since.
+        """
         self._executor.run_io(writer.end, status.record.to_bytes())
         if status.record.reservation and not status.file:
-            # An earlier attempt may have published it, and somebody deleted the file since.
-            self._executor.run_io(self._release_quota, status.record, True)
+            self._executor.run_io(self._release_quota, status.record, may_have_been_published)
 
     def end_published(self, writer: ResumableWriter, status: UploadStatus) -> bool:
         """End an upload whose file is published; return False if the record cannot be written.

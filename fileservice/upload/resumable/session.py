@@ -82,6 +82,8 @@ class UploadSession:
         self._scan: ContentScan | None = None
         self._reservation: QuotaReservation | None = None
         self.status: UploadStatus = self._repository.read(upload)
+        self._may_have_been_published = self.status.is_publishable
+        """Whether somebody may have tried to publish the file before."""
 
     def append(self, request: AppendRequest, blocks: Iterable[Block]) -> None:
         """Add the bytes of a request; `blocks` are those of the request, or a view of them."""
@@ -197,7 +199,11 @@ class UploadSession:
 
     def _reject(self, error: Exception) -> None:
         self.status = self.status.reject(str(error))
-        self._repository.end(self._writer, self.status)
+        self._repository.end(
+            self._writer,
+            self.status,
+            may_have_been_published=self._may_have_been_published,
+        )
 
     def _receive(self, blocks: Iterable[Block], *, atomic: bool) -> None:
         offset = self._writer.size

@@ -108,14 +108,14 @@ class SharedCheck:
     def require(self) -> None:
         """Raise what was wrong at the last check, StorageUnavailable while a check hangs."""
         check = self._recent_check()
-        while not (check.ended.wait(check.seconds_left()) or check.has_answer):
-            if check.seconds_left() <= 0:
-                raise StorageUnavailable(
-                    f"{self._what} has not answered for {_CHECK_SECONDS:.0f} seconds"
-                )
+        check.ended.wait(max(0.0, check.began + _CHECK_SECONDS - time.monotonic()))
         if check.error:
             # Without the traceback of the request for which it was raised before.
             raise check.error.with_traceback(None)
+        if not check.has_answer:
+            raise StorageUnavailable(
+                f"{self._what} has not answered for {_CHECK_SECONDS:.0f} seconds"
+            )
 
     def _recent_check(self) -> "_Check":
         with self._lock:
@@ -133,7 +133,7 @@ class _Check:
         self._check = check
         self.began = time.monotonic()
         self.has_answer = False
-        """Whether `error` is known; `ended` may be set later, as that needs the event loop."""
+        """Whether the check has ended; `ended` may be set later, as that needs the event loop."""
         self.ended = threading.Event()
         self.error: Exception | None = None
 
@@ -146,16 +146,11 @@ class _Check:
             self.ended.set()
 
     def _ask(self) -> None:
-        self.began = time.monotonic()
         try:
             self._check()
         except Exception as error:  # noqa: BLE001  # raised again in each request
             self.error = error
         self.has_answer = True
-
-    def seconds_left(self) -> float:
-        """Return how long clients may still wait for it."""
-        return max(0.0, self.began + _CHECK_SECONDS - time.monotonic())
 
 
 def check_store(store: Store, min_free: int) -> None:
