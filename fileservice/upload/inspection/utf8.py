@@ -19,6 +19,10 @@ _CONTINUATIONS = bytes(range(0x80, 0xC0))
 UNCOMMON = bytes([0xC0, 0xC1, 0xE0, 0xED, *range(0xF0, 0x100)])
 """The bytes that never occur in UTF-8, that lead four bytes, or that not all bytes may follow."""
 
+_IS_FAST = "haswell" in stringzilla.__capabilities__
+"""Whether the processor has AVX2. With less, to look so often would take longer than to decode; on
+ARM it was not measured."""
+
 
 class NotUtf8(Exception):
     """The bytes are not UTF-8."""
@@ -40,8 +44,10 @@ class Utf8Scan:
 
         The piece should stay in the processor's cache, as it is looked at several times.
         """
-        first = stringzilla.find_first_not_of(piece, _CONTINUATIONS)
-        if has_uncommon or first < 0:
+        first = -1
+        if _IS_FAST and not has_uncommon:
+            first = stringzilla.find_first_not_of(piece, _CONTINUATIONS)
+        if first < 0:
             self._decode(piece, final=False)
             return
         last = stringzilla.find_last_not_of(piece, _CONTINUATIONS)
