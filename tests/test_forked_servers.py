@@ -18,6 +18,7 @@ import fileservice.app
 from gevent import monkey
 monkey.patch_all()
 originals = {id(value) for saved in monkey.saved.values() for value in saved.values() if value}
+originals.discard(id(True))
 for name, module in list(sys.modules.items()):
     if name.startswith("fileservice."):
         for attribute, value in vars(module).items():
