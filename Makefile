@@ -87,7 +87,7 @@ FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/loca
 tests/__pycache__: | $(VENV)/dev
 	@$(BIN)/pytest --collect-only --quiet >/dev/null || true
 
-test: $(VENV)/dev | tests/__pycache__ ## run at least one test of every behaviour, in some minutes
+test: $(VENV)/dev | tests/__pycache__ ## run the essential tests of every part, in about four minutes
 	$(PYTEST) -m "not thorough" $(FEW_EXAMPLES)
 
 test-fast: $(VENV)/dev ## run the tests that need no server, in half a minute

@@ -141,7 +141,6 @@ def answers(address: str) -> bool:
     return False
 
 
-@pytest.mark.thorough
 def test_installed_service_works_in_a_directory_with_foreign_modules(
     url: str, tmp_path: Path
 ) -> None:

@@ -79,7 +79,6 @@ def test_axe_finds_nothing_wrong_on_small_screens(
         assert_accessible(tab)
 
 
-@pytest.mark.thorough
 def test_without_javascript_the_page_lists_uploads_and_explains(
     open_page: Open,
     make_file: Make,

@@ -21,7 +21,6 @@ def assert_all_below(tab: Watched, base: str) -> None:
     assert not [url for url in asked if not url.startswith((f"{base}/", "chrome", "blob:"))]
 
 
-@pytest.mark.thorough
 def test_files_are_uploaded_listed_seen_and_deleted(
     behind: ProxiedServer, open_page: Callable[..., Watched], make_file: Make
 ) -> None:

@@ -378,7 +378,6 @@ def test_a_file_that_was_replaced_meanwhile_is_not_deleted(
     assert server.published() == ["a.txt"]
 
 
-@pytest.mark.thorough
 def test_a_failed_deletion_is_shown_and_the_file_again(open_page: Open, server: LiveServer) -> None:
     (server.store / "a.txt").write_bytes(b"x")
     tab = open_page()

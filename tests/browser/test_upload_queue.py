@@ -110,7 +110,6 @@ def test_someone_who_may_only_write_is_offered_one_name_after_the_other(
     assert server.published() == ["a (2).txt", "a (3).txt", "a.txt"]
 
 
-@pytest.mark.thorough
 def test_only_those_who_may_delete_are_offered_to_replace_a_file(
     open_page: Open, make_file: Make, start_server: Start, tmp_path: Path
 ) -> None:

@@ -109,13 +109,13 @@ class SharedCheck:
         """Raise what was wrong at the last check, StorageUnavailable while a check hangs."""
         check = self._recent_check()
         check.ended.wait(max(0.0, check.began + _CHECK_SECONDS - time.monotonic()))
-        if check.error:
-            # Without the traceback of the request for which it was raised before.
-            raise check.error.with_traceback(None)
-        if not check.has_answer:
+        if not (check.has_answer or check.error):  # in this order: the error is set first
             raise StorageUnavailable(
                 f"{self._what} has not answered for {_CHECK_SECONDS:.0f} seconds"
             )
+        if check.error:
+            # Without the traceback of the request for which it was raised before.
+            raise check.error.with_traceback(None)
 
     def _recent_check(self) -> "_Check":
         with self._lock:
