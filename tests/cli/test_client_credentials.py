@@ -167,7 +167,10 @@ def test_token_is_not_sent_to_another_service(owner: Person, tmp_path: Path) -> 
                 connection, _ = other.accept()
                 with connection:
                     received.extend(connection.recv(65536))
-                    connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                    # Otherwise the second request may come on the connection that is being closed.
+                    connection.sendall(
+                        b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+                    )
 
         thread = threading.Thread(target=answer)
         thread.start()
