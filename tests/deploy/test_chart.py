@@ -125,6 +125,15 @@ def test_a_pod_is_killed_only_after_its_drain_delay_and_grace_period(
     assert pod["terminationGracePeriodSeconds"] == drain + grace + 10
 
 
+def test_a_pod_has_the_variables_of_other_programs(
+    render: Callable[[dict[str, Any]], Manifests],
+) -> None:
+    given = {"OTEL_TRACES_SAMPLER": "always_on", "OTEL_SERVICE_NAME": "files"}
+    pod = render({"environment": given})["Deployment"]["spec"]["template"]["spec"]
+    variables = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
+    assert given.items() <= variables.items()
+
+
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
@@ -132,6 +141,7 @@ def test_a_pod_is_killed_only_after_its_drain_delay_and_grace_period(
         ({"autoscaling": {"enabled": True}}, "more than one replica needs a bucket"),
         ({"store": {"url": "/elsewhere"}}, "store"),
         ({"settings": {"WORKERS": 2}}, "string"),
+        ({"environment": {"FILESERVICE_WORKERS": "2"}}, "FILESERVICE_WORKERS"),
         ({"replica": 1}, "replica"),
     ],
 )
