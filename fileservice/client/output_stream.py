@@ -1,6 +1,7 @@
 """OutputStream: a file that is being fetched, as the bytes that another program reads."""
 
 import hashlib
+import select
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,12 +27,25 @@ class OutputStream:
     def write(self, block: bytes) -> None:
         """Write bytes. Raise LocalFileError."""
         try:
-            self._stream.write(block)
-            self._stream.flush()
+            self._write_all(block)
         except OSError as error:
             raise LocalFileError(Path(_NAME), error) from None
         self._digest.update(block)
         self.size += len(block)
+
+    def _write_all(self, block: bytes) -> None:
+        """Write bytes, also to a stream that does not block, as whoever has opened it may want."""
+        rest = memoryview(block)
+        while True:
+            try:
+                rest = rest[self._stream.write(rest) :]
+                self._stream.flush()
+            except BlockingIOError as error:
+                # Those that the stream has taken; it had taken all if the flush has failed.
+                rest = rest[error.characters_written :]
+                select.select([], [self._stream], [])
+            else:
+                return
 
     def clear(self) -> None:
         """Raise ClientError if there are bytes: a service that sends them again cannot help."""

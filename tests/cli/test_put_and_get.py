@@ -1,13 +1,17 @@
 """fileservice put, get, ls and rm: transfers that break off go on, and nothing false is kept."""
 
+import fcntl
 import hashlib
 import io
 import os
 import random
 import re
 import secrets
+import struct
 import subprocess
+import termios
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from typing import Any
 import pytest
 
 from fileservice.client import ClientError, Connection, Downloader
+from fileservice.client.output_stream import OutputStream
 from fileservice.client.progress import NoProgress
 from fileservice.client.upload import SMALL
 from tests.cli.clients import Person
@@ -276,6 +281,28 @@ def test_standard_output_has_the_file_whatever_breaks(
     assert "trying again" in done.stderr
     assert proxy.resets == 0
     assert distant.run("get", "large.txt", "-o", "-", "--json").returncode == 2
+
+
+def test_standard_output_that_does_not_block_is_waited_for(content: bytes) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+
+    def waiting() -> int:
+        return int(struct.unpack("i", fcntl.ioctl(reading, termios.FIONREAD, bytes(4)))[0])
+
+    def read_when_it_is_full() -> bytes:
+        eventually(lambda: waiting() == fcntl.fcntl(reading, fcntl.F_GETPIPE_SZ))
+        with os.fdopen(reading, "rb") as stream:
+            return stream.read()
+
+    with ThreadPoolExecutor() as executor:
+        read = executor.submit(read_when_it_is_full)
+        with os.fdopen(writing, "wb") as stream:
+            output = OutputStream(stream)
+            output.write(content)
+            output.write(b"end")
+        assert read.result() == content + b"end"
+    assert output.sha256 == hashlib.sha256(content + b"end").digest()
 
 
 def test_standard_output_of_a_file_that_is_replaced_meanwhile_ends_with_an_error(
