@@ -35,6 +35,8 @@ class LogWriter:
         self._is_started = False
         self._left_out = 0
         self._is_failing = False
+        self._is_torn = False
+        """Only the beginning of the last line was written, as the disk was full then."""
         self._ended = _new_lock()
 
     def write(self, lines: list[str]) -> None:
@@ -91,9 +93,20 @@ class LogWriter:
                 descriptor = handler.stream.fileno()
                 is_file = S_ISREG(os.fstat(descriptor).st_mode)
                 for piece in [lines] if is_file else _pieces(lines):
-                    _write_all(descriptor, piece)
+                    self._write_all(descriptor, piece)
             finally:
                 handler.release()
+
+    def _write_all(self, descriptor: int, lines: bytes) -> None:
+        """Write lines, on a new line after one that was cut off. Raise OSError."""
+        rest = memoryview(b"\n" + lines if self._is_torn else lines)
+        while rest:
+            try:
+                rest = rest[os.write(descriptor, rest) :]
+            except BlockingIOError:
+                wait_for_room(descriptor)
+            else:
+                self._is_torn = bool(rest)
 
 
 def _only_writes(logger: logging.Logger) -> bool:
@@ -125,15 +138,6 @@ def _pieces(lines: bytes) -> list[bytes]:
         pieces.append(lines[start:end])
         start = end
     return pieces
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        try:
-            rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:
-            wait_for_room(descriptor)
 
 
 def wait_for_room(descriptor: int) -> None:

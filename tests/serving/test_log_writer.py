@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import resource
 import subprocess
 import sys
 import threading
@@ -143,6 +144,30 @@ def test_a_log_that_cannot_be_written_is_reported_once(caplog: pytest.LogCapture
     logger.handlers[0].close()
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert "No space left" in caplog.text
+
+
+def test_no_line_is_joined_to_one_that_the_disk_had_no_space_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log, size = tmp_path / "log", 1 << 30  # no other file of this process is so large
+    log.touch()
+    os.truncate(log, size)
+    logger = logging.Logger("lines")
+    logger.addHandler(logging.FileHandler(log))
+    writer = LogWriter(logger)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5, limits[1]))
+    try:
+        writer.write(["abcdefgh"])
+        eventually(lambda: "File too large" in caplog.text)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    writer.write(["ijkl"])
+    writer.close(30)
+    logger.handlers[0].close()
+    with log.open("rb") as lines:
+        lines.seek(size)
+        assert lines.read() == b"abcde\nijkl\n"
 
 
 def test_whoever_writes_to_a_pipe_that_nobody_reads_is_not_held_up(
