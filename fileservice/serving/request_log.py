@@ -17,7 +17,7 @@ from fileservice.serving.redaction import may_have_secrets, without_secrets
 
 _MAX_KEPT = 512
 """Characters that a client has chosen."""
-_MAX_RECORDS = 256
+_MAX_RECORDS = 1024
 """The lines of so many requests are written at once, without waiting for more."""
 
 # Characters that control terminals or end lines, and lone surrogates, which cannot be encoded.
