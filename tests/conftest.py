@@ -48,6 +48,9 @@ hypothesis.settings.register_profile(
 # Each client would read more than a hundred certificates, which takes longer than most tests.
 httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)
 
+# Requests for which a test says nothing else: five seconds are too few on a machine that is busy.
+vars(httpx._config.DEFAULT_TIMEOUT_CONFIG).update(httpx.Timeout(60).as_dict())
+
 HERE = Path(__file__).parent
 SAMPLES = HERE / "samples"
 
