@@ -47,6 +47,7 @@ def test_axe_finds_nothing_wrong_in_any_state_of_the_page(
         (server.store / name).write_bytes(sample(name).read_bytes())
     tab.go("/upload?sort=-size")
     assert_accessible(tab)
+    tab.keep_messages()
     tab.page.get_by_role("checkbox", name="Select img.png").click()
     tab.press("Delete", "a.txt")
     assert_accessible(tab)  # with a message, and the bar for what is selected
@@ -163,6 +164,7 @@ def test_everything_can_be_done_by_keyboard(
     tab_to("Close")
     keyboard.press("Enter")
     assert tab.page.evaluate("document.activeElement.textContent") == "Preview z.txt"
+    tab.keep_messages()
     tab_to("Delete z.txt")
     keyboard.press("Enter")
     tab_to("Undo")

@@ -188,6 +188,7 @@ def test_files_with_odd_names_can_be_uploaded_and_deleted(
     tab.choose(tmp_path / name)
     tab.page.locator("[data-state=done]").wait_for()
     assert server.published() == [name]
+    tab.keep_messages()
     tab.page.locator("tbody [data-do=delete]").click()
     tab.page.get_by_role("button", name="Hide this message").last.click()
     tab.page.get_by_text("Nothing is stored yet").wait_for()
@@ -306,6 +307,7 @@ def test_a_deletion_can_be_undone(open_page: Open, server: LiveServer) -> None:
     for name in ("a.txt", "b.txt"):
         (server.store / name).write_bytes(b"x")
     tab = open_page()
+    tab.keep_messages()
     tab.press("Delete", "a.txt")
     tab.page.get_by_text("a.txt is being deleted").first.wait_for()
     assert tab.page.evaluate("document.activeElement.textContent") == "Delete b.txt"
@@ -366,6 +368,7 @@ def test_a_file_that_was_replaced_meanwhile_is_not_deleted(
     path.write_bytes(b"x")
     os.utime(path, (1_700_000_000, 1_700_000_000))
     tab = open_page()
+    tab.keep_messages()
     tab.expected.append("412 (Precondition Failed)")
     tab.press("Delete", "a.txt")
     path.unlink()
@@ -381,6 +384,7 @@ def test_a_file_that_was_replaced_meanwhile_is_not_deleted(
 def test_a_failed_deletion_is_shown_and_the_file_again(open_page: Open, server: LiveServer) -> None:
     (server.store / "a.txt").write_bytes(b"x")
     tab = open_page()
+    tab.keep_messages()
     tab.expected.append("ERR_INTERNET_DISCONNECTED")
     tab.press("Delete", "a.txt")
     tab.network(offline=True)
@@ -427,6 +431,7 @@ def test_selected_files_are_deleted_together(
 ) -> None:
     many(3)
     tab = open_page()
+    tab.keep_messages()
     for number in (0, 2):
         tab.page.get_by_role("checkbox", name=f"Select file-0000{number}.txt").click()
     tab.page.get_by_role("group", name="Selected files").get_by_text("Delete").click()
@@ -500,6 +505,7 @@ def test_the_page_speaks_german(open_page: Open, server: LiveServer) -> None:
     tab = open_page(locale="de-AT")
     assert tab.page.locator("html").get_attribute("lang") == "de"
     assert tab.page.get_by_role("heading", name="Dateien").is_visible()
+    tab.keep_messages()
     tab.page.get_by_role("button", name="a.txt löschen").click()
     tab.page.get_by_role("button", name="Rückgängig").click()
     assert server.published() == ["a.txt"]

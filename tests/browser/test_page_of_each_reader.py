@@ -120,6 +120,7 @@ def test_a_reader_with_some_rights_can_search_and_use_them(
         tab.page.get_by_role("link", name="Preview img.png").click()
         tab.page.wait_for_function("() => document.querySelector('dialog img').naturalWidth > 0")
     if "delete" in scopes:
+        tab.keep_messages()
         tab.press("Delete", "img.png")
         tab.page.get_by_role("button", name="Hide this message").last.click()
         tab.page.locator("tbody tr").wait_for(state="detached")

@@ -119,6 +119,18 @@ class Watched:
         self.page.goto("about:blank")
         self.page.close()
 
+    def keep_messages(self) -> None:
+        """Let no message of this page go by itself, as if the pointer were on it.
+
+        Most go after 7 seconds, and what was deleted cannot be kept any more.
+        """
+        self.page.evaluate(
+            "new MutationObserver((changes) => changes.forEach(({ addedNodes }) =>"
+            " addedNodes.forEach((message) => message.dispatchEvent("
+            "new PointerEvent('pointerenter')))))"
+            ".observe(document.getElementById('messages'), { childList: true })"
+        )
+
     def transfer(self, name: str) -> "Locator":
         """The row of an upload."""
         return self.page.locator(".transfer", has=self.page.get_by_text(name, exact=True))
