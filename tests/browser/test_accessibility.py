@@ -198,8 +198,10 @@ def test_progress_and_results_are_announced_to_screen_readers(
         " said.push(`${id}: ${document.getElementById(id).textContent}`))"
         ".observe(document.getElementById(id), { childList: true })"
     )
-    tab.network(12 * MIB)
+    tab.network(MIB)  # the page looks at the progress now and then, which must not be too late
     tab.choose(make_file("a.bmp", 12 * MIB), make_file("b.exe"))
+    tab.page.wait_for_function("() => said.some((text) => text.includes('%'))")
+    tab.network()
     tab.wait_for("a.bmp", "done")
     tab.wait_for("b.exe", "refused")
     said = tab.page.evaluate("said")

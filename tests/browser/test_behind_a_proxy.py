@@ -62,9 +62,9 @@ def test_an_upload_is_resumed_after_the_page_was_closed(
 ) -> None:
     context, file = new_context(), make_file("large.bmp", 12 * MIB)
     tab = open_page(at=behind, context=context)
-    tab.network(MIB)  # slow enough that the page is closed long before the end
+    tab.network(MIB // 4)  # slow enough that the page is closed long before the end
     tab.choose(file)
-    tab.wait_until_sent("large.bmp", 0.1)
+    tab.wait_until_sent("large.bmp", 0.02)
     tab.close()
     again = open_page(at=behind, context=context)
     again.choose(file)

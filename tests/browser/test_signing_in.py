@@ -167,10 +167,10 @@ def test_uploads_go_on_after_signing_in_again_in_another_tab(
     dialogs: list[object] = []
     tab.on("dialog", lambda dialog: dialogs.append(dialog))
     tab.expected.append("401")
-    tab.network(MIB)
+    tab.network(MIB // 4)  # slow enough that it does not end before the person has signed out
     large, small = make_file("large.bmp", 12 * MIB), make_file("small.txt")
     tab.choose(large)
-    tab.wait_until_sent("large.bmp", 0.1)
+    tab.wait_until_sent("large.bmp", 0.02)
     own = {"Origin": member.url}
     tab.page.context.request.post(f"{member.url}/sign-out", headers=own)  # as in another tab
     tab.network()

@@ -10,9 +10,13 @@ import pytest
 from tests.browser.conftest import MIB
 from tests.browser.watched import STILL_HELD, Watched, assert_stored
 from tests.support.servers import LiveServer
+from tests.support.wire import eventually
 
 Open = Callable[..., Watched]
 Make = Callable[..., Path]
+SLOW = MIB // 4
+"""Bytes per second at which an upload of 12 MiB does not end before its test has met it, even if
+the machine stops for some seconds."""
 
 
 def test_dropped_files_are_stored_and_a_disallowed_one_is_reported(
@@ -100,10 +104,10 @@ def test_a_paused_large_upload_is_resumed_from_its_offset(
 ) -> None:
     tab = open_page()
     tab.expected += STILL_HELD
-    tab.network(MIB)
+    tab.network(SLOW)
     file = make_file("a.bmp", 12 * MIB)
     tab.choose(file)
-    tab.wait_until_sent("a.bmp", 0.1)
+    tab.wait_until_sent("a.bmp", 0.02)
     tab.transfer("a.bmp").get_by_text("per second").wait_for()
     tab.press("Pause", "a.bmp")
     tab.wait_for("a.bmp", "paused")
@@ -120,10 +124,10 @@ def test_a_paused_small_upload_is_sent_again(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
-    tab.network(MIB)
+    tab.network(MIB // 16)
     file = make_file("a.txt", 2 * MIB)
     tab.choose(file)
-    tab.wait_until_sent("a.txt", 0.1)
+    tab.wait_until_sent("a.txt", 0.02)
     tab.press("Pause", "a.txt")
     tab.wait_for("a.txt", "paused")
     tab.network()
@@ -136,9 +140,9 @@ def test_a_cancelled_upload_is_removed_from_the_page_and_the_server(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
-    tab.network(MIB)
+    tab.network(SLOW)
     tab.choose(make_file("a.bmp", 12 * MIB))
-    tab.wait_until_sent("a.bmp", 0.1)
+    tab.wait_until_sent("a.bmp", 0.02)
     upload = next(request.url for request in tab.requests if request.method == "PATCH")
     with tab.page.expect_response(lambda answer: answer.request.method == "DELETE") as deletion:
         tab.press("Cancel", "a.bmp")
@@ -152,7 +156,7 @@ def test_only_two_files_are_uploaded_at_a_time(
     open_page: Open, make_file: Make, server: LiveServer
 ) -> None:
     tab = open_page()
-    tab.network(MIB)
+    tab.network(MIB // 16)
     files = [make_file(f"{number}.txt", MIB) for number in range(5)]
     tab.choose(*files)
     tab.page.wait_for_selector("[data-state=sending]")
@@ -171,17 +175,18 @@ def test_an_upload_survives_kill_9_of_the_server(
     server = start_server()
     tab = open_page(at=server)
     tab.expected += ["net::ERR_", "the server cannot be reached", *STILL_HELD]
-    tab.network(size // 4)
+    tab.network(size // 20)
     file = make_file("a.bmp", size)
     tab.choose(file)
-    tab.wait_until_sent("a.bmp", 0.3)
+    tab.wait_until_sent("a.bmp", 0.2)
     server.kill()
     tab.wait_for("a.bmp", "retrying")
+    tab.network()
     server.start()
     tab.wait_for("a.bmp", "done", seconds=90)
     assert_stored(server.url, [file])
     assert tab.offsets() == sorted(tab.offsets())
-    assert not server.staged()
+    eventually(lambda: not server.staged())
 
 
 @pytest.mark.parametrize(
@@ -196,13 +201,14 @@ def test_an_upload_waits_while_there_is_no_network(
 ) -> None:
     tab = open_page()
     tab.expected += ["net::ERR_INTERNET_DISCONNECTED", *STILL_HELD]
-    tab.network(size // 3)
+    tab.network(size // 40)
     file = make_file("a.bmp", size)
     tab.choose(file)
-    tab.wait_until_sent("a.bmp", 0.1)
+    tab.wait_until_sent("a.bmp", 0.05)
     tab.network(offline=True)
     tab.wait_for("a.bmp", "retrying")
-    assert "no network" in tab.transfer("a.bmp").inner_text()
+    # The request may fail before the page is told that there is no network.
+    tab.transfer("a.bmp").get_by_text("no network").wait_for()
     tab.network()
     tab.wait_for("a.bmp", "done")
     assert_stored(server.url, [file])
@@ -214,10 +220,10 @@ def test_an_upload_waits_while_the_server_still_holds_its_earlier_request(
 ) -> None:
     tab = open_page()
     tab.expected += ["net::ERR_INTERNET_DISCONNECTED", *STILL_HELD]
-    tab.network(MIB)
+    tab.network(SLOW)
     file = make_file("a.bmp", 12 * MIB)
     tab.choose(file)
-    tab.wait_until_sent("a.bmp", 0.1)
+    tab.wait_until_sent("a.bmp", 0.02)
     tab.network(offline=True)
     tab.wait_for("a.bmp", "retrying")
     url = next(request.url for request in tab.requests if request.method == "PATCH")
@@ -234,10 +240,10 @@ def test_an_upload_is_resumed_in_a_new_tab_when_its_file_is_chosen_again(
 ) -> None:
     context = new_context()
     first = open_page(context=context)
-    first.network(MIB)
+    first.network(SLOW)
     file = make_file("a.bmp", 12 * MIB)
     first.choose(file)
-    first.wait_until_sent("a.bmp", 0.1)
+    first.wait_until_sent("a.bmp", 0.02)
     first.close()
     second = open_page(context=context)
     second.expected += STILL_HELD
@@ -256,9 +262,9 @@ def test_an_unfinished_upload_can_be_discarded(
 ) -> None:
     context = new_context()
     first = open_page(context=context)
-    first.network(MIB)
+    first.network(SLOW)
     first.choose(make_file("a.bmp", 12 * MIB))
-    first.wait_until_sent("a.bmp", 0.1)
+    first.wait_until_sent("a.bmp", 0.02)
     first.close()
     second = open_page(context=context)
     with second.page.expect_response(lambda answer: answer.request.method == "DELETE") as deletion:
@@ -276,10 +282,10 @@ def test_a_file_that_is_changed_while_it_is_sent_is_not_stored(
 ) -> None:
     tab = open_page()
     tab.expected += ["net::ERR_UPLOAD_FILE_CHANGED", *STILL_HELD]
-    tab.network(size // 4)
+    tab.network(size // 40)
     file = make_file("a.bmp", size)
     tab.choose(file)
-    tab.wait_until_sent("a.bmp", 0.1)
+    tab.wait_until_sent("a.bmp", 0.05)
     tab.press("Pause", "a.bmp")
     tab.wait_for("a.bmp", "paused")
     file.write_bytes(b"BM")
@@ -306,10 +312,10 @@ def test_a_download_in_the_middle_of_an_upload_does_not_end_it(
 ) -> None:
     (server.store / "z.txt").write_bytes(b"x")
     tab = open_page()
-    tab.network(2 * MIB)
+    tab.network(MIB // 8)
     file = make_file("a.txt", 4 * MIB)
     tab.choose(file)
-    tab.wait_until_sent("a.txt", 0.1)
+    tab.wait_until_sent("a.txt", 0.02)
     with tab.page.expect_download():
         tab.page.get_by_role("link", name="z.txt", exact=True).click()
     tab.network()
@@ -328,11 +334,12 @@ def test_leaving_the_page_in_the_middle_of_an_upload_asks_first(
         dialog.dismiss()
 
     tab.on("dialog", stay)
-    tab.network(MIB)
+    tab.network(MIB // 16)
     tab.page.locator("h1").click()  # browsers ask only those who did something
     tab.choose(make_file("a.txt", 4 * MIB))
     tab.wait_until_sent("a.txt", 0.01)
-    tab.page.evaluate("setTimeout(() => location.reload())")
+    with tab.page.expect_event("dialog"):
+        tab.page.evaluate("setTimeout(() => location.reload())")
     tab.page.locator("h1").click()
     assert asked == ["beforeunload"]
     tab.press("Cancel", "a.txt")
