@@ -140,6 +140,7 @@ def assert_accessible() -> Callable[..., None]:
 
     def check(tab: Watched, part: str | None = None) -> None:
         """Check the page, or the part of it that has changed since it was checked."""
+        tab.page.wait_for_load_state()  # after a click, the page may have arrived in part
         if not tab.page.evaluate("'axe' in window"):
             tab.page.evaluate(script)
         results = axe.run(tab.page, part)

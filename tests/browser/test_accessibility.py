@@ -90,7 +90,8 @@ def test_without_javascript_the_page_lists_uploads_and_explains(
     tab = open_page(java_script_enabled=False, color_scheme=scheme)
     file = make_file("a.txt")
     tab.choose(file)
-    tab.page.get_by_role("button", name="Upload", exact=True).click()
+    with tab.page.expect_navigation():
+        tab.page.get_by_role("button", name="Upload", exact=True).click()
     assert "Stored: a.txt" in tab.page.get_by_role("status").first.inner_text()
     assert tab.names() == ["a.txt"]
     assert_stored(server.url, [file])
@@ -100,7 +101,8 @@ def test_without_javascript_the_page_lists_uploads_and_explains(
     assert ".exe" in tab.page.get_by_role("alert").inner_text()
     tab.page.get_by_role("link", name="Back to the upload page").click()
     tab.page.get_by_role("searchbox").fill("nothing")
-    tab.page.get_by_role("button", name="Find").click()
+    with tab.page.expect_navigation():
+        tab.page.get_by_role("button", name="Find").click()
     assert "No file has “nothing” in its name" in tab.page.locator("#files").inner_text()
     assert tab.page.get_by_role("button", name="Delete").count() == 0
 
@@ -155,6 +157,7 @@ def test_everything_can_be_done_by_keyboard(
     tab_to("Dismiss a.txt")
     keyboard.press("Enter")
     assert tab.page.evaluate("document.activeElement.id") == "file"
+    tab.page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 2")
     tab_to("q")
     keyboard.type("z.t")
     tab.page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")

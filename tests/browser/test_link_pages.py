@@ -63,7 +63,8 @@ def test_stranger_says_the_password_and_downloads_over_a_plain_connection(
     assert page.locator("#password").evaluate("field => field === document.activeElement")
     for password in ("a guess", "correct horse"):
         page.fill("#password", password)
-        page.click("text=Continue")
+        with page.expect_navigation():
+            page.click("text=Continue")
         assert page.is_visible('[role="alert"]') is (password == "a guess")
     with page.expect_download() as started:
         page.click("text=Download")
@@ -88,13 +89,16 @@ def test_guest_sends_files_and_sees_that_they_have_arrived(
     page.click("text=Continue")
     for name in ("one.txt", "two.txt"):
         page.set_input_files("#file", str(make_file(name)))
-        page.click("button:text('Send')")
+        with page.expect_navigation():
+            page.click("button:text('Send')")
         assert page.is_visible(f"text=from-ada-{name} has arrived")
     assert page.locator("#sent li").count() == 2
     page.set_input_files("#file", str(make_file("one.txt")))
-    page.click("button:text('Send')")
+    with page.expect_navigation():
+        page.click("button:text('Send')")
     assert page.is_visible("text=The name is taken")
-    page.click("text=Back")
+    with page.expect_navigation():
+        page.click("text=Back")
     assert page.locator("#sent li").count() == 2
     assert server.published() == ["from-ada-one.txt", "from-ada-two.txt", "plan.txt"]
 
