@@ -19,6 +19,11 @@ PERSISTENT = (
     ",".join(["50"] + ["100"] * 300),
 )
 """The options of a client that does not give up the upload."""
+PATIENT = ("--give-up-after", "60000")
+"""The options, after those, of a client that would otherwise give up a server that is only slow.
+
+It then asks again: where no connection falls silent, a test can count what it asks for.
+"""
 _SECONDS = 120
 
 

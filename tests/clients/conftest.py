@@ -1,6 +1,7 @@
 """Fixtures: the clients, the files they upload, and servers for them."""
 
 import importlib.util
+import os
 import random
 import shutil
 import sys
@@ -24,8 +25,10 @@ first_client = pytest.mark.parametrize(
 def tus_js(tool: Callable[[str], str], npm_install: Callable[[Path], Path]) -> Client:
     """tus-js-client under Node."""
     directory = npm_install(HERE)
-    shutil.copy(HERE / "upload.mjs", directory)
-    return Client("tus-js-client", (tool("node"), "upload.mjs"), directory)
+    # Other processes of the test run use the directory, and one of them may be reading its copy.
+    script = directory / f"upload-{os.getpid()}.mjs"
+    shutil.copy(HERE / "upload.mjs", script)
+    return Client("tus-js-client", (tool("node"), script.name), directory)
 
 
 @pytest.fixture(scope="session")

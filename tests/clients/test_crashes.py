@@ -38,8 +38,14 @@ def test_an_upload_survives_kill_9_of_its_workers(
     killed: list[int] = []
 
     def kill_worker(link: Link) -> None:
-        eventually(lambda: worker_with(server, link.port))
-        worker = worker_with(server, link.port)
+        worker = None
+
+        def is_known() -> bool:
+            nonlocal worker
+            worker = worker_with(server, link.port)
+            return worker is not None
+
+        eventually(is_known)
         assert worker
         os.kill(worker, signal.SIGKILL)
         eventually(lambda: worker not in server.workers())

@@ -13,7 +13,7 @@ from tests.clients.checks import (
     assert_survives,
     assert_whole,
 )
-from tests.clients.clients import PERSISTENT, Client
+from tests.clients.clients import PATIENT, PERSISTENT, Client
 from tests.clients.conftest import first_client
 from tests.clients.fault_proxy import Fault, FaultProxy, Link, delay, random_plan
 from tests.support.servers import LiveServer
@@ -83,7 +83,8 @@ def test_a_client_that_lost_the_answer_to_its_creation_creates_another_upload(
     tus_server: LiveServer, client: Client, make_text: Callable[..., Path]
 ) -> None:
     file = make_text(MIB)
-    traffic = assert_survives(client, tus_server, [Fault(1, Link.lose_answer)], file)
+    plan = [Fault(1, Link.lose_answer)]
+    traffic = assert_survives(client, tus_server, plan, file, *PATIENT)
     assert len(traffic.uploads()) == 2
 
 
@@ -93,7 +94,8 @@ def test_a_client_that_lost_the_last_answer_learns_that_the_upload_is_complete(
 ) -> None:
     size = 3 * MIB
     file = make_text(size)
-    traffic = assert_survives(client, tus_server, [Fault(size - 10, Link.lose_answer)], file)
+    plan = [Fault(size - 10, Link.lose_answer)]
+    traffic = assert_survives(client, tus_server, plan, file, *PATIENT)
     (upload,) = traffic.uploads()
     assert traffic.ranges(upload) == [(0, size)]
 
@@ -103,7 +105,10 @@ def test_bytes_that_reached_the_server_before_a_connection_ended_are_kept(
 ) -> None:
     size = 12 * MIB
     file = make_text(size)
-    traffic = assert_survives(tus_js, tus_server, random_plan(12, size, Link.close_server), file)
+    plan = random_plan(12, size, Link.close_server)
+    # The client waits for so long; a server that is only slow must not be given up.
+    slowly = ("--give-up-after", "6000")
+    traffic = assert_survives(tus_js, tus_server, plan, file, *slowly)
     (upload,) = traffic.uploads()
     assert traffic.bytes_sent_again(upload) == 0, traffic
 

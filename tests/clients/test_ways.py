@@ -19,7 +19,7 @@ from tests.clients.fault_proxy import Fault, FaultProxy, Link, delay, random_pla
 from tests.support.servers import LiveServer
 
 MIB = 1024 * 1024
-SECONDS = 20
+SECONDS = 120
 CHUNKED = ("--chunk-size", str(MIB))
 NOT_TO_BE_GUESSED = "Übermaß, 100 % – «ça va»? 日本.txt"
 
