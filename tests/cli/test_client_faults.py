@@ -104,6 +104,8 @@ def test_client_that_lost_the_answer_to_the_creation_begins_anew(
 @pytest.fixture
 def offsets(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The offsets of requests of which each may have 4 MiB."""
+    # A request that the server only answers late would be repeated.
+    monkeypatch.setattr("fileservice.client.connection._ANSWER_SECONDS", 60)
     offsets: list[int] = []
     append = Transfer._append
 

@@ -12,7 +12,7 @@ import subprocess
 import termios
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,17 @@ def fetched(tmp_path: Path) -> Path:
 
 
 def bytes_in(directory: Path) -> Callable[[], int]:
-    """Return a function that returns the size of the largest file in a directory."""
-    return lambda: max((path.stat().st_size for path in directory.iterdir()), default=0)
+    """Return a function that returns the size of the largest file that is new in a directory."""
+    old = set(directory.iterdir())
+
+    def size() -> int:
+        sizes = [0]
+        for path in set(directory.iterdir()) - old:
+            with suppress(FileNotFoundError):  # it has been renamed or removed meanwhile
+                sizes.append(path.stat().st_size)
+        return max(sizes)
+
+    return size
 
 
 def bytes_at(server: LiveServer) -> Callable[[], int]:

@@ -161,7 +161,8 @@ def test_interrupted_upload_is_ended(person: Person, server: LiveServer, content
         process.communicate()
     assert process.returncode == 1
     assert server.published() == []
-    assert uploads(server) == before
+    # What other tests have left there may still change.
+    eventually(lambda: uploads(server).keys() <= before.keys())
 
 
 @pytest.fixture
