@@ -116,8 +116,10 @@ def painted_after(tab: Watched) -> float:
     """Reload the page, and return after how many milliseconds it is painted for the first time."""
     tab.page.reload()
     milliseconds: float = tab.page.evaluate(
+        # What has no content, such as the background, may be painted before.
         "new Promise((resolve) => new PerformanceObserver((list) =>"
-        " resolve(list.getEntriesByName('first-contentful-paint')[0].startTime))"
+        " list.getEntriesByName('first-contentful-paint').forEach((paint) =>"
+        " resolve(paint.startTime)))"
         ".observe({ type: 'paint', buffered: true }))"
     )
     return milliseconds
