@@ -190,18 +190,23 @@ def silent(server: LiveServer) -> Iterator[tuple[str, Wire]]:
 
 
 class TestConcurrency:
+    """A request is refused if the earlier one does not end within the three seconds of LockTiming.
+
+    On a machine that is busy, it is therefore sent again.
+    """
+
     def test_head_ends_the_earlier_request(
         self, client: httpx.Client, silent: tuple[str, Wire]
     ) -> None:
         url, first = silent
-        assert client.head(url).headers["Upload-Offset"] == "700"
+        eventually(lambda: client.head(url).headers.get("Upload-Offset") == "700")
         assert first.answer().status == 423
 
     def test_patch_ends_the_earlier_request(
         self, client: httpx.Client, append, silent: tuple[str, Wire]
     ) -> None:
         url, first = silent
-        assert append(url, 700, TEXT[700:], last=True).status_code == 201
+        eventually(lambda: append(url, 700, TEXT[700:], last=True).status_code == 201)
         assert first.answer().status == 423
         assert client.get("/download/note.txt").content == TEXT
 
@@ -220,18 +225,18 @@ class TestConcurrency:
         sender = threading.Thread(target=send)
         sender.start()
         try:
-            answer = append(url, 700, TEXT[700:], last=True)
+            # 409: more bytes arrived before the end
+            eventually(lambda: append(url, 700, TEXT[700:], last=True).status_code in (201, 409))
         finally:
             answered.set()
             sender.join()
-        assert answer.status_code in (201, 409)  # 409: more bytes arrived before the end
         assert first.answer().status == 423
 
     def test_delete_ends_the_earlier_request(
         self, server: LiveServer, client: httpx.Client, silent: tuple[str, Wire]
     ) -> None:
         url, first = silent
-        assert client.delete(url).status_code == 204
+        eventually(lambda: client.delete(url).status_code == 204)
         assert first.answer().status == 423
         assert client.head(url).status_code == 404
         assert not list((server.store / ".fileservice/uploads").glob(url.rpartition("/")[2] + "*"))

@@ -1,8 +1,10 @@
 """tus 1.0.0, clause by clause, with clients that keep to it and clients that do not."""
 
+import contextlib
 import hashlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -181,7 +183,7 @@ class TestLies:
             return
         else:
             assert code(answer) == expected
-        assert set(uploads.iterdir()) == before
+        assert set(uploads.iterdir()) <= before  # others may expire meanwhile
 
     @pytest.mark.parametrize(
         "upload",
@@ -235,7 +237,7 @@ class TestExtensions:
         before = {path.name for path in uploads.iterdir()}
         answer = tus.create(length=64 << 20, body=b"text", Upload_Checksum=checksum)
         assert answer.status_code in (400, 460)
-        assert {path.name for path in uploads.iterdir()} == before
+        assert {path.name for path in uploads.iterdir()} <= before  # others may expire meanwhile
 
     def test_a_head_overridden_by_post_leaves_the_connection_in_step(
         self, client: httpx.Client
@@ -344,12 +346,20 @@ class TestExtensions:
         # Stores tell the time in whole seconds, and the first answers have to come before the end.
         server = start_server(UPLOAD_EXPIRY="3s", WORKERS="2")
         with server.client() as client:
-            tus = Tus(client)
-            answer = tus.create(length=20)
-            url = answer.headers["Location"]
-            assert parsedate_to_datetime(answer.headers["Upload-Expires"])
-            assert "Upload-Expires" in tus.patch(url, 0, TEXT[:9]).headers
-            eventually(lambda: tus.head(url).status_code == 410)
+            tus, url = Tus(client), ""
+
+            def is_seen_to_expire() -> bool:
+                """On a machine that is busy, it may have expired, or be forgotten, too early."""
+                nonlocal url
+                answer = tus.create(length=20)
+                url = answer.headers["Location"]
+                assert parsedate_to_datetime(answer.headers["Upload-Expires"])
+                if tus.patch(url, 0, TEXT[:9]).headers.get("Upload-Expires") is None:
+                    return False
+                eventually(lambda: tus.head(url).status_code != 200)
+                return tus.head(url).status_code == 410
+
+            eventually(is_seen_to_expire)
             assert not server.keeps_bytes_of(url.rpartition("/")[2])
             eventually(lambda: tus.head(url).status_code == 404)
 
@@ -392,8 +402,8 @@ class TestExtensions:
         assert not any(name.startswith("access-control") for name in answer.headers)
 
 
-@pytest.fixture
-def trickling(server: LiveServer, tus: Tus) -> Iterator[tuple[str, Wire]]:
+@contextlib.contextmanager
+def trickling_upload(server: LiveServer, tus: Tus) -> Iterator[tuple[str, Wire]]:
     """An upload of 1,000 bytes, and a request that has sent the first 100 and waits."""
     url = tus.begin(length=1000)
     with Wire(server) as wire:
@@ -409,32 +419,61 @@ def trickling(server: LiveServer, tus: Tus) -> Iterator[tuple[str, Wire]]:
         yield url, wire
 
 
+@pytest.fixture
+def trickling(server: LiveServer, tus: Tus) -> Iterator[tuple[str, Wire]]:
+    with trickling_upload(server, tus) as found:
+        yield found
+
+
 class TestConnections:
     def test_a_new_request_takes_the_lock_from_one_that_receives_nothing(
         self, tus: Tus, client: httpx.Client, trickling: tuple[str, Wire]
     ) -> None:
         url, first = trickling
-        assert tus.patch(url, 100, TEXT[100:1000]).status_code == 204
+        # It is refused if the first one, on a machine that is busy, does not end in time.
+        eventually(lambda: tus.patch(url, 100, TEXT[100:1000]).status_code == 204)
         assert client.get("/download/note.txt").content == TEXT[:1000]
         assert first.answer().status == 423
         assert first.ended()
 
     def test_a_request_that_still_receives_keeps_the_lock(
-        self, server: LiveServer, client: httpx.Client, trickling: tuple[str, Wire]
+        self, server: LiveServer, client: httpx.Client, tus: Tus
     ) -> None:
-        url, first = trickling
-        with Wire(server) as second:
-            second.send(
-                request(
-                    f"PATCH {url.removeprefix(server.url)}",
-                    *(f"{name}: {value}" for name, value in (VERSION | BYTES).items()),
-                    *("Upload-Offset: 100", "Content-Length: 900", "Expect: 100-continue"),
-                )
-            )
-            first.send(TEXT[100:200])
-            assert second.answer().status == 423
-        first.send(TEXT[200:1000])
-        assert first.answer().status == 204
+        def keeps_it(url: str, first: Wire) -> bool:
+            """Send its bytes one by one, until another request for the upload is answered."""
+            sent, answered = 100, threading.Event()
+
+            def send() -> None:
+                nonlocal sent
+                while sent < 1000 and not answered.wait(0.05):
+                    first.send(TEXT[sent : sent + 1])
+                    sent += 1
+
+            sender = threading.Thread(target=send)
+            with Wire(server) as second:
+                sender.start()
+                try:
+                    asked = second.ask(
+                        request(
+                            f"PATCH {url.removeprefix(server.url)}",
+                            *(f"{name}: {value}" for name, value in (VERSION | BYTES).items()),
+                            *("Upload-Offset: 100", "Content-Length: 900", "Expect: 100-continue"),
+                        )
+                    )
+                finally:
+                    answered.set()
+                    sender.join()
+            if asked.status != 423:
+                return False
+            first.send(TEXT[sent:1000])
+            return first.answer().status == 204
+
+        def is_kept() -> bool:
+            """A pause of a second, which others may cause, looks like the end of its bytes."""
+            with trickling_upload(server, tus) as (url, first):
+                return keeps_it(url, first)
+
+        eventually(is_kept)
         assert client.get("/download/note.txt").content == TEXT[:1000]
 
     def test_bytes_that_arrived_before_a_reset_are_kept(
@@ -511,5 +550,5 @@ class TestConnections:
         with server.client() as client:
             tus = Tus(client)
             # On one machine at once; elsewhere, when the dead worker's lease has run out.
-            eventually(lambda: tus.patch(url, 6000, TEXT[6000:]).status_code == 204, seconds=20)
+            eventually(lambda: tus.patch(url, 6000, TEXT[6000:]).status_code == 204, seconds=60)
             assert client.get("/download/note.txt").content == TEXT
