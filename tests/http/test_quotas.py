@@ -16,7 +16,7 @@ import pytest
 from tests.support.seaweed import SeaweedClient
 from tests.support.servers import LiveServer, S3LiveServer
 from tests.support.tus import Tus, encoded
-from tests.support.wire import Answer, Wire, chunked, eventually, form, part, request
+from tests.support.wire import Answer, Wire, ask, chunked, eventually, form, part, request
 
 KIB = 1024
 QUOTA = 64 * KIB
@@ -444,7 +444,8 @@ def test_workers_that_are_killed_leave_a_quota_that_heals(
 ) -> None:
     """Workers die under load; the counter never says less than there is, and a recount is exact."""
     rules = tmp_path / "access.toml"
-    rules.write_text(access_file('bytes = "1MiB"'))
+    quota = 1 << 30  # more than is stored while the test waits for a processor
+    rules.write_text(access_file(f'bytes = "{quota}B"'))
     server = start_server(ACCESS_FILE=str(rules), WORKERS="2")
     stop = False
 
@@ -476,10 +477,11 @@ def test_workers_that_are_killed_leave_a_quota_that_heals(
     counter: dict[str, Any] = json.loads(path.read_bytes().partition(b"\n")[2])
     size = sum((server.store / name).stat().st_size for name in server.published())
     counted = counter["stored"][0] + sum(held[0] for held in counter["reservations"].values())
-    assert size <= counted <= 1 << 20
+    assert size <= counted <= quota
     path.unlink()
-    headers = {"Authorization": f"Bearer {secret(0)}"}
-    refused = httpx.put(f"{server.url}/upload/x.txt", content=b"x" * (1 << 20), headers=headers)
+    fields = (f"Authorization: Bearer {secret(0)}", f"Content-Length: {quota}")
+    refused = ask(server, request("PUT /upload/x.txt", *fields, "Expect: 100-continue"))
+    assert refused.status == 507
     assert refused.json()["used"] == size
 
 
