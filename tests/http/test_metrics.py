@@ -67,7 +67,8 @@ def test_bytes_of_an_upload_are_counted_while_they_arrive_and_once(server: LiveS
         wire.send(TEXT)
         assert wire.answer().status == 201
     eventually(lambda: value(server, "requests_total", **stored) == ended + 1)
-    assert value(server, "received_bytes_total", **route) == before + 2 * len(TEXT)
+    # A row is counted number by number, while others read it.
+    eventually(lambda: value(server, "received_bytes_total", **route) == before + 2 * len(TEXT))
 
 
 def test_bytes_of_a_download_are_counted_while_they_are_sent_and_once(server: LiveServer) -> None:
@@ -84,14 +85,15 @@ def test_bytes_of_a_download_are_counted_while_they_are_sent_and_once(server: Li
         assert value(server, "transfers_under_way", direction="download") == 1
         assert len(wire.answer().body) == size
     eventually(lambda: value(server, "requests_total", **sent) == ended + 1)
-    assert value(server, "sent_bytes_total", **route) == before + size
+    eventually(lambda: value(server, "sent_bytes_total", **route) == before + size)
 
 
 def test_stages_and_calls_of_the_store_are_measured(server: LiveServer) -> None:
     httpx.put(f"{server.url}/upload/staged.txt", content=TEXT).raise_for_status()
     for stage in ("receive", "inspect", "hash", "sync", "publish"):
         eventually(lambda stage=stage: value(server, "upload_stage_seconds_count", stage=stage) > 0)
-    assert value(server, "store_free_bytes") > 0
+    # The metrics do not have it while a slow disk is measured.
+    eventually(lambda: value(server, "store_free_bytes") > 0)
     assert value(server, "loop_wait_seconds_count") > 0
 
 

@@ -130,7 +130,7 @@ def test_simultaneous_uploads_and_deletions_of_one_name_never_mix_files(server: 
     for thread in threads:
         thread.join(60)
     assert failures == []
-    assert not server.staged()
+    eventually(lambda: not server.staged())
 
 
 # Memory
