@@ -43,7 +43,8 @@ def copy(tmp_path: Path) -> Path:
     """A copy of the package and of its tests, with their bytecode, and links to all else."""
     for path in ROOT.iterdir():
         if path.name in ("fileservice", "tests"):
-            shutil.copytree(path, tmp_path / path.name)
+            unfinished = shutil.ignore_patterns("*.pyc.*")  # bytecode that others write just now
+            shutil.copytree(path, tmp_path / path.name, ignore=unfinished)
         elif path.is_symlink():  # such as gunicorn.conf.py, to a module of the package
             shutil.copy(path, tmp_path, follow_symlinks=False)
         elif not path.name.startswith("."):
