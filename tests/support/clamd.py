@@ -57,13 +57,13 @@ class ClamdServer:
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, self._log.read_text(errors="replace")
-        try:
-            connection = socket.create_connection(("127.0.0.1", self.port), 5)
-        except OSError:
-            return False
-        with connection:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port), 5) as connection,
+        ):
             connection.sendall(b"zPING\0")
             return connection.recv(100) == b"PONG\0"
+        return False
 
     def stop(self) -> None:
         """End it, so that connections to it are refused."""
@@ -107,15 +107,25 @@ def false_clamd(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 def read_stream(connection: socket.socket) -> bytes:
-    """Read a command, and the stream that follows INSTREAM; return the bytes of the stream."""
+    """Read a command, and the stream that follows INSTREAM; return the bytes of the stream.
+
+    Raises ConnectionError if the client ends first, as one that is killed does.
+    """
+
+    def exactly(count: int) -> bytes:
+        read = incoming.read(count)
+        if len(read) < count:
+            raise ConnectionError("the client has ended")
+        return read
+
     with connection.makefile("rb") as incoming:
         command = b""
         while not command.endswith(b"\0"):
-            command += incoming.read(1)
+            command += exactly(1)
         data = bytearray()
         while command == b"zINSTREAM\0":
-            (count,) = struct.unpack(">I", incoming.read(4))
+            (count,) = struct.unpack(">I", exactly(4))
             if not count:
                 break
-            data += incoming.read(count)
+            data += exactly(count)
         return bytes(data)
