@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.access.rules import SECRET, token
@@ -373,7 +372,7 @@ def test_two_services_with_one_redis_count_in_sum(
     start_server: Start, redis: RedisServer, tmp_path: Path
 ) -> None:
     url = tmp_path / "url"
-    url.write_text(redis.url + "\n")
+    url.write_text(redis.patient_url() + "\n")
     settings = {"RATE_LIMIT": "50/hour", "LIMITS_URL_FILE": str(url), "WORKERS": "2"}
     servers = [
         start_server(STORE_URL=str(tmp_path / name), **settings) for name in ("one", "other")
@@ -387,7 +386,7 @@ def test_two_services_with_one_redis_count_in_sum(
 def test_without_redis_the_service_answers_and_counts_alone(
     start_server: Start, redis: RedisServer
 ) -> None:
-    server = start_server(RATE_LIMIT="50/hour", LIMITS_URL=redis.url, WORKERS="1")
+    server = start_server(RATE_LIMIT="50/hour", LIMITS_URL=redis.patient_url(), WORKERS="1")
     assert ask(server, get()).status == 200
     redis.stop()
     assert [ask(server, get()).status for _ in range(60)] == [200] * 50 + [429] * 10
@@ -398,7 +397,7 @@ def test_without_redis_the_service_answers_and_counts_alone(
 def test_waiting_for_redis_does_not_stop_other_requests(
     start_server: Start, redis: RedisServer
 ) -> None:
-    server = start_server(RATE_LIMIT="1000/hour", LIMITS_URL=redis.url, WORKERS="1")
+    server = start_server(RATE_LIMIT="1000/hour", LIMITS_URL=redis.patient_url(5), WORKERS="1")
     assert ask(server, get()).status == 200
     redis.suspend()
     answered = threading.Event()
@@ -408,7 +407,7 @@ def test_waiting_for_redis_does_not_stop_other_requests(
         assert ask(server, get()).status == 200
         answered.set()
 
-    with ThreadPoolExecutor(1) as pool, httpx.Client(base_url=server.url) as client:
+    with ThreadPoolExecutor(1) as pool, server.client() as client:
         waiting = pool.submit(wait)
         while not answered.wait(0.02):
             assert client.get("/healthz").status_code == 200

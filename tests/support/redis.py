@@ -32,6 +32,11 @@ class RedisServer:
         ]
         self.start()
 
+    def patient_url(self, seconds: int = 60) -> str:
+        """Return a URL that has the service wait so long, instead of a fraction of a second."""
+        waits = ("timeout", "socket_timeout", "socket_connect_timeout")
+        return f"{self.url}?" + "&".join(f"{wait}={seconds}" for wait in waits)
+
     def start(self) -> None:
         """Start it (again), and wait until it accepts connections."""
         with self._log.open("ab") as log:
