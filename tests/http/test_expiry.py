@@ -288,7 +288,7 @@ def test_repetition_keeps_the_time_of_the_stored_file(client: httpx.Client) -> N
     put(client, "a.txt", FAR)
     digest = client.head("/download/a.txt").headers["Repr-Digest"]
 
-    again = client.put("/upload/a.txt?expires=1s", content=TEXT, headers={"Repr-Digest": digest})
+    again = client.put("/upload/a.txt?expires=1h", content=TEXT, headers={"Repr-Digest": digest})
 
     assert again.status_code == 200
     assert again.json()["expires"] == FAR
@@ -336,7 +336,7 @@ def quota_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Liv
 def test_expired_file_gives_its_bytes_back_once_it_is_removed(quota_server: LiveServer) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with httpx.Client(base_url=quota_server.url, headers=headers, timeout=30) as client:
-        assert client.put("/upload/a.txt?expires=5s", content=b"x" * 90).status_code == 201
+        assert client.put("/upload/a.txt?expires=12s", content=b"x" * 90).status_code == 201
         too_much = client.put("/upload/b.txt", content=b"x" * 20)
         assert (too_much.status_code, too_much.json()["code"]) == (507, "quota-exceeded")
         eventually(lambda: client.head("/download/a.txt").status_code == 404)
@@ -352,7 +352,9 @@ def test_sweep_gives_bytes_back(quota_server: LiveServer, over_a_directory: None
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with httpx.Client(base_url=quota_server.url, headers=headers, timeout=30) as client:
         for name in ("a.txt", "b.txt", "c.txt"):
-            assert client.put(f"/upload/{name}?expires=5s", content=b"x" * 33).is_success
+            path = f"/upload/{name}?expires=5s"
+            # It is refused if its time is over before it is stored.
+            eventually(lambda path=path: client.put(path, content=b"x" * 33).is_success)
         eventually(lambda: quota_server.published() == [])
         eventually(lambda: client.put("/upload/d.txt", content=b"x" * 99).is_success)
 
