@@ -351,10 +351,14 @@ def test_expired_file_gives_its_bytes_back_once_it_is_removed(quota_server: Live
 def test_sweep_gives_bytes_back(quota_server: LiveServer, over_a_directory: None) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with httpx.Client(base_url=quota_server.url, headers=headers, timeout=30) as client:
-        for name in ("a.txt", "b.txt", "c.txt"):
+
+        def store(name: str) -> None:
+            """It is refused if its time is over before it is stored."""
             path = f"/upload/{name}?expires=5s"
-            # It is refused if its time is over before it is stored.
-            eventually(lambda path=path: client.put(path, content=b"x" * 33).is_success)
+            eventually(lambda: client.put(path, content=b"x" * 33).is_success)
+
+        for name in ("a.txt", "b.txt", "c.txt"):
+            store(name)
         eventually(lambda: quota_server.published() == [])
         eventually(lambda: client.put("/upload/d.txt", content=b"x" * 99).is_success)
 
