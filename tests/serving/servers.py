@@ -56,14 +56,16 @@ class ConfiguredServer(LiveServer):
 class TlsServer(ConfiguredServer):
     """The service over TLS, with a certificate that only its own clients trust."""
 
-    def __init__(self, settings: Mapping[str, str], certificate: Path, key: Path) -> None:
+    def __init__(
+        self, settings: Mapping[str, str], certificate: Path, key: Path, head_seconds: int = 200
+    ) -> None:
         self.certificate = certificate
         self.tls = ssl.create_default_context(cafile=str(certificate))
         super().__init__(
             settings,
             f"certfile = {str(certificate)!r}",
             f"keyfile = {str(key)!r}",
-            "head_timeout = 2",
+            f"head_timeout = {head_seconds}",
             "keepalive = 200",
         )
 

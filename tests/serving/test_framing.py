@@ -19,7 +19,7 @@ def server(
     request: pytest.FixtureRequest, start_server: Callable[..., ConfiguredServer]
 ) -> ConfiguredServer:
     """A server with either parser, empty."""
-    return start_server(f"http_parser = {request.param!r}", IDLE_TIMEOUT="5s")
+    return start_server(f"http_parser = {request.param!r}")
 
 
 @pytest.fixture

@@ -134,11 +134,11 @@ def test_each_line_is_a_message_where_there_is_no_stream() -> None:
 
 def test_a_line_has_the_time_at_which_its_request_ended() -> None:
     made = record("a")
+    before = time.time()
     made.end(time.monotonic() - 5)
     written: list[str] = []
     log = RequestLog(logging.Logger("lines"), as_json=True)
     log.write = written.extend
-    before = time.time()
     log.ended(made)
     log.flush()
     (line,) = written

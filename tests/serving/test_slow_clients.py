@@ -21,9 +21,9 @@ from tests.support.wire import Wire, ask, assert_holds_only, chunked, eventually
 
 LINE = b"a line of text that fills the file\n"
 PROBE = request("GET /healthz")
-HEAD_SECONDS = 1.0
+HEAD_SECONDS = 3.0
 IDLE_SECONDS = 1.0
-LONGER_IDLE_SECONDS = 2.0
+LONGER_IDLE_SECONDS = 4.0
 """For clients that must stay within it, on a machine that may be busy."""
 LARGE = 64 << 20
 
@@ -74,10 +74,10 @@ def trickling(bodies: dict[Wire, bytes]) -> Iterator[None]:
 def test_head_sent_slowly_ends_after_the_head_timeout(
     server: ConfiguredServer, earlier: int
 ) -> None:
+    begun = time.monotonic()  # before the server counts
     with Wire(server) as wire:
         for _ in range(earlier):
             assert wire.ask(PROBE).status == 200
-        begun = time.monotonic()
         with trickling({wire: b"GET /" + b"a" * 999}):
             got = answers(wire)
         taken = time.monotonic() - begun
@@ -98,20 +98,20 @@ def test_unfinished_heads_end_after_the_head_timeout(server: ConfiguredServer) -
 
 def test_idle_kept_connection_is_closed_without_a_response(server: ConfiguredServer) -> None:
     with Wire(server) as wire:
+        begun = time.monotonic()  # before the server counts
         assert wire.ask(PROBE).status == 200
-        begun = time.monotonic()
         assert answers(wire) == []
         assert 0.9 < time.monotonic() - begun < 25  # 30 s without the setting
 
 
 def test_slow_steady_uploads_succeed(patient_server: ConfiguredServer) -> None:
-    pieces = [LINE * 36] * 5  # of 1,260 bytes
+    pieces = [LINE * 36] * 9  # of 1,260 bytes
     with Wire(patient_server) as raw, Wire(patient_server) as chunks:
         raw.send(request("PUT /upload/raw.txt", f"Content-Length: {len(pieces) * len(pieces[0])}"))
         chunks.send(request("PUT /upload/chunks.txt", "Transfer-Encoding: chunked"))
         begun = time.monotonic()
         for piece in pieces:
-            time.sleep(LONGER_IDLE_SECONDS / 2)  # the pace of a slow client
+            time.sleep(LONGER_IDLE_SECONDS / 4)  # the pace of a slow client
             raw.send(piece)
             chunks.send(chunked(piece)[:-5])
         chunks.send(b"0\r\n\r\n")
@@ -161,8 +161,8 @@ def test_stall_detector_raises_if_only_some_bytes_left_the_send_buffer() -> None
 
 def test_body_that_stalls_gets_408_after_the_idle_timeout(server: ConfiguredServer) -> None:
     with Wire(server) as wire:
+        begun = time.monotonic()  # before the server counts
         wire.send(request("PUT /upload/a.txt", "Content-Length: 100") + LINE)
-        begun = time.monotonic()
         answer = wire.answer()
         assert (answer.status, answer.code(), answer.closes()) == (408, "too-slow", True)
         assert IDLE_SECONDS - 0.1 < time.monotonic() - begun < IDLE_SECONDS + 10
@@ -221,7 +221,7 @@ def test_slow_steady_downloads_succeed(patient_server: ConfiguredServer) -> None
         slow_until = time.monotonic() + 3 * LONGER_IDLE_SECONDS
         while time.monotonic() < slow_until:
             taken += len(wire.socket.recv(64 * 1024))
-            time.sleep(LONGER_IDLE_SECONDS / 10)
+            time.sleep(LONGER_IDLE_SECONDS / 20)
         return taken + len(read(wire, LARGE - taken - 2000))
 
     with contextlib.ExitStack() as stack, ThreadPoolExecutor() as readers:
@@ -305,5 +305,5 @@ def test_health_check_is_answered_during_an_attack_by_slowhttptest(
         # Whether the attacker's own probe is answered in time depends on the attacker, too.
         log = (tmp_path / "output").read_text()
         assert re.search(r"service available:\S*\s+\S*YES", log), log[-2000:]
-    assert max(seconds) < 10
+    assert max(seconds) < 20
     assert_holds_only(server, ["large.txt"])

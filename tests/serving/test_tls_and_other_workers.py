@@ -32,9 +32,7 @@ def tls(
         check=True,
         capture_output=True,
     )
-    server = TlsServer(
-        {"STORE_URL": str(directory / "store"), "IDLE_TIMEOUT": "2s"}, certificate, key
-    )
+    server = TlsServer({"STORE_URL": str(directory / "store")}, certificate, key)
     yield server
     server.kill()
 
@@ -183,14 +181,25 @@ def test_upload_interrupted_by_another_request_gets_its_error_over_tls(tls: TlsS
         assert client.get("/download/a.txt").content == LINE * 2
 
 
-def test_unfinished_tls_handshake_ends_after_the_head_timeout(tls: TlsServer) -> None:
+def test_unfinished_tls_handshake_ends_after_the_head_timeout(
+    tls: TlsServer, tmp_path: Path
+) -> None:
     """A handshake that never ends holds a descriptor and a place in the pool."""
-    eventually(lambda: not tls.open_descriptors())
-    with tls.connect_silently() as silent, tls.connect_silently() as halting:
-        halting.sendall(b"\x16\x03\x01")
-        assert silent
-        eventually(lambda: len(tls.open_descriptors()) == 2)
-        eventually(lambda: not tls.open_descriptors())  # its head_timeout is 2 s
+    server = TlsServer(
+        {"STORE_URL": str(tmp_path / "store")},
+        tls.certificate,
+        tls.certificate.with_name("key.pem"),
+        head_seconds=8,  # in which both are seen
+    )
+    try:
+        eventually(lambda: not server.open_descriptors())
+        with server.connect_silently() as silent, server.connect_silently() as halting:
+            halting.sendall(b"\x16\x03\x01")
+            assert silent
+            eventually(lambda: len(server.open_descriptors()) == 2)
+            eventually(lambda: not server.open_descriptors())
+    finally:
+        server.kill()
 
 
 def test_server_with_only_idle_tls_connections_stops_at_once(

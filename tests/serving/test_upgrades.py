@@ -89,7 +89,8 @@ def reload(server: UpgradableServer) -> None:
 def test_an_upgrade_under_load_loses_no_request_and_longer_transfers_resume(
     start: Callable[..., UpgradableServer], upgrade: Callable[[UpgradableServer], None]
 ) -> None:
-    server = start(GRACE_PERIOD="4s")
+    # The short transfer ends within this time, and the long one must not be cut before.
+    server = start(GRACE_PERIOD="12s", IDLE_TIMEOUT="200s")
     with server.client() as client, Traffic(server) as traffic, Wire(server) as long:
         tus = Tus(client)
         upload = tus.begin("long.txt", len(DATA))
