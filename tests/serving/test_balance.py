@@ -110,12 +110,18 @@ def test_the_worker_with_fewer_connections_gets_the_next_ones(tmp_path: Path) ->
         stack.callback(server.stop)
         eventually(lambda: len(clients_of_workers(server)) == 2)
         clients = {}
-        while not all(clients_of_workers(server)):  # until both workers accept
+
+        def connect() -> None:
             client = stack.enter_context(connected(server))
             clients[client.getsockname()[1]] = client
+
+        def both_accept() -> bool:
+            connect()
+            return all(clients_of_workers(server))
+
+        eventually(both_accept)  # while one begins, the other takes whatever comes
         for _ in range(CONNECTIONS):
-            client = stack.enter_context(connected(server))
-            clients[client.getsockname()[1]] = client
+            connect()
         few, many = clients_of_workers(server)
         for port in few:
             clients[port].close()
