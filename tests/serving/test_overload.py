@@ -106,11 +106,15 @@ class Arrivals:
 
 
 def capacity(server: ConfiguredServer) -> float:
-    """Return how many uploads the server stores in one second."""
+    """Return how many uploads the server stores in one second, if nothing holds it up."""
+    return max(measured_capacity(server, attempt) for attempt in range(3))
+
+
+def measured_capacity(server: ConfiguredServer, attempt: int) -> float:
     begun, count = time.monotonic(), 20
 
     def upload(number: int) -> int:
-        return ask(server, put(f"measured-{number}")).status
+        return ask(server, put(f"measured-{attempt}-{number}")).status
 
     with ThreadPoolExecutor(4) as clients:
         assert set(clients.map(upload, range(count))) == {201}
