@@ -368,7 +368,7 @@ def test_a_server_accepts_again_although_the_log_of_its_failure_had_to_wait() ->
         server = FullAtFirst(("127.0.0.1", 0), handle=lambda client, _: client.sendall(b"hello"))
         server.start()
         try:
-            with gevent.socket.create_connection(server.address, timeout=10) as client:
+            with gevent.socket.create_connection(server.address, timeout=50) as client:
                 answers.append(client.recv(10))
         finally:
             server.stop()

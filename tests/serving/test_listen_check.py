@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from gunicorn.config import Config
 
+from fileservice.serving import listen_check
 from fileservice.serving.listen_check import CannotListen, check_listeners
 from tests.support.ports import free_port
 
@@ -44,7 +45,10 @@ def test_a_port_whose_listener_was_closed_a_moment_ago_is_accepted() -> None:
     check_listeners(config(f"127.0.0.1:{port}"))
 
 
-def test_a_port_that_a_dying_process_gives_up_a_moment_later_is_accepted() -> None:
+def test_a_port_that_a_dying_process_gives_up_a_moment_later_is_accepted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listen_check, "_DYING_SECONDS", 60.0)  # the thread may begin late
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     ending = threading.Timer(0.2, listener.close)

@@ -240,7 +240,7 @@ def test_uploads_and_downloads_at_the_same_time_are_all_in_the_audit_log(
             running = [clients.submit(upload, n) for n in range(8)]
             running += [clients.submit(download, n) for n in range(8)]
             for each in running:
-                each.result(timeout=60)
+                each.result()
     finally:
         server.kill()
     events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
