@@ -124,7 +124,7 @@ def test_a_repeated_upload_is_acknowledged_only_once_the_file_is_durable(
     """The first request dies between the name and the sync of the directory it stands in."""
     server = start_server(STORE_URL=str(disk.path / "store"), WORKERS="1", MIN_FREE_SPACE="0")
     repeated = request("PUT /upload/a.txt", f"Repr-Digest: {sha256(DATA)}", body=DATA)
-    os.sync()  # the directory itself is there
+    disk.sync()  # the directory itself is there
 
     def act(server: LiveServer) -> None:
         (pid,) = server.workers()
@@ -147,7 +147,7 @@ def test_without_fsync_a_power_cut_loses_what_was_acknowledged(
     server = start_server(
         STORE_URL=str(disk.path / "store"), WORKERS="1", MIN_FREE_SPACE="0", FSYNC="false"
     )
-    os.sync()
+    disk.sync()
 
     def act(server: LiveServer) -> None:
         assert ask(server, RAW).status == 201
@@ -264,7 +264,7 @@ def test_an_upload_cut_by_a_power_cut_leaves_nothing(
         def act(server: LiveServer) -> None:
             wire.send(RAW[:-1])
             eventually(lambda: some_is_staged(server))
-            os.sync()
+            disk.sync()
 
         assert after_a_power_cut(disk, server, act) == []
     server.start()
@@ -296,7 +296,7 @@ def test_an_acknowledged_offset_survives_a_power_cut(
     with server.client() as client:
         tus = Tus(client)
         url = tus.begin("a.txt", len(DATA))
-        os.sync()  # the control is to lose bytes, not the upload
+        disk.sync()  # the control is to lose bytes, not the upload
         if died:
             with Wire(server) as wire:
                 wire.send(tus_patch(server, url, len(DATA)) + DATA[:half])
@@ -334,7 +334,7 @@ def test_the_list_is_complete_after_a_power_cut_that_damaged_its_index(
     for name in names:
         (store / name).touch()
     os.utime(store, (0, 1_000_000_000))  # long ago, so that the index is kept
-    os.sync()
+    disk.sync()
     server = start_server(STORE_URL=str(store), WORKERS="1", MIN_FREE_SPACE="0")
     os.utime(store, (0, 1_000_000_000))  # the store was begun
     index = store / ".fileservice" / "names"

@@ -53,6 +53,10 @@ class Disk:
         command = ["mount", "-o", f"remount,{option}", str(self.path)]
         eventually(lambda: subprocess.run(command, capture_output=True).returncode == 0)
 
+    def sync(self) -> None:
+        """Bring all to the image, and nothing of the disks of other tests: they lose bytes."""
+        _run("sync", "--file-system", str(self.path))
+
     def lose(self) -> None:
         """Unmount it though it is in use; `mount` mounts the same file system again."""
         _run("umount", "-l", str(self.path))
