@@ -128,11 +128,12 @@ def test_a_repeated_upload_is_acknowledged_only_once_the_file_is_durable(
 
     def act(server: LiveServer) -> None:
         (pid,) = server.workers()
-        waits = "--inject=fsync:delay_enter=4s:when=2"
-        with Wire(server) as wire, traced(tool("strace"), pid, "fsync", tmp_path / "calls", waits):
-            wire.send(repeated)
-            eventually(lambda: server.published() == ["a.txt"])
-            os.kill(pid, signal.SIGKILL)
+        waits = "--inject=fsync:delay_enter=60s:when=2"  # it is killed long before
+        with Wire(server) as wire:
+            with traced(tool("strace"), pid, "fsync", tmp_path / "calls", waits):
+                wire.send(repeated)
+                eventually(lambda: server.published() == ["a.txt"])
+                os.kill(pid, signal.SIGKILL)
             assert wire.ended()
         eventually(lambda: server.workers() and pid not in server.workers())
         assert ask(server, repeated).status == 200
