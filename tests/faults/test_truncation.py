@@ -3,6 +3,7 @@
 import contextlib
 import select
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -85,11 +86,23 @@ WHOLE_FRAMES_OF_CUT_FORMS = {
 
 
 @pytest.fixture(scope="module")
-def hasty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server that waits for one second."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     store = tmp_path_factory.mktemp("truncation") / "store"
+    server = LiveServer({"STORE_URL": str(store), "WORKERS": "2", "FSYNC": "false"})
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def hasty_server(tmp_path: Path) -> Iterator[LiveServer]:
+    """A server that waits for one second, so that every client of it counts as silent."""
     server = LiveServer(
-        {"STORE_URL": str(store), "WORKERS": "2", "IDLE_TIMEOUT": "1s", "FSYNC": "false"}
+        {
+            "STORE_URL": str(tmp_path / "store"),
+            "WORKERS": "2",
+            "IDLE_TIMEOUT": "1s",
+            "FSYNC": "false",
+        }
     )
     yield server
     server.stop()
@@ -118,36 +131,36 @@ def assert_absent(server: LiveServer) -> None:
 
 @pytest.mark.parametrize("piece", PIECES.values(), ids=PIECES.keys())
 def test_an_upload_cut_by_fin_is_refused_and_leaves_nothing(
-    hasty_server: LiveServer, piece: bytes
+    server: LiveServer, piece: bytes
 ) -> None:
-    with Wire(hasty_server) as wire:
+    with Wire(server) as wire:
         wire.send(piece)
         wire.finish()
         if HEAD_END in piece:
             assert wire.answer().code() in ("incomplete-body", "bad-form")
-    assert_absent(hasty_server)
+    assert_absent(server)
 
 
 @pytest.mark.parametrize("piece", PIECES.values(), ids=PIECES.keys())
-def test_an_upload_cut_by_rst_leaves_nothing(hasty_server: LiveServer, piece: bytes) -> None:
-    with Wire(hasty_server) as wire:
+def test_an_upload_cut_by_rst_leaves_nothing(server: LiveServer, piece: bytes) -> None:
+    with Wire(server) as wire:
         wire.send(piece)
         wire.reset()
-    assert_absent(hasty_server)
+    assert_absent(server)
 
 
 def test_uploads_reset_after_their_bytes_were_staged_leave_nothing(
-    hasty_server: LiveServer,
+    server: LiveServer,
 ) -> None:
     bodies = [piece for piece in PIECES.values() if DATA[: len(DATA) // 2] in piece]
     with contextlib.ExitStack() as stack:
-        wires = [stack.enter_context(Wire(hasty_server)) for _ in bodies]
+        wires = [stack.enter_context(Wire(server)) for _ in bodies]
         for wire, piece in zip(wires, bodies, strict=True):
             wire.send(piece)
-        eventually(lambda: len(hasty_server.staged()) == len(bodies))
+        eventually(lambda: len(server.staged()) == len(bodies))
         for wire in wires:
             wire.reset()
-    assert_absent(hasty_server)
+    assert_absent(server)
 
 
 def test_silent_uploads_are_answered_with_408_and_leave_nothing(hasty_server: LiveServer) -> None:
@@ -164,13 +177,13 @@ def test_silent_uploads_are_answered_with_408_and_leave_nothing(hasty_server: Li
 
 
 def test_clients_that_are_silent_within_the_head_do_not_disturb_others(
-    hasty_server: LiveServer,
+    server: LiveServer,
 ) -> None:
     heads = [piece for piece in PIECES.values() if HEAD_END not in piece]
     with contextlib.ExitStack() as stack:
         for piece in heads:
-            stack.enter_context(Wire(hasty_server)).send(piece)
-        assert_absent(hasty_server)
+            stack.enter_context(Wire(server)).send(piece)
+        assert_absent(server)
 
 
 @pytest.mark.parametrize("chunks", [False, True], ids=["with its length", "chunked"])
@@ -178,17 +191,17 @@ def test_clients_that_are_silent_within_the_head_do_not_disturb_others(
     "body", WHOLE_FRAMES_OF_CUT_FORMS.values(), ids=WHOLE_FRAMES_OF_CUT_FORMS.keys()
 )
 def test_a_truncated_form_in_a_complete_body_leaves_nothing(
-    hasty_server: LiveServer, body: bytes, chunks: bool
+    server: LiveServer, body: bytes, chunks: bool
 ) -> None:
     body = b"--XboundaryX\r\n" + body.removeprefix(b"XboundaryX\r\n")
-    with Wire(hasty_server) as wire:
+    with Wire(server) as wire:
         if chunks:
             wire.send(form_request(chunked(body), "Transfer-Encoding: chunked"))
         else:
             wire.send(form_request(body))
         answer = wire.answer()
         assert (answer.status, answer.code()) in ((400, "bad-form"), (400, "incomplete-body"))
-    assert_absent(hasty_server)
+    assert_absent(server)
 
 
 @pytest.mark.parametrize(
@@ -196,9 +209,9 @@ def test_a_truncated_form_in_a_complete_body_leaves_nothing(
     [b"", b"g", b"-5", b"0x5", b"+5", b"5 5", b"_5", b"5_0", b"ffffffffffffffffff"],
     ids=repr,
 )
-def test_a_malformed_chunk_size_leaves_nothing(hasty_server: LiveServer, size: bytes) -> None:
+def test_a_malformed_chunk_size_leaves_nothing(server: LiveServer, size: bytes) -> None:
     body = size + b"\r\nhello\r\n0\r\n\r\n"
-    assert_refused(hasty_server, "Transfer-Encoding: chunked", body=body)
+    assert_refused(server, "Transfer-Encoding: chunked", body=body)
 
 
 @pytest.mark.parametrize(
@@ -206,8 +219,8 @@ def test_a_malformed_chunk_size_leaves_nothing(hasty_server: LiveServer, size: b
     [b"3\r\nhello\r\n0\r\n\r\n", b"5\r\nhello0\r\n\r\n", b"5\nhello\n0\n\n"],
     ids=["longer than its size", "without its end", "with bare line feeds"],
 )
-def test_a_malformed_chunk_leaves_nothing(hasty_server: LiveServer, body: bytes) -> None:
-    assert_refused(hasty_server, "Transfer-Encoding: chunked", body=body)
+def test_a_malformed_chunk_leaves_nothing(server: LiveServer, body: bytes) -> None:
+    assert_refused(server, "Transfer-Encoding: chunked", body=body)
 
 
 @pytest.mark.parametrize(
@@ -226,6 +239,6 @@ def test_a_malformed_chunk_leaves_nothing(hasty_server: LiveServer, body: bytes)
     ids=str,
 )
 def test_an_ambiguous_body_length_leaves_nothing(
-    hasty_server: LiveServer, fields: tuple[str, ...]
+    server: LiveServer, fields: tuple[str, ...]
 ) -> None:
-    assert_refused(hasty_server, *fields, body=chunked(b"hello"), by=(400, 411, 501))
+    assert_refused(server, *fields, body=chunked(b"hello"), by=(400, 411, 501))
