@@ -48,7 +48,10 @@ def test_every_acknowledged_upload_is_reported_whoever_is_killed(
             is_over.set()
             for thread in threads:
                 thread.join()
-        eventually(lambda: set(acknowledged) <= {received.name for received in running.requests})
+        # Those of a process that was killed are looked at after ten seconds.
+        eventually(
+            lambda: set(acknowledged) <= {received.name for received in running.requests}, 90
+        )
         reported = {received.name for received in running.requests}
         assert reported <= set(server.published())
         assert len({received.id for received in running.requests}) == len(reported)

@@ -41,7 +41,7 @@ def test_event_of_every_acknowledged_upload_is_there_after_a_power_cut(
     threads = [threading.Thread(target=upload, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
-    eventually(lambda: len(acknowledged) >= enough)
+    eventually(lambda: len(acknowledged) >= enough, 90)
     control = disk.path / "control"
     control.write_bytes(b"x" * 100)
     disk.cut_power()

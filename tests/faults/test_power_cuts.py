@@ -80,7 +80,7 @@ def test_after_a_power_cut_uploads_continue_from_the_acknowledged_offset(
         uploaders = [Uploader(server, number) for number in range(UPLOADERS)]
         for uploader in uploaders:
             uploader.start()
-        eventually(lambda: sum(uploader.acknowledged >= offset for uploader in uploaders) >= 2, 30)
+        eventually(lambda: sum(uploader.acknowledged >= offset for uploader in uploaders) >= 2, 90)
         control = disk.path / "control"
         control.write_bytes(text(0)[:MIB])
         disk.cut_power()
