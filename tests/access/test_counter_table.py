@@ -6,10 +6,10 @@ import pytest
 from limits import RateLimitItemPerHour
 from limits.strategies import FixedWindowRateLimiter
 
-from fileservice.access import counter_table
+from fileservice.access import counter_table, shared_memory
 from fileservice.access.counter_table import CounterTable
 from fileservice.access.shared_memory import SharedMemory
-from tests.access.processes import in_processes, in_threads
+from tests.access.processes import PATIENCE, in_processes, in_threads
 from tests.support.clock import Clock
 
 LIMIT = RateLimitItemPerHour(100)
@@ -23,6 +23,11 @@ def memory() -> SharedMemory:
 @pytest.fixture
 def table(memory: SharedMemory) -> CounterTable:
     return CounterTable(memory, 0)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_memory, "_MAX_WAIT", PATIENCE)
 
 
 class StoppedClock(Clock):

@@ -31,6 +31,12 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a Redis that is only slow count; there would be two counts otherwise."""
+    monkeypatch.setattr(redis_counters, "_TIMEOUT", 60.0)
+
+
 @pytest.fixture
 def service() -> Iterator[Service]:
     """Open the limits of one of several services that use the Redis of a URL."""
@@ -138,8 +144,9 @@ def test_redis_is_used_again_when_it_answers_again(
 
 
 def test_a_redis_that_does_not_answer_is_waited_for_once(
-    redis: RedisServer, service: Service
+    redis: RedisServer, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(redis_counters, "_TIMEOUT", 3.0)
     one = service(redis.url)
     assert admitted(one) == 1
     redis.suspend()
