@@ -273,7 +273,7 @@ def test_a_process_that_cannot_be_started_for_want_of_descriptors_is_started_lat
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert process.pid is None
-    assert count_descriptors() == before
+    assert count_descriptors() <= before  # connections of an earlier collector may end meanwhile
     process.send([])
     assert process.pid
     process.close(60)
