@@ -67,9 +67,13 @@ KINDS = {
 }
 
 
+# A sweep costs a dozen calls every five seconds, in which twenty requests may not have ended.
+WITHOUT_SWEEPS = "import fileservice.web.expiry_sweeper as _sweeper; _sweeper._INTERVAL = 3600.0"
+
+
 @pytest.fixture
 def server(root: None, start_server: Callable[..., ConfiguredServer]) -> ConfiguredServer:
-    server = start_server()
+    server = start_server(WITHOUT_SWEEPS)
     for number in range(200):
         (server.store / f"file-{number:03}.txt").write_bytes(KIB)
     server.put("small.txt", KIB)
@@ -143,7 +147,7 @@ def test_a_chunked_body_is_received_in_few_large_pieces(
 def test_a_patch_of_tus_costs_few_system_calls(
     root: None, tool: Callable[[str], str], start_server: Callable[..., ConfiguredServer]
 ) -> None:
-    server = start_server(FSYNC="true")
+    server = start_server(WITHOUT_SWEEPS, FSYNC="true")
     with Wire(server) as wire:
         size = (WARM_UP + REQUESTS + 1) * len(KIB)
         creation = ("Tus-Resumable: 1.0.0", f"Upload-Length: {size}", "Content-Length: 0",
