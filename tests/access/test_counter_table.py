@@ -9,7 +9,7 @@ from limits.strategies import FixedWindowRateLimiter
 from fileservice.access import counter_table, shared_memory
 from fileservice.access.counter_table import CounterTable
 from fileservice.access.shared_memory import SharedMemory
-from tests.access.processes import PATIENCE, in_processes, in_threads
+from tests.access.processes import LOCK_SECONDS, in_processes, in_threads
 from tests.support.clock import Clock
 
 LIMIT = RateLimitItemPerHour(100)
@@ -26,8 +26,8 @@ def table(memory: SharedMemory) -> CounterTable:
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_memory, "_MAX_WAIT", PATIENCE)
+def longer_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_memory, "_MAX_WAIT", LOCK_SECONDS)
 
 
 class StoppedClock(Clock):

@@ -32,7 +32,7 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def longer_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a Redis that is only slow count; there would be two counts otherwise."""
     monkeypatch.setattr(redis_counters, "_TIMEOUT", 60.0)
 

@@ -6,7 +6,7 @@ import pytest
 
 from fileservice.access import shared_memory
 from fileservice.access.shared_memory import SharedMemory
-from tests.access.processes import PATIENCE, in_processes
+from tests.access.processes import LOCK_SECONDS, in_processes
 
 SECONDS = 0.4
 
@@ -15,7 +15,7 @@ def test_process_that_waits_for_the_cpu_under_the_lock_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert shared_memory._MAX_WAIT > 2 * SECONDS
-    monkeypatch.setattr(shared_memory, "_MAX_WAIT", PATIENCE)  # others may have it for longer
+    monkeypatch.setattr(shared_memory, "_MAX_WAIT", LOCK_SECONDS)  # others may have it for longer
     memory = SharedMemory(2)
 
     def increment() -> int:

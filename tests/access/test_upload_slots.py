@@ -9,7 +9,7 @@ from fileservice.access import shared_memory, upload_slots
 from fileservice.access.shared_memory import SharedMemory
 from fileservice.access.upload_slots import UploadSlots
 from tests.access.processes import (
-    PATIENCE,
+    LOCK_SECONDS,
     barrier,
     in_processes,
     in_threads,
@@ -25,8 +25,8 @@ def memory() -> SharedMemory:
 
 
 @pytest.fixture
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_memory, "_MAX_WAIT", PATIENCE)
+def longer_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_memory, "_MAX_WAIT", LOCK_SECONDS)
 
 
 def taken(slots: UploadSlots, tries: int = LIMIT) -> int:
@@ -48,7 +48,7 @@ def test_threads_that_race_never_get_more_slots_than_there_are(memory: SharedMem
     assert sum(in_threads(8, lambda: taken(slots))) == LIMIT
 
 
-@pytest.mark.usefixtures("patience")
+@pytest.mark.usefixtures("longer_waits")
 def test_processes_that_race_never_get_more_slots_than_there_are(memory: SharedMemory) -> None:
     # A process that has ended holds no slot, so each waits until all have tried.
     all_tried = barrier(4)
@@ -61,7 +61,7 @@ def test_processes_that_race_never_get_more_slots_than_there_are(memory: SharedM
     assert sum(in_processes(4, take)) == LIMIT
 
 
-@pytest.mark.usefixtures("patience")
+@pytest.mark.usefixtures("longer_waits")
 def test_taking_and_giving_back_in_processes_leaves_no_slot_taken(memory: SharedMemory) -> None:
     own = UploadSlots(memory, LIMIT)
 

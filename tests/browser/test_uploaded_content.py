@@ -136,7 +136,7 @@ def permissive() -> Iterator[str]:
 
 
 EMBED = """
-async ([base, names, way, patience]) => {
+async ([base, names, way, limit]) => {
   const ran = new Set()
   const hear = (event) => ran.add(event.data)
   addEventListener('message', hear)
@@ -144,7 +144,7 @@ async ([base, names, way, patience]) => {
   channel.onmessage = hear
   const settled = (target) => new Promise((resolve) => {
     for (const event of ['load', 'error']) target.addEventListener(event, resolve)
-    setTimeout(resolve, patience || 2000)
+    setTimeout(resolve, limit || 2000)
   })
   const add = (name, properties) => {
     const element = Object.assign(document.createElement(name), properties)
@@ -172,8 +172,8 @@ async ([base, names, way, patience]) => {
   }[way]
   const pause = (time) => new Promise((resolve) => setTimeout(resolve, time))
   const over = Promise.all(names.map((name) => embed(`${base}${name}?inline=1&way=${way}`, name)))
-  if (!patience) await over.then(() => pause(100))
-  for (const end = performance.now() + patience; ; await pause(20)) {
+  if (!limit) await over.then(() => pause(100))
+  for (const end = performance.now() + limit; ; await pause(20)) {
     const styled = getComputedStyle(document.body).getPropertyValue('--ran')
     if (styled) ran.add(styled.trim().slice(1, -1))
     if (names.every((name) => ran.has(name)) || performance.now() >= end) break
@@ -192,11 +192,11 @@ EVERYTHING = [(name, way) for way in WAYS for name in CONTENT]
 
 
 def tries(
-    page: "Page", base: str, attempts: Iterable[tuple[str, str]], *, patience: int = 0
+    page: "Page", base: str, attempts: Iterable[tuple[str, str]], *, limit: int = 0
 ) -> set[tuple[str, str]]:
     """Embed files in ways; return the files and the ways in which something ran.
 
-    Wait so many milliseconds for all of it to run; without patience, until all has been loaded.
+    Wait so many milliseconds for all of it to run; without a limit, until all has been loaded.
     """
     names: dict[str, list[str]] = {}
     for name, way in attempts:
@@ -204,7 +204,7 @@ def tries(
     return {
         (name, way)
         for way in names
-        for name in page.evaluate(EMBED, [base, names[way], way, patience])
+        for name in page.evaluate(EMBED, [base, names[way], way, limit])
     }
 
 
@@ -255,7 +255,7 @@ def test_the_files_run_where_their_media_type_allows_it(
         ("style.css", "style"),
     }
     page = open_page(context, f"{permissive}/attack")
-    assert tries(page, f"{permissive}/", running, patience=60_000) == running
+    assert tries(page, f"{permissive}/", running, limit=60_000) == running
     for name in ("png-html.png", "pdf-html.pdf", "zip-pdf.zip", "page.html", "picture.svg"):
         assert opens(page, f"{permissive}/{name}"), name
 

@@ -156,7 +156,7 @@ def test_without_the_fsync_rule_a_power_cut_loses_acknowledged_files(
     seaweed = start()
     seaweed.shell(f"fs.configure -locationPrefix=/buckets/{BUCKET}/ -delete -apply")
     store = open_at(seaweed)
-    os.sync()
+    disk.sync()
     publisher = Publisher(store, "small", 1000, stream=True)
     publisher.start()
     eventually(lambda: len(publisher.acknowledged) > 10)
