@@ -235,10 +235,14 @@ def test_program_that_is_gone_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_program_that_takes_too_long_is_killed_with_its_group(tmp_path: Path) -> None:
-    script = 'sleep 1000 & echo "$$ $!" > "$1"; wait'
-    with pytest.raises(HookUnavailable):
-        check(script, str(tmp_path / "ids"), timeout=1.5)
-    for process in (tmp_path / "ids").read_text().split():
+    script, ids = 'sleep 1000 & echo "$$ $!" > "$1"; wait', tmp_path / "ids"
+    ids.touch()
+    seconds = 1.5
+    while not ids.read_text():  # a shell that has not begun by then has left nothing to look at
+        with pytest.raises(HookUnavailable):
+            check(script, str(ids), timeout=seconds)
+        seconds *= 3
+    for process in ids.read_text().split():
         eventually(lambda process=process: not is_running(process))  # type: ignore[misc]
 
 
