@@ -67,10 +67,11 @@ class DeleteContract:
         assert not blocked
         assert names(store) == []
 
+    @pytest.mark.parametrize("races", [2, pytest.param(10, marks=pytest.mark.thorough)])
     def test_one_of_many_deletions_of_a_file_succeeds(
-        self, store: Store, another_store: Store
+        self, store: Store, another_store: Store, races: int
     ) -> None:
-        for _ in range(10):
+        for _ in range(races):
             publish(store, NAME)
 
             results = compete(lambda number: (store, another_store)[number % 2].delete(NAME))
