@@ -71,6 +71,12 @@ def make_old(directory: Path) -> None:
     os.utime(directory, (0, 1_000_000_000))
 
 
+def stop_clock_at_last_change(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+    """Let the last change of the directory stay a moment ago, not for 50 ms only."""
+    now = directory.stat().st_mtime_ns + 1
+    monkeypatch.setattr("time.time_ns", lambda: now)
+
+
 @settings(max_examples=200)
 @given(
     start=st.sampled_from(NAMES)
@@ -130,10 +136,12 @@ def test_stored_index_is_used_until_the_directory_changes(
 
 @pytest.mark.parametrize("modified", [None, 4_000_000_000], ids=["now", "in the future"])
 def test_index_is_not_used_by_others_if_the_last_change_was_a_moment_ago_or_is_in_the_future(
-    sparse: Path, modified: int | None
+    sparse: Path, modified: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A later change within the same tick of the clock would not show."""
     os.utime(sparse, None if modified is None else (0, modified))
+    if modified is None:
+        stop_clock_at_last_change(monkeypatch, sparse)
     assert list(index_of(sparse).names(b"")) == SOME_NAMES
     first = (sparse / ".index" / "names").stat()
 
@@ -143,11 +151,12 @@ def test_index_is_not_used_by_others_if_the_last_change_was_a_moment_ago_or_is_i
 
 
 def test_index_is_not_stored_if_changes_are_not_watched_and_may_not_show_in_the_time(
-    sparse: Path,
+    sparse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = sparse / ".index" / "names"
     stored.unlink(missing_ok=True)
     os.utime(sparse)
+    stop_clock_at_last_change(monkeypatch, sparse)
 
     assert list(index_of(sparse, watch=not_watched).names(b"")) == SOME_NAMES
     assert not stored.exists()
