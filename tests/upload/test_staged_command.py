@@ -42,7 +42,7 @@ from tests.upload.test_staged_command import check
 
 def run():
     gevent.monkey.patch_all(socket=False, ssl=False)
-    signal.alarm(20)
+    signal.alarm(60)
     try:
         check("exit 1")
     except RefusedByHook:
@@ -67,22 +67,37 @@ from fileservice.upload import HookUnavailable, StagedCommand, staged_command
 from tests.upload.test_staged_command import ENVIRON, children, descriptor_of, facts
 
 signal.alarm(100)
-staged_command._KILL_SECONDS = 0.1
+staged_command._KILL_SECONDS = 1.0
 staged_command._MAX_LEFT = 2
 command = StagedCommand([program, "--reuid=1", "sleep", "300"], 0.5, ENVIRON)
+
+def call():
+    try:
+        command(descriptor, facts())
+    except HookUnavailable:
+        return
+    sys.exit("the file was accepted")
+
+def running():
+    return sum(process.poll() is None for process in command._left)
+
+def leave(count):
+    while (before := running()) < count:
+        call()
+        if running() == before:  # it was killed, as it had not yet become another user
+            command._timeout *= 2
+
 with descriptor_of() as descriptor:
     os.setgroups([])
     os.setresgid(65534, 65534, 65534)
     os.setresuid(65534, 65534, 65534)
-    for calls in (3, 1):
-        for _ in range(calls):
-            try:
-                command(descriptor, facts())
-            except HookUnavailable:
-                continue
-            sys.exit("the file was accepted")
-        print(children(), flush=True)
-        sys.stdin.readline()
+    leave(2)
+    call()
+    print(children(), flush=True)
+    sys.stdin.readline()
+    leave(1)
+    print(children(), flush=True)
+    sys.stdin.readline()
     os._exit(0)  # this user may not remove the file
 """
 
