@@ -7,6 +7,7 @@ from typing import Protocol
 
 import pytest
 
+from fileservice.storage.s3 import atomic_objects
 from fileservice.storage.s3.client import S3Client
 from fileservice.storage.s3.heartbeat import Heartbeat
 from fileservice.storage.s3.location import Location
@@ -19,6 +20,15 @@ EXPIRED = -1.0
 """As a time limit: whatever it is about is too old from the beginning."""
 ANY_AGE = -2.0
 """As an age: everything is older, though the bucket's clock is rounded to seconds."""
+PATIENT = {
+    "connect": 60.0,
+    "read": 60.0,
+    "retry": 60.0,
+    "retry_with_body": 60.0,
+    "lease": 600.0,
+    "release_request": 600.0,
+}
+"""Time limits for a busy machine. No test waits until one of them is over."""
 
 
 class ManualHeartbeat(Heartbeat):
@@ -62,7 +72,10 @@ def prefix(seaweed: SeaweedClient) -> Iterator[str]:
 
 
 @pytest.fixture
-def open_s3(seaweed: SeaweedClient, prefix: str) -> OpenStore:
+def open_s3(seaweed: SeaweedClient, prefix: str, monkeypatch: pytest.MonkeyPatch) -> OpenStore:
+    # It includes the turns of all other threads of a process.
+    monkeypatch.setattr(atomic_objects, "_COMPETITION_SECONDS", 100.0)
+
     def open_s3(
         *,
         copy: str = "false",
@@ -72,9 +85,8 @@ def open_s3(seaweed: SeaweedClient, prefix: str) -> OpenStore:
         **seconds: float,
     ) -> S3Store:
         location = Location.parse(seaweed.url(prefix, port, copy))
-        return S3Store(
-            location, verified=True, timing=Timing(**seconds), heartbeat=heartbeat, clock=clock
-        )
+        timing = Timing(**PATIENT | seconds)
+        return S3Store(location, verified=True, timing=timing, heartbeat=heartbeat, clock=clock)
 
     return open_s3
 

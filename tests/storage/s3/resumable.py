@@ -5,6 +5,7 @@ from fileservice.gevent_executor import InlineExecutor
 from fileservice.storage import Store
 from fileservice.upload import (
     AppendRequest,
+    LockTiming,
     ResumableUploads,
     UploadContext,
     UploadPolicy,
@@ -16,7 +17,7 @@ _POLICY = UploadPolicy(types=filetypes.TABLE, max_size=64 << 20, min_free=0, dig
 
 def resumable_uploads(store: Store) -> ResumableUploads:
     """Return the service over a store."""
-    return ResumableUploads(context(store), expiry=86400.0)
+    return ResumableUploads(context(store), expiry=86400.0, lock_timing=LockTiming(acquire=60.0))
 
 
 def context(store: Store) -> UploadContext:

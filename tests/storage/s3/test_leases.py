@@ -290,7 +290,7 @@ def test_offset_is_not_acknowledged_by_a_writer_that_lost_its_lock(
 
     def body() -> Iterator[bytes]:
         b_receives.set()
-        assert a_failed.wait(20)
+        assert a_failed.wait(60)
         yield b"x" * 20
 
     def b() -> object:
@@ -305,14 +305,14 @@ def test_offset_is_not_acknowledged_by_a_writer_that_lost_its_lock(
         def be_suspended(self: S3Client, key: str, data: bytes, **options) -> str:
             if not futures and key == piece_key(upload_folder(upload), 0):
                 futures.append(thread.submit(b))
-                assert b_receives.wait(20)
+                assert b_receives.wait(60)
             return put_object(self, key, data, **options)
 
         monkeypatch.setattr(S3Client, "put_object", be_suspended)
         with pytest.raises(Locked):
             append(one, upload, 0, b"x" * 10)
         a_failed.set()
-        assert futures[0].exception(20) is None or isinstance(futures[0].exception(), StorageError)
+        assert futures[0].exception(60) is None or isinstance(futures[0].exception(), StorageError)
     assert two.status(upload).offset in (0, 20)
 
 
