@@ -32,6 +32,7 @@ class FaultyProxy:
         """Bytes that were forwarded, in either direction."""
         self._sockets: list[socket.socket] = []
         self._mode_changed = threading.Condition()
+        self._resets_change = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -68,6 +69,14 @@ class FaultyProxy:
             for source, target in ((client, server), (server, client)):
                 threading.Thread(target=self._forward, args=(source, target), daemon=True).start()
 
+    def _take_reset(self) -> bool:
+        """Count one reset down, if one is left: two connections may ask at the same time."""
+        with self._resets_change:
+            if not self.resets:
+                return False
+            self.resets -= 1
+            return True
+
     def _forward(self, source: socket.socket, target: socket.socket) -> None:
         forwarded = 0
         with contextlib.suppress(OSError):  # the connection was reset, by whomever
@@ -79,8 +88,7 @@ class FaultyProxy:
                     self._mode_changed.wait_for(lambda: self.mode != "silence")
                 forwarded += len(data)
                 self.passed += len(data)
-                if self.resets and forwarded > self.reset_after:
-                    self.resets -= 1
+                if forwarded > self.reset_after and self._take_reset():
                     break
                 target.sendall(data)
         reset(source)
