@@ -56,7 +56,7 @@ def test_copy_with_attributes_and_times_keeps_the_digest(
 ) -> None:
     if command.startswith("rsync"):
         tool("rsync")
-    subprocess.run(command, shell=True, cwd=store.parent, check=True, timeout=20)
+    subprocess.run(command, shell=True, cwd=store.parent, check=True, timeout=60)
     assert digest_in(store.parent / "copy") == (DIGEST if kept else None)
 
 

@@ -89,7 +89,7 @@ class RecordingServer:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(poll_seconds,))
         self._thread.start()
 
-    def client(self, read_seconds: float = 15.0) -> S3Client:
+    def client(self, read_seconds: float = 60.0) -> S3Client:
         url = f"s3://files/p?endpoint={self.scheme}://127.0.0.1:{self.port}&region=here-1"
         timing = Timing(read=read_seconds, retry=0.0, retry_with_body=0.0)
         return S3Client(Location.parse(url), timing)
@@ -182,8 +182,8 @@ def test_requests_at_the_same_time_all_learn_of_another_region() -> None:
 @pytest.mark.thorough
 def test_bucket_may_take_a_large_body_slowly() -> None:
     """The time limit is for each of its bytes, and not for all of them."""
-    with RecordingServer([WRITTEN], pause=0.15) as server:
-        client = server.client(read_seconds=3.0)
+    with RecordingServer([WRITTEN], pause=0.45) as server:
+        client = server.client(read_seconds=10.0)
         assert client.put_object("key", bytes(24 << 20)).etag == '"e"'
 
 
