@@ -105,7 +105,10 @@ class Hostile:
 
 
 @pytest.fixture
-def hostile() -> Iterator[Hostile]:
+def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hostile]:
+    # Its threads may be slow on a busy machine, and that is no failure of the provider.
+    for limit in ("_WAIT_SECONDS", "_ANSWER_SECONDS", "_RETRY_SECONDS"):
+        monkeypatch.setattr(openid_provider, limit, 60.0)
     hostile = Hostile()
     thread = threading.Thread(target=hostile.server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

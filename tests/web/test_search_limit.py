@@ -111,7 +111,10 @@ def test_one_search_too_many_is_answered_503_and_other_requests_do_not_wait(
     assert client().get(search).status_code == 200
 
 
-def test_a_search_waits_for_a_slot(store: SlowStore, client: Callable[[], FlaskClient]) -> None:
+def test_a_search_waits_for_a_slot(
+    store: SlowStore, client: Callable[[], FlaskClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_limit, "WAIT_SECONDS", 60.0)
     many = 5 * MAX_SEARCHES
     with ThreadPoolExecutor(many) as threads:
         responses = [threads.submit(client().get, SEARCHES[0]) for _ in range(many)]
