@@ -442,7 +442,6 @@ def test_a_secret_counts_in_authorization_and_nowhere_else(guarded: Guarded) -> 
         f"{guarded.server.url}/upload",
         data={"access_token": secret},
         files={"file": ("a.txt", LINE)},
-        timeout=60,
     )
     assert form.status_code == 401
 

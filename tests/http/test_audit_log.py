@@ -52,7 +52,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
 
 @pytest.fixture
 def client(server: AuditedServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, headers=server.token, timeout=60) as client:
+    with httpx.Client(base_url=server.url, headers=server.token) as client:
         yield client
 
 
@@ -120,7 +120,7 @@ def test_what_is_done_by_a_link_has_the_id_of_the_link_and_not_its_secret(
         "link": link["id"],
         "file": "shared.txt",
     }
-    answer = httpx.get(f"{link['url']}/shared.txt", timeout=60)
+    answer = httpx.get(f"{link['url']}/shared.txt")
     assert answer.content == TEXT
     event = event_of(server, answer)
     assert (event["event"], event["principal"]) == ("read", f"link:{link['id']}")
@@ -132,7 +132,7 @@ def test_what_is_done_by_a_link_has_the_id_of_the_link_and_not_its_secret(
 
 def test_refusals_are_logged_and_no_secrets(server: AuditedServer) -> None:
     wrong = {"Authorization": "Bearer fs_" + "w" * 43}
-    answer = httpx.get(f"{server.url}/download/a.txt", headers=wrong, timeout=60)
+    answer = httpx.get(f"{server.url}/download/a.txt", headers=wrong)
     assert event_of(server, answer) == {
         "event": "refused",
         "principal": "anonymous",

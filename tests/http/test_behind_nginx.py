@@ -121,9 +121,7 @@ def test_a_malformed_forwarded_field_is_refused(
     server = start_server(TRUSTED_PROXIES="127.0.0.1", WORKERS="1")
     for field in ("X-Forwarded-Host: [::1", "X-Forwarded-Prefix: //evil.example"):
         name, _, value = field.partition(": ")
-        answer = httpx.put(
-            f"{server.url}/upload/a.txt", content=b"text\n", headers={name: value}, timeout=60
-        )
+        answer = httpx.put(f"{server.url}/upload/a.txt", content=b"text\n", headers={name: value})
         assert answer.status_code == 400
         assert answer.json()["code"] == "bad-request"
     assert server.published() == []
@@ -161,10 +159,8 @@ def test_through_two_proxies_a_client_can_invent_neither_its_address_nor_the_ser
     with (
         run_nginx(tmp_path / "inner", inner, configuration(inner, passed_on)),
         run_nginx(tmp_path / "outer", outer, configuration(outer, location)),
-        httpx.Client(
-            transport=httpx.HTTPTransport(local_address="127.0.0.5"), timeout=60
-        ) as client,
-        httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.6"), timeout=60) as other,
+        httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.5")) as client,
+        httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.6")) as other,
     ):
         put = client.put(f"{base}/upload/a.txt", content=b"text\n", headers=forged)
         assert put.status_code == 201

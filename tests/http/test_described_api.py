@@ -45,9 +45,9 @@ def test_schemathesis_finds_nothing(
 ) -> None:
     server = start_server()
     names = ["a.txt", "b.txt"]
-    httpx.put(f"{server.url}/upload/a.txt", content=b"some text\n", timeout=60).raise_for_status()
+    httpx.put(f"{server.url}/upload/a.txt", content=b"some text\n").raise_for_status()
     fields = VERSION | {"Upload-Length": "20"} | named("c.txt")
-    created = httpx.post(f"{server.url}/tus/", headers=fields, timeout=60).raise_for_status()
+    created = httpx.post(f"{server.url}/tus/", headers=fields).raise_for_status()
     upload = created.headers["Location"].rpartition("/")[2]
     configuration = tmp_path / "schemathesis.toml"
     configuration.write_text(

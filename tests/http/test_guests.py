@@ -251,10 +251,7 @@ def test_guest_cannot_verify_a_guess_of_what_another_guest_has_sent(maker: Maker
         for body in (guess, b""):
             fields = guest.headers | {"Repr-Digest": f"sha-256=:{digest}:"}
             answer = httpx.put(
-                maker.http.base_url.join(f"/upload/{name}"),
-                content=body,
-                headers=fields,
-                timeout=60,
+                maker.http.base_url.join(f"/upload/{name}"), content=body, headers=fields
             )
             answers.append((answer.status_code, without_id(answer.content, answer.headers)))
     assert {status for status, _ in answers} == {409}

@@ -238,7 +238,7 @@ def test_download_that_curl_continues_counts_once(
     subprocess.run(command, cwd=tmp_path, timeout=60, check=True)
     assert (tmp_path / "large.bin").read_bytes() == LARGE
     assert links.uses(large) == 1
-    assert httpx.get(server.url + large.file, timeout=60).status_code == 410
+    assert httpx.get(server.url + large.file).status_code == 410
 
 
 @pytest.mark.parametrize(
@@ -284,11 +284,8 @@ def test_use_of_a_worker_that_died_is_not_lost_for_the_client_and_not_given_to_o
     with begin(server, large, "User-Agent: one"):
         server.kill_workers()
     url = server.url + large.file
-    assert httpx.get(url, headers=agent("another"), timeout=60).status_code == 410
-    assert (
-        httpx.get(url, headers=agent("one") | {"Range": "bytes=5-9"}, timeout=60).content
-        == LARGE[5:10]
-    )
+    assert httpx.get(url, headers=agent("another")).status_code == 410
+    assert httpx.get(url, headers=agent("one") | {"Range": "bytes=5-9"}).content == LARGE[5:10]
 
 
 def test_two_people_at_one_address_differ_by_the_cookie_of_the_page(

@@ -90,7 +90,7 @@ def test_form_unlocks_this_link_in_this_browser(
         (protected, "x", 401),
     ):
         fields = {"Cookie": f"fileservice-link-proof={text}"}
-        assert httpx.get(server.url + made.file, headers=fields, timeout=60).status_code == status
+        assert httpx.get(server.url + made.file, headers=fields).status_code == status
 
 
 def test_secret_as_bearer_does_not_replace_the_password(
@@ -111,7 +111,7 @@ def test_passwords_cannot_be_tried_for_long(start_server: Callable[..., LiveServ
 
     def attempt(link: MadeLink, address: str, password: str) -> int:
         fields = basic(password) | {"X-Forwarded-For": address}
-        return httpx.get(server.url + link.file, headers=fields, timeout=60).status_code
+        return httpx.get(server.url + link.file, headers=fields).status_code
 
     assert attempt(made, "192.0.2.9", RIGHT) == 200
     assert [attempt(other, "192.0.2.1", f"{n}") for n in range(6)] == [401] * 5 + [429]
@@ -132,7 +132,7 @@ def test_passwords_that_are_sent_at_the_same_time_are_limited_as_well(
     made = LinkMaker.of(server).download("plan.txt", password=RIGHT)
 
     def attempt(number: int) -> int:
-        return httpx.get(server.url + made.file, headers=basic(f"{number}"), timeout=60).status_code
+        return httpx.get(server.url + made.file, headers=basic(f"{number}")).status_code
 
     with ThreadPoolExecutor(24) as pool:
         statuses = [*pool.map(attempt, range(48))]
@@ -152,8 +152,8 @@ def test_link_does_not_help_to_guess_the_secrets_of_tokens(
     statuses = []
     for _ in range(5):
         guess = {"Authorization": f"Bearer fs_{secrets.token_urlsafe(32)}"}
-        assert httpx.get(server.url + made.file, headers=guess, timeout=60).status_code == 200
-        statuses.append(httpx.get(f"{server.url}/download", headers=guess, timeout=60).status_code)
+        assert httpx.get(server.url + made.file, headers=guess).status_code == 200
+        statuses.append(httpx.get(f"{server.url}/download", headers=guess).status_code)
     assert statuses == [401] * 3 + [429] * 2
 
 
@@ -189,7 +189,7 @@ def test_what_a_browser_has_sent_cannot_be_forged(client: httpx.Client, links: L
     value = sent.headers["Set-Cookie"].partition("=")[2].partition(";")[0]
     for link, text, shown in ((made, value, True), (other, value, False), (made, value[1:], False)):
         fields = {"Cookie": f"fileservice-link-sent={text}"}
-        page = httpx.get(client.base_url.join(link.path), headers=PEOPLE | fields, timeout=60).text
+        page = httpx.get(client.base_url.join(link.path), headers=PEOPLE | fields).text
         assert ("from-a.txt" in page) is shown
 
 
@@ -203,9 +203,7 @@ def test_guest_says_the_password_first(client: httpx.Client, links: LinkMaker) -
     bearer = page.text.partition('data-bearer="')[2].partition('"')[0]
     assert client.post(made.path, files=files).status_code == 201
     credentials = {"Authorization": f"Bearer {bearer}"}
-    raw = httpx.put(
-        f"{client.base_url}/upload/from-b.txt", content=TEXT, headers=credentials, timeout=60
-    )
+    raw = httpx.put(f"{client.base_url}/upload/from-b.txt", content=TEXT, headers=credentials)
     assert raw.status_code == 201
 
 

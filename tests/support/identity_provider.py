@@ -57,11 +57,11 @@ class IdentityProvider:
 
     def describe(self, subject: str, **claims: object) -> None:
         """Say what the provider knows about a person."""
-        httpx.put(f"{self.issuer}/users/{subject}", json=claims, timeout=60).raise_for_status()
+        httpx.put(f"{self.issuer}/users/{subject}", json=claims).raise_for_status()
 
     def approve(self, url: str, subject: str) -> httpx.URL:
         """Sign in as a person at the URL to which a browser was sent; return where it leads."""
-        answer = httpx.post(url, data={"sub": subject}, timeout=60)
+        answer = httpx.post(url, data={"sub": subject})
         assert answer.status_code == 302, answer.text
         return httpx.URL(answer.headers["Location"])
 
