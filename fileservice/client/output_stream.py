@@ -34,17 +34,22 @@ class OutputStream:
         self.size += len(block)
 
     def _write_all(self, block: bytes) -> None:
-        """Write bytes, also to a stream that does not block, as whoever has opened it may want."""
+        """Write bytes, also to a stream that does not block, as whoever has opened it may want.
+
+        It may be without a buffer (`python -u`), and then takes a part of them, or returns None.
+        """
         rest = memoryview(block)
         while True:
             try:
-                rest = rest[self._stream.write(rest) :]
+                taken = self._stream.write(rest)
+                rest = rest[taken or 0 :]
                 self._stream.flush()
-            except BlockingIOError as error:
-                # Those that the stream has taken; it had taken all if the flush has failed.
+            except BlockingIOError as error:  # of a flush, which has taken all before
                 rest = rest[error.characters_written :]
+                taken = None
+            if taken is None:
                 select.select([], [self._stream], [])
-            else:
+            elif not rest:
                 return
 
     def clear(self) -> None:

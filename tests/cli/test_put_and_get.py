@@ -292,7 +292,8 @@ def test_standard_output_has_the_file_whatever_breaks(
     assert distant.run("get", "large.txt", "-o", "-", "--json").returncode == 2
 
 
-def test_standard_output_that_does_not_block_is_waited_for(content: bytes) -> None:
+@pytest.mark.parametrize("buffer", [-1, pytest.param(0, id="as with python -u")])
+def test_standard_output_that_does_not_block_is_waited_for(content: bytes, buffer: int) -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
 
@@ -306,7 +307,7 @@ def test_standard_output_that_does_not_block_is_waited_for(content: bytes) -> No
 
     with ThreadPoolExecutor() as executor:
         read = executor.submit(read_when_it_is_full)
-        with os.fdopen(writing, "wb") as stream:
+        with os.fdopen(writing, "wb", buffering=buffer) as stream:
             output = OutputStream(stream)
             output.write(content)
             output.write(b"end")
