@@ -15,7 +15,7 @@ from typing import Any
 from gevent import get_hub, monkey
 from gevent.event import Event
 
-from fileservice.serving.log_writer import MAX_RECORD, wait_for_room
+from fileservice.serving.log_writer import MAX_RECORD, LineOutput
 
 _RETRY_SECONDS = 1.0
 
@@ -192,19 +192,11 @@ class _File:
         self._handler = handler
         self._stream: object = None
         self._descriptor = -1
-        self._is_torn = False
+        self._output = LineOutput()
 
     def write(self, data: bytes) -> None:
         """Write all of the data, whose lines are written anew after a failure. Raise OSError."""
-        descriptor = self._current_descriptor()
-        rest = memoryview(b"\n" + data if self._is_torn else data)
-        while rest:
-            try:
-                rest = rest[os.write(descriptor, rest) :]
-            except BlockingIOError:
-                wait_for_room(descriptor)
-            else:
-                self._is_torn = bool(rest)
+        self._output.write(self._current_descriptor(), data)
 
     def _current_descriptor(self) -> int:
         handler = self._handler

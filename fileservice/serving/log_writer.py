@@ -3,6 +3,7 @@
 import logging
 import os
 import select
+from collections import defaultdict
 from stat import S_ISREG
 
 from gevent import monkey
@@ -35,8 +36,7 @@ class LogWriter:
         self._is_started = False
         self._left_out = 0
         self._is_failing = False
-        self._is_torn = False
-        """Only the beginning of the last line was written, as the disk was full then."""
+        self._outputs: defaultdict[logging.Handler, LineOutput] = defaultdict(LineOutput)
         self._ended = _new_lock()
 
     def write(self, lines: list[str]) -> None:
@@ -93,18 +93,25 @@ class LogWriter:
                 descriptor = handler.stream.fileno()
                 is_file = S_ISREG(os.fstat(descriptor).st_mode)
                 for piece in [lines] if is_file else _pieces(lines):
-                    self._write_all(descriptor, piece)
+                    self._outputs[handler].write(descriptor, piece)
             finally:
                 handler.release()
 
-    def _write_all(self, descriptor: int, lines: bytes) -> None:
-        """Write lines, on a new line after one that was cut off. Raise OSError."""
+
+class LineOutput:
+    """Writes lines, and begins a new one after one that was cut off, as by a disk that is full."""
+
+    def __init__(self) -> None:
+        self._is_torn = False
+
+    def write(self, descriptor: int, lines: bytes) -> None:
+        """Write all of the lines, in a native thread. Raise OSError."""
         rest = memoryview(b"\n" + lines if self._is_torn else lines)
         while rest:
             try:
                 rest = rest[os.write(descriptor, rest) :]
             except BlockingIOError:
-                wait_for_room(descriptor)
+                _wait_for_room(descriptor)
             else:
                 self._is_torn = bool(rest)
 
@@ -140,7 +147,7 @@ def _pieces(lines: bytes) -> list[bytes]:
     return pieces
 
 
-def wait_for_room(descriptor: int) -> None:
+def _wait_for_room(descriptor: int) -> None:
     """Wait in a native thread until a pipe takes something that does not block.
 
     Whoever has started the service may have made its standard output so.
