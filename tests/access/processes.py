@@ -8,8 +8,6 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
 
 _FORK = multiprocessing.get_context("fork")
-LOCK_SECONDS = 60.0
-"""Seconds, for `shared_memory._MAX_WAIT`: nobody is then taken for stopped who has no CPU."""
 
 
 def barrier(number: int) -> Barrier:

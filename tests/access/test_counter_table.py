@@ -6,12 +6,13 @@ import pytest
 from limits import RateLimitItemPerHour
 from limits.strategies import FixedWindowRateLimiter
 
-from fileservice.access import counter_table, shared_memory
+from fileservice.access import counter_table
 from fileservice.access.counter_table import CounterTable
 from fileservice.access.shared_memory import SharedMemory
-from tests.access.processes import LOCK_SECONDS, in_processes, in_threads
+from tests.access.processes import in_processes, in_threads
 from tests.support.clock import Clock
 
+pytestmark = pytest.mark.usefixtures("longer_waits")
 LIMIT = RateLimitItemPerHour(100)
 
 
@@ -23,11 +24,6 @@ def memory() -> SharedMemory:
 @pytest.fixture
 def table(memory: SharedMemory) -> CounterTable:
     return CounterTable(memory, 0)
-
-
-@pytest.fixture(autouse=True)
-def longer_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_memory, "_MAX_WAIT", LOCK_SECONDS)
 
 
 class StoppedClock(Clock):

@@ -6,16 +6,16 @@ import pytest
 
 from fileservice.access import shared_memory
 from fileservice.access.shared_memory import SharedMemory
-from tests.access.processes import LOCK_SECONDS, in_processes
+from tests.access.processes import in_processes
 
 SECONDS = 0.4
 
 
 def test_process_that_waits_for_the_cpu_under_the_lock_loses_nothing(
-    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     assert shared_memory._MAX_WAIT > 2 * SECONDS
-    monkeypatch.setattr(shared_memory, "_MAX_WAIT", LOCK_SECONDS)  # others may have it for longer
+    request.getfixturevalue("longer_waits")  # others may have the processor for longer
     memory = SharedMemory(2)
 
     def increment() -> int:

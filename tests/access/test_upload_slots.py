@@ -5,16 +5,10 @@ import signal
 
 import pytest
 
-from fileservice.access import shared_memory, upload_slots
+from fileservice.access import upload_slots
 from fileservice.access.shared_memory import SharedMemory
 from fileservice.access.upload_slots import UploadSlots
-from tests.access.processes import (
-    LOCK_SECONDS,
-    barrier,
-    in_processes,
-    in_threads,
-    waiting_process,
-)
+from tests.access.processes import barrier, in_processes, in_threads, waiting_process
 
 LIMIT = 50
 
@@ -22,11 +16,6 @@ LIMIT = 50
 @pytest.fixture
 def memory() -> SharedMemory:
     return SharedMemory(upload_slots.SIZE)
-
-
-@pytest.fixture
-def longer_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_memory, "_MAX_WAIT", LOCK_SECONDS)
 
 
 def taken(slots: UploadSlots, tries: int = LIMIT) -> int:
