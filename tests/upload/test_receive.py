@@ -2,20 +2,15 @@
 
 import hashlib
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import gevent
 import pytest
 
-from fileservice import filetypes
-from fileservice.gevent_executor import InlineExecutor, ThreadExecutor
+from fileservice.gevent_executor import ThreadExecutor
 from fileservice.names import FileName
-from fileservice.storage import Content, NameTaken, StagedFile, StorageFull, StoredFile
+from fileservice.storage import Content, NameTaken, StorageFull, StoredFile
 from fileservice.storage.local import LocalStore
-from fileservice.storage.local.writer import LocalWriter
 from fileservice.upload import (
     ContentMismatch,
     DigestMismatch,
@@ -26,103 +21,23 @@ from fileservice.upload import (
     UploadContext,
     UploadPolicy,
     UploadRequest,
-    UploadResult,
-    pipeline,
     receive,
 )
-from fileservice.upload.inspection import inspector
 from tests.support.rows import every_row
-from tests.upload.inspection.support import SAMPLES
-
-TEXT = b"a line of text\n" * 1000
-OTHER = b"another text\n"
-NAME = FileName.parse("note.txt")
-MIB = 1 << 20
-BITMAP = (Path(__file__).parents[1] / "samples" / "img.bmp").read_bytes()
-
-
-class ConnectionCut(Exception):
-    """The client closed the connection before the end of its body."""
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    return LocalStore(tmp_path / "store", fsync=False)
-
-
-@pytest.fixture
-def other_store(store: LocalStore, tmp_path: Path) -> LocalStore:
-    """The same store in another process."""
-    return LocalStore(tmp_path / "store", fsync=False)
-
-
-class Directory:
-    """What is in the directory of the store."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def published(self) -> set[str]:
-        return {path.name for path in self._root.iterdir()} - {".fileservice"}
-
-    def staged(self) -> set[str]:
-        return {path.name for path in (self._root / ".fileservice" / "staging").iterdir()}
-
-    def is_empty(self) -> bool:
-        return not self.published() and not self.staged()
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Directory:
-    return Directory(tmp_path / "store")
-
-
-def policy(max_size: int = 1 << 30, min_free: int = 0, digest: bool = True) -> UploadPolicy:
-    return UploadPolicy(
-        types=filetypes.select(filetypes.DEFAULT_EXTENSIONS),
-        max_size=max_size,
-        min_free=min_free,
-        digest=digest,
-    )
-
-
-def request(name: str = NAME, length: int | None = None, create_only: bool = False,
-          **digests: bytes) -> UploadRequest:  # fmt: skip
-    declared = {algorithm.replace("sha", "sha-"): value for algorithm, value in digests.items()}
-    return UploadRequest(FileName.parse(name), length, digests=declared, create_only=create_only)
-
-
-def upload(
-    store: LocalStore,
-    upload_request: UploadRequest,
-    blocks: Iterable[bytes] = (TEXT,),
-    upload_policy: UploadPolicy | None = None,
-) -> UploadResult:
-    context = UploadContext(store, upload_policy or policy(), InlineExecutor())
-    return receive(upload_request, blocks, context)
-
-
-def never_read() -> Iterator[bytes]:
-    pytest.fail("the body was read")
-    yield b""
-
-
-def sha256(content: bytes) -> bytes:
-    return hashlib.sha256(content).digest()
-
-
-def content_of(store: LocalStore, name: str = NAME) -> bytes:
-    with store.open(FileName.parse(name)).body as body:
-        return body.read()
-
-
-def publish(store: LocalStore, content: bytes) -> None:
-    writer = store.writer()
-    try:
-        writer.write(content)
-        writer.publish(NAME, Content("text/plain", "utf-8", sha256(content)))
-    finally:
-        writer.close()
+from tests.upload.receiving import (
+    NAME,
+    OTHER,
+    TEXT,
+    ConnectionCut,
+    Directory,
+    content_of,
+    never_read,
+    policy,
+    publish,
+    request,
+    sha256,
+    upload,
+)
 
 
 class TestAccepted:
@@ -335,280 +250,6 @@ class TestNameOfExpiredFile:
 
         assert upload(store, request(), body()).created
         assert content_of(store) == TEXT
-
-
-class TestSpace:
-    @pytest.fixture
-    def reservations(self, store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-        """The sizes for which space is reserved, in order."""
-        sizes: list[int] = []
-        reserve_space = store.reserve_space
-
-        def record(staged: StagedFile, size: int, **options: int) -> int | None:
-            sizes.append(size)
-            return reserve_space(staged, size, **options)
-
-        monkeypatch.setattr(store, "reserve_space", record)
-        return sizes
-
-    def test_large_declared_length_is_reserved_once_and_before_the_body(
-        self, store: LocalStore, reservations: list[int]
-    ) -> None:
-        def body() -> Iterator[bytes]:
-            assert reservations == [4 * MIB]
-            for _ in range(8):
-                yield b"x" * (MIB // 2)
-
-        upload(store, request(length=4 * MIB), body())
-
-        assert reservations == [4 * MIB]
-
-    def test_all_of_a_very_large_file_is_reserved_before_the_client_is_waited_for(
-        self, store: LocalStore, tmp_path: Path
-    ) -> None:
-        def reserved() -> int:
-            files = (tmp_path / "store").rglob("*")
-            return max(path.stat().st_blocks * 512 for path in files if path.is_file())
-
-        def body() -> Iterator[bytes]:
-            assert 0 < reserved() < 40 * MIB
-            yield b"x" * MIB
-            yield b""  # nothing has arrived
-            assert reserved() >= 40 * MIB
-            for _ in range(39):
-                yield b"x" * MIB
-
-        context = UploadContext(store, policy(), ThreadExecutor())
-        receive(request(length=40 * MIB), body(), context)
-        assert store.stat(NAME).size == 40 * MIB
-
-    def test_small_file_reserves_nothing(self, store: LocalStore, reservations: list[int]) -> None:
-        upload(store, request(length=len(TEXT)))
-        upload(store, request("other.txt"))
-
-        assert reservations == []
-
-    def test_undeclared_length_is_reserved_in_few_steps_and_what_is_not_used_is_released(
-        self, store: LocalStore, reservations: list[int], tmp_path: Path
-    ) -> None:
-        upload(store, request(), [b"x" * (MIB // 8)] * 64)  # 8 MiB
-
-        assert 1 < len(reservations) < 8
-        assert store.stat(NAME).size == 8 * MIB
-        assert (tmp_path / "store" / NAME).stat().st_blocks * 512 < 8 * MIB + MIB // 2
-
-    def test_at_most_8_mib_are_reserved_for_bytes_that_may_never_come(
-        self, store: LocalStore, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        asked: list[int] = []
-        reserve_space = store.reserve_space
-
-        def record(staged: StagedFile, size: int, *, ahead: int, min_free: int) -> int | None:
-            asked.append(ahead)
-            return reserve_space(staged, size, ahead=ahead, min_free=min_free)
-
-        monkeypatch.setattr(store, "reserve_space", record)
-        block = b"x" * (4 * MIB)
-
-        upload(store, request(), [block] * 10)  # 40 MiB
-
-        assert asked == sorted(asked)
-        assert asked[-1] == 8 * MIB
-
-    @pytest.mark.parametrize(("free", "is_reserved"), [(8 << 30, False), ((8 << 30) - 1, True)])
-    @pytest.mark.parametrize("min_free", [0, 1 << 30])
-    def test_small_file_reserves_space_only_if_space_is_scarce(
-        self,
-        store: LocalStore,
-        reservations: list[int],
-        monkeypatch: pytest.MonkeyPatch,
-        free: int,
-        is_reserved: bool,
-        min_free: int,
-    ) -> None:
-        monkeypatch.setattr(store, "free_space", lambda: min_free + free)
-
-        upload(store, request(), [b"x" * 70_000], policy(min_free=min_free))
-
-        assert bool(reservations) == is_reserved
-
-    def test_length_that_other_uploads_left_no_space_for_is_refused_before_the_body(
-        self, store: LocalStore, directory: Directory, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(store, "free_space", lambda: 1 << 62)  # at the time of admission
-
-        with pytest.raises(StorageFull):
-            upload(store, request(length=1 << 60), never_read(), policy(max_size=1 << 61))
-
-        assert directory.is_empty()
-
-    def test_unreserved_bytes_that_left_too_little_space_are_refused_at_the_end(
-        self, store: LocalStore, directory: Directory, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def body() -> Iterator[bytes]:
-            yield TEXT
-            monkeypatch.setattr(store, "free_space", lambda: 0)
-
-        monkeypatch.setattr(store, "free_space", lambda: 1 << 30)  # so that it is asked again
-        with pytest.raises(StorageFull):
-            upload(store, request(), body(), policy(min_free=1))
-
-        assert directory.is_empty()
-
-
-class CountingExecutor(ThreadExecutor):
-    """Counts how often work is handed to a thread and waited for."""
-
-    hand_overs = 0
-
-    def run_brief(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        self.hand_overs += 1
-        return super().run_brief(function, *args, **kwargs)
-
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        self.hand_overs += 1
-        return super().submit(function, *args, **kwargs)
-
-
-def test_costs_of_a_large_upload_in_hand_overs_do_not_grow_with_its_blocks(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As long as all that is asked for has arrived."""
-    monkeypatch.setattr(pipeline, "_MAX_SECONDS", 3600.0)
-    counts = []
-    for blocks in (1, 40):
-        executor = CountingExecutor()
-        name = f"{blocks}.bmp"
-        content = [BITMAP, *[bytes(MIB)] * blocks]
-        context = UploadContext(store, policy(), executor)
-        receive(request(name, length=sum(map(len, content))), content, context)
-        counts.append(executor.hand_overs)
-    assert counts[0] == counts[1] < 8
-
-
-def test_staged_file_is_closed_only_once_no_thread_writes_to_it(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Otherwise the thread could write to another file, which has its descriptor by then."""
-    begun, may_write, events = threading.Event(), threading.Event(), []
-    write, close = LocalWriter.write, LocalWriter.close
-
-    def write_later(self: LocalWriter, block: bytes | memoryview) -> None:
-        begun.set()
-        assert may_write.wait(30)
-        write(self, block)
-        events.append("written")
-
-    def close_now(self: LocalWriter) -> None:
-        events.append("closed")
-        close(self)
-
-    monkeypatch.setattr(LocalWriter, "write", write_later)
-    monkeypatch.setattr(LocalWriter, "close", close_now)
-    context = UploadContext(store, policy(), ThreadExecutor(threads=2))
-    uploader = gevent.spawn(receive, request(), [TEXT * 10], context)  # not a small file
-    assert gevent.get_hub().threadpool.apply(begun.wait, (30,))
-    uploader.kill(block=False)
-    gevent.idle()
-    may_write.set()
-    uploader.join(30)
-    assert events == ["written", "closed"]
-
-
-class CallCounter(InlineExecutor):
-    """Counts how often work is handed over to a thread."""
-
-    hand_overs = 0
-    is_handed_over = False
-
-    def run_io(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        self.hand_overs += not self.is_handed_over
-        return super().run_io(function, *args, **kwargs)
-
-    def run_brief(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        self.hand_overs += 1
-        self.is_handed_over = True
-        return super().run_brief(function, *args, **kwargs)
-
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        self.hand_overs += 1
-        return super().submit(function, *args, **kwargs)
-
-
-@pytest.mark.parametrize(
-    ("length", "blocks"),
-    [
-        pytest.param(len(TEXT), [TEXT], id="of known length"),
-        pytest.param(None, [TEXT], id="of unknown length, as in a form"),
-        pytest.param(0, [], id="empty"),
-        pytest.param(128 * 1024, [b"x" * 128 * 1024], id="of 128 KiB"),
-    ],
-)
-def test_small_file_is_handed_over_to_a_thread_once(
-    store: LocalStore, length: int | None, blocks: list[bytes]
-) -> None:
-    executor = CallCounter()
-
-    receive(request(length=length), blocks, UploadContext(store, policy(), executor))
-
-    assert executor.hand_overs == 1
-    assert content_of(store) == b"".join(blocks)
-
-
-def test_small_file_waits_for_scarce_space_where_it_holds_up_no_other(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another upload holds the lock as long as the disk takes to reserve all of its space."""
-    depths, is_reserved_at = [0], list[int]()
-    reserve = store.reserve_space
-
-    class Executor(InlineExecutor):
-        def run_io(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-            depths[0] += 1
-            try:
-                return super().run_io(function, *args, **kwargs)
-            finally:
-                depths[0] -= 1
-
-    def reserved(*args: Any, **kwargs: Any) -> int | None:
-        is_reserved_at.append(depths[0])
-        return reserve(*args, **kwargs)
-
-    monkeypatch.setattr(store, "reserve_space", reserved)
-    monkeypatch.setattr(store, "free_space", lambda: 1 << 30)
-    receive(
-        request(length=128 * 1024), [b"x" * 128 * 1024], UploadContext(store, policy(), Executor())
-    )
-    assert is_reserved_at == [1]
-
-
-def test_small_file_whose_bytes_come_in_several_blocks_is_received_as_a_large_one(
-    store: LocalStore,
-) -> None:
-    for length, name in ((len(TEXT), "a.txt"), (None, "b.txt")):
-        blocks = (TEXT[:1000], TEXT[1000:2000], TEXT[2000:])
-        result = upload(store, request(name, length), blocks)
-        assert result.file.content.sha256 == sha256(TEXT)
-        assert content_of(store, name) == TEXT
-
-
-def test_libmagic_is_asked_once_about_a_small_file(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = []
-    for method in ("from_buffer", "from_descriptor"):
-        real = getattr(inspector.magic.Magic, method)
-
-        def asked(self: Any, source: Any, real: Callable[..., Any] = real) -> Any:
-            calls.append(source)
-            return real(self, source)
-
-        monkeypatch.setattr(inspector.magic.Magic, method, asked)
-    for name in ("note.txt", "img.png", "note.doc", "note.docx"):
-        calls.clear()
-        data = (SAMPLES / name).read_bytes()
-        upload(store, request(name, len(data)), [data])
-        assert len(calls) == 1, name
 
 
 class TestRefusedInBody:
