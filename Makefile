@@ -78,7 +78,7 @@ FAST_TESTS = tests/test_names.py tests/protocols tests/upload tests/storage/loca
 	--ignore=tests/storage/local/test_changed_names.py \
 	--ignore=tests/storage/local/test_private_files.py \
 	--ignore=tests/storage/local/test_replacement.py --ignore=tests/storage/local/test_expiry.py \
-	--ignore=tests/upload/test_quotas.py --ignore=tests/upload/test_staged_command.py \
+	--ignore=tests/upload/test_quotas_after_kills.py --ignore=tests/upload/test_staged_command.py \
 	--ignore=tests/upload/inspection/test_clamd.py \
 	--ignore=tests/web/test_access_table.py --ignore=tests/web/test_access_model.py \
 	--ignore=tests/web/test_foreign_origins.py --ignore=tests/web/test_openapi.py \

@@ -1,134 +1,31 @@
-"""Quotas hold in every kind of upload, and heal wherever a process is killed."""
+"""Quotas hold in every kind of upload."""
 
-import os
-import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 
-from fileservice import filetypes
-from fileservice.access import Quota, QuotaAccounts, QuotaExceeded, RecountIntervals
+from fileservice.access import Quota, QuotaExceeded
 from fileservice.access.amounts import Amount
 from fileservice.access.counter_records import counter_of
-from fileservice.gevent_executor import InlineExecutor
 from fileservice.names import FileName
 from fileservice.storage import NameTaken, NotFound, StorageUnavailable
-from fileservice.storage.local import LocalStore
 from fileservice.storage.local.resumable import LocalResumableWriter
 from fileservice.upload import (
     ANY_VERSION,
-    AppendRequest,
     Caller,
     PreconditionNotMet,
-    ResumableUploads,
-    UploadContext,
     UploadGone,
-    UploadPolicy,
     UploadRequest,
-    held_reservations,
     receive,
     remove_expired_files,
 )
 from tests.access.test_accounts import make_reservations_lapse
-from tests.upload.resumable.process import DAY, make_older
-
-CI = "token:ci"
-QUOTA = Quota(bytes=100_000, files=10)
-POLICY = UploadPolicy(types=filetypes.TABLE, max_size=1 << 20, min_free=0, digest=True)
-PACKAGE = Path(__file__).parents[2] / "fileservice"
-TRACED = tuple(str(PACKAGE / part) for part in ("access", "storage", "upload"))
-UNTRACED = str(PACKAGE / "upload/inspection")
-NEVER = RecountIntervals(regular=1e9, before_refusal=1e9, shortest=1e9)
-ALWAYS = RecountIntervals(regular=1e9, before_refusal=-1.0, shortest=-1.0)
-KILLED = -signal.SIGKILL
-NAME = FileName.parse("a.txt")
-
-
-class Process:
-    """A worker process, in which one principal with a quota uploads."""
-
-    def __init__(self, root: Path, intervals: RecountIntervals = NEVER) -> None:
-        self.root = root
-        self.store = LocalStore(root, fsync=False)
-        executor = InlineExecutor()
-        accounts = QuotaAccounts(
-            self.store, executor, partial(held_reservations, self.store), intervals
-        )
-        self.accounts = accounts
-        self.context = UploadContext(
-            self.store, POLICY, executor, accounts.release, begin_removal=accounts.begin_removal
-        )
-        self.uploads = ResumableUploads(self.context, expiry=DAY)
-        self.caller = Caller(
-            CI,
-            CI,
-            authorize_replacement=lambda _name: None,
-            account=accounts.account(CI, lambda: QUOTA),
-        )
-
-    def put(self, name: str, size: int, *, declared: bool = True) -> None:
-        length = size if declared else None
-        request = UploadRequest(FileName.parse(name), length, caller=self.caller)
-        blocks = [b"x" * (size // 2), b"x" * (size - size // 2)]
-        receive(request, blocks, self.context)
-
-    def replace(self, name: str, size: int) -> None:
-        request = UploadRequest(
-            FileName.parse(name), size, replaces=ANY_VERSION, caller=self.caller
-        )
-        receive(request, [b"y" * size], self.context)
-
-    def create(
-        self, name: str | None, length: int | None, replaces: tuple[str, ...] | None = None
-    ) -> str:
-        request = name and UploadRequest(
-            FileName.parse(name), length, replaces=replaces, caller=self.caller
-        )
-        return self.uploads.create(request or None, length, {}, caller=self.caller).upload
-
-    def append(self, upload: str, offset: int, size: int, length: int | None = None) -> None:
-        request = AppendRequest(
-            offset, [b"x" * size], size, lambda: None, length=length, caller=self.caller
-        )
-        self.uploads.append(upload, request)
-
-    def concatenate(self, name: str, *parts: str) -> None:
-        request = UploadRequest(FileName.parse(name), None, caller=self.caller)
-        self.uploads.concatenate(request, parts, {})
-
-    def delete(self, name: str) -> None:
-        file = self.store.stat(FileName.parse(name))
-        self.accounts.delete(file, partial(self.store.delete, file.name))
-
-    def used(self) -> Amount:
-        return counter_of(CI, self.store.usage.read(CI)).total
-
-    def in_store(self, *, parts: bool) -> Amount:
-        """What the principal's files and unfinished uploads have, from the store itself.
-
-        Without `parts`, partial uploads do not count: they may have become a file already. Of an
-        upload that is to replace a file which exists, the difference counts.
-        """
-        reservations = counter_of(CI, self.store.usage.read(CI)).reservations
-        found, published = Amount(), set()
-        for file in self.store.usage.owned_files():
-            found += Amount(file.size, 1)
-            published.add(file.owner.reservation)
-        for held in held_reservations(self.store):
-            if held.name not in published and (parts or held.files):
-                found += Amount(held.size, held.files)
-                replaces = held.name in reservations and reservations[held.name].replaces
-                if replaces and replaces.key in published:
-                    found -= Amount(min(held.size, replaces.size), 1)
-        return found
+from tests.upload.killed_at import killed_at
+from tests.upload.quota_process import ALWAYS, CI, NAME, QUOTA, Process, expire
+from tests.upload.resumable.process import make_older
 
 
 @pytest.fixture
@@ -139,150 +36,6 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def process(root: Path) -> Process:
     return Process(root)
-
-
-def killed_at(line: int, act: Callable[[], object]) -> bool:
-    """Run `act` in a child that is killed at so many lines of the package; was it killed?"""
-    child = os.fork()
-    if child == 0:
-        left = line
-
-        def trace(frame: FrameType, event: str, _argument: Any) -> Any:
-            nonlocal left
-            file = frame.f_code.co_filename
-            if not file.startswith(TRACED) or file.startswith(UNTRACED):
-                return None
-            if event == "line":
-                left -= 1
-                if left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return trace
-
-        sys.settrace(trace)
-        act()
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    assert code in (0, KILLED), code
-    return code == KILLED
-
-
-def one_request(process: Process) -> None:
-    process.put("one.txt", 30_000)
-
-
-def unknown_length(process: Process) -> None:
-    process.put("unknown.txt", 30_000, declared=False)
-
-
-def resumed(process: Process) -> None:
-    upload = process.create("resumed.txt", 30_000)
-    process.append(upload, 0, 10_000)
-    process.append(upload, 10_000, 20_000)
-
-
-def cancelled(process: Process) -> None:
-    upload = process.create("cancelled.txt", 30_000)
-    process.append(upload, 0, 10_000)
-    process.uploads.cancel(upload, process.caller)
-
-
-def concatenated(process: Process) -> None:
-    parts = [process.create(None, 15_000) for _ in range(2)]
-    for part in parts:
-        process.append(part, 0, 15_000)
-    process.concatenate("whole.txt", *parts)
-
-
-def deleted(process: Process) -> None:
-    process.delete("first.txt")
-
-
-def replaced(process: Process) -> None:
-    process.replace("first.txt", 30_000)
-
-
-def replaced_at_the_limit(process: Process) -> None:
-    process.put("rest.txt", 80_000)
-    process.replace("first.txt", 20_000)
-
-
-def replaced_by_a_resumed_upload(process: Process) -> None:
-    upload = process.create("first.txt", 30_000, ANY_VERSION)
-    process.append(upload, 0, 10_000)
-    process.append(upload, 10_000, 20_000)
-
-
-def expire(process: Process, name: str) -> None:
-    """Let the time of a stored file be over."""
-    os.setxattr(process.root / name, "user.fileservice.expires", b"1")
-    assert name not in [file.name for file in process.store.list()]  # and it is in the index now
-
-
-def swept(process: Process) -> None:
-    expire(process, "first.txt")
-    remove_expired_files(process.context)
-
-
-def taken_over(process: Process) -> None:
-    expire(process, "first.txt")
-    process.put("first.txt", 30_000)
-
-
-ACTS = [
-    one_request,
-    unknown_length,
-    resumed,
-    cancelled,
-    concatenated,
-    deleted,
-    replaced,
-    replaced_at_the_limit,
-    replaced_by_a_resumed_upload,
-    swept,
-    taken_over,
-]
-
-
-def lines(step: int) -> Iterator[int]:
-    return iter(range(1, 1_000_000, step))
-
-
-@pytest.mark.parametrize(
-    ("act", "step"),
-    [
-        *((act, 401) for act in (one_request, resumed, replaced, swept)),
-        *(
-            pytest.param(act, 83, marks=[pytest.mark.thorough, pytest.mark.timeout(900)])
-            for act in ACTS
-        ),
-    ],
-)
-def test_a_process_killed_at_any_line_leaves_a_counter_that_heals(
-    tmp_path: Path, act: Callable[[Process], None], step: int
-) -> None:
-    for line in lines(step):
-        root = tmp_path / str(line)
-        Process(root).put("first.txt", 20_000)
-
-        was_killed = killed_at(line, lambda root=root: act(Process(root)))
-
-        process = Process(root)
-        used, in_store = process.used(), process.in_store(parts=False)
-        assert used.bytes >= in_store.bytes, line
-        assert used.files >= in_store.files, line
-        make_reservations_lapse(process.store)
-        in_store = process.in_store(parts=True)
-        healed = Process(root, ALWAYS)
-        with pytest.raises(QuotaExceeded):
-            healed.put("huge.txt", 100_001)
-        healed.put("fits.txt", 100_000 - in_store.bytes)
-        with pytest.raises(QuotaExceeded):
-            healed.put("more.txt", 1)
-        assert healed.used() == Amount(100_000, in_store.files + 1), line
-        if not was_killed:
-            return
-    raise AssertionError
 
 
 class TestReplacingAtTheLimit:

@@ -13,7 +13,7 @@ import pytest
 from fileservice.storage import NotFound, StorageUnavailable, VersionChanged
 from fileservice.storage.local import LocalStore
 from tests.storage.store_contract import NAME, content_of, names, publish, read, replace
-from tests.upload.test_quotas import killed_at
+from tests.upload.killed_at import killed_at
 
 OLD, NEW = b"the old bytes\n" * 1000, b"the new bytes\n" * 2000
 
