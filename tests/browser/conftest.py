@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.many_files import fill
 from tests.browser.reused_page import ReusedPage
 from tests.browser.watched import Watched
 from tests.support.requirements import require
@@ -122,6 +123,12 @@ def make_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def many(server: LiveServer) -> Callable[[int], None]:
+    """Fill the store of the shared server with this many files."""
+    return lambda count: fill(server, count)
 
 
 @pytest.fixture(params=["light", pytest.param("dark", marks=pytest.mark.thorough)])

@@ -1,9 +1,8 @@
-"""The list on the page: searching, sorting, paging, previews, deletion and refreshing."""
+"""The list on the page: searching, sorting, paging, links and refreshing."""
 
 import math
 import os
 import subprocess
-import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.browser.many_files import fill
 from tests.browser.watched import Watched
 from tests.support.servers import LiveServer
-from tests.support.wire import eventually
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
@@ -22,20 +21,6 @@ Open = Callable[..., Watched]
 MARKUP = "<img src=x onerror=alert(1)>.txt"
 RIGHT_TO_LEFT = "تقرير مالي.txt"
 LONGEST = "é" * 125 + "x.txt"
-
-
-def fill(server: LiveServer, count: int) -> None:
-    """Store this many files, whose sizes and times are in no order of their names."""
-    for number in range(count):
-        path = server.store / f"file-{number:05}.txt"
-        path.write_bytes(b"x" * (number * 7919 % 1000))
-        os.utime(path, (1_700_000_000, 1_700_000_000 + number * 104_729 % 100_000))
-
-
-@pytest.fixture
-def many(server: LiveServer) -> Callable[[int], None]:
-    """Fill the store of the shared server with this many files."""
-    return lambda count: fill(server, count)
 
 
 def test_many_files_are_listed_a_page_at_a_time(
@@ -205,241 +190,6 @@ def test_the_page_fits_any_screen(open_page: Open, server: LiveServer, width: in
         (server.store / name).write_bytes(b"x")
     tab = open_page(viewport={"width": width, "height": 800})
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-def test_files_are_previewed_in_the_page(
-    open_page: Open, server: LiveServer, sample: Callable[[str], Path]
-) -> None:
-    for name in ("note.pdf", "img.png", "note.docx"):
-        (server.store / name).write_bytes(sample(name).read_bytes())
-    tab = open_page()
-    assert tab.page.locator("[data-do=preview]").count() == 2
-    tab.page.get_by_role("link", name="Preview img.png").click()
-    image = tab.page.locator("dialog img")
-    image.wait_for()
-    tab.page.wait_for_function("() => document.querySelector('dialog img').naturalWidth > 0")
-    tab.page.keyboard.press("Escape")
-    image.wait_for(state="detached")
-    with tab.page.expect_response("**/download/note.pdf?inline=1") as answer:
-        tab.page.get_by_role("link", name="Preview note.pdf").click()
-    assert answer.value.headers["content-disposition"].startswith("inline")
-    frame = tab.page.locator("dialog iframe")
-    assert frame.get_attribute("title") == "note.pdf"
-    assert frame.bounding_box()["height"] > 200
-    with tab.page.expect_download() as download:
-        tab.page.get_by_role("dialog").get_by_role("link", name="Download").click()
-    assert download.value.suggested_filename == "note.pdf"
-    tab.page.get_by_role("button", name="Close").click()
-    assert tab.page.evaluate("document.activeElement.textContent") == "Preview note.pdf"
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "shown"),
-    [
-        pytest.param("a.md", "# <b>Title</b>\n", "# <b>Title</b>\n", marks=pytest.mark.thorough),
-        ("a.json", '{"b":[1,null]}', '{\n  "b": [\n    1,\n    null\n  ]\n}'),
-        pytest.param("a.json", "{broken", "{broken", marks=pytest.mark.thorough),
-        pytest.param("a.txt", "ä\n", "ä\n", marks=pytest.mark.thorough),
-    ],
-)
-def test_text_is_previewed_as_text_in_which_nothing_runs(
-    open_page: Open, server: LiveServer, name: str, content: str, shown: str
-) -> None:
-    (server.store / name).write_text(content)
-    tab = open_page()
-    tab.page.get_by_role("link", name=f"Preview {name}").click()
-    text = tab.page.locator("dialog pre")
-    text.wait_for()
-    assert text.text_content() == shown
-
-
-@pytest.mark.thorough
-def test_a_table_is_previewed_as_a_table(open_page: Open, server: LiveServer) -> None:
-    (server.store / "a.csv").write_text('name;note\r\n"Ada ""A""";"one\ntwo; three"\r\nBob;\n')
-    (server.store / "b.csv").write_text("n\n" + "x\n" * 600)
-    tab = open_page()
-    tab.page.get_by_role("link", name="Preview a.csv").click()
-    tab.page.locator("dialog td").first.wait_for()
-    assert tab.page.locator("dialog tr").evaluate_all(
-        "(rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent))"
-    ) == [["name", "note"], ['Ada "A"', "one\ntwo; three"], ["Bob", ""]]
-    tab.page.keyboard.press("ArrowRight")
-    tab.page.get_by_text("Only the first 500 rows are shown.").wait_for()
-    assert tab.page.locator("dialog tr").count() == 500
-    assert tab.page.locator("dialog h2").inner_text() == "b.csv"
-
-
-def test_the_first_part_of_a_large_text_is_previewed(open_page: Open, server: LiveServer) -> None:
-    (server.store / "a.log").write_bytes(b"x" * (20 << 20))
-    (server.store / "b.txt").write_bytes(b"")
-    tab = open_page()
-    tab.page.get_by_role("link", name="Preview a.log").click()
-    tab.page.get_by_text("Only the first 512.0 KiB are shown.").wait_for()
-    assert len(tab.page.locator("dialog pre").text_content()) == 512 << 10
-    tab.page.keyboard.press("ArrowRight")
-    tab.page.get_by_text("The file is empty.").wait_for()
-
-
-def test_media_are_played_in_the_page(open_page: Open, server: LiveServer) -> None:
-    with wave.open(str(server.store / "a.wav"), "wb") as sound:
-        sound.setparams((1, 2, 8000, 8000, "NONE", ""))
-        sound.writeframes(bytes(16000))
-    tab = open_page()
-    tab.page.get_by_role("link", name="Preview a.wav").click()
-    tab.page.wait_for_function("() => document.querySelector('dialog audio')?.duration === 1")
-
-
-def test_images_have_thumbnails_that_the_browser_makes_from_small_files_only(
-    open_page: Open, server: LiveServer, sample: Callable[[str], Path]
-) -> None:
-    image = sample("img.png").read_bytes()
-    (server.store / "a.png").write_bytes(image)
-    (server.store / "large.png").write_bytes(image.ljust(2 << 20, b"\0"))
-    (server.store / "wrong.png").write_bytes(b"this is no image")
-    tab = open_page()
-    tab.page.locator("[data-extension=PNG] canvas").wait_for()
-    with tab.page.expect_response("**/upload"):
-        tab.page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")
-    assert tab.page.locator("[data-extension=PNG] canvas").count() == 1
-    fetched = sorted(request.url for request in tab.requests if "inline=1" in request.url)
-    assert fetched == [f"{server.url}/download/{name}?inline=1" for name in ("a.png", "wrong.png")]
-
-
-def test_a_deletion_can_be_undone(open_page: Open, server: LiveServer) -> None:
-    for name in ("a.txt", "b.txt"):
-        (server.store / name).write_bytes(b"x")
-    tab = open_page()
-    tab.keep_messages()
-    tab.press("Delete", "a.txt")
-    tab.page.get_by_text("a.txt is being deleted").first.wait_for()
-    assert tab.page.evaluate("document.activeElement.textContent") == "Delete b.txt"
-    assert tab.page.locator("tbody tr:visible").count() == 1
-    tab.page.get_by_role("button", name="Undo").click()
-    assert tab.page.evaluate("document.activeElement.textContent") == "Delete a.txt"
-    tab.press("Delete", "b.txt")
-    tab.page.keyboard.press("Control+z")
-    assert tab.page.locator("tbody tr:visible").count() == 2
-    assert tab.page.locator(".message").count() == 0
-    assert server.published() == ["a.txt", "b.txt"]
-    assert not [request for request in tab.requests if request.method == "DELETE"]
-
-
-def test_a_file_is_deleted_when_its_message_is_gone(
-    open_page: Open, new_context: Callable[..., "BrowserContext"], server: LiveServer
-) -> None:
-    for name in ("a.txt", "b.txt"):
-        (server.store / name).write_bytes(b"x")
-    tab = open_page(context=new_context())  # whose clock the test sets
-    tab.page.clock.install(time=0)
-    tab.page.clock.pause_at(3600)
-    tab.press("Delete", "a.txt")
-    tab.page.clock.run_for(6_900)
-    assert server.published() == ["a.txt", "b.txt"]
-    tab.page.clock.run_for(200)
-    tab.page.locator("#status", has_text="a.txt is deleted").wait_for(state="attached")
-    assert server.published() == ["b.txt"]
-
-
-def test_files_are_deleted_although_the_page_is_left_at_once(
-    open_page: Open, server: LiveServer
-) -> None:
-    for name in ("a.txt", "b.txt"):
-        (server.store / name).write_bytes(b"x")
-    tab = open_page()
-    tab.press("Delete", "a.txt")
-    tab.go("/sign-in")
-    eventually(lambda: server.published() == ["b.txt"])
-
-
-def test_a_name_is_free_for_an_upload_as_soon_as_its_file_is_deleted_on_the_page(
-    open_page: Open, server: LiveServer, tmp_path: Path
-) -> None:
-    (server.store / "a.txt").write_bytes(b"x")
-    (tmp_path / "a.txt").write_bytes(b"another")
-    tab = open_page()
-    tab.press("Delete", "a.txt")
-    tab.choose(tmp_path / "a.txt")
-    tab.wait_for("a.txt", "done")
-    assert (server.store / "a.txt").read_bytes() == b"another"
-
-
-def test_a_file_that_was_replaced_meanwhile_is_not_deleted(
-    open_page: Open, server: LiveServer
-) -> None:
-    path = server.store / "a.txt"
-    path.write_bytes(b"x")
-    os.utime(path, (1_700_000_000, 1_700_000_000))
-    tab = open_page()
-    tab.keep_messages()
-    tab.expected.append("412 (Precondition Failed)")
-    tab.press("Delete", "a.txt")
-    path.unlink()
-    path.write_bytes(b"another")
-    tab.page.get_by_role("button", name="Hide this message").click()
-    message = tab.page.locator(".message[data-kind=bad]")
-    message.wait_for()
-    assert "a.txt is still there. It was replaced meanwhile." in message.inner_text()
-    tab.page.get_by_role("link", name="a.txt", exact=True).wait_for()
-    assert server.published() == ["a.txt"]
-
-
-def test_a_failed_deletion_is_shown_and_the_file_again(open_page: Open, server: LiveServer) -> None:
-    (server.store / "a.txt").write_bytes(b"x")
-    tab = open_page()
-    tab.keep_messages()
-    tab.expected.append("ERR_INTERNET_DISCONNECTED")
-    tab.press("Delete", "a.txt")
-    tab.network(offline=True)
-    tab.page.get_by_role("button", name="Hide this message").click()
-    tab.page.get_by_text("The server cannot be reached.").first.wait_for()
-    assert tab.page.get_by_role("link", name="a.txt", exact=True).is_visible()
-
-
-def test_several_files_are_selected_by_pointer_and_keyboard(
-    open_page: Open, many: Callable[[int], None], server: LiveServer
-) -> None:
-    many(6)
-    tab = open_page()
-    boxes = tab.page.locator("tbody .select input")
-    bar = tab.page.get_by_role("group", name="Selected files")
-
-    def selected() -> list[int]:
-        return [index for index, box in enumerate(boxes.all()) if box.is_checked()]
-
-    boxes.nth(1).click()
-    boxes.nth(3).click(modifiers=["Shift"])
-    assert selected() == [1, 2, 3]
-    assert bar.locator("p").inner_text().startswith("3 selected · ")
-    tab.page.keyboard.press("ArrowDown")
-    tab.page.keyboard.press("Shift+ArrowDown")
-    assert selected() == [1, 2, 3, 4, 5]
-    tab.page.keyboard.press("Escape")
-    assert selected() == []
-    assert not bar.is_visible()
-    tab.page.keyboard.press("Control+a")
-    assert selected() == list(range(6))
-    tab.page.get_by_role("checkbox", name="Select all files on this page").click()
-    assert selected() == []
-    boxes.nth(0).click()
-    boxes.nth(5).click()
-    (server.store / "file-00005.txt").unlink()
-    tab.page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")
-    tab.page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 5")
-    assert selected() == [0]  # of the files that are still there
-
-
-def test_selected_files_are_deleted_together(
-    open_page: Open, many: Callable[[int], None], server: LiveServer
-) -> None:
-    many(3)
-    tab = open_page()
-    tab.keep_messages()
-    for number in (0, 2):
-        tab.page.get_by_role("checkbox", name=f"Select file-0000{number}.txt").click()
-    tab.page.get_by_role("group", name="Selected files").get_by_text("Delete").click()
-    tab.page.get_by_text("2 files are being deleted").first.wait_for()
-    tab.page.get_by_role("button", name="Hide this message").click()
-    eventually(lambda: server.published() == ["file-00001.txt"])
 
 
 @pytest.mark.parametrize(
