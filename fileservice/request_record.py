@@ -3,12 +3,12 @@
 The server makes a record when it has read the head of a request, and has it in the WSGI environment
 (REQUEST_RECORD). The application adds what only it knows: the route, who asks, the problem that it
 has answered, and how long the parts of an upload took. When the response has been sent, or cannot
-be, the server adds the rest, and passes the record to the observer of its worker. So every request
-is reported once, in one place, whichever application has answered it, and also if none has.
+be, the server adds the rest, and its worker passes the record to its observers. So every request is
+reported once, in one place, whichever application has answered it, and also if none has.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol
 
@@ -189,22 +189,21 @@ class RequestRecord:
 
 
 class RequestObserver(Protocol):
-    """Is told about every request of a worker."""
+    """Is told about the requests of a worker, ten times a second.
 
-    def begun(self, record: RequestRecord) -> None:
-        """The head of the request has been read."""
+    To tell it about each at once would cost more than what it does with them.
+    """
 
-    def ended(self, record: RequestRecord) -> None:
-        """The response has been sent, or cannot be; the record does not change any more."""
+    def observe(
+        self, ended: Sequence[RequestRecord], under_way: Collection[RequestRecord], waited: float
+    ) -> None:
+        """Take note of the requests that have ended since, and of those that have not.
 
-    def waited(self, seconds: float) -> None:
-        """What was ready to run has waited so long for its turn.
-
-        This is measured ten times a second. An observer can also do then what is cheaper to do for
-        many requests together.
+        The records of the former do not change any more. `waited` is how many seconds what was
+        ready to run has waited for its turn.
         """
 
-    def flush(self) -> None:
+    def close(self) -> None:
         """No more requests follow."""
 
 

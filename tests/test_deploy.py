@@ -29,8 +29,7 @@ def metrics() -> str:
     record.route, record.action, record.status = "/links", "share", 201
     record.problem = "busy"
     record.stages = type(record.stages)(sync=0.1)
-    counted.ended(record)
-    counted.waited(0.1)
+    counted.observe([record], (), 0.1)
     rows.slot(0).row(f"{STORE}|open")[0] = 1
     return text(rows.sums(), StoreFigures(1, 1, 1, 1, 1), "1.0").decode()
 

@@ -7,7 +7,7 @@ is computed from the rows when it asks.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from operator import attrgetter
 
 from fileservice.observability.shared_rows import GAUGE, Row, Slot
@@ -36,34 +36,42 @@ _key_of: Callable[[RequestRecord], Key] = attrgetter(
 class RequestMetrics:
     """Counts in one slot; a RequestObserver, to be used in one thread.
 
-    Requests are counted together, ten times a second: many of them have the same row. A worker that
-    is killed loses what it has not counted.
+    Many requests have the same row, so they are counted together. A worker that is killed loses
+    what it has not counted.
     """
 
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
-        self._ended: list[RequestRecord] = []
-        self._under_way: set[RequestRecord] = set()
         # Bytes received and sent of transfers under way that were counted.
         self._counted: dict[RequestRecord, tuple[int, int]] = {}
         self._gauges = {kind: slot.row(f"{GAUGE}{kind}") for kind in ("request", *TRANSFERS)}
         slot.row(f"{GAUGE}worker")[0] = 1.0
-        self.begun = self._under_way.add  # a method of our own would take twice as long
 
-    def ended(self, record: RequestRecord) -> None:
-        """Count a request that has ended."""
-        self._under_way.discard(record)
-        self._ended.append(record)
+    def observe(
+        self, ended: Sequence[RequestRecord], under_way: Collection[RequestRecord], waited: float
+    ) -> None:
+        """Count what has ended, what is under way, and how long the event loop kept it waiting."""
+        self._observe(self._slot.row(f"{LOOP}|"), [max(0.0, waited)])
+        self._count_ended(ended, self._counted_of_others(under_way))
+        for name, calls in take_store_calls().items():
+            row = self._slot.row(f"{STORE}|{name}")
+            self._observe(row, calls.seconds)
+            row[FAILED] += calls.failed
+        self._gauges["request"][0] = len(under_way)
+        transfers = [record.transfer for record in under_way]
+        for kind in TRANSFERS:
+            self._gauges[kind][0] = transfers.count(kind)
+        for record in under_way:
+            if record.transfer:
+                self._count_moved(record)
 
-    def waited(self, seconds: float) -> None:
-        """Count how long the event loop kept waiting what was ready, and all that has ended."""
-        self._observe(self._slot.row(f"{LOOP}|"), [max(0.0, seconds)])
-        self.flush()
+    def close(self) -> None:
+        """Do nothing: all requests have been counted."""
 
-    def flush(self) -> None:
-        """Count all that has ended, and what is under way."""
-        ended, self._ended = self._ended, []
-        counted = self._counted_of_ended()
+    def _count_ended(
+        self, ended: Sequence[RequestRecord], counted: dict[Key, tuple[int, int]]
+    ) -> None:
+        """Count requests; the bytes in `counted` were counted before."""
         by_key: dict[Key, list[RequestRecord]] = {}
         for record in ended:
             by_key.setdefault(_key_of(record), []).append(record)
@@ -80,17 +88,6 @@ class RequestMetrics:
                         durations.setdefault(f"{STAGE}|{stage}", []).append(seconds)
         for text, found in durations.items():
             self._observe(self._slot.row(text), found)
-        for name, calls in take_store_calls().items():
-            row = self._slot.row(f"{STORE}|{name}")
-            self._observe(row, calls.seconds)
-            row[FAILED] += calls.failed
-        self._gauges["request"][0] = len(self._under_way)
-        transfers = [record.transfer for record in self._under_way]
-        for kind in TRANSFERS:
-            self._gauges[kind][0] = transfers.count(kind)
-        for record in self._under_way:
-            if record.transfer:
-                self._count_moved(record)
 
     def _count_moved(self, record: RequestRecord) -> None:
         """Count what a transfer has moved since it was counted last."""
@@ -101,13 +98,15 @@ class RequestMetrics:
         row[SENT] += sent - sent_before
         self._counted[record] = moved
 
-    def _counted_of_ended(self) -> dict[Key, tuple[int, int]]:
+    def _counted_of_others(
+        self, under_way: Collection[RequestRecord]
+    ) -> dict[Key, tuple[int, int]]:
         """Return, by the keys of their rows, what was counted of transfers that have ended since.
 
         It is not subtracted from where it was counted: a counter must not become less for a moment.
         """
         sums: dict[Key, tuple[int, int]] = {}
-        for record in [each for each in self._counted if each not in self._under_way]:
+        for record in [each for each in self._counted if each not in under_way]:
             received, sent = self._counted.pop(record)
             key = _key_of(record)
             others = sums.get(key, (0, 0))

@@ -6,7 +6,7 @@ made, encoded and sent by another process (`span_process`, `span_exporter`).
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from fileservice.observability.sampling import Sampler, is_sampled
@@ -33,7 +33,7 @@ FIELDS = (
     "outcome",
     "stages",
 )
-_FLUSH_SECONDS = 1.0
+_CLOSE_SECONDS = 1.0
 """So long, a worker that ends waits until its last spans are received."""
 
 
@@ -53,45 +53,45 @@ class RequestSpans:
     def __init__(self, sampler: Sampler, sink: SpanSink) -> None:
         self._sampler = sampler
         self._sink = sink
-        self._ended: list[SpanFacts] = []
 
-    def begun(self, record: RequestRecord) -> None:
-        """Do nothing: a request has its span when it has ended."""
+    def observe(
+        self,
+        ended: Sequence[RequestRecord],
+        under_way: Collection[RequestRecord],  # noqa: ARG002  # they have no span yet
+        waited: float,  # noqa: ARG002
+    ) -> None:
+        """Pass on the spans of the requests that have ended, of those that are sampled."""
+        epoch = time.time() - time.monotonic()
+        spans = []
+        for record in ended:
+            # The application makes the context of the requests that it sees.
+            context = record.span or self._sampler.trace_context(record)
+            if is_sampled(context):
+                spans.append(_span_facts(record, context, epoch))
+        self._sink.send(spans)
 
-    def ended(self, record: RequestRecord) -> None:
-        """Describe a request, if it is sampled."""
-        # The application makes the context of the requests that it sees.
-        context = record.span or self._sampler.trace_context(record)
-        if not is_sampled(context):
-            return
-        self._ended.append(
-            [
-                context,
-                record.parent[36:52],
-                time.time_ns(),
-                record.seconds,
-                record.method,
-                record.route,
-                record.status,
-                record.scheme,
-                record.client,
-                record.protocol,
-                record.received,
-                record.sent,
-                record.id,
-                record.action,
-                record.problem,
-                record.outcome.partition(":")[0],
-                dict(record.stages) or None,
-            ]
-        )
+    def close(self) -> None:
+        """Wait a moment until the last spans are received."""
+        self._sink.close(_CLOSE_SECONDS)
 
-    def waited(self, seconds: float) -> None:  # noqa: ARG002  # a RequestObserver
-        """Pass on all that has ended."""
-        ended, self._ended = self._ended, []
-        self._sink.send(ended)
 
-    def flush(self) -> None:
-        """Pass on the last spans, and wait a moment until they are received."""
-        self.waited(0.0)
-        self._sink.close(_FLUSH_SECONDS)
+def _span_facts(record: RequestRecord, context: str, epoch: float) -> SpanFacts:
+    return [
+        context,
+        record.parent[36:52],
+        int((epoch + record.ended) * 1e9),
+        record.seconds,
+        record.method,
+        record.route,
+        record.status,
+        record.scheme,
+        record.client,
+        record.protocol,
+        record.received,
+        record.sent,
+        record.id,
+        record.action,
+        record.problem,
+        record.outcome.partition(":")[0],
+        dict(record.stages) or None,
+    ]

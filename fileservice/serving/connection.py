@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import gevent
 from gevent.socket import socket
 
-from fileservice.request_record import REQUEST_RECORD, RequestObserver, RequestRecord
+from fileservice.request_record import REQUEST_RECORD, RequestRecord
 from fileservice.serving.body import Body, LengthBody
 from fileservice.serving.chunks import ChunkedBody
 from fileservice.serving.environ import EnvironFactory
@@ -64,7 +64,8 @@ class Worker(Protocol):
     alive: bool
     stopping: bool
     limits: TimeLimits
-    observers: list[RequestObserver]
+    requests_under_way: set[RequestRecord]
+    requests_ended: list[RequestRecord]
 
     def idle(self, connection: socket, number: int) -> AbstractContextManager[None]: ...
 
@@ -164,8 +165,7 @@ class Connection:
         )
         record.streams = body, response
         worker.count_request()
-        for observer in worker.observers:
-            observer.begun(record)
+        worker.requests_under_way.add(record)
         try:
             responded = self._run_application(environ, response)
             response.outcome = "aborted: the body broke off" if body.failed else "complete"
@@ -241,8 +241,6 @@ class Connection:
         response = error_response(error, record.id)
         record.status, record.sent = int(response.status[:3]), len(response.body)
         record.problem, record.outcome = response.code, response.outcome
-        for observer in self._worker.observers:
-            observer.begun(record)
         self._end(record)
         self._client.settimeout(self._worker.limits.idle)
         send(self._client, bytes(response))
@@ -256,8 +254,8 @@ class Connection:
         now = time.monotonic()
         record.seconds = now - self._started
         record.end(now)
-        for observer in self._worker.observers:
-            observer.ended(record)
+        self._worker.requests_under_way.discard(record)
+        self._worker.requests_ended.append(record)
 
     def _body(self, request: Request) -> Body:
         def send_continue() -> None:

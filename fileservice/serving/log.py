@@ -122,4 +122,4 @@ class Log(BaseLogger):  # type: ignore[misc]  # gunicorn has no types
         record.sent = resp.sent
         record.seconds = request_time.total_seconds()
         record.end(time.monotonic())
-        self.requests.ended(record)
+        self.requests.observe([record], (), 0.0)

@@ -1,14 +1,14 @@
 """The request log: one line for each request when it has ended, as text or as JSON.
 
 A line in text is that of the Combined Log Format, and the fields that it has no place for. Records
-are collected for a moment, and their lines made and written together: a call of the system for each
-would cost more than all else that a line needs.
+come some at a time, and their lines are written together: a call of the system for each would cost
+more than all else that a line needs.
 """
 
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as encode
 
@@ -17,8 +17,6 @@ from fileservice.serving.redaction import may_have_secrets, without_secrets
 
 _MAX_KEPT = 512
 """Characters that a client has chosen."""
-_MAX_RECORDS = 1024
-"""The lines of so many requests are written at once, without waiting for more."""
 
 # Characters that control terminals or end lines, and lone surrogates, which cannot be encoded.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -43,36 +41,33 @@ class RequestLog:
     def __init__(self, logger: logging.Logger, *, as_json: bool) -> None:
         self._logger = logger
         self._format = json_line if as_json else plain_line
-        self._ended: list[RequestRecord] = []
         # Only a stream takes several lines as one record; for syslog, each is a message.
         self._is_stream = all(
             isinstance(handler, logging.StreamHandler) for handler in logger.handlers
         )
 
-    def begun(self, record: RequestRecord) -> None:
-        """Do nothing: a request has its line when it has ended."""
-
-    def waited(self, seconds: float) -> None:  # noqa: ARG002
-        """Have the lines written that have not been."""
-        self.flush()
-
-    def ended(self, record: RequestRecord) -> None:
-        """Write a line about a request, at once or in a moment."""
-        self._ended.append(record)
-        if len(self._ended) >= _MAX_RECORDS or not (self.write and self._is_stream):
-            self.flush()
-
-    def flush(self) -> None:
-        """Write the lines that have not been written, or have them written."""
-        if not self._ended:
+    def observe(
+        self,
+        ended: Sequence[RequestRecord],
+        under_way: Collection[RequestRecord],  # noqa: ARG002  # they have no line yet
+        waited: float,  # noqa: ARG002
+    ) -> None:
+        """Write lines about the requests that have ended, or have them written."""
+        if not ended:
             return
-        records, self._ended = self._ended, []
         epoch = time.time() - time.monotonic()
-        lines = [self._format(record, epoch + record.ended) for record in records]
-        if self.write:
+        lines = [self._format(record, epoch + record.ended) for record in ended]
+        if self.write and self._is_stream:
             self.write(lines)
-        else:
-            self._logger.info("%s", "\n".join(lines))
+            return
+        for line in lines:
+            if self.write:
+                self.write([line])
+            else:
+                self._logger.info("%s", line)
+
+    def close(self) -> None:
+        """Do nothing: all lines have been passed on."""
 
 
 def plain_line(record: RequestRecord, now: float) -> str:

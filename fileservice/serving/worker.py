@@ -18,7 +18,7 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.socket import socket
 
-from fileservice.request_record import AUDIT_LOG, RequestObserver
+from fileservice.request_record import AUDIT_LOG, RequestObserver, RequestRecord
 from fileservice.serving import held_signals
 from fileservice.serving.audit_writer import AuditWriter
 from fileservice.serving.balance import BalancedServer, ConnectionBalance
@@ -88,10 +88,13 @@ class TransferWorker(BaseWorker):
         self._closable: dict[socket, float] = {}
         self._begun: deque[float] = deque(maxlen=FEW_REQUESTS + 1)  # when the last requests began
         self._accept_queue = QueueMonitor()
-        self._loop_delay = LoopDelay(self._count_requests, self._report_delay)
+        self._loop_delay = LoopDelay(self._count_requests, self._report_requests)
         self._audit: AuditWriter | None = None
         self.observers: list[RequestObserver] = []
-        """Those that are informed about every request; gunicorn's configuration adds to them."""
+        """Those that are told about the requests; gunicorn's configuration adds to them."""
+        self.requests_under_way: set[RequestRecord] = set()
+        self.requests_ended: list[RequestRecord] = []
+        """Those that the observers were not told about."""
 
     def init_process(self) -> None:
         """Load the application, which starts threads, and run."""
@@ -141,8 +144,9 @@ class TransferWorker(BaseWorker):
         finally:
             if self._audit:  # before others that may wait, and have the worker killed meanwhile
                 self._audit.close(_KILL_SECONDS)
+            self._report_requests(0.0)
             for observer in self.observers:
-                observer.flush()
+                observer.close()
             writer.close(_KILL_SECONDS)
 
     def _serve_until_stopped(self, servers: Iterable[BalancedServer]) -> None:
@@ -170,9 +174,10 @@ class TransferWorker(BaseWorker):
             self.notify()
             gevent.sleep(0.05)
 
-    def _report_delay(self, seconds: float) -> None:
+    def _report_requests(self, waited: float) -> None:
+        ended, self.requests_ended = self.requests_ended, []
         for observer in self.observers:
-            observer.waited(seconds)
+            observer.observe(ended, self.requests_under_way, waited)
 
     def _log_loop_error(self, context: Any, exc_info: Any) -> None:
         if is_accept_error(context, exc_info[1]):

@@ -40,10 +40,8 @@ def sample(found: Samples, name: str, **of: str) -> float:
 def test_requests_are_counted_by_route_method_and_status_over_workers() -> None:
     rows = SharedRows()
     for slot in (0, 1):
-        metrics = RequestMetrics(rows.slot(slot))
-        for status in (200, 200, 404):
-            metrics.ended(record(status=status, sent=100, received=5))
-        metrics.flush()
+        ended = [record(status=status, sent=100, received=5) for status in (200, 200, 404)]
+        RequestMetrics(rows.slot(slot)).observe(ended, (), 0.0)
     found = samples(rows)
     route = {"route": "/download/<name>"}
     assert sample(found, "requests_total", **route, method="GET", status="200") == 4
@@ -58,10 +56,8 @@ def test_requests_are_counted_by_route_method_and_status_over_workers() -> None:
 
 def test_a_duration_at_a_bound_is_in_its_bucket_and_a_long_one_in_the_last() -> None:
     rows = SharedRows()
-    metrics = RequestMetrics(rows.slot(0))
-    metrics.ended(record(seconds=0.25))
-    metrics.ended(record(seconds=100_000.0))
-    metrics.flush()
+    ended = [record(seconds=0.25), record(seconds=100_000.0)]
+    RequestMetrics(rows.slot(0)).observe(ended, (), 0.0)
     found = samples(rows)
     route = {"route": "/download/<name>"}
     assert sample(found, "request_seconds_bucket", **route, le="0.05") == 0
@@ -72,11 +68,12 @@ def test_a_duration_at_a_bound_is_in_its_bucket_and_a_long_one_in_the_last() -> 
 
 def test_problems_and_decisions_are_counted() -> None:
     rows = SharedRows()
-    metrics = RequestMetrics(rows.slot(0))
-    metrics.ended(record(status=403, problem="forbidden"))
-    metrics.ended(record(status=404, problem="not-found"))
-    metrics.ended(record(route="", action="", status=404, problem="not-found"))
-    metrics.flush()
+    ended = [
+        record(status=403, problem="forbidden"),
+        record(status=404, problem="not-found"),
+        record(route="", action="", status=404, problem="not-found"),
+    ]
+    RequestMetrics(rows.slot(0)).observe(ended, (), 0.0)
     found = samples(rows)
     assert sample(found, "problems_total", code="not-found") == 2
     assert sample(found, "access_decisions_total", action="read", decision="forbidden") == 1
@@ -86,13 +83,14 @@ def test_problems_and_decisions_are_counted() -> None:
 
 def test_what_was_done_with_links_is_counted() -> None:
     rows = SharedRows()
-    metrics = RequestMetrics(rows.slot(0))
-    metrics.ended(record(route="/s/<link_secret>/<name>", status=206))
-    metrics.ended(record(route="/links", method="POST", status=201))
-    metrics.ended(record(route="/links", method="POST", status=400))
+    ended = [
+        record(route="/s/<link_secret>/<name>", status=206),
+        record(route="/links", method="POST", status=201),
+        record(route="/links", method="POST", status=400),
+    ]
     for status in (201, 303, 422):
-        metrics.ended(record(route="/s/<link_secret>", method="POST", status=status))
-    metrics.flush()
+        ended.append(record(route="/s/<link_secret>", method="POST", status=status))
+    RequestMetrics(rows.slot(0)).observe(ended, (), 0.0)
     found = samples(rows)
     assert sample(found, "links_total", event="downloaded") == 1
     assert sample(found, "links_total", event="made") == 1
@@ -102,10 +100,9 @@ def test_what_was_done_with_links_is_counted() -> None:
 def test_methods_that_clients_invent_make_one_row() -> None:
     rows = SharedRows()
     metrics = RequestMetrics(rows.slot(0))
-    for number in range(1000):
-        metrics.ended(record(method=f"METHOD{number}", status=405))
-    metrics.flush()
-    metrics.flush()
+    ended = [record(method=f"METHOD{number}", status=405) for number in range(1000)]
+    metrics.observe(ended, (), 0.0)
+    metrics.observe((), (), 0.0)
     found = samples(rows)
     route = {"route": "/download/<name>"}
     assert sample(found, "requests_total", **route, method="other", status="405") == 1000
@@ -116,17 +113,13 @@ def test_transfers_are_under_way_until_their_requests_end() -> None:
     rows = SharedRows()
     metrics = RequestMetrics(rows.slot(0))
     upload, download, other = record(), record(), record()
-    for each in (upload, download, other):
-        metrics.begun(each)
     upload.transfer, download.transfer = "upload", "download"
-    metrics.waited(0.0)
+    metrics.observe((), {upload, download, other}, 0.0)
     found = samples(rows)
     assert sample(found, "transfers_under_way", direction="upload") == 1
     assert sample(found, "transfers_under_way", direction="download") == 1
     assert sample(found, "requests_under_way") == 3
-    metrics.ended(upload)
-    metrics.ended(other)
-    metrics.waited(0.0)
+    metrics.observe([upload, other], {download}, 0.0)
     found = samples(rows)
     assert sample(found, "transfers_under_way", direction="upload") == 0
     assert sample(found, "requests_under_way") == 1
@@ -144,10 +137,10 @@ def test_bytes_of_a_transfer_are_counted_while_it_runs_and_once() -> None:
     metrics = RequestMetrics(rows.slot(0))
     download, body = record(transfer="download"), Transfer()
     download.streams = body, body
-    metrics.begun(download)
+    under_way = {download}
 
-    def counted() -> tuple[float, float]:
-        metrics.waited(0.0)
+    def counted(*ended: RequestRecord) -> tuple[float, float]:
+        metrics.observe(ended, under_way, 0.0)
         found = samples(rows)
         route = {"route": "/download/<name>"}
         directions = ("sent_bytes_total", "received_bytes_total")
@@ -158,9 +151,8 @@ def test_bytes_of_a_transfer_are_counted_while_it_runs_and_once() -> None:
     body.delivered, body.received = 3000, 7
     assert counted() == counted() == (3000, 7)
     download.sent, download.received = 3500, 8
-    metrics.ended(download)
-    metrics.ended(record(sent=100, received=1))
-    assert counted() == counted() == (3600, 9)
+    under_way.clear()
+    assert counted(download, record(sent=100, received=1)) == counted() == (3600, 9)
 
 
 def test_bytes_of_a_transfer_stay_counted_when_its_worker_is_killed() -> None:
@@ -168,21 +160,17 @@ def test_bytes_of_a_transfer_stay_counted_when_its_worker_is_killed() -> None:
     upload, body = record("/upload/<name>", transfer="upload"), Transfer()
     upload.streams = body, body
     body.received = 5
-    killed = RequestMetrics(rows.slot(0))
-    killed.begun(upload)
-    killed.waited(0.0)
-    RequestMetrics(rows.slot(0)).waited(0.0)
+    for under_way in ([upload], []):  # of the worker that is killed, and of the next one
+        RequestMetrics(rows.slot(0)).observe((), under_way, 0.0)
     assert sample(samples(rows), "received_bytes_total", route="/upload/<name>") == 5
 
 
 def test_stages_and_waits_of_the_loop_are_histograms() -> None:
     rows = SharedRows()
-    metrics = RequestMetrics(rows.slot(0))
     made = record(stages=StageTimes())
     made.stages.add("hash", 0.5)
     made.stages.add("hash", 0.25)
-    metrics.ended(made)
-    metrics.waited(0.3)
+    RequestMetrics(rows.slot(0)).observe([made], (), 0.3)
     found = samples(rows)
     assert sample(found, "upload_stage_seconds_sum", stage="hash") == 0.75
     assert sample(found, "upload_stage_seconds_count", stage="hash") == 1
@@ -216,7 +204,7 @@ def test_calls_of_a_store_are_counted_and_so_are_failures() -> None:
             continue
         raise AssertionError
     rows = SharedRows()
-    RequestMetrics(rows.slot(0)).waited(0.0)
+    RequestMetrics(rows.slot(0)).observe((), (), 0.0)
     found = samples(rows)
     assert sample(found, "store_call_seconds_count", call="stat") == 2
     assert sample(found, "store_call_seconds_count", call="open") == 1
@@ -229,15 +217,13 @@ def test_to_count_a_request_and_its_call_of_the_store_costs_few_calls() -> None:
     metrics = RequestMetrics(SharedRows().slot(0))
     store = count_store_calls(Failing(), lambda _error: False)
     store.stat()
-    metrics.waited(0.0)
+    metrics.observe((), (), 0.0)
     requests = [record() for _ in range(100)]
     with counted_calls(in_c=True) as calls:
-        for each in requests:
-            metrics.begun(each)
+        for _ in requests:
             store.stat()
-            metrics.ended(each)
-        metrics.waited(0.0)
-    assert calls.count <= 17 * len(requests)
+        metrics.observe(requests, (), 0.0)
+    assert calls.count <= 12 * len(requests)
 
 
 def test_what_the_store_does_not_say_is_missing() -> None:

@@ -57,10 +57,8 @@ def described(*records: RequestRecord, sampler: str = "parentbased_always_on") -
     sink = Sink()
     spans = RequestSpans(Sampler.from_environ({"OTEL_TRACES_SAMPLER": sampler}), sink)
     for each in records:
-        spans.begun(each)
         each.end(time.monotonic())
-        spans.ended(each)
-    spans.waited(0.0)
+    spans.observe(records, (), 0.0)
     return sink
 
 
@@ -161,12 +159,18 @@ def test_request_that_is_not_sampled_has_no_span() -> None:
     assert len(described(record(parent=PARENT), record()).spans) == 2
 
 
-def test_last_spans_are_sent_before_the_sink_is_closed() -> None:
+def test_span_ends_when_its_request_has_ended() -> None:
+    sink, ended = Sink(), record()
+    before = time.time()
+    ended.end(time.monotonic() - 5)
+    RequestSpans(Sampler.from_environ({}), sink).observe([ended], (), 0.0)
+    (span,) = sink.spans
+    assert before - 6 < span["end"] / 1e9 < time.time() - 4
+
+
+def test_sink_is_closed_with_time_to_receive_the_last_spans() -> None:
     sink = Sink()
-    spans = RequestSpans(Sampler.from_environ({}), sink)
-    spans.ended(record())
-    spans.flush()
-    assert len(sink.spans) == 1
+    RequestSpans(Sampler.from_environ({}), sink).close()
     assert sink.closed > 0
 
 

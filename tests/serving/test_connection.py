@@ -39,7 +39,8 @@ def reported_delays(*, of_connection: float, of_loop: float, client_waits: float
 
     worker = SimpleNamespace(
         request_cfg=cfg,
-        observers=[],
+        requests_under_way=set(),
+        requests_ended=[],
         wsgi=application,
         alive=True,
         stopping=False,

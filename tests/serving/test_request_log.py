@@ -91,29 +91,15 @@ def test_long_texts_of_clients_are_not_kept_in_memory(line_of: LineOf) -> None:
     assert kept < 1 << 20  # all of them are 16 MB
 
 
-def test_lines_are_written_together_in_a_moment() -> None:
+def test_lines_are_written_together() -> None:
     written: list[list[str]] = []
     logger = logging.Logger("lines")
     logger.addHandler(logging.StreamHandler())
     log = RequestLog(logger, as_json=False)
     log.write = written.append
-    for _ in range(3):
-        log.ended(record("a"))
-    assert written == []
-    log.waited(0.0)
-    log.waited(0.0)
+    log.observe([record("a") for _ in range(3)], (), 0.0)
+    log.observe((), (), 0.0)
     assert [len(lines) for lines in written] == [3]
-
-
-def test_lines_of_many_requests_do_not_wait() -> None:
-    written: list[list[str]] = []
-    logger = logging.Logger("lines")
-    logger.addHandler(logging.StreamHandler())
-    log = RequestLog(logger, as_json=False)
-    log.write = written.append
-    for _ in range(2500):
-        log.ended(record("a"))
-    assert [len(lines) for lines in written] == [1024, 1024]
 
 
 def test_each_line_is_a_message_where_there_is_no_stream() -> None:
@@ -126,8 +112,7 @@ def test_each_line_is_a_message_where_there_is_no_stream() -> None:
     logger = logging.Logger("lines", logging.INFO)
     logger.addHandler(Messages())
     log = RequestLog(logger, as_json=False)
-    for _ in range(3):
-        log.ended(record("a"))
+    log.observe([record("a") for _ in range(3)], (), 0.0)
     assert len(messages) == 3
     assert all(message.isprintable() for message in messages)
 
@@ -139,8 +124,7 @@ def test_a_line_has_the_time_at_which_its_request_ended() -> None:
     written: list[str] = []
     log = RequestLog(logging.Logger("lines"), as_json=True)
     log.write = written.extend
-    log.ended(made)
-    log.flush()
+    log.observe([made], (), 0.0)
     (line,) = written
     logged = datetime.fromisoformat(json.loads(line)["time"]).timestamp()
     assert before - 6 < logged < time.time() - 4
@@ -169,8 +153,6 @@ def test_the_line_of_a_request_costs_few_calls() -> None:
     log.write = written.extend
     requests = [record("a") for _ in range(100)]
     with counted_calls(in_c=True) as calls:
-        for each in requests:
-            log.ended(each)
-        log.flush()
+        log.observe(requests, (), 0.0)
     assert len(written) == len(requests)
-    assert calls.count <= 15 * len(requests)
+    assert calls.count <= 12 * len(requests)
