@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from contenders import Contender, directory, free_port, program, running
+from contenders import Contender, Missing, directory, free_port, program, running
 
 _MODULES = "/usr/lib/apache2/modules"
 
@@ -108,7 +108,9 @@ def lighttpd(base: Path, *, workers: int = 1) -> Iterator[Contender]:
     default 1 MiB; `server.upload-dirs`), which is renamed. `server.chunkqueue-chunk-sz` is 128 KiB.
     `server.max-worker` is the number of workers.
     """
-    binary = program("lighttpd", "Debian's lighttpd and lighttpd-mod-webdav")
+    binary = program("lighttpd", "Debian's lighttpd")
+    if not Path("/usr/lib/lighttpd/mod_webdav.so").exists():
+        raise Missing("mod_webdav of lighttpd (Debian's lighttpd-mod-webdav)")
     port, home = free_port(), directory(base, "lighttpd")
     files, bodies = home / "files", home / "bodies"
     files.mkdir()
