@@ -19,6 +19,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from fileservice.storage.local import space
 from tests.support.disk import Disk
 from tests.support.mounts import have_mounts_of_our_own
 from tests.support.requirements import require
@@ -298,3 +299,9 @@ def seaweed() -> Iterator[SeaweedClient]:
                 yield found
         except FileNotFoundError as error:
             require(str(error))
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let space be reserved as on a disk, also if temporary directories are in memory."""
+    monkeypatch.setattr(space, "is_tmpfs", lambda _path: False)

@@ -1,5 +1,6 @@
 """receive() reserves the space of a file, and finds out what it has."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from fileservice.gevent_executor import InlineExecutor, ThreadExecutor
 from fileservice.storage import StagedFile, StorageFull
-from fileservice.storage.local import LocalStore
+from fileservice.storage.local import LocalStore, space
 from fileservice.upload import (
     UploadContext,
     receive,
@@ -16,6 +17,7 @@ from fileservice.upload import (
 from tests.upload.receiving import MIB, NAME, TEXT, Directory, never_read, policy, request, upload
 
 
+@pytest.mark.usefixtures("on_disk")
 class TestSpace:
     @pytest.fixture
     def reservations(self, store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -133,6 +135,27 @@ class TestSpace:
             upload(store, request(), body(), policy(min_free=1))
 
         assert directory.is_empty()
+
+
+@pytest.mark.parametrize("left", [8 * MIB, 32 * MIB])
+def test_upload_in_memory_reserves_the_rest_when_space_becomes_scarce(
+    store: LocalStore, directory: Directory, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    free = [1 << 40]
+    monkeypatch.setattr(space, "is_tmpfs", lambda _path: True)
+    monkeypatch.setattr(space, "free", lambda _path: free[0])
+
+    def body() -> Iterator[bytes]:
+        for number in range(32):
+            if number == 16:
+                free[0] = MIB + left
+            yield b"x" * MIB
+
+    is_enough = left >= 32 * MIB
+    with contextlib.nullcontext() if is_enough else pytest.raises(StorageFull):
+        upload(store, request(length=32 * MIB), body(), policy(min_free=MIB))
+
+    assert directory.is_empty() == (not is_enough)
 
 
 def test_small_file_waits_for_scarce_space_where_it_holds_up_no_other(

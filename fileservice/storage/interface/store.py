@@ -115,9 +115,10 @@ class Store(Protocol):
         """Reserve space for the first `size` bytes of a staged file.
 
         `min_free` bytes stay free in the store, whatever other processes reserve at the same time.
-        Return how many bytes of the file have space now: fewer than `size` if the file system
-        cannot reserve, None if the store has no limit. Raise StorageFull. `ahead` is a hint: up to
-        so many bytes more may be reserved.
+        Return up to where the file can be written now: before `size` if the file system cannot
+        reserve, or if there is so much space that nothing needs to be reserved yet; None if the
+        store has no limit. Raise StorageFull. `ahead` is a hint: up to so many bytes more may be
+        reserved.
         """
 
     def reserve_in_steps(
@@ -125,10 +126,10 @@ class Store(Protocol):
     ) -> Generator[int, None, None]:
         """Reserve space for the first `size` bytes of a staged file, in steps.
 
-        Yield how many bytes of the file have space after each step; in the end, they may be fewer
-        than `size` if the file system cannot reserve. Raise StorageFull, before the first step if
-        there is not enough space for all of them. Until the iterator ends or is closed, no other
-        space of the store is reserved. So nothing but this file may be waited for until then.
+        After each step, yield up to where the file can be written. In the end, this may be before
+        `size`, as with `reserve_space`. Raise StorageFull, before the first step if there is not
+        enough space for all of them. Until the iterator ends or is closed, no other space of the
+        store is reserved. So nothing but this file may be waited for until then.
         """
 
     def release_unused_space(self, staged: StagedFile) -> None:

@@ -16,6 +16,8 @@ import struct
 import weakref
 from typing import Self
 
+from fileservice.storage.local.file_system_type import is_local
+
 _log = logging.getLogger(__name__)
 
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200
@@ -27,23 +29,6 @@ _EVENT = struct.Struct("iIII")
 """struct inotify_event: the watch, the mask, a cookie, and the length of the name that follows."""
 _LARGEST_EVENT = _EVENT.size + 256
 _BUFFER = 64 * 1024
-
-_LOCAL_FILE_SYSTEMS = {
-    0xEF53: "ext4",
-    0x58465342: "xfs",
-    0x9123683E: "btrfs",
-    0x01021994: "tmpfs",
-    0x858458F6: "ramfs",
-    0xF2F52010: "f2fs",
-    0x2FC12FC1: "zfs",
-    0xCA451A4E: "bcachefs",
-    0x794C7630: "overlayfs",
-    0x3153464A: "jfs",
-    0x00003434: "nilfs2",
-    0x7366746E: "ntfs3",
-}
-"""The values of `f_type` (`man 2 statfs`) of file systems that one kernel alone changes."""
-_STATFS_SIZE = 256
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _logged: set[str] = set()
@@ -65,7 +50,7 @@ class DirectoryChanges:
     def watch(cls, directory: bytes) -> Self | None:
         """Begin to watch a directory; return None if its changes cannot be watched."""
         try:
-            if _file_system_type(directory) not in _LOCAL_FILE_SYSTEMS:
+            if not is_local(directory):
                 _log_once("other machines may change its file system")
                 return None
             descriptor = _call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC)
@@ -100,13 +85,6 @@ class DirectoryChanges:
                 offset += length
             if len(data) <= _BUFFER - _LARGEST_EVENT:
                 return names  # there was space for another event, so there was none
-
-
-def _file_system_type(path: bytes) -> int:
-    buffer = ctypes.create_string_buffer(_STATFS_SIZE)
-    _call("statfs", path, buffer)
-    # f_type comes first, as a word; the values have 32 bits.
-    return ctypes.c_ulong.from_buffer(buffer).value & 0xFFFFFFFF
 
 
 def _call(function: str, *arguments: object) -> int:

@@ -207,7 +207,12 @@ class LocalStore:
     ) -> int | None:
         with translate_errors(), staged.descriptor() as descriptor:
             return space.reserve(
-                self._layout.staging, descriptor, size, ahead=ahead, min_free=min_free
+                self._layout.staging,
+                descriptor,
+                size,
+                ahead=ahead,
+                min_free=min_free,
+                if_needed=True,
             )
 
     def reserve_in_steps(

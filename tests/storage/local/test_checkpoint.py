@@ -313,6 +313,7 @@ def test_upload_without_a_checkpoint_is_being_removed_and_cannot_be_locked(
         store.locker.lock(upload)
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_space_reserved_ahead_by_a_dead_process_is_not_part_of_the_published_file(
     store: LocalStore, another_store: LocalStore, directory: Path
 ) -> None:

@@ -71,6 +71,35 @@ def test_reservation_in_steps_of_more_than_there_is_takes_nothing(mount: Mount) 
         assert store.free_space() == free
 
 
+def test_nothing_is_reserved_in_memory_as_long_as_there_is_plenty(mount: Mount) -> None:
+    store = LocalStore(mount("tmpfs", "size=64g") / "store", fsync=False)
+    plenty, free = 8 << 30, store.free_space() or 0
+    with contextlib.closing(store.writer()) as writer:
+        writer.write(bytes(MIB))
+        assert store.reserve_space(writer, 40 * MIB) == 3 * MIB
+        assert list(store.reserve_in_steps(writer, 40 * MIB)) == [3 * MIB]
+        assert store.reserve_space(writer, MIB + 1, ahead=MIB) == MIB + 1
+        assert free - (store.free_space() or 0) < 2 * MIB
+
+        scarce = (store.free_space() or 0) - plenty + 1
+        assert store.reserve_space(writer, 40 * MIB, min_free=scarce) == 40 * MIB
+        assert free - (store.free_space() or 0) >= 40 * MIB
+
+
+def test_space_is_reserved_in_memory_for_a_file_that_takes_much_of_it(mount: Mount) -> None:
+    store = LocalStore(mount("tmpfs", "size=16g") / "store", fsync=False)
+    min_free = (store.free_space() or 0) - (9 << 30)  # so that there are 9 GiB
+    with contextlib.closing(store.writer()) as writer:
+        assert store.reserve_space(writer, 512 * MIB, min_free=min_free) == 2 * MIB
+        with contextlib.closing(
+            store.reserve_in_steps(writer, 600 * MIB, min_free=min_free)
+        ) as steps:
+            assert next(steps) > 2 * MIB
+        with pytest.raises(StorageFull):
+            store.reserve_space(writer, 10 << 30, min_free=min_free)
+
+
+@pytest.mark.usefixtures("on_disk")
 def test_reservation_in_steps_that_is_closed_can_be_continued(store: LocalStore) -> None:
     with contextlib.closing(store.writer()) as writer:
         with contextlib.closing(store.reserve_in_steps(writer, 30 * MIB)) as steps:
@@ -79,6 +108,7 @@ def test_reservation_in_steps_that_is_closed_can_be_continued(store: LocalStore)
         assert list(store.reserve_in_steps(writer, 30 * MIB))[-1] >= 30 * MIB
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_space_is_reserved_without_what_is_ahead_if_that_is_refused(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
