@@ -14,7 +14,7 @@ from contenders import Contender, Opener
 MIB = 1 << 20
 _SOURCE = 128 * MIB
 """The size of what is sent, again and again. It does not fit the caches of the processor."""
-_STEPS = 64
+_PATCH = 16 * MIB
 _FAST = {"DIGEST": "none", "FSYNC": "false"}
 
 
@@ -84,7 +84,7 @@ def _forms(bench: Bench, ours: Contender) -> dict[str, Callable[[], None]]:
         wire.post_form, ours.port, ours.form, ours.field, "put-1.bmp", picture, size
     )
     forms["tus, one PATCH"] = _tus(ours, picture, size, size)
-    forms[f"tus, {_STEPS} PATCHes"] = _tus(ours, picture, size, size // _STEPS)
+    forms[f"tus, {size // _PATCH} PATCHes"] = _tus(ours, picture, size, _PATCH)
     return forms
 
 
@@ -119,8 +119,8 @@ def bare_uploads(bench: Bench) -> None:
             actions["uploadserver, as a form"] = server, action
         if server := servers.get("@tus/server, one PATCH"):
             actions["@tus/server, one PATCH"] = server, _tus(server, source, size, size)
-            name = f"@tus/server, {_STEPS} PATCHes"
-            actions[name] = server, _tus(server, source, size, size // _STEPS)
+            name = f"@tus/server, {size // _PATCH} PATCHes"
+            actions[name] = server, _tus(server, source, size, _PATCH)
         bench.compare(work, actions)
     source.unlink()
     bench.judge(f"{work}: CPU, against the loop",
