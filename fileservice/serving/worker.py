@@ -177,7 +177,10 @@ class TransferWorker(BaseWorker):
     def _report_requests(self, waited: float) -> None:
         ended, self.requests_ended = self.requests_ended, []
         for observer in self.observers:
-            observer.observe(ended, self.requests_under_way, waited)
+            try:
+                observer.observe(ended, self.requests_under_way, waited)
+            except Exception:  # the others, and the overload, are to be measured further
+                self.log.exception("%d requests were not recorded", len(ended))
 
     def _log_loop_error(self, context: Any, exc_info: Any) -> None:
         if is_accept_error(context, exc_info[1]):

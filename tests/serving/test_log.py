@@ -40,6 +40,16 @@ def _fail(*_):
 fileservice.web.routes.health.routes = _fail
 """
 
+FAILING_OBSERVER = """
+def post_worker_init(worker):
+    class Failing:
+        def observe(self, *_):
+            raise RuntimeError("not recorded")
+        def close(self):
+            pass
+    worker.observers.insert(0, Failing())
+"""
+
 
 class LoggedServer(ConfiguredServer):
     """A server that writes its logs to files."""
@@ -317,5 +327,18 @@ def test_a_stopped_server_has_written_every_line(tmp_path: Path) -> None:
         assert server.stop() == 0
         text = server.accesses.read_text()
         assert all(f"?number={number}&" in text for number in range(20))
+    finally:
+        server.kill()
+
+
+def test_what_fails_to_record_requests_is_logged_and_keeps_nothing_from_the_log(
+    tmp_path: Path,
+) -> None:
+    server = LoggedServer(tmp_path, FAILING_OBSERVER)
+    try:
+        for number in range(3):
+            ask(server, request(f"GET /healthz?number={number}&"))
+            assert server.accessed(f"?number={number}&")["status"] == "400"
+        assert "RuntimeError: not recorded" in server.errors.read_text()
     finally:
         server.kill()
