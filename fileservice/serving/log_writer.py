@@ -26,8 +26,9 @@ _start_thread = monkey.get_original("_thread", "start_new_thread")
 class LogWriter:
     """Writes to `logger` in a thread of its own, which is started with the first line.
 
-    It writes to the files of the logger itself. For a LogRecord, its formatting and a flush, some
-    fifteen lines at a time, the thread would hold up the event loop as often.
+    It writes to the files of the logger itself. With a LogRecord, its formatting and a flush for
+    each line, the thread would hold up the event loop as often. Where a handler does more than to
+    write, each line is a LogRecord nevertheless.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -81,8 +82,8 @@ class LogWriter:
     def _write(self, lines: bytes) -> None:
         """Write to all handlers of the logger. Raise OSError."""
         if not _only_writes(self._logger):
-            for piece in _pieces(lines):
-                self._logger.info("%s", piece.decode().removesuffix("\n"))
+            for line in lines.decode().split("\n")[:-1]:
+                self._logger.info("%s", line)
             return
         for handler in self._logger.handlers:
             assert isinstance(handler, logging.StreamHandler)

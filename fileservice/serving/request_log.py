@@ -41,10 +41,6 @@ class RequestLog:
     def __init__(self, logger: logging.Logger, *, as_json: bool) -> None:
         self._logger = logger
         self._format = json_line if as_json else plain_line
-        # Only a stream takes several lines as one record; for syslog, each is a message.
-        self._is_stream = all(
-            isinstance(handler, logging.StreamHandler) for handler in logger.handlers
-        )
 
     def observe(
         self,
@@ -57,14 +53,11 @@ class RequestLog:
             return
         epoch = time.time() - time.monotonic()
         lines = [self._format(record, epoch + record.ended) for record in ended]
-        if self.write and self._is_stream:
+        if self.write:
             self.write(lines)
             return
         for line in lines:
-            if self.write:
-                self.write([line])
-            else:
-                self._logger.info("%s", line)
+            self._logger.info("%s", line)
 
     def close(self) -> None:
         """Do nothing: all lines have been passed on."""

@@ -375,12 +375,12 @@ class TestExtensions:
         assert tus.patch(url, 0, b"").headers["Upload-Expires"] == before
         assert tus.head(url).headers["Upload-Expires"] == before
         checked = tus.patch(url, 0, b"", Upload_Checksum=checksum("sha1", b""))
-        told, later = (
+        reported, later = (
             parsedate_to_datetime(answer.headers["Upload-Expires"])
             for answer in (checked, tus.head(url))
         )
         # The kernel's time of a file may be some milliseconds, and so a second, behind the clock.
-        assert told - later in (timedelta(0), timedelta(seconds=1))
+        assert reported - later in (timedelta(0), timedelta(seconds=1))
 
     def test_scripts_of_allowed_origins_may_upload(
         self, start_server: Callable[..., LiveServer]

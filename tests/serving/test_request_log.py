@@ -11,6 +11,7 @@ from datetime import datetime
 import pytest
 
 from fileservice.request_record import RequestRecord, StageTimes
+from fileservice.serving.log_writer import LogWriter
 from fileservice.serving.request_log import RequestLog, json_line, plain_line
 from tests.support.counted_calls import counted_calls
 
@@ -128,6 +129,25 @@ def test_a_line_has_the_time_at_which_its_request_ended() -> None:
     (line,) = written
     logged = datetime.fromisoformat(json.loads(line)["time"]).timestamp()
     assert before - 6 < logged < time.time() - 4
+
+
+def test_no_line_of_many_is_left_out_where_each_is_a_message() -> None:
+    messages: list[str] = []
+
+    class Messages(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(record.getMessage())
+
+    logger = logging.Logger("lines", logging.INFO)
+    logger.addHandler(Messages())
+    log, writer = RequestLog(logger, as_json=False), LogWriter(logger)
+    log.write = writer.write
+    ended = [record(f"a{number}b") for number in range(3000)]
+    log.observe(ended, (), 0.0)
+    writer.close(30)
+    assert len(messages) == len(ended)
+    assert all(f"a{number}b" in message for number, message in enumerate(messages))
+    assert all(message.isprintable() for message in messages)
 
 
 @pytest.mark.parametrize(
