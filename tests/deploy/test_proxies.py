@@ -5,7 +5,7 @@ import os
 import re
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from cluster.run import nginx as run_nginx
 from tests.support.ports import free_port
 from tests.support.servers import ROOT, LiveServer
 from tests.support.wire import eventually
+
+CURLE_PARTIAL_FILE = 18
 
 DATA = b"".join(b"line %d\n" % number for number in range(100_000))
 
@@ -93,14 +95,17 @@ def _is_open(port: int) -> bool:
 
 @pytest.fixture
 def curl(tool: Callable[[str], str], certificate: Path, tmp_path: Path) -> Callable[..., str]:
-    """Return a function that runs curl --http2, and returns the version and the status."""
+    """Return a function that runs curl --http2, and returns the version and the status.
 
-    def run(*arguments: str) -> str:
+    `statuses` are the exit statuses of curl that are expected.
+    """
+
+    def run(*arguments: str, statuses: Sequence[int] = (0,)) -> str:
         command = [tool("curl"), "--silent", "--show-error", "--http2", "--noproxy", "*"]
         command += ["--cacert", str(certificate), "--write-out", "%{http_version} %{http_code}"]
         command += ["--output", str(tmp_path / "body"), "--dump-header", str(tmp_path / "head")]
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=100)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode in statuses, done.stderr
         return done.stdout
 
     return run
@@ -116,7 +121,13 @@ def is_served_by_http2(
     assert curl("--upload-file", str(sent), f"{url}/upload/{name}") == "2 201"
     assert f"location: {url}/download/{name}\n" in (directory / "head").read_text().lower()
     assert (server.store / name).read_bytes() == DATA
-    assert curl("--upload-file", str(sent), f"{url}/upload/{name}") == "2 409"
+    # A proxy may reset the stream of an upload after the whole response, so that the client stops
+    # sending (RFC 9113 section 8.1). Then curl 7.88 may lose the end of the body of the response.
+    expected = 0, CURLE_PARTIAL_FILE
+    assert curl("--upload-file", str(sent), f"{url}/upload/{name}", statuses=expected) == "2 409"
+    assert "application/problem+json" in (directory / "head").read_text()
+    empty = ["--request", "PUT", "--header", "Content-Length: 0"]
+    assert curl(*empty, f"{url}/upload/{name}") == "2 409"
     assert b"name-taken" in body.read_bytes()
     assert curl(f"{url}/download/{name}") == "2 200"
     assert body.read_bytes() == DATA
