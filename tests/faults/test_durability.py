@@ -1,4 +1,4 @@
-"""Acknowledged means durable, and kill -9 leaves old or new."""
+"""What was acknowledged survives a power cut, and a cut leaves the old state or the new one."""
 
 import contextlib
 import hashlib
@@ -10,65 +10,17 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from fileservice.storage.local import writeback
+from tests.faults.uploads import DATA, RAW, SMALL, UPLOADS, SmallUploads, some_is_staged
 from tests.support.disk import Disk
-from tests.support.processes import open_files
 from tests.support.servers import LiveServer
 from tests.support.tus import BYTES, VERSION, Tus
-from tests.support.wire import (
-    Wire,
-    ask,
-    assert_holds_only,
-    eventually,
-    form,
-    form_request,
-    part,
-    request,
-    sha256,
-)
+from tests.support.wire import Wire, ask, assert_holds_only, eventually, request, sha256
 
 pytestmark = pytest.mark.usefixtures("over_a_directory")
-
-DATA = b"0123456789abcdef" * 65536  # larger than what a server is likely to read at once
-
-RAW = request("PUT /upload/a.txt", body=DATA)
-FORM = form_request(form(part("file", DATA, "a.txt")))
-SMALL = request("PUT /upload/a.txt", body=DATA[:1024])
-UPLOADS = [pytest.param(RAW, id="raw"), pytest.param(FORM, id="form", marks=pytest.mark.thorough)]
-
-
-class SmallUploads:
-    """Sixteen clients, each uploads file after file, named after what is in it, until one fails."""
-
-    def __init__(self, server: LiveServer) -> None:
-        self.acknowledged: set[str] = set()
-        self._server = server
-        self._clients = [threading.Thread(target=self._upload, args=(n,)) for n in range(16)]
-
-    def __enter__(self) -> Self:
-        for client in self._clients:
-            client.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        for client in self._clients:
-            client.join()
-
-    def wait_for(self, count: int) -> None:
-        """Return when so many uploads have been acknowledged."""
-        eventually(lambda: len(self.acknowledged) >= count)
-
-    def _upload(self, client: int) -> None:
-        with contextlib.suppress(OSError, AssertionError), Wire(self._server) as wire:
-            for number in itertools.count():
-                name = f"{client}-{number}.txt"
-                if wire.ask(request(f"PUT /upload/{name}", body=name.encode())).status != 201:
-                    return
-                self.acknowledged.add(name)
 
 
 def after_a_power_cut(
@@ -365,11 +317,6 @@ def tus_patch(server: LiveServer, url: str, length: int) -> bytes:
     )
 
 
-def some_is_staged(server: LiveServer) -> bool:
-    """Whether a part of one file's bytes has come so far as to be staged."""
-    return any(path.stat().st_size > 0 for path in server.staged())
-
-
 @contextlib.contextmanager
 def traced(strace: str, pid: int, calls: str, log: Path, *options: str) -> Iterator[None]:
     """Write down the system calls of a process and its threads, with the files' paths."""
@@ -432,102 +379,3 @@ def test_bytes_are_synced_before_the_name_and_the_name_before_the_answer(
     order = [writes[-1], synced, linked, directory_synced, answered]
     assert all(one[1] < other[0] for one, other in itertools.pairwise(order)), log
     assert not spans(log, r"rename")
-
-
-@pytest.mark.parametrize("upload", UPLOADS)
-def test_kill_9_during_an_upload_leaves_a_staged_file_that_the_next_start_sweeps(
-    start_server: Callable[..., LiveServer], upload: bytes
-) -> None:
-    server = start_server(WORKERS="2")
-    assert ask(server, request("PUT /upload/old.txt", body=DATA)).status == 201
-    with Wire(server) as wire:
-        wire.send(upload[:-200])
-        eventually(lambda: some_is_staged(server))
-        server.kill()
-        assert server.published() == ["old.txt"]
-        assert wire.ended()
-    assert len(server.staged()) == 1
-    server.start()
-    assert not server.staged()
-    assert server.published() == ["old.txt"]
-    assert ask(server, request("GET /download/old.txt")).body == DATA
-    assert ask(server, request("GET /download/a.txt")).status == 404
-    assert ask(server, upload).status == 201
-
-
-def test_kill_9_among_small_uploads_leaves_each_one_whole_or_absent(
-    start_server: Callable[..., LiveServer],
-) -> None:
-    """They are received, published and synced together, in one thread."""
-    server = start_server(WORKERS="1")
-    with SmallUploads(server) as uploads:
-        uploads.wait_for(100)
-        server.kill()
-    published = server.published()
-    assert uploads.acknowledged <= set(published)
-    for name in published:
-        assert (server.store / name).read_text() == name
-    assert len(published) - len(uploads.acknowledged) <= 16, "at most one for each client"
-    server.start()
-    eventually(lambda: not server.staged())
-    assert set(published) == set(server.published())
-    assert ask(server, request("PUT /upload/next.txt", body=b"next")).status == 201
-
-
-def test_kill_9_of_one_worker_during_an_upload_leaves_the_other_serving(
-    start_server: Callable[..., LiveServer],
-) -> None:
-    server = start_server(WORKERS="2")
-    assert ask(server, request("PUT /upload/old.txt", body=DATA)).status == 201
-    with Wire(server) as cut, Wire(server) as steady:
-        victim = holder_of_upload(server, cut, "a.txt")
-        while True:
-            bystander = holder_of_upload(server, steady, "b.txt")
-            if bystander != victim:
-                break
-            steady.close()
-            eventually(lambda: len(server.staged()) == 1)
-            steady.__init__(server)  # type: ignore[misc]
-        os.kill(victim, signal.SIGKILL)
-        assert cut.ended()
-        steady.send(DATA[-1:])
-        assert steady.answer().status == 201
-    eventually(lambda: len(server.workers()) == 2 and victim not in server.workers())
-    assert_holds_only(server, ["b.txt", "old.txt"])
-    assert (server.store / "b.txt").read_bytes() == DATA
-
-
-def holder_of_upload(server: LiveServer, wire: Wire, name: str) -> int:
-    """Upload all but the last byte; the worker that has it."""
-    before = set(server.staged())
-    wire.send(request(f"PUT /upload/{name}", body=DATA)[:-1])
-    eventually(lambda: set(server.staged()) - before)
-    (path,) = set(server.staged()) - before
-    eventually(lambda: path.stat().st_size > 0)
-    (worker,) = (pid for pid in server.workers() if str(path) in open_files(pid))
-    return worker
-
-
-def test_the_sweep_at_the_start_keeps_uploads_of_other_servers(
-    start_server: Callable[..., LiveServer],
-) -> None:
-    first = start_server(WORKERS="1")
-    with Wire(first) as wire:
-        holder_of_upload(first, wire, "a.txt")
-        second = start_server(WORKERS="1")
-        assert len(second.staged()) == 1
-        wire.send(DATA[-1:])
-        assert wire.answer().status == 201
-    assert ask(second, request("GET /download/a.txt")).body == DATA
-
-
-def test_a_stopping_server_finishes_an_upload(start_server: Callable[..., LiveServer]) -> None:
-    server = start_server(WORKERS="1")
-    with Wire(server) as wire:
-        holder_of_upload(server, wire, "a.txt")
-        server.process.terminate()
-        eventually(lambda: "term" in server.log())
-        wire.send(DATA[-1:])
-        assert wire.answer().status == 201
-    assert server.process.wait(30) == 0
-    assert (server.store / "a.txt").read_bytes() == DATA

@@ -1,7 +1,8 @@
-"""Fixtures of the tests over HTTP: clients, and a file that they know."""
+"""Fixtures of the tests over HTTP: clients, a file that they know, and servers on a disk."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -31,3 +32,13 @@ def etag(server: LiveServer) -> str:
     (server.store / "data.bmp").write_bytes(BYTES)
     os.utime(server.store / "data.bmp", (THEN, THEN))
     return ask(server, get()).headers["ETag"]
+
+
+@pytest.fixture
+def start_on(start_server: Callable[..., LiveServer]) -> Callable[..., LiveServer]:
+    """Start a server whose store is on a disk."""
+
+    def start(path: Path, **settings: str) -> LiveServer:
+        return start_server(STORE_URL=str(path), WORKERS="1", MIN_FREE_SPACE="0", **settings)
+
+    return start

@@ -1,18 +1,25 @@
 """The service on disks that become read-only, full or dead, and on mounts that are lost."""
 
 import contextlib
-import itertools
-import os
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.http.store_requests import (
+    DELETE,
+    FULL,
+    GET,
+    HEALTH,
+    LIST,
+    PUT,
+    TEXT,
+    UNAVAILABLE,
+    is_healthy,
+    listed,
+    problem,
+)
 from tests.support.disk import Disk
 from tests.support.people import AccessFileOnDisk, browser, sign_in, sign_out, status
 from tests.support.servers import LiveServer
@@ -20,31 +27,6 @@ from tests.support.tus import Tus
 from tests.support.wire import Wire, ask, eventually, request
 
 pytestmark = pytest.mark.usefixtures("over_a_directory")
-
-TEXT = b"some text\n"
-GET = request("GET /download/a.txt")
-LIST = request("GET /download")
-PUT = request("PUT /upload/b.txt", body=TEXT)
-DELETE = request("DELETE /download/a.txt")
-HEALTH = request("GET /healthz")
-UNAVAILABLE = (503, "storage-unavailable")
-FULL = (507, "storage-full")
-
-
-def problem(server: LiveServer, asked: bytes) -> tuple[int, str]:
-    """The status and the code of the answer, which is a problem."""
-    answer = ask(server, asked)
-    return answer.status, answer.code()
-
-
-def is_healthy(server: LiveServer) -> bool:
-    return ask(server, HEALTH).status == 200
-
-
-def listed(server: LiveServer) -> list[str]:
-    answer = ask(server, LIST)
-    assert answer.status == 200, answer
-    return [file["filename"] for file in answer.json()]
 
 
 def kill_workers(server: LiveServer) -> None:
@@ -65,16 +47,6 @@ EVENTS = [
     pytest.param(reload, marks=pytest.mark.thorough),
     pytest.param(start_again, marks=pytest.mark.thorough),
 ]
-
-
-@pytest.fixture
-def start_on(start_server: Callable[..., LiveServer]) -> Callable[..., LiveServer]:
-    """Start a server whose store is on a disk."""
-
-    def start(path: Path, **settings: str) -> LiveServer:
-        return start_server(STORE_URL=str(path), WORKERS="1", MIN_FREE_SPACE="0", **settings)
-
-    return start
 
 
 @pytest.mark.parametrize("event", EVENTS)
@@ -286,189 +258,3 @@ def test_the_identity_of_a_new_store_is_logged_and_can_be_required(
     assert identity not in again.log()
     with pytest.raises(RuntimeError, match=f"identity is {identity}, expected is {'0' * 32}"):
         start_server(STORE_URL=str(server.store), STORE_ID="0" * 32)
-
-
-# Health
-
-
-def test_a_dead_disk_is_unhealthy(disk: Disk, start_on: Callable[..., LiveServer]) -> None:
-    server = start_on(disk.path / "store")
-    assert is_healthy(server)
-    disk.cut_power()
-    eventually(lambda: not is_healthy(server))
-    assert problem(server, HEALTH) == UNAVAILABLE
-
-
-def test_a_disk_that_hangs_is_unhealthy_while_files_are_still_served(
-    disk: Disk, start_on: Callable[..., LiveServer], tool: Callable[[str], str]
-) -> None:
-    server = start_on(disk.path)
-    assert ask(server, request("PUT /upload/a.txt", body=TEXT)).status == 201
-    fsfreeze = tool("fsfreeze")
-    subprocess.run([fsfreeze, "-f", str(disk.path)], check=True)
-    try:
-        eventually(lambda: not is_healthy(server))
-        begin = time.monotonic()
-        for _ in range(20):
-            assert problem(server, HEALTH) == UNAVAILABLE
-        assert time.monotonic() - begin < 30  # only the first one waits, for three seconds
-        assert ask(server, GET).body == TEXT
-    finally:
-        subprocess.run([fsfreeze, "-u", str(disk.path)], check=True)
-    eventually(lambda: is_healthy(server))
-
-
-def test_less_free_space_than_the_minimum_is_unhealthy(
-    start_server: Callable[..., LiveServer],
-) -> None:
-    server = start_server(WORKERS="1", MIN_FREE_SPACE="900TiB")
-    assert problem(server, HEALTH) == FULL
-
-
-def test_health_checks_do_not_wait_for_uploads_whose_fsync_is_slow(
-    root: None, tool: Callable[[str], str], start_server: Callable[..., LiveServer], tmp_path: Path
-) -> None:
-    server = start_server(WORKERS="1")
-    (pid,) = server.workers()
-    log = tmp_path / "calls"
-    slow = [tool("strace"), "-f", "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=60000000"]
-    with (
-        subprocess.Popen(
-            [*slow, "-o", str(log), "-p", str(pid)], stderr=subprocess.PIPE, text=True
-        ) as strace,
-        contextlib.ExitStack() as uploads,
-    ):
-        assert strace.stderr
-        assert "attached" in strace.stderr.readline()
-        try:
-            numbers = itertools.count()
-
-            def all_threads_wait() -> bool:
-                # Uploads that arrive together wait in one thread, and others are refused then.
-                upload = uploads.enter_context(Wire(server))
-                upload.send(request(f"PUT /upload/{next(numbers)}.txt", body=TEXT))
-                is_refusing = "requests are refused" in server.log()
-                return is_refusing or log.read_text().count("fsync(") >= 10
-
-            eventually(all_threads_wait)
-            assert is_healthy(server)
-            assert server.published() == []  # not one of them has ended meanwhile
-        finally:
-            server.kill()
-            strace.kill()  # otherwise it waits until the delays are over
-            strace.wait(30)
-
-
-def test_health_checks_share_one_probe_of_the_disk_a_second(
-    root: None, tool: Callable[[str], str], start_server: Callable[..., LiveServer], tmp_path: Path
-) -> None:
-    server = start_server(WORKERS="1")
-    (pid,) = server.workers()
-    log = tmp_path / "calls"
-    with subprocess.Popen(
-        [tool("strace"), "-f", "-e", "trace=openat", "-o", str(log), "-p", str(pid)],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as strace:
-        assert strace.stderr
-        assert "attached" in strace.stderr.readline()
-        begin = time.monotonic()
-
-        def looks() -> int:
-            return log.read_text().count(str(server.store / ".fileservice/staging"))
-
-        def ask_on(_: int) -> int:
-            asked = 0
-            while (
-                asked < 10
-                or time.monotonic() < begin + 2.5
-                or (looks() < 2 and time.monotonic() < begin + 60)  # all may have waited so long
-            ):
-                assert is_healthy(server)
-                asked += 1
-                time.sleep(0.05)  # strace makes each request costly
-            return asked
-
-        with ThreadPoolExecutor(8) as threads:
-            asked = sum(threads.map(ask_on, range(8)))
-        seconds = time.monotonic() - begin
-        server.kill()
-        strace.wait(30)
-    assert 2 <= looks() <= seconds + 1 < asked
-
-
-# Other users
-
-
-@pytest.fixture
-def nobodys_store() -> Iterator[Path]:
-    """A store of a user who has few rights, who can reach it."""
-    with tempfile.TemporaryDirectory() as place:
-        Path(place).chmod(0o755)
-        store = Path(place) / "store"
-        staging = store / ".fileservice" / "staging"
-        staging.mkdir(parents=True)
-        for path in (store, *store.rglob("*")):
-            os.chown(path, 65534, 65534)
-        yield store
-
-
-@contextlib.contextmanager
-def served_by_nobody(store: Path, setpriv: str) -> Iterator[LiveServer]:
-    command = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups"]
-    server = LiveServer({"STORE_URL": str(store), "WORKERS": "1"}, *command)
-    try:
-        yield server
-    finally:
-        server.kill()
-
-
-def test_unreadable_files_of_other_users_are_skipped_and_logged_once(
-    root: None, tool: Callable[[str], str], nobodys_store: Path
-) -> None:
-    staged, kept = nobodys_store / ".fileservice/staging/roots", nobodys_store / "secret.txt"
-    for path in (staged, kept):
-        path.write_bytes(TEXT)
-        path.chmod(0o600)
-    (nobodys_store / "a.txt").write_bytes(TEXT)
-
-    with served_by_nobody(nobodys_store, tool("setpriv")) as server:
-        for _ in range(3):
-            assert listed(server) == ["a.txt"]
-            assert problem(server, request("GET /download/secret.txt")) == (404, "not-found")
-        assert ask(server, PUT).status == 201
-        eventually(lambda: str(staged) in server.log())  # it is swept beside the upload
-        log = server.log()
-
-    for path in (staged, kept):
-        (line,) = [line for line in log.splitlines() if str(path) in line]
-        assert "root (0)" in line
-        assert "0600" in line
-        assert "65534" in line
-    assert staged.exists()
-
-
-def test_a_store_without_write_permission_is_refused_with_its_path_and_the_user(
-    root: None, tool: Callable[[str], str], nobodys_store: Path
-) -> None:
-    os.chown(nobodys_store / ".fileservice/staging", 0, 0)
-    with (
-        pytest.raises(RuntimeError, match=r"Permission denied .*/\.fileservice/staging.*\(65534\)"),
-        served_by_nobody(nobodys_store, tool("setpriv")),
-    ):
-        pass
-
-
-def test_the_path_of_a_disk_error_is_logged_and_not_answered(
-    root: None, tool: Callable[[str], str], nobodys_store: Path
-) -> None:
-    with served_by_nobody(nobodys_store, tool("setpriv")) as server:
-        staging = nobodys_store / ".fileservice/staging"
-        os.chown(staging, 0, 0)
-        answer = ask(server, PUT)
-        assert (answer.status, answer.code()) == UNAVAILABLE
-        assert str(nobodys_store) not in answer.body.decode()
-        assert "Permission denied" in answer.json()["detail"]
-        (line,) = [line for line in server.log().splitlines() if "storage-unavailable" in line]
-        assert str(staging) in line
-        assert "(65534)" in line
