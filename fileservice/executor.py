@@ -85,6 +85,13 @@ class Executor(Protocol):
         on. All of them wait for the longest one.
         """
 
+    def run_busy_io(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function that makes many system calls, most of which return at once.
+
+        As `run_io`, but one such call runs at a time, as threads that take turns at each system
+        call need longer. One that has waited for a quarter of a second runs beside it.
+        """
+
     def run_cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that only computes, and return its result."""
 

@@ -14,11 +14,15 @@ from typing import Any, Generic, cast
 import gevent
 import greenlet
 from gevent import get_hub, monkey
+from gevent.lock import BoundedSemaphore
 
 from fileservice.brief_calls import BriefCalls, Task, call_blocking
 from fileservice.executor import NativeSockets, NewLock, P, T, X
 
 _DEFAULT_THREADS = 16
+_BUSY_SECONDS = 0.25
+"""After this time, a call with many system calls no longer waits for another one of them: the disk
+may be slow, or hang."""
 
 new_lock: NewLock = monkey.get_original("_thread", "allocate_lock")
 """Makes locks for the threads of an executor, where gevent's own only work for greenlets."""
@@ -55,6 +59,7 @@ class ThreadExecutor:
             _start_thread(self._work, ())
         self._idle_companions: list[_Companion] = []
         self._brief_calls = BriefCalls(threads, self._end_brief)
+        self._busy = BoundedSemaphore()
         self._wake_up.send()  # or the loop, if it runs this, would wait once more without them
 
     def run_io(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -68,6 +73,16 @@ class ThreadExecutor:
         task = _Future(lambda: function(*args, **kwargs))
         self._brief_calls.submit(task)
         return task.result()
+
+    def run_busy_io(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if _get_ident() != self._thread:
+            return self.run_io(function, *args, **kwargs)
+        is_alone = self._busy.acquire(timeout=_BUSY_SECONDS)
+        try:
+            return self.run_io(function, *args, **kwargs)
+        finally:
+            if is_alone:
+                self._busy.release()
 
     def run_cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)  # this already runs in a thread
@@ -143,6 +158,9 @@ class GreenletExecutor:
     def run_brief(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)
 
+    def run_busy_io(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return function(*args, **kwargs)
+
     def run_cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self._threads.run_io(function, *args, **kwargs)
 
@@ -195,6 +213,9 @@ class InlineExecutor:
         return function(*args, **kwargs)
 
     def run_brief(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return function(*args, **kwargs)
+
+    def run_busy_io(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)
 
     def run_cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -3,9 +3,12 @@
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import gevent
 import pytest
 
+from fileservice import gevent_executor
 from fileservice.executor import Executor
 from fileservice.gevent_executor import GreenletExecutor, InlineExecutor, ThreadExecutor
 
@@ -119,6 +122,50 @@ def test_companion_is_used_again() -> None:
 
     work: Callable[[], int] = beside
     assert executor.run_io(work) == executor.run_io(work) != threading.get_ident()
+
+
+def test_one_busy_call_runs_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gevent_executor, "_BUSY_SECONDS", 60)
+    executor = ThreadExecutor()
+    running: list[None] = []
+    numbers: list[int] = []
+
+    def work() -> None:
+        running.append(None)
+        for _ in range(100):
+            Path().stat()  # another thread may run
+        numbers.append(len(running))
+        running.pop()
+
+    gevent.joinall([gevent.spawn(executor.run_busy_io, work) for _ in range(20)], raise_error=True)
+    assert numbers == [1] * 20
+
+
+def test_busy_calls_run_beside_those_that_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gevent_executor, "_BUSY_SECONDS", 0.01)
+    executor, end = ThreadExecutor(), threading.Event()
+    hanging = [gevent.spawn(executor.run_busy_io, end.wait, 60) for _ in range(2)]
+    assert gevent.spawn(executor.run_busy_io, lambda: "done").get(timeout=30) == "done"
+    assert not any(call.ready() for call in hanging)
+    end.set()
+    gevent.joinall(hanging, raise_error=True)
+
+
+def test_busy_call_that_fails_makes_room_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gevent_executor, "_BUSY_SECONDS", 60)
+    executor = ThreadExecutor()
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            executor.run_busy_io(lambda: 1 / 0)
+    assert executor.run_busy_io(lambda: "done") == "done"
+
+
+def test_busy_call_within_work_runs_in_the_same_thread(executor: Executor) -> None:
+    def idents() -> tuple[int, int]:
+        return threading.get_ident(), executor.run_busy_io(threading.get_ident)
+
+    first, second = executor.run_io(idents)
+    assert first == second
 
 
 def test_work_is_delayed_by_threads_that_are_not_free_and_not_by_the_cpu(

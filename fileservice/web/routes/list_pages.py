@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
@@ -35,7 +35,9 @@ def read_page(dependencies: Dependencies, query: Query, limit: int) -> Page:
     The store lists files by name, forwards. For anything else, all files that match are read and
     sorted. Raises BadQuery, TooManySearches.
     """
-    with dependencies.search_limit.slot() if query.is_search else nullcontext():
+    if not query.is_search:
+        return dependencies.executor.run_busy_io(_read_by_name, dependencies, query, limit)
+    with dependencies.search_limit.slot():
         if query.before:
             read = _read_backwards
         else:

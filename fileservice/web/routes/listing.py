@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from itertools import chain, islice
 
 from flask import Blueprint, Response, request
@@ -71,14 +70,20 @@ def read_batches(dependencies: Dependencies, query: Query) -> Iterator[list[Stor
     """
     files, has_begun = query.matching(dependencies.store), False
     while True:
-        # A search that has begun waits for a slot however long it takes: the status is sent.
-        slot = dependencies.search_limit.slot(wait_forever=has_begun)
-        with slot if query.is_search else nullcontext():
-            batch = dependencies.executor.run_io(lambda: list(islice(files, BATCH_SIZE)))
+        if query.is_search:
+            # Once it has begun, it waits for a slot however long it takes: the status is sent.
+            with dependencies.search_limit.slot(wait_forever=has_begun):
+                batch = dependencies.executor.run_io(_next_batch, files)
+        else:
+            batch = dependencies.executor.run_busy_io(_next_batch, files)
         yield batch
         if len(batch) < BATCH_SIZE:
             return
         has_begun = True
+
+
+def _next_batch(files: Iterator[StoredFile]) -> list[StoredFile]:
+    return list(islice(files, BATCH_SIZE))
 
 
 def _encode_batches(batches: Iterable[list[StoredFile]], base: str) -> Iterator[str]:
