@@ -88,8 +88,9 @@ class Executor(Protocol):
     def run_busy_io(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that makes many system calls, most of which return at once.
 
-        As `run_io`, but one such call runs at a time, as threads that take turns at each system
-        call need longer. One that has waited for a quarter of a second runs beside it.
+        As `run_io`, but native threads make such calls one after the other, since threads that
+        take turns at each system call need longer. Calls that are not quick, since they wait for a
+        disk or have much to do, are made beside each other.
         """
 
     def run_cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -108,4 +109,7 @@ class Executor(Protocol):
         """
 
     def delay(self) -> float:
-        """Return for how many seconds the oldest work that has not begun has been waiting."""
+        """Return for how many seconds the oldest work that has not begun has been waiting.
+
+        What waits for its turn in `run_busy_io` is not counted.
+        """

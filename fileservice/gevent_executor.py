@@ -20,9 +20,14 @@ from fileservice.brief_calls import BriefCalls, Task, call_blocking
 from fileservice.executor import NativeSockets, NewLock, P, T, X
 
 _DEFAULT_THREADS = 16
-_BUSY_SECONDS = 0.25
-"""After this time, a call with many system calls no longer waits for another one of them: the disk
-may be slow, or hang."""
+_TURN_SECONDS = 0.25
+"""How long a call with many system calls waits for its turn."""
+_QUICK_SECONDS = 0.01
+"""A call that takes longer waits for a disk, or has so much to do that others need not wait."""
+_SLOW_CALLS = 3
+"""After so many calls in a row that were not quick, calls take no turns."""
+_NO_TURNS_SECONDS = 1.0
+"""How long they take none. If calls are quick then, they take turns again."""
 
 new_lock: NewLock = monkey.get_original("_thread", "allocate_lock")
 """Makes locks for the threads of an executor, where gevent's own only work for greenlets."""
@@ -59,7 +64,7 @@ class ThreadExecutor:
             _start_thread(self._work, ())
         self._idle_companions: list[_Companion] = []
         self._brief_calls = BriefCalls(threads, self._end_brief)
-        self._busy = BoundedSemaphore()
+        self._turns = _Turns()
         self._wake_up.send()  # or the loop, if it runs this, would wait once more without them
 
     def run_io(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -77,12 +82,8 @@ class ThreadExecutor:
     def run_busy_io(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         if _get_ident() != self._thread:
             return self.run_io(function, *args, **kwargs)
-        is_alone = self._busy.acquire(timeout=_BUSY_SECONDS)
-        try:
+        with self._turns.take():
             return self.run_io(function, *args, **kwargs)
-        finally:
-            if is_alone:
-                self._busy.release()
 
     def run_cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)  # this already runs in a thread
@@ -144,6 +145,48 @@ class ThreadExecutor:
     def _wake(self) -> None:
         while self._ended:
             self._ended.popleft().wake()
+
+
+class _Turns:
+    """Lets one call after the other run, as long as they are quick.
+
+    Of a disk that is waited for, several threads get more than one. A call that hangs holds up one
+    other call a second.
+    """
+
+    def __init__(self) -> None:
+        self._turn = BoundedSemaphore()
+        self._none_before = 0.0
+        self._running = 0
+        self._slow_calls = 0
+        """How many of the last calls that ran alone were not quick."""
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Wait for a turn, for a time, and have it for the length of the context."""
+        has_turn = False
+        if time.monotonic() >= self._none_before:
+            has_turn = self._turn.acquire(timeout=_TURN_SECONDS)
+            if not has_turn:
+                self._take_none()
+        is_alone, began = not self._running, time.monotonic()
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if has_turn:
+                self._turn.release()
+                if is_alone:
+                    self._judge(time.monotonic() - began)
+
+    def _judge(self, seconds: float) -> None:
+        self._slow_calls = self._slow_calls + 1 if seconds > _QUICK_SECONDS else 0
+        if self._slow_calls >= _SLOW_CALLS:
+            self._take_none()
+
+    def _take_none(self) -> None:
+        self._none_before, self._slow_calls = time.monotonic() + _NO_TURNS_SECONDS, 0
 
 
 class GreenletExecutor:

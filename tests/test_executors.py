@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import gevent
 import pytest
@@ -124,16 +123,22 @@ def test_companion_is_used_again() -> None:
     assert executor.run_io(work) == executor.run_io(work) != threading.get_ident()
 
 
-def test_one_busy_call_runs_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gevent_executor, "_BUSY_SECONDS", 60)
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Busy calls count as quick, and wait for each other, however long that takes."""
+    monkeypatch.setattr(gevent_executor, "_QUICK_SECONDS", 60)
+    monkeypatch.setattr(gevent_executor, "_TURN_SECONDS", 60)
+
+
+@pytest.mark.usefixtures("patient")
+def test_one_busy_call_runs_at_a_time() -> None:
     executor = ThreadExecutor()
     running: list[None] = []
     numbers: list[int] = []
 
     def work() -> None:
         running.append(None)
-        for _ in range(100):
-            Path().stat()  # another thread may run
+        time.sleep(0.001)  # as a system call, in which another thread may run
         numbers.append(len(running))
         running.pop()
 
@@ -141,23 +146,81 @@ def test_one_busy_call_runs_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert numbers == [1] * 20
 
 
+@pytest.mark.usefixtures("patient")
 def test_busy_calls_run_beside_those_that_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gevent_executor, "_BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(gevent_executor, "_TURN_SECONDS", 0.01)
+    monkeypatch.setattr(gevent_executor, "_NO_TURNS_SECONDS", 60)
     executor, end = ThreadExecutor(), threading.Event()
     hanging = [gevent.spawn(executor.run_busy_io, end.wait, 60) for _ in range(2)]
     assert gevent.spawn(executor.run_busy_io, lambda: "done").get(timeout=30) == "done"
+    monkeypatch.setattr(gevent_executor, "_TURN_SECONDS", 60)
+    for _ in range(3):  # which do not wait any more
+        assert gevent.spawn(executor.run_busy_io, lambda: "done").get(timeout=30) == "done"
     assert not any(call.ready() for call in hanging)
     end.set()
     gevent.joinall(hanging, raise_error=True)
 
 
-def test_busy_call_that_fails_makes_room_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gevent_executor, "_BUSY_SECONDS", 60)
-    executor = ThreadExecutor()
+@pytest.mark.usefixtures("patient")
+def test_busy_calls_that_are_slow_run_beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gevent_executor, "_QUICK_SECONDS", 0)
+    monkeypatch.setattr(gevent_executor, "_NO_TURNS_SECONDS", 60)
+    executor, together = ThreadExecutor(), threading.Barrier(3)
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError):
-            executor.run_busy_io(lambda: 1 / 0)
-    assert executor.run_busy_io(lambda: "done") == "done"
+        executor.run_busy_io(lambda: None)
+    calls = [gevent.spawn(executor.run_busy_io, together.wait, 30) for _ in range(3)]
+    gevent.joinall(calls, raise_error=True)
+
+
+@pytest.mark.usefixtures("patient")
+def test_busy_calls_take_turns_again_when_they_are_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gevent_executor, "_NO_TURNS_SECONDS", 0)
+    with monkeypatch.context() as slow:
+        slow.setattr(gevent_executor, "_QUICK_SECONDS", 0)
+        executor = ThreadExecutor()
+        for _ in range(4):
+            executor.run_busy_io(lambda: None)
+    running: list[None] = []
+
+    def work() -> int:
+        running.append(None)
+        time.sleep(0.001)
+        number = len(running)
+        running.pop()
+        return number
+
+    calls = [gevent.spawn(executor.run_busy_io, work) for _ in range(10)]
+    assert [call.get(timeout=60) for call in calls] == [1] * 10
+
+
+@pytest.mark.usefixtures("patient")
+def test_busy_call_that_fails_makes_room_for_the_next() -> None:
+    executor = ThreadExecutor()
+    with gevent.Timeout(30):
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                executor.run_busy_io(lambda: 1 / 0)
+        assert executor.run_busy_io(lambda: "done") == "done"
+
+
+@pytest.mark.usefixtures("patient")
+def test_busy_call_whose_greenlet_is_killed_makes_room_for_the_next() -> None:
+    executor, began, end = ThreadExecutor(), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        began.set()
+        end.wait(60)
+
+    holder = gevent.spawn(executor.run_busy_io, hang)
+    waiting = gevent.spawn(executor.run_busy_io, hang)
+    gevent.sleep(0)
+    began.wait(30)
+    waiting.kill()
+    holder.kill(block=False)
+    gevent.sleep(0)
+    end.set()
+    assert gevent.spawn(executor.run_busy_io, lambda: "done").get(timeout=30) == "done"
+    assert isinstance(holder.get(timeout=30), gevent.GreenletExit)
 
 
 def test_busy_call_within_work_runs_in_the_same_thread(executor: Executor) -> None:

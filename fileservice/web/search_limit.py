@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from fileservice.web.errors import TooManySearches
 
 MAX_SEARCHES = 2
-"""Of one process. Each search occupies one of the ten threads for blocking calls (see
+"""Of one process. Each search occupies one of the threads for blocking calls (see
 `gevent_executor`)."""
 WAIT_SECONDS = 2.0
 

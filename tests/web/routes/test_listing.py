@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from fileservice.gevent_executor import InlineExecutor
 from fileservice.web.routes import list_pages, listing
 from tests.support.rows import every_row
 from tests.web.application import TEXT, application
@@ -141,3 +142,27 @@ def test_more_files_than_may_be_sorted_raise_an_error_that_says_what_to_do(
     assert "narrow them" in refused.json["detail"]
     assert client.get("/download?sort=-size&limit=1&prefix=d").status_code == 200
     assert client.get("/download?limit=1").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", True),
+        ("limit=2", True),
+        ("after=a.txt&limit=1", True),
+        ("q=B", False),
+        ("sort=size&limit=2", False),
+    ],
+)
+def test_lists_by_name_are_read_one_after_the_other_and_searches_are_not(
+    client: FlaskClient, query: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[object] = []
+
+    def run_busy_io(_self: InlineExecutor, function: Any, *args: Any) -> Any:
+        taken.append(function)
+        return function(*args)
+
+    monkeypatch.setattr(InlineExecutor, "run_busy_io", run_busy_io)
+    assert names(client.get(f"/download?{query}"))
+    assert bool(taken) is expected
