@@ -283,6 +283,31 @@ def test_files_that_others_store_appear_without_a_reload(
     tab.page.get_by_role("link", name="news.txt", exact=True).wait_for()
 
 
+CUT_THE_NEXT_LIST_OFF = """() => {
+  const { fetch } = window
+  window.fetch = async (url, options) => {
+    window.fetch = fetch
+    const response = await fetch(url, options)
+    response.text = () => new Promise((_, reject) => {
+      options.signal.addEventListener('abort', () => reject(options.signal.reason))
+      document.dispatchEvent(new Event('visibilitychange'))
+    })
+    return response
+  }
+}"""
+"""Have the next list aborted when its header fields have arrived, by a request for it again."""
+
+
+def test_a_list_that_was_cut_off_is_shown_by_the_next_request(
+    open_page: Open, server: LiveServer
+) -> None:
+    tab = open_page()
+    httpx.put(f"{server.url}/upload/new.txt", content=b"text").raise_for_status()
+    tab.page.evaluate(CUT_THE_NEXT_LIST_OFF)
+    tab.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    tab.page.locator("#files").get_by_role("link", name="new.txt", exact=True).wait_for()
+
+
 def test_the_curl_line_of_the_empty_page_works(
     open_page: Open, server: LiveServer, sample: Callable[[str], Path], tool: Callable[[str], str]
 ) -> None:

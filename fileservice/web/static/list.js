@@ -121,9 +121,12 @@ async function show(url, { announceResult = false } = {}) {
     const response = await fetch(url, { headers, signal: aborter.signal })
     if (response.status === 401 || response.redirected) signedOut() // to the page for signing in
     if (!response.ok || response.redirected) return
+    const html = await response.text()
+    if (requestAborter !== aborter) return // a later request has begun
+    // Not before the list has arrived: if it is aborted, what is shown is not what the tag stands for.
     currentTag = { url, etag: response.headers.get('ETag') ?? '' }
     if (!currentTag.etag) currentTag.url = ''
-    const fetched = new DOMParser().parseFromString(await response.text(), 'text/html').getElementById('files')
+    const fetched = new DOMParser().parseFromString(html, 'text/html').getElementById('files')
     if (!fetched) {
       section.replaceChildren() // the reader may not list files any more
       currentHtml = ''
