@@ -150,8 +150,8 @@ class ThreadExecutor:
 class _Turns:
     """Lets one call after the other run, as long as they are quick.
 
-    Of a disk that is waited for, several threads get more than one. A call that hangs holds up one
-    other call a second.
+    Of a disk that is waited for, several threads get more than one. While a call hangs, others wait
+    for up to a quarter of a second, and after that none waits for a second.
     """
 
     def __init__(self) -> None:
