@@ -58,6 +58,19 @@ def test_text_is_previewed_as_text_in_which_nothing_runs(
     assert text.text_content() == shown
 
 
+def test_a_file_that_has_become_longer_is_previewed_to_its_new_end(
+    open_page: Open, server: LiveServer
+) -> None:
+    """What the browser has kept of the shorter one does not decide how much is fetched."""
+    text = open_page().page.locator("dialog pre")
+    for content in ("short", "longer than it was before"):
+        (server.store / "a.txt").write_text(content)
+        text.page.reload()
+        text.page.get_by_role("link", name="Preview a.txt").click()
+        text.wait_for()
+        assert text.text_content() == content
+
+
 @pytest.mark.thorough
 def test_a_table_is_previewed_as_a_table(open_page: Open, server: LiveServer) -> None:
     (server.store / "a.csv").write_text('name;note\r\n"Ada ""A""";"one\ntwo; three"\r\nBob;\n')

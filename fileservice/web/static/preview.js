@@ -68,7 +68,9 @@ async function showText({ name, size, url, kind }) {
   if (!size) return [element('p', {}, t('empty-file'))]
   let text
   try {
-    const response = await fetch(url, { headers: { Range: `bytes=0-${MAX_TEXT - 1}` } })
+    // Without the cache: of a file that has become longer since it was cached, Chromium asks for as
+    // many bytes as it had before, and takes these for the whole answer.
+    const response = await fetch(url, { headers: { Range: `bytes=0-${MAX_TEXT - 1}` }, cache: 'no-store' })
     if (!response.ok) throw new Error(sentence((await response.json()).detail))
     text = await response.text()
   } catch (error) {
