@@ -6,9 +6,8 @@ import itertools
 import os
 import re
 import signal
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from fileservice.storage.local import writeback
 from tests.faults.uploads import DATA, RAW, SMALL, UPLOADS, SmallUploads, some_is_staged
 from tests.support.disk import Disk
 from tests.support.servers import LiveServer
+from tests.support.system_calls import traced
 from tests.support.tus import BYTES, VERSION, Tus
 from tests.support.wire import Wire, ask, assert_holds_only, eventually, request, sha256
 
@@ -80,9 +80,9 @@ def test_a_repeated_upload_is_acknowledged_only_once_the_file_is_durable(
 
     def act(server: LiveServer) -> None:
         (pid,) = server.workers()
-        waits = "--inject=fsync:delay_enter=60s:when=2"  # it is killed long before
+        waits = "--trace=fsync", "--inject=fsync:delay_enter=60s:when=2"  # it is killed long before
         with Wire(server) as wire:
-            with traced(tool("strace"), pid, "fsync", tmp_path / "calls", waits):
+            with traced(tool("strace"), pid, tmp_path / "calls", *waits, end=signal.SIGKILL):
                 wire.send(repeated)
                 eventually(lambda: server.published() == ["a.txt"])
                 os.kill(pid, signal.SIGKILL)
@@ -159,8 +159,8 @@ def test_a_replacement_whose_name_cannot_be_synced_leaves_the_old_file(
     replacing = request("PUT /upload/a.txt", shown, f"If-Match: {first.headers['ETag']}", body=DATA)
     (pid,) = server.workers()
 
-    fails = "--inject=fsync:error=EIO:when=2"  # the first one is that of the bytes
-    with traced(tool("strace"), pid, "fsync", tmp_path / "calls", fails):
+    fails = "--trace=fsync", "--inject=fsync:error=EIO:when=2"  # the first one is that of the bytes
+    with traced(tool("strace"), pid, tmp_path / "calls", *fails, end=signal.SIGKILL):
         refused = ask(server, replacing)
 
     assert (refused.status, refused.code()) == (503, "storage-unavailable")
@@ -317,22 +317,6 @@ def tus_patch(server: LiveServer, url: str, length: int) -> bytes:
     )
 
 
-@contextlib.contextmanager
-def traced(strace: str, pid: int, calls: str, log: Path, *options: str) -> Iterator[None]:
-    """Write down the system calls of a process and its threads, with the files' paths."""
-    command = [strace, "-f", "-y", "-s", "64", "-e", f"trace={calls}", "-o", str(log), *options]
-    with subprocess.Popen([*command, "-p", str(pid)], stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        first = process.stderr.readline()
-        assert "attached" in first, first
-        try:
-            yield
-        finally:
-            # One that waits beside a process that was killed does not hear of an interrupt.
-            process.send_signal(signal.SIGKILL if options else signal.SIGINT)
-            process.wait(30)
-
-
 def spans(log: str, pattern: str) -> list[tuple[int, int]]:
     """The first and last line of every call that matches, also where others ran meanwhile."""
     found, lines = [], log.splitlines()
@@ -362,7 +346,7 @@ def test_bytes_are_synced_before_the_name_and_the_name_before_the_answer(
     calls = "write,pwrite64,writev,fsync,fdatasync,link,linkat,rename,renameat2,send,sendto,sendmsg"
     with (
         Wire(server) as wire,
-        traced(tool("strace"), pid, calls, tmp_path / "calls"),
+        traced(tool("strace"), pid, tmp_path / "calls", "-y", "-s", "64", f"--trace={calls}"),
     ):
         assert wire.ask(upload).status == 201
         # The call that sends the answer has ended when the next request is answered.

@@ -1,8 +1,5 @@
 """What an upload of a small file costs, in system calls: they do not depend on other processes."""
 
-import signal
-import subprocess
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +8,7 @@ import pytest
 from fileservice.storage.local import LocalStore
 from tests.support.receiver import SECRET
 from tests.support.servers import LiveServer
+from tests.support.system_calls import counted
 from tests.support.wire import Wire, request
 
 pytestmark = pytest.mark.usefixtures("over_a_directory")
@@ -45,24 +43,6 @@ BOUNDS_WITH_EVENTS = BOUNDS | {
 }
 
 
-def count_calls(strace: str, pid: int, log: Path, act: Callable[[], None]) -> Counter[str]:
-    """Return how often a process makes each system call meanwhile, in all of its threads."""
-    command = [strace, "-c", "-f", "-U", "calls,name", "-o", str(log), "-p", str(pid)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        first = process.stderr.readline()
-        assert "attached" in first, first
-        act()
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
-    counts: Counter[str] = Counter()
-    for line in log.read_text().splitlines():
-        fields = line.split()
-        if len(fields) == 2 and fields[0].isdigit():
-            counts[fields[1]] += int(fields[0])
-    return counts
-
-
 @pytest.mark.parametrize(
     ("settings", "bounds"), [({}, BOUNDS), (RECEIVER, BOUNDS_WITH_EVENTS)], ids=["plain", "events"]
 )
@@ -87,11 +67,9 @@ def test_small_upload_makes_few_system_calls(
 
         upload(UPLOADS)  # what is done only once is done
 
-        def upload_all() -> None:
+        with counted(tool("strace"), pid, tmp_path / "calls") as counts:
             for number in range(UPLOADS):
                 upload(number)
-
-        counts = count_calls(tool("strace"), pid, tmp_path / "calls", upload_all)
     assert lock
     lock.release()
     assert counts["fsync"] == bounds["fsync"] * UPLOADS, "the control: every upload is synced"

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from tests.http.store_requests import FULL, GET, HEALTH, TEXT, UNAVAILABLE, is_healthy, problem
 from tests.support.disk import Disk
 from tests.support.servers import LiveServer
+from tests.support.system_calls import traced
 from tests.support.wire import Wire, ask, eventually, request
 
 pytestmark = pytest.mark.usefixtures("over_a_directory")
@@ -58,15 +60,11 @@ def test_health_checks_do_not_wait_for_uploads_whose_fsync_is_slow(
     server = start_server(WORKERS="1")
     (pid,) = server.workers()
     log = tmp_path / "calls"
-    slow = [tool("strace"), "-f", "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=60000000"]
+    slow = ["-e", "trace=fsync", "-e", "inject=fsync:delay_enter=60000000"]
     with (
-        subprocess.Popen(
-            [*slow, "-o", str(log), "-p", str(pid)], stderr=subprocess.PIPE, text=True
-        ) as strace,
+        traced(tool("strace"), pid, log, *slow, end=signal.SIGKILL),
         contextlib.ExitStack() as uploads,
     ):
-        assert strace.stderr
-        assert "attached" in strace.stderr.readline()
         try:
             numbers = itertools.count()
 
@@ -82,8 +80,6 @@ def test_health_checks_do_not_wait_for_uploads_whose_fsync_is_slow(
             assert server.published() == []  # not one of them has ended meanwhile
         finally:
             server.kill()
-            strace.kill()  # otherwise it waits until the delays are over
-            strace.wait(30)
 
 
 def test_health_checks_share_one_probe_of_the_disk_a_second(
@@ -92,13 +88,7 @@ def test_health_checks_share_one_probe_of_the_disk_a_second(
     server = start_server(WORKERS="1")
     (pid,) = server.workers()
     log = tmp_path / "calls"
-    with subprocess.Popen(
-        [tool("strace"), "-f", "-e", "trace=openat", "-o", str(log), "-p", str(pid)],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as strace:
-        assert strace.stderr
-        assert "attached" in strace.stderr.readline()
+    with traced(tool("strace"), pid, log, "-e", "trace=openat"):
         begin = time.monotonic()
 
         def looks() -> int:
@@ -119,6 +109,4 @@ def test_health_checks_share_one_probe_of_the_disk_a_second(
         with ThreadPoolExecutor(8) as threads:
             asked = sum(threads.map(ask_on, range(8)))
         seconds = time.monotonic() - begin
-        server.kill()
-        strace.wait(30)
     assert 2 <= looks() <= seconds + 1 < asked

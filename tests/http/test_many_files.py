@@ -6,9 +6,7 @@ import os
 import re
 import select
 import shutil
-import signal
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ import pytest
 from tests.support.memory import growth_of
 from tests.support.processes import cpu_seconds
 from tests.support.servers import LiveServer
+from tests.support.system_calls import traced
 from tests.support.wire import Answer, Wire, ask, eventually, request
 
 MANY = 30_000
@@ -133,12 +132,8 @@ def test_a_page_of_the_list_opens_only_its_own_files(
         if changed:
             ask(full_server, request("PUT /upload/000000a.txt", body=b"text"))
             ask(full_server, request("DELETE /download/000000a.txt"))
-        command = [tool("strace"), "-f", "-y", "-p", str(pid), "-o", str(tmp_path / "trace")]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stderr
-            assert "attached" in process.stderr.readline()
+        with traced(tool("strace"), pid, tmp_path / "trace", "-y"):
             assert len(names_in(wire.ask(page_from(20_000)))) == 100
-            process.send_signal(signal.SIGINT)
     trace = (tmp_path / "trace").read_text(errors="replace")
     calls = re.findall(r"^\d+ +(\w+)\(", trace, re.M)
     looks = {"stat", "lstat", "fstat", "newfstatat", "statx", "openat", "getxattr", "access"}

@@ -6,12 +6,10 @@ many times as high: how often a thread waits for another one depends on what els
 """
 
 import itertools
-import re
-import signal
 import statistics
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.serving.servers import ConfiguredServer
+from tests.support.system_calls import counted
 from tests.support.wire import Wire, chunked, request
 
 MIB = 1 << 20
@@ -80,21 +79,18 @@ def server(root: None, start_server: Callable[..., ConfiguredServer]) -> Configu
     return server
 
 
-@contextmanager
-def counted(strace: str, server: ConfiguredServer) -> Iterator[dict[str, int]]:
-    """Count the system calls of the worker during a block: name → calls, and their total."""
-    (pid,) = server.workers()
-    calls: dict[str, int] = {}
-    command = [strace, "-f", "-c", "-U", "calls,name", "-p", str(pid)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        assert "attached" in process.stderr.readline()
-        try:
-            yield calls
-        finally:
-            process.send_signal(signal.SIGINT)
-            table = process.stderr.read()
-    calls |= {name: int(count) for count, name in re.findall(r"^\s*(\d+)\s+(\w+)$", table, re.M)}
+CountCalls = Callable[[ConfiguredServer], AbstractContextManager[Counter[str]]]
+
+
+@pytest.fixture
+def count_calls(tool: Callable[[str], str], tmp_path: Path) -> CountCalls:
+    """Count the system calls of a server's worker during a block: name → calls, and their total."""
+
+    def count(server: ConfiguredServer) -> AbstractContextManager[Counter[str]]:
+        (pid,) = server.workers()
+        return counted(tool("strace"), pid, tmp_path / "calls")
+
+    return count
 
 
 @pytest.mark.parametrize(
@@ -102,14 +98,14 @@ def counted(strace: str, server: ConfiguredServer) -> Iterator[dict[str, int]]:
     [pytest.param(kind, marks=pytest.mark.thorough) if "page" in kind else kind for kind in KINDS],
 )
 def test_a_small_request_costs_few_system_calls(
-    tool: Callable[[str], str], server: ConfiguredServer, name: str
+    count_calls: CountCalls, server: ConfiguredServer, name: str
 ) -> None:
     kind = KINDS[name]
     numbers = itertools.count()
     with Wire(server) as wire:
         for _ in range(WARM_UP):
             assert wire.ask(kind.request(next(numbers))).status == kind.status
-        with counted(tool("strace"), server) as calls:
+        with count_calls(server) as calls:
             for _ in range(REQUESTS):
                 assert wire.ask(kind.request(next(numbers))).status == kind.status
     work = {call: count for call, count in calls.items() if call not in _WAITS}
@@ -118,11 +114,11 @@ def test_a_small_request_costs_few_system_calls(
 
 
 def test_the_body_of_an_upload_is_written_in_few_large_pieces(
-    tool: Callable[[str], str], server: ConfiguredServer
+    count_calls: CountCalls, server: ConfiguredServer
 ) -> None:
     with Wire(server) as wire:
         assert wire.ask(request("PUT /upload/first.txt", body=KIB)).status == 201
-        with counted(tool("strace"), server) as calls:
+        with count_calls(server) as calls:
             body = KIB * (LARGE // len(KIB))
             assert wire.ask(request("PUT /upload/large.txt", body=body)).status == 201
     assert calls["write"] <= 2 * LARGE / MIB, calls
@@ -130,11 +126,11 @@ def test_the_body_of_an_upload_is_written_in_few_large_pieces(
 
 
 def test_a_chunked_body_is_received_in_few_large_pieces(
-    tool: Callable[[str], str], server: ConfiguredServer
+    count_calls: CountCalls, server: ConfiguredServer
 ) -> None:
     with Wire(server) as wire:
         assert wire.ask(request("PUT /upload/first.txt", body=KIB)).status == 201
-        with counted(tool("strace"), server) as calls:
+        with count_calls(server) as calls:
             body = chunked(*[KIB * 64] * (LARGE // len(KIB * 64)))
             answer = wire.ask(
                 request("PUT /upload/large.txt", "Transfer-Encoding: chunked", body=body)
@@ -145,7 +141,7 @@ def test_a_chunked_body_is_received_in_few_large_pieces(
 
 
 def test_a_patch_of_tus_costs_few_system_calls(
-    root: None, tool: Callable[[str], str], start_server: Callable[..., ConfiguredServer]
+    root: None, count_calls: CountCalls, start_server: Callable[..., ConfiguredServer]
 ) -> None:
     server = start_server(WITHOUT_SWEEPS, FSYNC="true")
     with Wire(server) as wire:
@@ -162,7 +158,7 @@ def test_a_patch_of_tus_costs_few_system_calls(
 
         for number in range(WARM_UP):
             append(number)
-        with counted(tool("strace"), server) as calls:
+        with count_calls(server) as calls:
             for number in range(WARM_UP, WARM_UP + REQUESTS):
                 append(number)
     work = {call: count for call, count in calls.items() if call not in _WAITS}
@@ -189,12 +185,12 @@ def page_faults(server: ConfiguredServer) -> int:
 
 
 def test_the_body_of_a_download_is_sent_by_the_kernel(
-    tool: Callable[[str], str], server: ConfiguredServer
+    count_calls: CountCalls, server: ConfiguredServer
 ) -> None:
     server.put("large.txt", KIB * (LARGE // len(KIB)))
     with Wire(server) as wire:
         assert wire.ask(request("GET /download/small.txt")).status == 200
-        with counted(tool("strace"), server) as calls:
+        with count_calls(server) as calls:
             assert len(wire.ask(request("GET /download/large.txt")).body) == LARGE
     assert calls["sendfile"] >= 1
     copies = ("read", "pread64", "sendto", "write", "sendmsg", "writev")
