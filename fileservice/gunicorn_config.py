@@ -214,8 +214,10 @@ def pre_fork(server: Any, worker: Any) -> None:
 
     Give the worker what it needs to share connections with the others.
     """
-    others = server.WORKERS.values()
-    worker.balance_slot = free_slot({getattr(other, "balance_slot", None) for other in others})
+    taken = {getattr(other, "balance_slot", None) for other in server.WORKERS.values()}
+    # Those of a start. To wait for the workers of a reload would keep clients waiting.
+    is_awaited = worker.age <= server.cfg.workers
+    worker.balance_slot = free_slot(taken, is_awaited=is_awaited)
     addresses = [listener.sock.getsockname() for listener in server.LISTENERS]
     try:
         listener_file.write(addresses, tls=server.cfg.is_ssl)

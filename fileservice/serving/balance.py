@@ -2,18 +2,21 @@
 
 The kernel wakes every worker for a new connection, and the first that accepts has it. In a burst
 that is often the same one, and connections stay where they are: 32 clients that keep theirs may
-meet one worker with 24 of them and another with 8. So a worker that has more than others lets them
-accept first, for a moment.
+meet one worker with 24 of them and another with 8. So each worker takes its share of those that
+wait, and one that has more than others lets them accept first, for a moment.
 """
 
 import mmap
 import struct
 import time
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 import gevent
 from gevent.server import StreamServer
+
+from fileservice.serving.queueing import backlog_length
 
 _SLOT = struct.Struct("dQ")
 """When the worker last said how many connections it has, by time.monotonic, and the number."""
@@ -30,14 +33,16 @@ _shared = mmap.mmap(-1, _SLOTS * _SLOT.size)
 """A slot for each worker. They inherit it, as this module is imported before they are forked."""
 
 
-def free_slot(taken: AbstractSet[int | None]) -> int | None:
+def free_slot(taken: AbstractSet[int | None], *, is_awaited: bool = False) -> int | None:
     """Return a slot that no worker has, and clear it; to be called by the master before a fork.
 
-    None if there are more workers than slots.
+    The others leave connections to a worker that `is_awaited` before it accepts any. None if there
+    are more workers than slots.
     """
     slot = next((slot for slot in range(_SLOTS) if slot not in taken), None)
     if slot is not None:
-        _SLOT.pack_into(_shared, slot * _SLOT.size, 0.0, 0)
+        since = time.monotonic() if is_awaited else 0.0
+        _SLOT.pack_into(_shared, slot * _SLOT.size, since, 0)
     return slot
 
 
@@ -58,24 +63,30 @@ class ConnectionBalance:
         if self._slot is not None:
             _SLOT.pack_into(_shared, self._slot * _SLOT.size, 0.0, 0)
 
-    def is_ahead(self, connections: int) -> bool:
-        """Return whether the next connection should go to a worker that has much fewer."""
+    def is_ahead(self, connections: int, count_waiting: Callable[[], int]) -> bool:
+        """Return whether the next connection should go to a worker that has much fewer.
+
+        `count_waiting` returns how many connections wait to be accepted.
+        """
         if self._slot is None or not connections:
             return False
         since = time.monotonic() - _MAX_AGE
-        fewest = min(
-            (
-                number
-                for slot, (reported, number) in enumerate(_SLOT.iter_unpack(_shared))
-                if reported > since and slot != self._slot  # what it said of itself is old
-            ),
-            default=connections,
-        )
-        return connections > fewest + 1 + fewest // _TOLERANCE
+        others: list[int] = [
+            number
+            for slot, (reported, number) in enumerate(_SLOT.iter_unpack(_shared))
+            if reported > since and slot != self._slot  # what it said of itself is old
+        ]
+        fewest = min(others, default=connections)
+        if connections <= fewest + 1 + fewest // _TOLERANCE:
+            return False
+        return sum(max(0, connections - number) for number in others) >= count_waiting()
 
 
 class BalancedServer(StreamServer):
     """Accepts connections, but lets workers with fewer of them go first."""
+
+    max_accept = 16
+    """How many connections are accepted before those that are open have their turn."""
 
     def __init__(self, balance: ConnectionBalance, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -84,12 +95,19 @@ class BalancedServer(StreamServer):
 
     def do_read(self) -> Any:
         """Return a new connection, or None if there is none or others shall accept it."""
-        if not self._has_waited and self._balance.is_ahead(len(self.pool or ())):
+        connections = len(self.pool or ())
+        if not self._has_waited and self._balance.is_ahead(connections, self._count_waiting):
             self.stop_accepting()
             gevent.spawn_later(_TURN_SECONDS, self._resume)
             return None
         self._has_waited = False
-        return super().do_read()
+        accepted = super().do_read()
+        if accepted:
+            self._balance.report(connections + 1)
+        return accepted
+
+    def _count_waiting(self) -> int:
+        return backlog_length(self.socket)
 
     def _resume(self) -> None:
         self._has_waited = True

@@ -224,8 +224,6 @@ class TransferWorker(BaseWorker):
         server = BalancedServer(
             self._balance, listener, handle=partial(self.handle, environs, tls), spawn=self._pool
         )
-        if self.cfg.workers > 1:
-            server.max_accept = 1  # leave the next connection to a worker that is free
         server.start()
         return server
 
@@ -247,7 +245,6 @@ class TransferWorker(BaseWorker):
         self, environs: EnvironFactory, tls: "SSLContext | None", client: socket, addr: Any
     ) -> None:
         """Serve one connection until it ends."""
-        self._balance.report(len(self._pool))
         # To be measured before a TLS handshake sends something.
         overdue = self._overdue_seconds_of_new(client)
         if tls is None:

@@ -5,10 +5,13 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent
 import pytest
+from gevent.pool import Pool
+from gevent.socket import socket as gevent_socket
 
 from fileservice.serving import balance
-from fileservice.serving.balance import ConnectionBalance, free_slot
+from fileservice.serving.balance import BalancedServer, ConnectionBalance, free_slot
 from tests.serving.servers import ConfiguredServer
 from tests.support.clock import Clock
 from tests.support.wire import eventually
@@ -34,6 +37,10 @@ def workers(clock: Clock) -> Iterator[list[ConnectionBalance]]:
         worker.withdraw()
 
 
+def none_waiting() -> int:
+    return 0
+
+
 def test_slots_of_living_workers_are_not_given_away() -> None:
     assert [free_slot(set()), free_slot({0}), free_slot({0, 1, 3})] == [0, 1, 2]
     assert free_slot(set(range(balance._SLOTS))) is None
@@ -48,12 +55,51 @@ def test_worker_with_more_connections_lets_others_go_first(
 ) -> None:
     for worker, count in zip(workers, (connections, 20, fewest), strict=True):
         worker.report(count)
-    assert workers[0].is_ahead(connections) is is_ahead
+    assert workers[0].is_ahead(connections, none_waiting) is is_ahead
 
 
 def test_worker_alone_accepts_a_burst_at_once(workers: list[ConnectionBalance]) -> None:
     workers[0].report(1)  # it says more only when the handlers of the others have begun
-    assert not workers[0].is_ahead(32)
+    assert not workers[0].is_ahead(32, none_waiting)
+
+
+@pytest.mark.parametrize(("connections", "is_ahead"), [(15, False), (16, True)])
+def test_worker_takes_its_share_of_the_connections_that_wait(
+    workers: list[ConnectionBalance], connections: int, is_ahead: bool
+) -> None:
+    workers[1].report(2)
+    workers[2].report(4)
+    waiting = 3 * 16 - (connections + 2 + 4)
+    assert workers[0].is_ahead(connections, lambda: waiting) is is_ahead
+
+
+def test_worker_accepts_its_share_of_a_burst_without_a_pause(
+    workers: list[ConnectionBalance],
+) -> None:
+    workers[1].report(0)
+    pool = Pool(100)
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
+        for _ in range(32):
+            stack.enter_context(socket.create_connection(listener.getsockname()))
+        accepting = gevent_socket(fileno=listener.detach())
+        server = BalancedServer(workers[0], accepting, handle=lambda *_: None, spawn=pool)
+        stack.callback(server.close)
+        stack.callback(pool.kill)
+        while accepted := server.do_read():
+            stack.enter_context(contextlib.closing(accepted[0]))
+            pool.spawn(gevent.sleep, 600)
+        assert len(pool) == 16
+
+
+def test_worker_leaves_connections_to_one_that_is_awaited(clock: Clock) -> None:
+    worker = ConnectionBalance(free_slot(set()))
+    assert not worker.is_ahead(9, none_waiting)
+    awaited = ConnectionBalance(free_slot({0}, is_awaited=True))
+    assert worker.is_ahead(9, none_waiting)
+    clock.now += balance._MAX_AGE + 1  # it has not begun, and may never do
+    assert not worker.is_ahead(9, none_waiting)
+    awaited.withdraw()
 
 
 def test_workers_that_have_ended_do_not_count(
@@ -61,17 +107,17 @@ def test_workers_that_have_ended_do_not_count(
 ) -> None:
     for worker in workers:
         worker.report(0)
-    assert workers[0].is_ahead(9)
+    assert workers[0].is_ahead(9, none_waiting)
     workers[1].withdraw()
-    assert workers[0].is_ahead(9)
+    assert workers[0].is_ahead(9, none_waiting)
     clock.now += balance._MAX_AGE + 1  # the others say nothing any more
     workers[0].report(9)
-    assert not workers[0].is_ahead(9)
+    assert not workers[0].is_ahead(9, none_waiting)
 
 
 def test_worker_without_a_slot_never_waits(workers: list[ConnectionBalance]) -> None:
     workers[0].report(0)
-    assert not ConnectionBalance(None).is_ahead(100)
+    assert not ConnectionBalance(None).is_ahead(100, none_waiting)
 
 
 def clients_of_workers(server: ConfiguredServer) -> list[set[int]]:
