@@ -35,6 +35,10 @@ _MAX_AHEAD = 8 << 20
 meanwhile, and for more of them a tmpfs takes so long that the client has to wait."""
 
 
+def _do_nothing() -> None:
+    """Do nothing after the last block."""
+
+
 class Pipeline:
     """Writes the blocks of one file to `writer`, which has `size` bytes already.
 
@@ -104,21 +108,27 @@ class Pipeline:
         if self._scan:
             self._scan.size = self.size
 
-    def write_all(self, blocks: Iterable[Block]) -> None:
+    def write_all(
+        self, blocks: Iterable[Block], after_last: Callable[[], None] = _do_nothing
+    ) -> None:
         """Write all `blocks`, in one call for all that arrive without a pause.
 
         The scan lags behind by up to `BLOCKS_AHEAD` blocks, which must stay unchanged for so
         long. An empty block says that nothing has arrived for now, and that the event loop should
-        wait for more.
+        wait for more. If the last block has arrived without a pause, `after_last` is called in the
+        same call, while the scan catches up; it may block.
 
-        Raise TooLarge, UnacceptableContent, StorageFull, and whatever the reservation and `blocks`
-        raise. After any of these but the last, the scan cannot be used any more.
+        Raise TooLarge, UnacceptableContent, StorageFull, and whatever the reservation, `blocks` and
+        `after_last` raise. After any of these but those of `blocks`, the scan cannot be used any
+        more.
         """
         iterator, self._thread = iter(blocks), threading.get_ident()
         began = time.perf_counter()
         try:
             for block in iterator:
-                if block and self._executor.run_io(self._write_arrived, block, iterator):
+                if block and self._executor.run_io(
+                    self._write_arrived, block, iterator, after_last
+                ):
                     break
         finally:
             self._stages.add("receive", time.perf_counter() - began)
@@ -126,7 +136,9 @@ class Pipeline:
             if self._scan:
                 self._scan.size = self.size
 
-    def _write_arrived(self, block: Block, blocks: Iterator[Block]) -> bool:
+    def _write_arrived(
+        self, block: Block, blocks: Iterator[Block], after_last: Callable[[], None]
+    ) -> bool:
         """Write `block` and those of `blocks` that have arrived; return whether that is all.
 
         Blocks, as long as no other work waits for a thread.
@@ -146,6 +158,7 @@ class Pipeline:
                     return False
                 following = next(blocks, None)
                 if following is None:
+                    after_last()
                     return True
                 block = following
         return False

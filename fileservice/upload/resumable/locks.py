@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fileservice.executor import Executor
-from fileservice.storage import Locked, ResumableWriter, StorageError, Store, describe_error
+from fileservice.storage import Locked, StorageError, Store, describe_error
 from fileservice.upload.errors import UploadInterrupted
 from fileservice.upload.inspection.scan import Block
+from fileservice.upload.resumable.repository import LockedUpload, UploadRepository
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +62,15 @@ class BodyInterrupt:
 class UploadLocks:
     """Acquires the locks of uploads for one process."""
 
-    def __init__(self, store: Store, executor: Executor, timing: LockTiming) -> None:
+    def __init__(
+        self,
+        store: Store,
+        repository: UploadRepository,
+        executor: Executor,
+        timing: LockTiming,
+    ) -> None:
         self._uploads = store.uploads
+        self._repository = repository
         self._locker = store.locker
         self._executor = executor
         self._timing = timing
@@ -73,41 +81,41 @@ class UploadLocks:
     @contextmanager
     def lock(
         self, upload: str, interrupt: Callable[[], None], *, preempt: bool = False
-    ) -> Iterator[ResumableWriter]:
-        """Hold the lock of `upload`. Raise NoSuchUpload or Locked.
+    ) -> Iterator[LockedUpload]:
+        """Hold the lock of `upload`. Raise NoSuchUpload, UploadGone or Locked.
 
         `interrupt` is called in another thread when another request asks for the lock. With
         `preempt`, the lock is asked for even if the request that has it still receives bytes.
         """
-        writer = self._acquire(upload, 0.0 if preempt else self._timing.idle)
+        locked = self._acquire(upload, 0.0 if preempt else self._timing.idle)
         try:
             self._interrupts[upload] = interrupt
             self._start_watching()
-            yield writer
+            yield locked
         finally:
             if self._interrupts.get(upload) is interrupt:
                 del self._interrupts[upload]
-            self._executor.run_io(writer.close)
+            self._executor.run_io(locked.writer.close)
 
     @contextmanager
-    def try_lock(self, upload: str) -> Iterator[ResumableWriter]:
-        """Hold the lock of `upload` if it is free. Raise NoSuchUpload or Locked."""
-        writer = self._executor.run_io(self._locker.lock, upload)
+    def try_lock(self, upload: str) -> Iterator[LockedUpload]:
+        """Hold the lock of `upload` if it is free. Raise NoSuchUpload, UploadGone or Locked."""
+        locked = self._executor.run_io(self._repository.lock, upload)
         try:
-            yield writer
+            yield locked
         finally:
-            self._executor.run_io(writer.close)
+            self._executor.run_io(locked.writer.close)
 
     def disable_interrupt(self, upload: str) -> None:
         """Let the request that has the lock go on: it has received all bytes."""
         self._interrupts.pop(upload, None)
 
-    def _acquire(self, upload: str, idle: float) -> ResumableWriter:
+    def _acquire(self, upload: str, idle: float) -> LockedUpload:
         started, size, is_requested = time.monotonic(), None, False
         try:
             while True:
                 try:
-                    return self._executor.run_io(self._locker.lock, upload)
+                    return self._executor.run_io(self._repository.lock, upload)
                 except Locked:
                     waited = time.monotonic() - started
                     # A request that was asked to release the lock still writes what it has, so

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 from fileservice.names import FileName
 from fileservice.storage import (
@@ -35,6 +36,14 @@ EMPTY_UPLOAD_EXPIRY = 600.0
 once."""
 
 
+class LockedUpload(NamedTuple):
+    """An upload that nobody else changes until its `writer` is closed."""
+
+    writer: ResumableWriter
+    status: UploadStatus
+    """Its status when the lock was acquired."""
+
+
 class UploadRepository:
     """Reads and writes records; an upload is kept for `expiry` seconds after its last change.
 
@@ -56,6 +65,15 @@ class UploadRepository:
         UploadGone.
         """
         return self._executor.run_io(self._read, upload, owner)
+
+    def lock(self, upload: str) -> LockedUpload:
+        """Acquire the lock of an upload and read its status. Blocks. Raise as `read`, or Locked."""
+        writer = self._locker.lock(upload)
+        try:
+            return LockedUpload(writer, self._read(upload))
+        except BaseException:
+            writer.close()
+            raise
 
     def save(
         self, writer: ResumableWriter, record: UploadRecord, length: int | None = None

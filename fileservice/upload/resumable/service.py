@@ -55,7 +55,8 @@ class ResumableUploads:
         self._context = context
         self._executor = context.executor
         self._repository = UploadRepository(context, expiry)
-        self._locks = UploadLocks(context.store, context.executor, lock_timing or LockTiming())
+        timing = lock_timing or LockTiming()
+        self._locks = UploadLocks(context.store, self._repository, context.executor, timing)
         self._scans = ScanCache(context.policy)
         self._unfinished_uploads = UnfinishedUploads(context.store)
         self._limits = UploadLimits(context, self._unfinished_uploads)
@@ -146,8 +147,8 @@ class ResumableUploads:
         if not status.is_publishable:
             return status
         try:
-            with self._locks.try_lock(upload) as writer:
-                return UploadSession(self._sessions, upload, writer, caller).finish()
+            with self._locks.try_lock(upload) as locked:
+                return UploadSession(self._sessions, locked, caller).finish()
         except NoSuchUpload:
             return self._status_at_end(upload)
 
@@ -165,12 +166,12 @@ class ResumableUploads:
         interrupt = BodyInterrupt(request.interrupt)
         with ExitStack() as stack:
             try:
-                writer = stack.enter_context(
+                locked = stack.enter_context(
                     self._locks.lock(upload, interrupt, preempt=request.preempt)
                 )
             except NoSuchUpload:
                 return _accept_empty(request, self._status_at_end(upload))
-            session = UploadSession(self._sessions, upload, writer, request.caller)
+            session = UploadSession(self._sessions, locked, request.caller)
             if session.status.has_ended:  # by the request that had the lock before
                 return _accept_empty(request, session.status)
             session.append(request, interrupt.translate(request.blocks))

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from fileservice.storage import ResumableWriter
 from fileservice.upload.admit import find_replaceable
 from fileservice.upload.caller import UNRESTRICTED, Caller
 from fileservice.upload.context import UploadContext
@@ -25,7 +24,7 @@ from fileservice.upload.quota import QuotaReservation
 from fileservice.upload.resumable.cache import ScanCache
 from fileservice.upload.resumable.limits import UploadLimits
 from fileservice.upload.resumable.record import UploadKind, UploadRecord
-from fileservice.upload.resumable.repository import UploadRepository
+from fileservice.upload.resumable.repository import LockedUpload, UploadRepository
 from fileservice.upload.resumable.state import UploadEvent, next_state
 from fileservice.upload.resumable.status import UploadStatus
 
@@ -69,19 +68,18 @@ class AppendRequest:
 class UploadSession:
     """Changes one upload; `status` is that of the upload at each moment of the session."""
 
-    def __init__(
-        self, context: SessionContext, upload: str, writer: ResumableWriter, caller: Caller
-    ) -> None:
+    def __init__(self, context: SessionContext, locked: LockedUpload, caller: Caller) -> None:
         self._context = context.upload
         self._executor = context.upload.executor
         self._repository = context.repository
         self._scans = context.scans
         self._limits = context.limits
-        self._writer = writer
+        self._writer, self.status = locked
         self._caller = caller
         self._scan: ContentScan | None = None
         self._reservation: QuotaReservation | None = None
-        self.status: UploadStatus = self._repository.read(upload)
+        self._was_synced = False
+        """Whether the bytes of this request were synced, or that was tried."""
         self._may_have_been_published = self.status.is_publishable
         """Whether somebody may have tried to publish the file before."""
 
@@ -217,7 +215,7 @@ class UploadSession:
             stages=self._caller.stages,
         )
         try:
-            pipeline.write_all(blocks)
+            pipeline.write_all(blocks, self._sync)
         except UnacceptableContent as error:
             self._scan = None  # it has not seen all of the block
             if atomic:
@@ -230,11 +228,17 @@ class UploadSession:
                 self._truncate(offset)
             raise
         finally:
-            began = time.perf_counter()
-            self._executor.run_io(self._writer.sync)
-            self._caller.stages.add("sync", time.perf_counter() - began)
+            if not self._was_synced:
+                self._executor.run_io(self._sync)
             if not atomic:
                 self._keep_scan()
+
+    def _sync(self) -> None:
+        """Let the bytes of this request survive a power failure. Blocks."""
+        self._was_synced = True
+        began = time.perf_counter()
+        self._writer.sync()
+        self._caller.stages.add("sync", time.perf_counter() - began)
 
     def _verify_rest(self, blocks: Iterable[Block], offset: int) -> None:
         """Receive the rest of `blocks`, which raise if their checksum is wrong.
