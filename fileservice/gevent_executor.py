@@ -239,10 +239,12 @@ class GreenletExecutor:
         try:
             yield add
         finally:
-            for call in calls:
-                call.wait()
-        for call in calls:
-            call.result()
+            try:
+                for call in calls:
+                    call.wait()
+            finally:  # also if this greenlet was killed meanwhile
+                for call in calls:
+                    call.result()
 
     def delay(self) -> float:
         """Return the delay of work that only computes; work for the network is never queued."""

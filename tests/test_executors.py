@@ -74,6 +74,22 @@ def test_error_of_a_call_beside_is_raised_once_all_have_ended(
     executor.run_io(check_that_calls_run_beside, executor)
 
 
+def test_error_of_a_call_beside_is_not_lost_if_there_is_another_error(executor: Executor) -> None:
+    """Otherwise what could not be scanned would count as scanned."""
+
+    def call(_number: int) -> None:
+        raise ZeroDivisionError
+
+    def work() -> None:
+        with executor.beside(call, 2) as add:
+            add(0)
+            raise KeyError
+
+    with pytest.raises(ZeroDivisionError):
+        executor.run_io(work)
+    executor.run_io(check_that_calls_run_beside, executor)
+
+
 def check_that_calls_run_beside(executor: Executor) -> None:
     done: list[int] = []
     with executor.beside(done.append, 1) as add:

@@ -333,6 +333,28 @@ class TestExtensions:
         assert "image/png" in gone.json()["detail"]
         assert not server.keeps_bytes_of(url.rpartition("/")[2])
 
+    @pytest.mark.parametrize("ending", ["broken off", "complete"])
+    def test_content_that_is_refused_at_the_end_of_a_body_is_never_published(
+        self, server: LiveServer, tus: Tus, client: httpx.Client, ending: str
+    ) -> None:
+        """Large blocks are scanned beside the request, which may end before they are."""
+        text = b"a line of text\n" * (440 * 1024 // 15)
+        for refused_at in (200 * 1024, len(text) - 1):
+            body = text[:refused_at] + b"\x00" + text[refused_at + 1 :]
+            url = tus.begin(length=len(body) + 1000)
+            with Wire(server) as wire:
+                size = len(body) + (1000 if ending == "broken off" else 0)
+                fields = VERSION | BYTES | {"Upload-Offset": "0", "Content-Length": str(size)}
+                path = url.removeprefix(server.url)
+                lines = (f"{name}: {value}" for name, value in fields.items())
+                wire.send(request(f"PATCH {path}", *lines) + body)
+                wire.finish()
+                assert wire.answer().status in (400, 415)
+            if tus.head(url).status_code != 410:  # the scan had not got so far
+                tus.patch(url, tus.offset(url), b"x" * (len(body) + 1000 - tus.offset(url)))
+            assert tus.head(url).status_code == 410
+            assert client.get("/download/note.txt").status_code == 404
+
     def test_real_documents_keep_their_types(
         self, tus: Tus, client: httpx.Client, sample: Callable[[str], Path]
     ) -> None:

@@ -27,6 +27,8 @@ class ContentScan:
             name: getattr(hashlib, name.replace("-", ""))() for name in set(algorithms)
         }
         self.size = 0
+        self.has_failed = False
+        """Whether it has not seen all of a block, so that it cannot be used any more."""
 
     @property
     def hashes(self) -> bool:
@@ -35,7 +37,11 @@ class ContentScan:
 
     def inspect(self, block: Block) -> None:
         """Inspect the next block. Raises what `Inspector.feed` does."""
-        self._inspector.feed(block)
+        try:
+            self._inspector.feed(block)
+        except BaseException:
+            self.has_failed = True
+            raise
 
     def hash(self, block: Block) -> None:
         """Add the next block to the digests."""

@@ -78,8 +78,8 @@ class UploadSession:
         self._caller = caller
         self._scan: ContentScan | None = None
         self._reservation: QuotaReservation | None = None
-        self._was_synced = False
-        """Whether the bytes of this request were synced, or that was tried."""
+        self._has_tried_sync = False
+        """Once is enough: if it fails, the writer drops the bytes that another one would sync."""
         self._may_have_been_published = self.status.is_publishable
         """Whether somebody may have tried to publish the file before."""
 
@@ -228,16 +228,20 @@ class UploadSession:
                 self._truncate(offset)
             raise
         finally:
-            if not self._was_synced:
+            if not self._has_tried_sync:
                 self._executor.run_io(self._sync)
             if not atomic:
                 self._keep_scan()
 
     def _sync(self) -> None:
         """Let the bytes of this request survive a power failure. Blocks."""
-        self._was_synced = True
+        self._has_tried_sync = True
         began = time.perf_counter()
-        self._writer.sync()
+        try:
+            self._writer.sync()
+        except BaseException:
+            self._scan = None  # it has seen bytes that may be dropped
+            raise
         self._caller.stages.add("sync", time.perf_counter() - began)
 
     def _verify_rest(self, blocks: Iterable[Block], offset: int) -> None:
@@ -276,5 +280,5 @@ class UploadSession:
 
     def _keep_scan(self) -> None:
         scan = self._scan
-        if scan and scan.size <= self._writer.size:
+        if scan and not scan.has_failed and scan.size <= self._writer.size:
             self._scans.put(self.status.upload, scan)

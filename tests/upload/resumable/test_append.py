@@ -1,6 +1,7 @@
 """Append: bytes are kept as they arrive, in whatever process, and counted by what is stored."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from fileservice.names import FileName
-from fileservice.storage import NameTaken, NotFound
+from fileservice.storage import NameTaken, NotFound, StorageUnavailable
 from fileservice.storage.local.resumable import LocalResumableWriter
 from fileservice.upload import (
     ContentMismatch,
@@ -27,6 +28,7 @@ from tests.upload.resumable.process import (
     Process,
     cut_after,
     stored_kinds,
+    upload_path,
 )
 
 
@@ -42,6 +44,27 @@ def test_file_is_published_with_its_last_byte_and_not_before(process: Process) -
     assert status.file == process.store.stat(NAME)
     assert status.file.content.sha256 == hashlib.sha256(TEXT).digest()
     assert process.content() == TEXT
+
+
+def test_scan_of_bytes_that_could_not_be_synced_is_not_used_again(
+    process: Process, other_process: Process, store_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be dropped, and others take their place."""
+    upload = process.create()
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalResumableWriter, "sync", fail)
+        with pytest.raises(StorageUnavailable):
+            process.append(upload, 0, b"x" * 5000)
+    os.truncate(upload_path(store_path, upload), 0)
+
+    other_process.append(upload, 0, TEXT[:5000])
+    process.append(upload, 5000, TEXT[5000:])
+
+    assert process.store.stat(NAME).content.sha256 == hashlib.sha256(TEXT).digest()
+
+
+def fail(_writer: LocalResumableWriter) -> None:
+    raise StorageUnavailable("the disk has failed")
 
 
 def test_file_is_published_if_each_block_comes_to_another_process(
