@@ -215,7 +215,8 @@ def pre_fork(server: Any, worker: Any) -> None:
     Give the worker what it needs to share connections with the others.
     """
     taken = {getattr(other, "balance_slot", None) for other in server.WORKERS.values()}
-    # Those of a start. To wait for the workers of a reload would keep clients waiting.
+    # At a start, all connections would go to the first worker that is ready, and stay there. In a
+    # reload, clients would wait for new workers although the old ones can serve them.
     is_awaited = worker.age <= server.cfg.workers
     worker.balance_slot = free_slot(taken, is_awaited=is_awaited)
     addresses = [listener.sock.getsockname() for listener in server.LISTENERS]

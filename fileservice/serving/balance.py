@@ -11,6 +11,7 @@ import struct
 import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from socket import AF_UNIX
 from typing import Any
 
 import gevent
@@ -24,6 +25,9 @@ _SLOTS = 128
 """More workers than these do without balance; a reload has twice as many as usual."""
 _MAX_AGE = 3.0
 """Seconds after which a worker that has said nothing does not count: it has ended or hangs."""
+_AWAITED_SECONDS = 1.0
+"""How long a worker that is awaited counts as one without connections, until it says so itself.
+Clients that wait for longer may be refused."""
 _TOLERANCE = 8
 """A worker may have one connection more than another, and one more for each so many of its."""
 _TURN_SECONDS = 0.01
@@ -41,8 +45,8 @@ def free_slot(taken: AbstractSet[int | None], *, is_awaited: bool = False) -> in
     """
     slot = next((slot for slot in range(_SLOTS) if slot not in taken), None)
     if slot is not None:
-        since = time.monotonic() if is_awaited else 0.0
-        _SLOT.pack_into(_shared, slot * _SLOT.size, since, 0)
+        reported = time.monotonic() - _MAX_AGE + _AWAITED_SECONDS if is_awaited else 0.0
+        _SLOT.pack_into(_shared, slot * _SLOT.size, reported, 0)
     return slot
 
 
@@ -64,9 +68,10 @@ class ConnectionBalance:
             _SLOT.pack_into(_shared, self._slot * _SLOT.size, 0.0, 0)
 
     def is_ahead(self, connections: int, count_waiting: Callable[[], int]) -> bool:
-        """Return whether the next connection should go to a worker that has much fewer.
+        """Return whether the connections that wait are better left to workers with far fewer.
 
-        `count_waiting` returns how many connections wait to be accepted.
+        That is so if these need all of them to have as many as this one. `count_waiting` returns
+        how many wait; it is a function since it makes a system call that is rarely needed.
         """
         if self._slot is None or not connections:
             return False
@@ -91,25 +96,30 @@ class BalancedServer(StreamServer):
     def __init__(self, balance: ConnectionBalance, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._balance = balance
-        self._has_waited = False
+        self._left_by_others = 0
+        """How many connections to accept without a pause: the others have had their turn."""
 
     def do_read(self) -> Any:
         """Return a new connection, or None if there is none or others shall accept it."""
         connections = len(self.pool or ())
-        if not self._has_waited and self._balance.is_ahead(connections, self._count_waiting):
+        if not self._left_by_others and self._balance.is_ahead(connections, self._count_waiting):
             self.stop_accepting()
             gevent.spawn_later(_TURN_SECONDS, self._resume)
             return None
-        self._has_waited = False
         accepted = super().do_read()
-        if accepted:
-            self._balance.report(connections + 1)
+        if not accepted:
+            self._left_by_others = 0
+            return None
+        self._left_by_others = max(0, self._left_by_others - 1)
+        self._balance.report(connections + 1)
         return accepted
 
     def _count_waiting(self) -> int:
         return backlog_length(self.socket)
 
     def _resume(self) -> None:
-        self._has_waited = True
+        # How many wait at a Unix socket is not known. So that clients of a proxy behind one need
+        # not wait, they are taken in larger numbers than is best for the balance.
+        self._left_by_others = self.max_accept if self.socket.family == AF_UNIX else 1
         if self.started:
             self.start_accepting()

@@ -7,8 +7,8 @@ from then on, whatever has waited for longer than the target is overdue.
 Requests also wait if other processes have the CPU. If they are few, that is no overload: clients
 that each wait for a response before they send the next request are not more than can be served.
 
-New connections wait in the backlog of the listening socket if several workers share it, and in the
-event loop if one worker accepts them all. Requests on open connections wait in the event loop.
+New connections wait in the backlog of the listening socket, from which a worker takes some in each
+round of its event loop, and then in that loop. Requests on open connections wait in the loop.
 """
 
 import math

@@ -59,7 +59,7 @@ def test_worker_with_more_connections_lets_others_go_first(
 
 
 def test_worker_alone_accepts_a_burst_at_once(workers: list[ConnectionBalance]) -> None:
-    workers[0].report(1)  # it says more only when the handlers of the others have begun
+    workers[0].report(1)  # what it has said of itself is not compared with what it has
     assert not workers[0].is_ahead(32, none_waiting)
 
 
@@ -73,23 +73,60 @@ def test_worker_takes_its_share_of_the_connections_that_wait(
     assert workers[0].is_ahead(connections, lambda: waiting) is is_ahead
 
 
+class Burst:
+    """A server of a worker without connections, and clients that wait for it to accept them."""
+
+    def __init__(self, worker: ConnectionBalance, listener: socket.socket, clients: int) -> None:
+        address, family = listener.getsockname(), listener.family
+        self.clients = [socket.socket(family) for _ in range(clients)]
+        for client in self.clients:
+            client.connect(address)
+        accepting = gevent_socket(family, fileno=listener.detach())
+        self.pool = Pool(100)
+        self._server = BalancedServer(worker, accepting, handle=lambda *_: None, spawn=self.pool)
+
+    def accept(self) -> int:
+        """Accept until others are to go first, and return how many connections that were."""
+        accepted = 0
+        while connection := self._server.do_read():
+            self.clients.append(connection[0])
+            self.pool.spawn(gevent.sleep, 600)
+            accepted += 1
+        return accepted
+
+    def accept_after_pause(self) -> int:
+        with gevent.Timeout(60):
+            while not (accepted := self.accept()):
+                gevent.sleep(0.001)
+        return accepted
+
+    def close(self) -> None:
+        self._server.close()
+        self.pool.kill()
+        for client in self.clients:
+            client.close()
+
+
 def test_worker_accepts_its_share_of_a_burst_without_a_pause(
     workers: list[ConnectionBalance],
 ) -> None:
     workers[1].report(0)
-    pool = Pool(100)
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
-        for _ in range(32):
-            stack.enter_context(socket.create_connection(listener.getsockname()))
-        accepting = gevent_socket(fileno=listener.detach())
-        server = BalancedServer(workers[0], accepting, handle=lambda *_: None, spawn=pool)
-        stack.callback(server.close)
-        stack.callback(pool.kill)
-        while accepted := server.do_read():
-            stack.enter_context(contextlib.closing(accepted[0]))
-            pool.spawn(gevent.sleep, 600)
-        assert len(pool) == 16
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    with contextlib.closing(Burst(workers[0], listener, 32)) as burst:
+        assert burst.accept() == 16
+        assert burst.accept_after_pause() == 1  # the other one may be busy
+
+
+def test_worker_accepts_many_after_a_pause_if_it_is_unknown_how_many_wait(
+    workers: list[ConnectionBalance],
+) -> None:
+    workers[1].report(0)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind("")  # an abstract address that the kernel chooses (unix(7))
+    listener.listen(64)
+    with contextlib.closing(Burst(workers[0], listener, 32)) as burst:
+        assert burst.accept() == 2
+        assert burst.accept_after_pause() == 16
 
 
 def test_worker_leaves_connections_to_one_that_is_awaited(clock: Clock) -> None:
@@ -97,8 +134,10 @@ def test_worker_leaves_connections_to_one_that_is_awaited(clock: Clock) -> None:
     assert not worker.is_ahead(9, none_waiting)
     awaited = ConnectionBalance(free_slot({0}, is_awaited=True))
     assert worker.is_ahead(9, none_waiting)
-    clock.now += balance._MAX_AGE + 1  # it has not begun, and may never do
+    clock.now += balance._AWAITED_SECONDS + 0.1
     assert not worker.is_ahead(9, none_waiting)
+    awaited.report(0)
+    assert worker.is_ahead(9, none_waiting)
     awaited.withdraw()
 
 
