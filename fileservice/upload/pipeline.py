@@ -35,10 +35,6 @@ _MAX_AHEAD = 8 << 20
 meanwhile, and for more of them a tmpfs takes so long that the client has to wait."""
 
 
-def _do_nothing() -> None:
-    """Do nothing after the last block."""
-
-
 class Pipeline:
     """Writes the blocks of one file to `writer`, which has `size` bytes already.
 
@@ -81,6 +77,8 @@ class Pipeline:
         self._is_reserving = False
         """Whether `_steps` are being made: the thread does not return before the last of them."""
         self._thread = 0
+        self._ended: float | None = None
+        """When all had arrived and was written, if that was before `after_last` was called."""
         self.size = size
 
     def reserve_declared_length(self) -> None:
@@ -109,14 +107,15 @@ class Pipeline:
             self._scan.size = self.size
 
     def write_all(
-        self, blocks: Iterable[Block], after_last: Callable[[], None] = _do_nothing
+        self, blocks: Iterable[Block], after_last: Callable[[], None] | None = None
     ) -> None:
         """Write all `blocks`, in one call for all that arrive without a pause.
 
         The scan lags behind by up to `BLOCKS_AHEAD` blocks, which must stay unchanged for so
         long. An empty block says that nothing has arrived for now, and that the event loop should
-        wait for more. If the last block has arrived without a pause, `after_last` is called in the
-        same call, while the scan catches up; it may block.
+        wait for more. `after_last`, which may block, is called in the call that finds the end of
+        `blocks`, while the scan catches up. It is not called if the event loop finds the end, since
+        the client has paused or other work has waited for the thread.
 
         Raise TooLarge, UnacceptableContent, StorageFull, and whatever the reservation, `blocks` and
         `after_last` raise. After any of these but those of `blocks`, the scan cannot be used any
@@ -131,13 +130,13 @@ class Pipeline:
                 ):
                     break
         finally:
-            self._stages.add("receive", time.perf_counter() - began)
+            self._stages.add("receive", (self._ended or time.perf_counter()) - began)
             self._release_unused_space()
             if self._scan:
                 self._scan.size = self.size
 
     def _write_arrived(
-        self, block: Block, blocks: Iterator[Block], after_last: Callable[[], None]
+        self, block: Block, blocks: Iterator[Block], after_last: Callable[[], None] | None
     ) -> bool:
         """Write `block` and those of `blocks` that have arrived; return whether that is all.
 
@@ -158,7 +157,9 @@ class Pipeline:
                     return False
                 following = next(blocks, None)
                 if following is None:
-                    after_last()
+                    if after_last:
+                        self._ended = time.perf_counter()
+                        after_last()
                     return True
                 block = following
         return False

@@ -160,7 +160,7 @@ def test_a_replacement_whose_name_cannot_be_synced_leaves_the_old_file(
     (pid,) = server.workers()
 
     fails = "--trace=fsync", "--inject=fsync:error=EIO:when=2"  # the first one is that of the bytes
-    with traced(tool("strace"), pid, tmp_path / "calls", *fails, end=signal.SIGKILL):
+    with traced(tool("strace"), pid, tmp_path / "calls", *fails):
         refused = ask(server, replacing)
 
     assert (refused.status, refused.code()) == (503, "storage-unavailable")

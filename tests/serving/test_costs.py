@@ -84,7 +84,7 @@ CountCalls = Callable[[ConfiguredServer], AbstractContextManager[Counter[str]]]
 
 @pytest.fixture
 def count_calls(tool: Callable[[str], str], tmp_path: Path) -> CountCalls:
-    """Count the system calls of a server's worker during a block: name → calls, and their total."""
+    """Return what counts the system calls of a server's worker during a block; see `counted`."""
 
     def count(server: ConfiguredServer) -> AbstractContextManager[Counter[str]]:
         (pid,) = server.workers()
@@ -110,7 +110,7 @@ def test_a_small_request_costs_few_system_calls(
                 assert wire.ask(kind.request(next(numbers))).status == kind.status
     work = {call: count for call, count in calls.items() if call not in _WAITS}
     assert sum(work.values()) <= kind.calls * REQUESTS, work
-    assert calls.get("futex", 0) <= kind.futex * REQUESTS, calls
+    assert calls["futex"] <= kind.futex * REQUESTS, calls
 
 
 def test_the_body_of_an_upload_is_written_in_few_large_pieces(
@@ -163,9 +163,9 @@ def test_a_patch_of_tus_costs_few_system_calls(
                 append(number)
     work = {call: count for call, count in calls.items() if call not in _WAITS}
     assert sum(work.values()) <= 70 * REQUESTS, work
-    # One writes the bytes, and by one for each call of a thread, the thread wakes the event loop.
+    # One write stores the bytes; with each of the others, a thread wakes the event loop at its end.
     assert calls["write"] <= 5.5 * REQUESTS, work
-    assert calls.get("futex", 0) <= 1200 * REQUESTS, calls
+    assert calls["futex"] <= 1200 * REQUESTS, calls
 
 
 def test_the_buffers_of_a_body_are_used_again_for_the_next_one(server: ConfiguredServer) -> None:
@@ -196,4 +196,4 @@ def test_the_body_of_a_download_is_sent_by_the_kernel(
             assert len(wire.ask(request("GET /download/large.txt")).body) == LARGE
     assert calls["sendfile"] >= 1
     copies = ("read", "pread64", "sendto", "write", "sendmsg", "writev")
-    assert sum(calls.get(name, 0) for name in copies) <= 10, calls
+    assert sum(calls[name] for name in copies) <= 10, calls

@@ -15,26 +15,28 @@ def traced(
 ) -> Iterator[None]:
     """Run strace on a process and its threads during a block, and have it write to `log`.
 
-    It ends by the signal `end`, which is SIGKILL where it may wait for a delay of its own, or
-    beside a process that was killed: then it does not hear of an interrupt.
+    strace ends by the signal `end`. That is SIGKILL if it delays a call or its process is killed,
+    since it then does not react to SIGINT.
     """
     command = [strace, "-f", "-o", str(log), *options, "-p", str(pid)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        first = process.stderr.readline()
-        assert "attached" in first, first
         try:
+            assert process.stderr
+            first = process.stderr.readline()
+            assert "attached" in first, first
             yield
-        finally:
             process.send_signal(end)
             process.wait(30)
+        finally:
+            process.kill()
 
 
 @contextmanager
 def counted(strace: str, pid: int, log: Path) -> Iterator[Counter[str]]:
-    """Count the system calls during a block: name → calls, and their total, once it has ended."""
+    """Count the system calls during a block, once it has ended: name → calls; "total" is all."""
     counts: Counter[str] = Counter()
     with traced(strace, pid, log, "-c", "-U", "calls,name"):
         yield counts
     for count, name in re.findall(r"^\s*(\d+)\s+(\w+)$", log.read_text(), re.M):
         counts[name] += int(count)
+    assert counts["total"], log.read_text()

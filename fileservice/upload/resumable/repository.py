@@ -45,7 +45,9 @@ class LockedUpload(NamedTuple):
 
 
 class UploadRepository:
-    """Reads and writes records; an upload is kept for `expiry` seconds after its last change.
+    """Reads and writes records, and locks uploads.
+
+    An upload is kept for `expiry` seconds after its last change.
 
     What is reserved of a quota for an upload is released when it ends without a file.
     """

@@ -139,11 +139,10 @@ class ResumableUploads:
         status = self._repository.read(upload, caller.owner)
         if preempt and not status.has_ended:
             try:
-                with self._locks.lock(upload, _do_nothing, preempt=True):
-                    pass
+                with self._locks.lock(upload, _do_nothing, preempt=True) as locked:
+                    status = locked.status
             except NoSuchUpload:
                 return self._status_at_end(upload)
-            status = self._repository.read(upload)
         if not status.is_publishable:
             return status
         try:
