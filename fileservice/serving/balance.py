@@ -118,6 +118,8 @@ class BalancedServer(StreamServer):
         return backlog_length(self.socket)
 
     def _resume(self) -> None:
+        if self.closed:
+            return
         # How many wait at a Unix socket is not known. So that clients of a proxy behind one need
         # not wait, they are taken in larger numbers than is best for the balance.
         self._left_by_others = self.max_accept if self.socket.family == AF_UNIX else 1
